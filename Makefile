@@ -1,0 +1,50 @@
+# The commands of the house. Each works on a fresh machine: what it needs is set up first.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help setup requirements demo test check format bench docs clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+setup: $(STAMP) ## the Python environment
+
+requirements: ## pin again: versions and hashes, from pyproject.toml
+	uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes --python-version 3.11 pyproject.toml -o requirements/run.txt
+	uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes --python-version 3.11 pyproject.toml --group dev requirements/build.in -o requirements/dev.txt
+
+demo: setup ## a region in a box: two hospitals, one study, read across (ONCE=1: end by itself)
+	$(BIN)/maillage demo $(if $(ONCE),--once,)
+
+check: setup ## style, types, directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## put the code in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: setup ## the whole suite, on SQLite and on PostgreSQL
+	$(BIN)/python -m tests.setup
+	$(BIN)/pytest
+
+bench: setup ## measure beside a peer or a limit: build/bench.json
+	$(BIN)/python -m benchmarks
+
+docs: setup ## generate the reference pages
+	$(BIN)/maillage docs
+
+clean:
+	rm -rf build $(VENV)

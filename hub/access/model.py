@@ -1,0 +1,49 @@
+"""Who asks, how they proved it, and what a permission is. Frozen values, no decisions."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Scheme(StrEnum):
+    """How a caller proved who they are."""
+
+    NONE = "none"
+    CERTIFICATE = "certificate"  #: mutual TLS (ITI-19)
+    TOKEN = "token"  #: bearer token of a system client
+    SESSION = "session"  #: a person signed in to the portal
+    LOOPBACK = "loopback"  #: the open sandbox, loopback only
+    INTERNAL = "internal"  #: the hub itself (workers)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller. ``permissions`` are patterns: ``documents.query``, ``documents.*``, ``*``."""
+
+    id: str
+    name: str = ""
+    scheme: Scheme = Scheme.NONE
+    organisation: str = ""
+    roles: frozenset[str] = field(default_factory=frozenset)
+    permissions: frozenset[str] = field(default_factory=frozenset)
+    source: str = ""  #: the configured source this client speaks for, "" when it speaks for itself
+    person: bool = False  #: a human being rather than a system
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether anybody vouched for the caller."""
+        return self.scheme is not Scheme.NONE
+
+
+ANONYMOUS = Principal(id="anonymous")
+HUB = Principal(id="hub", name="Maillage", scheme=Scheme.INTERNAL, permissions=frozenset({"*"}))
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a caller showed. All empty: nothing was shown. Never logged."""
+
+    bearer: str = field(default="", repr=False)
+    certificate: bytes = field(default=b"", repr=False)  #: DER of the verified peer certificate
+    session: str = field(default="", repr=False)
+    saml: bytes = field(default=b"", repr=False)
+    peer: str = ""  #: address of the caller

@@ -1,0 +1,194 @@
+"""What a connector to an institution's system fulfils: small protocols by capability, checked by the conformance kit.
+
+A connector package offers one :class:`Manifest` named ``MANIFEST`` through the entry point group
+``maillage.connectors``. The hub reads its configuration with the manifest's pydantic model, calls ``open`` once per
+configured source, and uses whatever capability protocols the returned object fulfils. A connector translates; it
+decides nothing, keeps nothing and never retries by itself. Every failure is a :class:`ConnectorError`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from hub.errors import Category, HubError, Unavailable
+from hub.imaging.model import InstanceRequest, PassedThrough, RetrievedInstance, Study
+
+ENTRY_POINTS = "maillage.connectors"
+
+
+class Capability(StrEnum):
+    """What a source can do for the hub."""
+
+    FIND_STUDIES = "find-studies"
+    DESCRIBE_STUDY = "describe-study"
+    RETRIEVE_INSTANCES = "retrieve-instances"
+    METADATA = "metadata"
+    PASS_THROUGH = "pass-through"
+
+
+class Level(StrEnum):
+    """How well a connector does it."""
+
+    FULL = "full"
+    PARTIAL = "partial"  #: works, with limits that the manifest's notes tell
+    NONE = "none"
+
+
+class ConnectorConfig(BaseModel):
+    """Base of every connector's settings: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    timeout: float = 30.0  #: seconds that the source may stay silent
+    max_connections: int = 4
+
+
+class ConnectorError(HubError):
+    """The source refused or failed; the same request would be refused again."""
+
+    code = "source-refused"
+    title = "The source refused the request."
+
+
+class SourceUnavailable(Unavailable, ConnectorError):
+    """The source is down or too slow; later may work."""
+
+    code = "source-unavailable"
+    title = "The source does not answer."
+
+
+class SourceMisconfigured(ConnectorError):
+    """An operator must change something: wrong AE title, unknown destination, refused certificate."""
+
+    code = "source-misconfigured"
+    category = Category.CONFIGURATION
+    title = "The source and the hub are not configured for each other."
+
+
+class SourceLied(ConnectorError):
+    """The source's answer contradicts itself: fewer objects than it said, other identifiers than asked for."""
+
+    code = "source-inconsistent"
+    title = "The source's answer is inconsistent."
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of a connector's self-test."""
+
+    name: str
+    passed: bool
+    detail: str
+    milliseconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StudyQuery:
+    """What a source is asked for. An empty criterion does not restrict; a source that ignores one is filtered again."""
+
+    patient_ids: tuple[str, ...] = ()
+    study_instance_uid: str = ""
+    accession_number: str = ""
+    modalities: tuple[str, ...] = ()
+    started_from: str = ""  #: YYYYMMDD inclusive
+    started_to: str = ""
+    patient_name: str = ""
+    patient_birth_date: str = ""
+    limit: int = 200
+
+
+@runtime_checkable
+class Connector(Protocol):
+    """What every connector has. ``name`` is the configured source's name."""
+
+    name: str
+
+    def check(self) -> Sequence[Check]:
+        """Try the connection step by step; never raises."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything; later calls raise SourceUnavailable."""
+        ...
+
+
+@runtime_checkable
+class FindsStudies(Protocol):
+    """FIND_STUDIES: study-level search (QIDO-RS, C-FIND)."""
+
+    def find_studies(self, query: StudyQuery, *, timeout: float) -> Sequence[Study]:
+        """Matching studies without their series. Raises ConnectorError."""
+        ...
+
+
+@runtime_checkable
+class DescribesStudy(Protocol):
+    """DESCRIBE_STUDY: everything that the index and the manifest need, down to the instances."""
+
+    def describe_study(self, study_instance_uid: str, *, timeout: float) -> Study | None:
+        """The study with all its series and instances; None when the source does not hold it."""
+        ...
+
+
+@runtime_checkable
+class RetrievesInstances(Protocol):
+    """RETRIEVE_INSTANCES: Part 10 files, streamed one after the other (WADO-RS, C-GET, C-MOVE)."""
+
+    def retrieve(
+        self, request: InstanceRequest, transfer_syntaxes: Sequence[str], *, timeout: float
+    ) -> Iterator[RetrievedInstance]:
+        """Instances of a study, a series, or one instance. Each one's chunks are read before the next is asked for."""
+        ...
+
+
+@runtime_checkable
+class GivesMetadata(Protocol):
+    """METADATA: DICOM JSON without bulk data."""
+
+    def metadata(self, request: InstanceRequest, *, timeout: float) -> Iterator[Mapping[str, Any]]:
+        """One DICOM JSON object per instance (PS3.18: F)."""
+        ...
+
+
+@runtime_checkable
+class PassesThrough(Protocol):
+    """PASS_THROUGH: frames, rendered images and bulk data as the source serves them."""
+
+    def pass_through(
+        self, request: InstanceRequest, path: str, query: Sequence[tuple[str, str]], accept: str, *, timeout: float
+    ) -> PassedThrough:
+        """The answer to ``.../instances/{uid}/{path}``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the hub lends a connector: its own AE title, where a C-MOVE may deliver to."""
+
+    ae_title: str = "MAILLAGE"
+    receive: "MoveDestination | None" = None
+
+
+class MoveDestination(Protocol):
+    """The hub's own C-STORE SCP, lent to connectors whose peer can only C-MOVE."""
+
+    ae_title: str
+
+    def expect(self, study_instance_uid: str) -> Any:
+        """A context manager that yields an iterable of received Part 10 files of the study."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """What a connector package says about itself."""
+
+    kind: str  #: "dicomweb", as in ``kind = "dicomweb"`` of the settings
+    title: str
+    config: type[ConnectorConfig]
+    open: Callable[[str, Any, Environment], Connector]
+    capabilities: Mapping[Capability, Level]
+    notes: tuple[str, ...] = ()

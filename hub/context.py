@@ -1,0 +1,55 @@
+"""What travels with one transaction through the rooms: who asks, why, and what it touched (for the audit record)."""
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from hub.access.model import ANONYMOUS, Principal
+from hub.errors import DeadlineExceeded
+from hub.values import new_key, now
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Something that a transaction read, made or changed. ``kind``: patient, document, study, query, message ..."""
+
+    kind: str
+    reference: str
+
+
+@dataclass(slots=True)
+class Context:
+    """One transaction's company. Services read ``principal`` and call ``touch`` and ``led_to``."""
+
+    transaction: str = "internal"  #: transaction id, "ITI-18"
+    principal: Principal = ANONYMOUS
+    purpose: str = "TREATMENT"
+    source: str = ""  #: configured name of the feeding or asking system, "" when unknown
+    peer: str = ""  #: network address of the caller
+    correlation_id: str = field(default_factory=new_key)
+    message_id: str = ""  #: the inbox row that keeps the raw message, "" when none
+    received_at: datetime = field(default_factory=now)
+    deadline: float | None = None  #: time.monotonic() value after which the caller has gone
+    touched: list[Touched] = field(default_factory=list)
+    effects: list[Touched] = field(default_factory=list)
+
+    def touch(self, kind: str, reference: str) -> None:
+        """Note what was accessed: it becomes a participant object of the audit record."""
+        item = Touched(kind, reference)
+        if item not in self.touched:
+            self.touched.append(item)
+
+    def led_to(self, kind: str, reference: str) -> None:
+        """Note what the message caused: shown beside it on the operator's page."""
+        item = Touched(kind, reference)
+        if item not in self.effects:
+            self.effects.append(item)
+
+    def remaining(self, default: float) -> float:
+        """Seconds left, at most ``default``. Raises DeadlineExceeded when none are left."""
+        if self.deadline is None:
+            return default
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise DeadlineExceeded()
+        return min(default, left)

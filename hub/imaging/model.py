@@ -1,0 +1,281 @@
+"""Studies: what the region's archives hold, seen from outside. Frozen values; DICOM stays at the edge."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from hub.errors import HubError
+from hub.usecase import Command
+from hub.values import PatientIdentifier, Uid
+
+
+class StudyState(StrEnum):
+    """Where a study stands on its way to being shared."""
+
+    ORDERED = "ordered"  #: an order is known, no image yet
+    INDEXED = "indexed"  #: content known, not published
+    HELD = "held"  #: can't be published yet; ``held_because`` says why
+    PUBLISHED = "published"  #: manifest registered
+    WITHDRAWN = "withdrawn"  #: nothing left at the source
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One SOP instance."""
+
+    sop_instance_uid: Uid
+    sop_class_uid: str
+    number: int | None = None
+    frames: int | None = None
+    rows: int | None = None
+    columns: int | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series with its instances (empty tuple: not asked for)."""
+
+    series_instance_uid: Uid
+    modality: str
+    number: int | None = None
+    description: str = ""
+    body_part: str = ""
+    laterality: str = ""
+    started: str = ""  #: DICOM date and time, as DTM text
+    instance_count: int | None = None
+    instances: tuple[Instance, ...] = ()
+    performer: str = ""
+    manufacturer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One study as one source describes it."""
+
+    study_instance_uid: Uid
+    source: str  #: configured name of the archive
+    patient_id: str = ""  #: the number in the images
+    issuer: str = ""  #: OID of the number's authority ("" : the source's own)
+    patient_name: str = ""  #: DICOM PN, normalised to Unicode
+    patient_birth_date: str = ""
+    patient_sex: str = ""
+    accession_number: str = ""
+    accession_issuer: str = ""
+    study_id: str = ""
+    description: str = ""
+    started: str = ""  #: DTM text, YYYYMMDD[HHMMSS]
+    timezone: str = ""  #: +HHMM
+    modalities: tuple[str, ...] = ()
+    referring_physician: str = ""
+    procedure_codes: tuple[tuple[str, str, str], ...] = ()  #: (code, scheme, meaning)
+    institution: str = ""
+    series: tuple[Series, ...] = ()
+    series_count: int | None = None
+    instance_count: int | None = None
+
+    @property
+    def instances(self) -> Iterator[tuple[Series, Instance]]:
+        """Every instance with its series."""
+        for series in self.series:
+            for instance in series.instances:
+                yield series, instance
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedStudy:
+    """A study in the hub's index."""
+
+    study: Study
+    person: PatientIdentifier | None  #: regional identifier, None while unresolved
+    state: StudyState
+    held_because: str = ""
+    manifest_id: str = ""  #: uniqueId (SOPInstanceUID) of the current manifest
+    report_ids: tuple[str, ...] = ()  #: document uniqueIds of its reports
+    order_number: str = ""
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An imaging order as the RIS tells it (ORM^O01, OMI^O23)."""
+
+    patient: PatientIdentifier
+    placer_number: str
+    filler_number: str = ""
+    accession_number: str = ""
+    accession_issuer: str = ""
+    study_instance_uid: str = ""
+    control: str = "NW"  #: ORC-1
+    procedure: tuple[str, str, str] = ("", "", "")
+    modality: str = ""
+    requested_at: str = ""
+    requester: str = ""  #: XCN text
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report as the RIS sends it (ORU^R01): a CDA, final or corrected."""
+
+    patient: PatientIdentifier
+    status: str  #: OBX-11: F C D P
+    content: bytes = field(repr=False)
+    mime_type: str = "text/xml"
+    document_id: str = ""  #: uniqueId from the CDA
+    set_id: str = ""
+    placer_number: str = ""
+    filler_number: str = ""
+    accession_number: str = ""
+    study_instance_uid: str = ""
+    title: str = ""
+    author: str = ""  #: XCN text
+    institution: str = ""  #: XON text
+    created: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedOrder(Command):
+    """RAD-2, RAD-3, RAD-4: an order, its change or its cancellation. Outcome: IndexedStudy | None."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class FeedReport(Command):
+    """RAD-28: a report. A final one triggers publication of the study. Outcome: reference of the queued work."""
+
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class PublishStudy(Command):
+    """Ask the source, index, build the manifest, register it (or replace, or withdraw). Outcome: IndexedStudy."""
+
+    source: str
+    study_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindStudies(Command):
+    """Studies of the region: from the index, and live from every source where ``live``. Outcome: StudyAnswer.
+
+    Criteria are exact unless said otherwise; an empty one does not restrict."""
+
+    person: PatientIdentifier | None = None  #: any identifier of the person
+    study_instance_uids: tuple[str, ...] = ()
+    accession_number: str = ""
+    modalities: tuple[str, ...] = ()
+    started_from: str = ""  #: inclusive, YYYYMMDD
+    started_to: str = ""
+    description: str = ""  #: substring
+    patient_name: str = ""  #: DICOM wildcard form
+    patient_birth_date: str = ""
+    sources: tuple[str, ...] = ()  #: empty: all
+    live: bool = False
+    level: str = "STUDY"  #: STUDY, SERIES or IMAGE: how deep the answer goes
+    series_instance_uid: str = ""
+    sop_instance_uid: str = ""
+    limit: int = 100
+    offset: int = 0
+
+
+class SourceState(StrEnum):
+    """What became of the question at one source."""
+
+    ANSWERED = "answered"
+    LATE = "late"
+    FAILED = "failed"
+    INDEX = "index"  #: answered from the hub's index
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """One source's part in an answer: never silently partial."""
+
+    source: str
+    state: SourceState
+    count: int = 0
+    milliseconds: int = 0
+    reason: str = ""  #: safe sentence, "" when answered
+
+
+@dataclass(frozen=True, slots=True)
+class StudyAnswer:
+    """Studies, each once, and what every source said."""
+
+    studies: tuple[IndexedStudy, ...]
+    statuses: tuple[SourceStatus, ...] = ()
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRequest:
+    """One wanted instance. Empty series or instance: all of the level above."""
+
+    study_instance_uid: str
+    series_instance_uid: str = ""
+    sop_instance_uid: str = ""
+    source: str = ""  #: "" : the hub finds it
+    repository_unique_id: str = ""  #: RAD-69: OID of the imaging document source
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveInstances(Command):
+    """RAD-69, WADO-RS, C-GET, C-MOVE. Outcome: InstanceStream."""
+
+    requests: tuple[InstanceRequest, ...]
+    transfer_syntaxes: tuple[str, ...] = ("*",)  #: acceptable ones, "*" : as stored
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievedInstance:
+    """One instance as a DICOM Part 10 file that arrives in pieces; ``chunks`` must be read before the next one."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax: str
+    chunks: Iterator[bytes]
+    source: str = ""
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedInstance:
+    """One instance that could not be had, and why."""
+
+    request: InstanceRequest
+    error: HubError
+
+
+InstanceStream = Iterator[RetrievedInstance | FailedInstance]
+
+
+@dataclass(frozen=True, slots=True)
+class GetMetadata(Command):
+    """WADO-RS metadata: DICOM JSON of a study, series or instance. Outcome: Iterator of DICOM JSON objects."""
+
+    request: InstanceRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveFrames(Command):
+    """WADO-RS frames, rendered images and bulk data: passed through from the source. Outcome: PassedThrough."""
+
+    request: InstanceRequest
+    path: str  #: what follows the instance's path: "frames/1", "rendered"
+    query: tuple[tuple[str, str], ...] = ()
+    accept: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PassedThrough:
+    """A source's own answer, streamed."""
+
+    media_type: str
+    chunks: Iterator[bytes]
+    headers: Mapping[str, str] = field(default_factory=dict)

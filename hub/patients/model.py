@@ -1,0 +1,152 @@
+"""Who: identities as hospitals send them, persons as the region sees them. Frozen values, pure functions."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from hub.usecase import Command
+from hub.values import PatientIdentifier
+
+INS_AUTHORITIES = {
+    "1.2.250.1.213.1.4.8": "INS-NIR",
+    "1.2.250.1.213.1.4.9": "INS-NIA",
+    "1.2.250.1.213.1.4.10": "INS-NIR-TEST",
+    "1.2.250.1.213.1.4.11": "INS-NIR-DEMO",
+}
+
+
+class IdentityStatus(StrEnum):
+    """RNIV: four exclusive statuses. ``INSi called`` x ``identity document checked``."""
+
+    PROVISIONAL = "PROV"
+    RETRIEVED = "RECUP"
+    VALIDATED = "VALI"
+    QUALIFIED = "QUAL"
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What describes a person. Strict traits (RNIV): birth name, given names, birth date, sex, birth place."""
+
+    birth_name: str = ""
+    birth_given: str = ""  #: first birth given name
+    given_names: str = ""  #: the list of birth given names, blank separated
+    used_name: str = ""
+    used_given: str = ""
+    birth_date: str = ""  #: YYYY[MM[DD]]
+    sex: str = ""  #: M, F, O, U (HL7 table 0001)
+    birth_place: str = ""  #: INSEE code (COG), 5 characters
+    address: str = ""
+    city: str = ""
+    postal_code: str = ""
+    country: str = ""
+    phone: str = ""
+    mother_name: str = ""
+    multiple_birth: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One person's identity as one authority (a hospital) keeps it."""
+
+    identifier: PatientIdentifier
+    traits: Traits
+    status: IdentityStatus = IdentityStatus.PROVISIONAL
+    attributes: frozenset[str] = frozenset()  #: RNIV attributes: HOMO, DOUT, FICT ...
+    ins: PatientIdentifier | None = None  #: kept for a qualified identity only
+    others: tuple[PatientIdentifier, ...] = ()
+    updated_at: datetime | None = None
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person of the region: a regional identifier over the identities linked to it."""
+
+    regional: PatientIdentifier
+    traits: Traits  #: golden: derived from the members
+    status: IdentityStatus
+    identities: tuple[Identity, ...] = ()
+    aliases: tuple[PatientIdentifier, ...] = ()  #: former regional identifiers that still answer
+    ins: PatientIdentifier | None = None
+
+    @property
+    def identifiers(self) -> tuple[PatientIdentifier, ...]:
+        """Every identifier that means this person: regional, INS, local, others, aliases; each once."""
+        every = [self.regional, *([self.ins] if self.ins else [])]
+        for identity in self.identities:
+            every += [identity.identifier, *identity.others]
+        return tuple(dict.fromkeys([*every, *self.aliases]))
+
+
+@dataclass(frozen=True, slots=True)
+class FeedIdentity(Command):
+    """A hospital announces or updates an identity (ITI-8, ITI-30: A01 A04 A05 A08 A28 A31)."""
+
+    identity: Identity
+    event: str = "A28"
+
+
+@dataclass(frozen=True, slots=True)
+class MergeIdentities(Command):
+    """A hospital merges two of its own identities (A40): ``lost`` becomes ``survivor``."""
+
+    survivor: Identity
+    lost: PatientIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class CrossReference(Command):
+    """PIX (ITI-9): which identifiers mean the same person? ``domains`` empty: all.
+
+    Outcome: tuple of PatientIdentifier. Raises UnknownIdentifier, UnknownDomain."""
+
+    identifier: PatientIdentifier
+    domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FindPersons(Command):
+    """PDQ (ITI-21) and the portal's search. All given criteria must hold. Outcome: PersonPage.
+
+    ``birth_name`` matches birth or used name by normalised prefix, ``given`` likewise. A search without an identifier,
+    or a birth date, or at least two letters of a name raises SearchTooBroad."""
+
+    identifier: PatientIdentifier | None = None
+    identifier_value: str = ""  #: an identifier typed without its authority
+    name: str = ""
+    given: str = ""
+    birth_date: str = ""
+    sex: str = ""
+    postal_code: str = ""
+    domains: tuple[str, ...] = ()
+    limit: int = 50
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonPage:
+    """One page of persons; ``cursor`` "" at the end."""
+
+    persons: tuple[Person, ...]
+    cursor: str = ""
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetPerson(Command):
+    """The person whom any identifier (regional, alias, INS, local) means. Raises UnknownIdentifier."""
+
+    identifier: PatientIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """Outcome of a feed: the person, and what happened."""
+
+    regional: PatientIdentifier
+    created: bool = False  #: a new person
+    linked: bool = False  #: joined to a person that existed
+    split: bool = False  #: left the person it was linked to
+    reason: str = ""  #: rule that decided: "same-ins", "strict-traits", "new", "known", "merge"
+    lost: PatientIdentifier | None = field(default=None)  #: regional identifier that became an alias

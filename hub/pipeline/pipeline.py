@@ -1,0 +1,174 @@
+"""The one path of every transaction.
+
+receive -> authenticate -> permit the transaction -> decode strictly -> permit the command -> keep the raw message
+(where it changes state) -> service in one unit of work -> encode -> answer; audit always, in a ``finally``.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from hub.access.model import Credentials, Principal
+from hub.context import Context
+from hub.errors import AccessDenied, HubError, InternalError, Malformed, NotAuthenticated, TooLarge
+from hub.pipeline.catalogue import Bound
+from hub.pipeline.transaction import Durability, Transaction
+from hub.storage.engine import Database
+from hub.usecase import Command, Dispatcher
+
+log = logging.getLogger(__name__)
+
+#: Errors that say the request was never understood or allowed: answered in the wire's own way (SOAP fault, 401, AR).
+OF_THE_WIRE = (Malformed, NotAuthenticated, AccessDenied, InternalError, TooLarge)
+
+Refuse = Callable[[HubError, Any, Context], Any]
+
+
+class Message(Protocol):
+    """What the pipeline needs of a received message, whatever its wire."""
+
+    @property
+    def raw(self) -> bytes: ...
+
+    @property
+    def control_id(self) -> str: ...
+
+    @property
+    def event(self) -> str: ...
+
+
+class Access(Protocol):
+    """The access room, as the pipeline sees it."""
+
+    def authenticate(self, credentials: Credentials) -> Principal: ...
+
+    def permit(self, principal: Principal, permission: str, context: Context, command: Command | None = None) -> None:
+        """Raises NotAuthenticated or AccessDenied."""
+        ...
+
+
+class Audit(Protocol):
+    """The audit room, as the pipeline sees it."""
+
+    def record(self, transaction: Transaction, context: Context, error: HubError | None, milliseconds: int) -> None: ...
+
+
+class Inbox(Protocol):
+    """The exchange room's inbox, as the pipeline sees it. Calls join the open unit of work."""
+
+    def keep(self, message: Message, transaction: str, wire: str, context: Context) -> bool:
+        """Keep the bytes, set ``context.message_id``. False: these bytes were processed before (a repeat)."""
+        ...
+
+    def processed(self, context: Context) -> None: ...
+
+    def refused(self, message: Message, transaction: str, wire: str, context: Context, error: HubError) -> None: ...
+
+    def in_order(self, source: str) -> Any:
+        """A context manager: one message per source at a time."""
+        ...
+
+
+class Metrics(Protocol):
+    """Counts and times of transactions."""
+
+    def transaction(self, transaction_id: str, outcome: str, seconds: float) -> None: ...
+
+
+class Pipeline:
+    """Carries every message along the one path."""
+
+    def __init__(
+        self,
+        database: Database,
+        dispatch: Dispatcher,
+        access: Access,
+        audit: Audit,
+        inbox: Inbox,
+        wires: Mapping[str, Refuse],
+        metrics: Metrics,
+    ) -> None:
+        self.database = database
+        self.dispatch = dispatch
+        self.access = access
+        self.audit = audit
+        self.inbox = inbox
+        self.wires = wires
+        self.metrics = metrics
+
+    def run(self, bound: Bound, wire: str, message: Any, credentials: Credentials, context: Context) -> Any:
+        """The wire's answer to a message; never raises a HubError.
+
+        A streamed answer is audited when its head is sent; what fails later is noted by the stream itself."""
+        context.transaction = bound.id
+        context.peer = context.peer or credentials.peer
+        started = time.monotonic()
+        failure: HubError | None = None
+        try:
+            context.principal = self.access.authenticate(credentials)
+            context.source = context.source or context.principal.source
+            self.access.permit(context.principal, bound.transaction.permission, context)
+            return self._carry_out(bound, wire, message, context)
+        except HubError as error:
+            failure = error
+            return self.refusal(bound, wire, message, error, context)
+        except Exception:
+            log.exception("%s failed", bound.id, extra={"correlation_id": context.correlation_id})
+            failure = InternalError(correlation_id=context.correlation_id)
+            self._keep_refused(bound, wire, message, context, failure)
+            return self.refusal(bound, wire, message, failure, context)
+        finally:
+            seconds = time.monotonic() - started
+            self.metrics.transaction(bound.id, failure.code if failure else "success", seconds)
+            self.audit.record(bound.transaction, context, failure, int(seconds * 1000))
+
+    def perform(self, transaction: Transaction, command: Command, principal: Principal, context: Context) -> Any:
+        """The same path for a command that no wire carried (the portal, a worker). Raises HubError."""
+        context.transaction, context.principal = transaction.id, principal
+        started = time.monotonic()
+        failure: HubError | None = None
+        try:
+            self.access.permit(principal, transaction.permission, context, command)
+            return self.dispatch(command, context)
+        except HubError as error:
+            failure = error
+            raise
+        except Exception as error:
+            log.exception("%s failed", transaction.id, extra={"correlation_id": context.correlation_id})
+            failure = InternalError(correlation_id=context.correlation_id)
+            raise failure from error
+        finally:
+            seconds = time.monotonic() - started
+            self.metrics.transaction(transaction.id, failure.code if failure else "success", seconds)
+            self.audit.record(transaction, context, failure, int(seconds * 1000))
+
+    def refusal(self, bound: Bound, wire: str, message: Any, error: HubError, context: Context) -> Any:
+        """The answer that says no: the transaction's own form where it has one and the request was understood."""
+        if bound.refuse is not None and not isinstance(error, OF_THE_WIRE):
+            return bound.refuse(error, message, context)
+        return self.wires[wire](error, message, context)
+
+    def _carry_out(self, bound: Bound, wire: str, message: Any, context: Context) -> Any:
+        try:
+            command = bound.decode(message, context)
+            self.access.permit(context.principal, bound.transaction.permission, context, command)
+            outcome = self._perform(bound, wire, message, command, context)
+        except HubError as error:
+            self._keep_refused(bound, wire, message, context, error)
+            raise
+        return bound.encode(outcome, message, context)
+
+    def _perform(self, bound: Bound, wire: str, message: Any, command: Command, context: Context) -> Any:
+        if bound.transaction.durability is Durability.NONE:
+            return self.dispatch(command, context)
+        with self.inbox.in_order(context.source), self.database.transaction():
+            if not self.inbox.keep(message, bound.id, wire, context):
+                return None
+            outcome = self.dispatch(command, context)
+            self.inbox.processed(context)
+            return outcome
+
+    def _keep_refused(self, bound: Bound, wire: str, message: Any, context: Context, error: HubError) -> None:
+        if bound.transaction.durability is Durability.INBOX and not isinstance(error, NotAuthenticated | AccessDenied):
+            self.inbox.refused(message, bound.id, wire, context, error)
