@@ -13,6 +13,8 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlmodel import Session, SQLModel
 
+from hub.storage import tables as tables  # sets the names of constraints before any room's store declares a table
+
 Hook = Callable[[], None]
 
 
@@ -112,6 +114,12 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # SQLAlchemy opens the transaction itself (BEGIN IMMEDIATE for writers), so that no reader turns writer midway.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-65536"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "busy_timeout=30000",
+        "cache_size=-65536",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
