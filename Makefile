@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
+# Two processes, one file of tests at a time each: files share their expensive servers.
+PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup requirements demo test check format bench docs clean
@@ -38,7 +40,7 @@ format: setup ## put the code in shape
 
 test: setup ## the whole suite, on SQLite and on PostgreSQL
 	$(BIN)/python -m tests.setup
-	$(BIN)/pytest
+	$(BIN)/pytest $(PYTEST_ARGS)
 
 bench: setup ## measure beside a peer or a limit: build/bench.json
 	$(BIN)/python -m benchmarks

@@ -1,0 +1,97 @@
+"""``python -m tests.setup``: the foreign software that the tests drive. Installs it as root on Debian, else names it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """One Debian package, and the files that show it is there (any of them; glob patterns)."""
+
+    package: str
+    shown_by: tuple[str, ...]
+    what_for: str
+
+
+NEEDED = (
+    Needed("postgresql", ("/usr/lib/postgresql/*/bin/initdb",), "every database test a second time"),
+    Needed("orthanc", ("/usr/sbin/Orthanc",), "the PACS of site A"),
+    Needed("orthanc-dicomweb", ("/usr/share/orthanc/plugins/libOrthancDicomWeb.so*",), "DICOMweb at site A"),
+    Needed("orthanc-gdcm", ("/usr/share/orthanc/plugins/libOrthancGdcm.so*",), "transcoding at site A"),
+    Needed("dcmtk", ("/usr/bin/dcmqrscp",), "the PACS of site B, DICOM clients"),
+    Needed("dicom3tools", ("/usr/bin/dciodvfy",), "the validator of every manifest"),
+    Needed("nginx", ("/usr/sbin/nginx",), "the limit that retrieval is measured against"),
+    Needed("chromium", ("/usr/bin/chromium",), "portal and viewer in a browser"),
+    Needed("fonts-dejavu-core", ("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",), "text in screenshots"),
+    Needed("wrk", ("/usr/bin/wrk",), "load over HTTP"),
+)
+
+
+def missing(needed: Iterable[Needed] = NEEDED) -> tuple[Needed, ...]:
+    """What is not there yet."""
+    return tuple(item for item in needed if not any(_exists(pattern) for pattern in item.shown_by))
+
+
+def _exists(pattern: str) -> bool:
+    path = Path(pattern)
+    return any(True for _ in Path("/").glob(str(path.relative_to("/"))))
+
+
+@contextmanager
+def no_services() -> Iterator[None]:
+    """Packages that are installed meanwhile don't start their servers: the tests start their own, on loopback."""
+    policy = Path("/usr/sbin/policy-rc.d")
+    if policy.exists():
+        yield
+        return
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink()
+
+
+def install(items: Iterable[Needed]) -> bool:
+    """One apt call for everything; whether it worked."""
+    names = [item.package for item in items]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *names]
+    with no_services():
+        for attempt in (["apt-get", "update", "-q"], command):
+            done = subprocess.run(attempt, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+            if done.returncode:
+                print(done.stdout.decode(errors="replace")[-2000:], done.stderr.decode(errors="replace")[-2000:])
+                return False
+    return True
+
+
+def main() -> int:
+    """Exit code 0 unless the installation was tried and failed: what is missing makes its tests skip."""
+    absent = missing()
+    if not absent:
+        print("setup: everything that the tests drive is installed")
+        return 0
+    names = ", ".join(item.package for item in absent)
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        print(f"setup: missing, their tests will be skipped: {names}")
+        for item in absent:
+            print(f"  {item.package}: {item.what_for}")
+        print(f"setup: as root on Debian: apt-get install {' '.join(item.package for item in absent)}")
+        return 0
+    print(f"setup: installing {names}", flush=True)
+    done = install(absent)
+    still = missing()
+    if still:
+        print(f"setup: still missing: {', '.join(item.package for item in still)}")
+    return 0 if done and not still else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
