@@ -24,6 +24,7 @@ setup: $(STAMP) ## the Python environment
 requirements: ## pin again: versions and hashes, from pyproject.toml
 	uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes --python-version 3.11 pyproject.toml -o requirements/run.txt
 	uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes --python-version 3.11 pyproject.toml --group dev requirements/build.in -o requirements/dev.txt
+	uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes --python-version 3.11 requirements/package.in -o requirements/package.txt
 
 demo: setup ## a region in a box: two hospitals, one study, read across (ONCE=1: end by itself)
 	$(BIN)/maillage demo $(if $(ONCE),--once,)
