@@ -1,4 +1,4 @@
-"""``python -m tests.setup``: the foreign software that the tests drive. Installs it as root on Debian, else names it."""
+"""``python -m tests.setup``: the foreign software that the tests drive; as root on Debian it is installed."""
 
 import os
 import shutil

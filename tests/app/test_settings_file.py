@@ -1,0 +1,109 @@
+"""Settings: unknown keys refused, each mistake named with its key and its line, all of them at once."""
+
+from pathlib import Path
+
+import pytest
+
+from hub.app import settings_file
+from hub.app.settings_file import Mistake, SettingsRefused
+from hub.app.toml_lines import key_lines
+
+WRONG = """\
+# a comment with = and [brackets]
+[region]
+name = "Bretagne"
+afinity_domain = "1.2.3"
+
+[web]
+port = "eighty"
+
+[[sources]]
+name = "PACS_A"
+kind = "dicomweb"
+config = { url = "http://127.0.0.1/", other = [1, 2] }
+
+[[sources]]
+name = "PACS_A"
+kind = "dimse"
+deadline = "soon"
+"""
+
+
+def mistakes(text: str) -> tuple[Mistake, ...]:
+    with pytest.raises(SettingsRefused) as refused:
+        settings_file.parse(text)
+    return refused.value.mistakes
+
+
+def test_every_mistake_has_its_key_and_line() -> None:
+    found = {(mistake.key, mistake.line): mistake.message for mistake in mistakes(WRONG)}
+    assert found[("region.afinity_domain", 4)] == "there is no such setting; did you mean affinity_domain?"
+    assert ("web.port", 7) in found
+    assert ("sources[1].deadline", 17) in found
+    assert len(found) == 3
+
+
+def test_rules_between_keys() -> None:
+    found = {
+        (mistake.key, mistake.line): mistake.message
+        for mistake in mistakes(
+            WRONG.replace("afinity_domain", "affinity_domain").replace('"eighty"', "80").replace('"soon"', "5")
+            + '\n[tls]\ncertificate = "/nowhere/at/all.pem"\n'
+        )
+    }
+    assert found[("sources[1].name", 15)] == "is used twice"
+    assert found[("tls", 19)] == "certificate and key are needed together"
+    assert found[("tls.certificate", 20)] == "there is no such file"
+
+
+def test_a_secret_never_appears_in_a_mistake() -> None:
+    text = '[[clients]]\nname = "x"\ntoken_sha256 = "very-secret"\n[storage]\ndatabase = ["postgresql://u:pw@h/d"]\n'
+    report = " ".join(str(mistake) for mistake in mistakes(text))
+    assert "secret" not in report
+    assert "pw" not in report
+
+
+def test_text_that_is_not_toml_names_the_line() -> None:
+    (mistake,) = mistakes('[web]\nport = 80\nhost "127.0.0.1"\n')
+    assert mistake.line == 3
+
+
+def test_open_beyond_loopback_is_refused() -> None:
+    (mistake,) = mistakes('[security]\nnode_authentication = false\n[web]\nhost = "0.0.0.0"\n')
+    assert "loopback" in mistake.message
+
+
+def test_environment_takes_the_place_of_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILLAGE_STORAGE__DATABASE", "postgresql://db/maillage")
+    monkeypatch.setenv("MAILLAGE_WEB__PORT", "8123")
+    settings = settings_file.parse('[storage]\ndatabase = "sqlite:///x.sqlite"\n')
+    assert settings.storage.database == "postgresql://db/maillage"
+    assert settings.web.port == 8123
+
+
+def test_a_missing_file_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(SettingsRefused, match="can't be read"):
+        settings_file.load(tmp_path / "none.toml")
+
+
+def test_warnings_name_open_doors() -> None:
+    open_door = settings_file.parse("[security]\nnode_authentication = false\n")
+    assert any("node_authentication is off" in warning for warning in settings_file.warnings(open_door))
+    outside = settings_file.parse('[web]\nhost = "0.0.0.0"\n')
+    assert any("without TLS" in warning for warning in settings_file.warnings(outside))
+
+
+def test_lines_of_everything_that_toml_can_hold() -> None:
+    text = (
+        'a.b = 1\n"quoted key" = """\nmore = 1\n[not.a.table]\n"""\n[[list]]\nx = [\n  { y = 1 },\n'
+        "  # comment ]\n  { y = '''\n]''' },\n]\n[[list]]\nx = []\n[list.sub]\nz = 2026-01-01T00:00:00Z\n[[list]]\n"
+        "x = 1.5\n"
+    )
+    lines = key_lines(text)
+    assert lines[("a", "b")] == 1
+    assert lines[("quoted key",)] == 2
+    assert lines[("list", 0)] == 6
+    assert lines[("list", 0, "x", 0, "y")] == 8
+    assert lines[("list", 0, "x", 1, "y")] == 10
+    assert lines[("list", 1, "sub", "z")] == 16
+    assert lines[("list", 2, "x")] == 18
