@@ -1,0 +1,1 @@
+"""Where everything is kept: database engine, units of work, migrations, content store."""

@@ -11,11 +11,12 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session
 
-from hub.storage import tables as tables  # sets the names of constraints before any room's store declares a table
+from hub.storage.tables import METADATA
 
 Hook = Callable[[], None]
+SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-65536")
 
 
 class UnitOfWork:
@@ -103,7 +104,7 @@ class Database:
 
     def create_all(self) -> None:
         """All tables of the loaded stores at once: for tests; a real database is built by the migrations."""
-        SQLModel.metadata.create_all(self.engine)
+        METADATA.create_all(self.engine)
 
     def dispose(self) -> None:
         """Close every connection."""

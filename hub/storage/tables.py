@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import DateTime, Dialect
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import DateTime, Dialect, String
+from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import SQLModel
 
 #: Constraints get the same names on both databases: a migration must be able to name what it drops.
@@ -14,7 +14,8 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-SQLModel.metadata.naming_convention = NAMING
+METADATA = SQLModel.metadata
+METADATA.naming_convention = NAMING
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -25,7 +26,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """To UTC."""
         if value is None:
             return None
@@ -33,8 +34,26 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError("a stored instant must be aware")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """SQLite gives naive values back: they are UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class KeyText(TypeDecorator[str]):
+    """Text that is compared byte by byte on every database: keys, normalised names.
+
+    A prefix can then be looked up as a range in a plain index, and rows page in the same order everywhere."""
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        """PostgreSQL's default order depends on the locale; "C" does not."""
+        return dialect.type_descriptor(String(collation="C") if dialect.name == "postgresql" else String())
+
+
+def prefix_end(prefix: str) -> str:
+    """The first text after all texts that start with the (not empty) prefix."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
