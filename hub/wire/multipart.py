@@ -1,0 +1,209 @@
+"""multipart/related as a stream (RFC 2046, RFC 2387): MTOM packages and DICOMweb answers, never held in memory."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from hub.errors import Malformed, TooLarge
+
+MAX_PARTS = 100_000
+MAX_HEADER_BYTES = 16 * 1024
+_MAX_PREAMBLE = 64 * 1024
+_CARRIAGE_RETURN = 13
+_TOKEN = re.compile(r"[^\s;=\"]+")
+_PARAMETER = re.compile(r"\s*;\s*(?:([^\s;=\"]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^;\"\s]*)))?")
+
+
+@dataclass(frozen=True, slots=True)
+class ContentType:
+    """A Content-Type header: media type in lower case, parameters by lower-case name."""
+
+    media_type: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return "; ".join((self.media_type, *(f'{name}="{_quote(text)}"' for name, text in self.parameters.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part. Header names are lower case when read, and sent as given when written."""
+
+    headers: Mapping[str, str]
+    chunks: Iterator[bytes] = field(repr=False)
+
+    @property
+    def content_id(self) -> str:
+        """Content-ID without its angle brackets, "" when there is none."""
+        return strip_brackets(self.headers.get("content-id", ""))
+
+    @property
+    def content_type(self) -> ContentType:
+        """The part's type; application/octet-stream when it says nothing."""
+        return parse_content_type(self.headers.get("content-type") or "application/octet-stream")
+
+
+def strip_brackets(content_id: str) -> str:
+    """``<a@b>`` -> ``a@b``; tolerates a missing pair."""
+    return content_id.strip().removeprefix("<").removesuffix(">").strip()
+
+
+def parse_content_type(text: str) -> ContentType:
+    """Read a Content-Type header, quoted or not. Raises Malformed."""
+    head = _TOKEN.match(text.strip())
+    if head is None or "/" not in head.group():
+        raise Malformed("The Content-Type header is not readable.", location="Content-Type")
+    parameters: dict[str, str] = {}
+    rest = text.strip()[head.end() :]
+    position = 0
+    while rest[position:].strip():
+        match = _PARAMETER.match(rest, position)
+        if match is None:
+            raise Malformed("The Content-Type header is not readable.", location="Content-Type")
+        name, quoted, plain = match.groups()
+        if name:
+            value = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else plain
+            parameters.setdefault(name.lower(), value)
+        position = match.end()
+    return ContentType(head.group().lower(), parameters)
+
+
+def read(
+    chunks: Iterable[bytes], content_type: str, *, max_parts: int = MAX_PARTS, max_header_bytes: int = MAX_HEADER_BYTES
+) -> Iterator[Part]:
+    """The parts of a multipart body, one at a time.
+
+    A part's chunks are read before the next part is asked for; what is left of them is skipped. Line ends may be CRLF
+    or LF. Raises Malformed (no boundary, a part or the body ends too early) and TooLarge (parts, header bytes).
+    """
+    parsed = parse_content_type(content_type)
+    boundary = parsed.parameters.get("boundary", "")
+    if not parsed.media_type.startswith("multipart/") or not 1 <= len(boundary) <= 70 or not boundary.isascii():
+        raise Malformed("A multipart message needs a boundary of 1 to 70 ASCII characters.", location="Content-Type")
+    return _Reader(chunks, boundary.encode("ascii"), max_header_bytes).parts(max_parts)
+
+
+def write(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
+    """A multipart body, chunk by chunk as the parts give them."""
+    lead = f"--{boundary}\r\n"
+    for part in parts:
+        headers = "".join(f"{name}: {value}\r\n" for name, value in part.headers.items())
+        yield f"{lead}{headers}\r\n".encode()
+        yield from part.chunks
+        lead = f"\r\n--{boundary}\r\n"
+    yield f"\r\n--{boundary}--\r\n".encode()
+
+
+def _quote(text: str) -> str:
+    return re.sub(r'(["\\\\])', r"\\\1", text)
+
+
+class _Reader:
+    """A window on the stream: ``_buffer`` from ``_position`` on is not read yet."""
+
+    def __init__(self, chunks: Iterable[bytes], boundary: bytes, max_header_bytes: int) -> None:
+        self._source = iter(chunks)
+        self._delimiter = b"\n--" + boundary
+        self._max_header_bytes = max_header_bytes
+        # As if a line had just ended: the first delimiter may be the very first bytes.
+        self._buffer = b"\n"
+        self._position = 0
+
+    def parts(self, max_parts: int) -> Iterator[Part]:
+        size = 0
+        for chunk in self._content():
+            size += len(chunk)
+            if size > _MAX_PREAMBLE:
+                raise Malformed("The multipart message does not start with its boundary.")
+        count = 0
+        while not self._at_end():
+            count += 1
+            if count > max_parts:
+                raise TooLarge(f"The multipart message has more than {max_parts} parts.")
+            headers, content = self._headers(), self._content()
+            yield Part(headers, content)
+            for _ in content:  # what the caller left
+                pass
+
+    def _fill(self) -> bool:
+        """Append the next chunk to the window; False at the end of the stream."""
+        for chunk in self._source:
+            if chunk:
+                rest = self._buffer[self._position :]
+                self._buffer = rest + chunk if rest else bytes(chunk)
+                self._position = 0
+                return True
+        return False
+
+    def _need(self, count: int) -> None:
+        while len(self._buffer) - self._position < count:
+            if not self._fill():
+                raise Malformed("The multipart message ends before its final boundary.")
+
+    def _at_end(self) -> bool:
+        """After a delimiter: the final one? Moves past the delimiter's line."""
+        self._need(2)
+        if self._buffer.startswith(b"--", self._position):
+            return True
+        self._line()
+        return False
+
+    def _line(self) -> bytes:
+        """The next line without its end."""
+        searched = self._position
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            waiting = len(self._buffer) - self._position
+            if waiting > self._max_header_bytes:
+                raise TooLarge(f"A part's headers are larger than {self._max_header_bytes} bytes.")
+            if not self._fill():
+                raise Malformed("The multipart message ends within a part's headers.")
+            searched = self._position + waiting
+        line = self._buffer[self._position : end]
+        self._position = end + 1
+        return line.rstrip(b"\r")
+
+    def _headers(self) -> dict[str, str]:
+        lines: list[str] = []
+        size = 0
+        while line := self._line():
+            size += len(line)
+            if size > self._max_header_bytes:
+                raise TooLarge(f"A part's headers are larger than {self._max_header_bytes} bytes.")
+            text = line.decode("utf-8", "replace")
+            if text[0] in " \t" and lines:
+                lines[-1] += " " + text.strip()
+            else:
+                lines.append(text)
+        self._position -= 1  # the blank line's end may be the beginning of the delimiter of an empty part
+        headers: dict[str, str] = {}
+        for text in lines:
+            name, colon, value = text.partition(":")
+            if not colon or not name.strip():
+                raise Malformed("A part has an unreadable header line.")
+            headers.setdefault(name.strip().lower(), value.strip())
+        return headers
+
+    def _content(self) -> Iterator[bytes]:
+        """Everything up to the next delimiter, without the line feed that the window starts with."""
+        delimiter = self._delimiter
+        skip, searched = 1, 0  # relative to the window's beginning: what is not content, what holds no delimiter
+        while True:
+            found = self._buffer.find(delimiter, self._position + searched)
+            after = found + len(delimiter)
+            if found >= 0 and len(self._buffer) >= after + 2:
+                if self._buffer[after] in b"-\r\n \t":
+                    begin, self._position = self._position + skip, after
+                    end = found - 1 if found > begin and self._buffer[found - 1] == _CARRIAGE_RETURN else found
+                    if end > begin:
+                        yield self._buffer[begin:end]
+                    return
+                searched = after - self._position  # a longer line that only begins like the boundary
+                continue
+            # Kept back: a delimiter that has only begun, and the carriage return before it.
+            safe = (found if found >= 0 else len(self._buffer) - len(delimiter)) - 1
+            if safe > self._position + skip:
+                piece = self._buffer[self._position + skip : safe]
+                self._position, skip, searched = safe, 0, 0
+                yield piece
+            if not self._fill():
+                raise Malformed("The multipart message ends before its final boundary.")
