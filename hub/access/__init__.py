@@ -1,0 +1,1 @@
+"""Who may: callers, how they prove themselves, what they are permitted."""

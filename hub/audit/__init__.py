@@ -1,0 +1,1 @@
+"""What happened, and for whom: a chain of records that nobody can quietly change."""

@@ -1,0 +1,1 @@
+"""What is shared: the registry and the repository of the affinity domain."""

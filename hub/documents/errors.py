@@ -5,7 +5,7 @@ the error is about (an entryUUID, a uniqueId, a slot's name): never a patient's 
 hub's general kind of error, so that wires that do not know XDS still have an answer.
 """
 
-from hub.errors import Category, Conflict, HubError, Invalid, NotFound, TooLarge, Unavailable, Unsupported
+from hub.errors import Category, Conflict, HubError, Invalid, NotFound, Unavailable, Unsupported
 
 
 class DocumentError(HubError):
@@ -176,7 +176,7 @@ class ResultNotSinglePatient(DocumentError, Invalid):
     title = "The result is about more than one patient; ask for ObjectRefs."
 
 
-class TooManyResults(DocumentError, TooLarge):
+class TooManyResults(DocumentError, Invalid):
     """XDSTooManyResults: the result is larger than the limit; nothing of it is returned."""
 
     code = "too-many-results"

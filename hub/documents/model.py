@@ -255,7 +255,6 @@ class RetrievedDocument:
     size: int
 
 
-
 @dataclass(frozen=True, slots=True)
 class RetrievedDocuments:
     """Outcome of ITI-43: what was found, and why the others were not."""
