@@ -95,6 +95,21 @@ class IndexedStudy:
     report_ids: tuple[str, ...] = ()  #: document uniqueIds of its reports
     order_number: str = ""
     updated_at: datetime | None = None
+    also_at: tuple[str, ...] = ()  #: further sources that hold the same study
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What the imaging rooms need to know of a configured archive."""
+
+    name: str
+    title: str = ""
+    authority_oid: str = ""  #: OID of the authority whose patient numbers it holds
+    repository_unique_id: str = ""  #: OID as an imaging document source (RAD-69)
+    deadline: float = 10.0  #: seconds that a question waits for it
+    ae_title: str = ""  #: for the manifest's RetrieveAETitle, "" : the hub's own
+    namespace: str = ""  #: the authority's namespace, for the manifest's IssuerOfPatientID
+    organisation_id: str = ""  #: national number of the institution (XON.10)
 
 
 @dataclass(frozen=True, slots=True)
