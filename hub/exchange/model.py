@@ -48,6 +48,7 @@ class InboxMessage:
     correlation_id: str = ""
     effects: tuple[Touched, ...] = ()
     size: int = 0
+    peer: str = ""  #: network address that it came from
     raw: bytes = field(default=b"", repr=False)  #: only where asked for
 
 
@@ -95,3 +96,27 @@ class Page:
     text: str = ""
     before: str = ""  #: id after which the page starts
     limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardMessage(Command):
+    """An operator puts a refused message away. Outcome: InboxMessage."""
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardDelivery(Command):
+    """An operator puts a dead or waiting delivery away. Outcome: Delivery."""
+
+    delivery_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Counts by state, for the operator's page. PROCESSED and DONE are those of the last 24 hours."""
+
+    messages: Mapping[MessageState, int]
+    deliveries: Mapping[DeliveryState, int]
+    oldest_message: datetime | None = None  #: when the oldest RECEIVED message came
+    oldest_delivery: datetime | None = None  #: when the oldest WAITING or RUNNING delivery was made
