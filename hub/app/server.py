@@ -1,0 +1,93 @@
+"""uvicorn in a thread of its own: bound before it runs, so that port 0 works and the port is known."""
+
+import socket
+import ssl
+import threading
+from typing import Any
+
+import uvicorn
+
+from hub.app.tls import PeerCertificateProtocol
+from hub.errors import Misconfigured, Unavailable
+
+GRACE = 20  #: seconds that running requests have to end at a stop
+
+
+class CannotListen(Misconfigured):
+    """The address is in use, or not ours."""
+
+    code = "cannot-listen"
+    title = "The configured address can't be listened on."
+
+
+class WebServer:
+    """One HTTP(S) server. ``start`` returns when it accepts connections."""
+
+    def __init__(self, application: Any, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self.host = host
+        self.secure = tls is not None
+        self._socket = _bind(host, port)
+        self.port = int(self._socket.getsockname()[1])
+        config = uvicorn.Config(
+            application,
+            loop="uvloop",
+            http=PeerCertificateProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=GRACE,
+            limit_concurrency=1000,
+            backlog=1024,
+        )
+        config.load()
+        config.ssl = tls
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name=f"web-{self.port}", daemon=True)
+        self._ended = threading.Event()
+
+    @property
+    def url(self) -> str:
+        """Root URL without a trailing slash."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.secure else 'http'}://{host}:{self.port}"
+
+    @property
+    def running(self) -> bool:
+        """Whether it accepts connections."""
+        return bool(self._server.started) and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Serve. Raises Unavailable when the server does not come up."""
+        self._thread.start()
+        while not self._server.started:
+            if self._ended.wait(0.005):
+                raise Unavailable("The web server did not start; the log says why.")
+
+    def stop(self) -> None:
+        """Let running requests end, then close."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(GRACE + 5)
+        self._socket.close()
+
+    def _run(self) -> None:
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._ended.set()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CannotListen(f"Can't listen on {host}:{port}: {error.strerror}.") from error
+    return listener

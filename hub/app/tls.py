@@ -1,0 +1,107 @@
+"""Node authentication (ITI-19): TLS contexts, and the peer's certificate in every request's scope."""
+
+import asyncio
+import ssl
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from hub.app.settings import Tls
+
+_VERIFY = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
+MAX_HEADER_BYTES = 64 * 1024
+HEADER_SECONDS = 30.0
+
+
+def server_context(tls: Tls) -> ssl.SSLContext | None:
+    """The context of everything that listens; None when no certificate is configured."""
+    if tls.certificate is None or tls.key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(tls.certificate, tls.key)
+    if tls.ca is not None:
+        context.load_verify_locations(tls.ca)
+        context.verify_mode = _VERIFY[tls.client_certificates]
+    return context
+
+
+def client_context(tls: Tls) -> ssl.SSLContext:
+    """The context of calls to other nodes: their certificate is verified, ours is shown."""
+    context = ssl.create_default_context(cafile=str(tls.ca) if tls.ca else None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if tls.certificate is not None and tls.key is not None:
+        context.load_cert_chain(tls.certificate, tls.key)
+    return context
+
+
+class PeerCertificateProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, with the ASGI TLS extension, and limits on the head of a request.
+
+    ``scope["extensions"]["tls"]`` holds ``client_cert_chain`` (PEM, the ASGI extension's name), ``client_cert_der``,
+    ``tls_version`` and ``cipher_suite``. The TLS stack has verified the certificate before."""
+
+    _tls: dict[str, Any] | None = None
+    _head: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Keep what TLS knows of the peer; it does not change while the connection lasts."""
+        super().connection_made(transport)
+        connection = transport.get_extra_info("ssl_object")
+        if connection is not None:
+            self._tls = _extension(connection)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting for a head."""
+        self._head_came()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Add the extension to the new request's scope."""
+        super().on_message_begin()
+        self._head_bytes = 0
+        if self._tls is not None:
+            self.scope["extensions"] = {"tls": self._tls}  # type: ignore[dict-item]
+        if self._head is None:
+            self._expect_head()
+
+    def on_url(self, url: bytes) -> None:
+        """Count towards the head's limit."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count towards the head's limit."""
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is here."""
+        self._head_came()
+        super().on_headers_complete()
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEADER_BYTES:
+            raise ValueError("head too large")  # the parser turns it into an HttpParserError: 400 and close
+
+    def _expect_head(self) -> None:
+        self._head = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
+
+    def _head_came(self) -> None:
+        if self._head is not None:
+            self._head.cancel()
+            self._head = None
+
+
+def _extension(connection: Any) -> dict[str, Any]:
+    certificate = connection.getpeercert(binary_form=True)
+    cipher = connection.cipher()
+    return {
+        "client_cert_der": certificate or b"",
+        "client_cert_chain": (ssl.DER_cert_to_PEM_cert(certificate),) if certificate else (),
+        "tls_version": connection.version(),
+        "cipher_suite": cipher[0] if cipher else None,
+    }

@@ -1,0 +1,119 @@
+"""The web server on a real socket: TLS, the client's certificate in the scope, limits on the head."""
+
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from hub.app import pki
+from hub.app.server import CannotListen, WebServer
+from hub.app.settings import Tls
+from hub.app.tls import client_context, server_context
+
+
+async def tells_tls(
+    scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[dict[str, Any]], Awaitable[None]]
+) -> None:
+    """An ASGI application that answers with what it sees of TLS."""
+    tls = scope.get("extensions", {}).get("tls", {})
+    body = orjson.dumps(
+        {
+            "der": tls.get("client_cert_der", b"").hex(),
+            "chain": tls.get("client_cert_chain"),
+            "v": tls.get("tls_version"),
+        }
+    )
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("pki")
+    pki.init(directory)
+    pki.issue(directory, "hub")
+    pki.issue(directory, "his")
+    return directory
+
+
+def tls(directory: Path, node: str, **more: Any) -> Tls:
+    return Tls(certificate=directory / f"{node}.crt", key=directory / f"{node}.key", ca=directory / "ca.crt", **more)
+
+
+@pytest.fixture(params=["optional", "required"])
+def secure(request: pytest.FixtureRequest, certificates: Path) -> Iterator[WebServer]:
+    server = WebServer(
+        tells_tls, "127.0.0.1", 0, server_context(tls(certificates, "hub", client_certificates=request.param))
+    )
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_the_client_certificate_reaches_the_scope(secure: WebServer, certificates: Path) -> None:
+    with httpx.Client(verify=client_context(tls(certificates, "his"))) as client:
+        for _ in range(2):  # the second on the same connection
+            seen = client.get(secure.url).json()
+            expected = pki.load(certificates / "his.crt").public_bytes(Encoding.DER)
+            assert bytes.fromhex(seen["der"]) == expected
+            assert ssl.PEM_cert_to_DER_cert(seen["chain"][0]) == expected
+            assert seen["v"] == "TLSv1.3"
+
+
+def test_without_a_certificate(secure: WebServer, certificates: Path) -> None:
+    context = ssl.create_default_context(cafile=str(certificates / "ca.crt"))
+    with httpx.Client(verify=context) as client:
+        if server_requires(secure):
+            with pytest.raises(httpx.TransportError):
+                client.get(secure.url)
+        else:
+            assert client.get(secure.url).json()["der"] == ""
+
+
+def server_requires(server: WebServer) -> bool:
+    loaded = server._server.config.ssl
+    return loaded is not None and loaded.verify_mode == ssl.CERT_REQUIRED
+
+
+def test_a_certificate_of_another_authority_is_refused(secure: WebServer, certificates: Path, tmp_path: Path) -> None:
+    pki.init(tmp_path, "another")
+    pki.issue(tmp_path, "his")
+    stranger = Tls(certificate=tmp_path / "his.crt", key=tmp_path / "his.key", ca=certificates / "ca.crt")
+    with httpx.Client(verify=client_context(stranger)) as client, pytest.raises(httpx.TransportError):
+        client.get(secure.url)
+
+
+def test_port_zero_is_told_and_a_taken_port_is_refused() -> None:
+    server = WebServer(tells_tls, "127.0.0.1", 0)
+    server.start()
+    try:
+        assert httpx.get(server.url).json()["der"] == ""
+        with pytest.raises(CannotListen):
+            WebServer(tells_tls, "127.0.0.1", server.port)
+    finally:
+        server.stop()
+    assert not server.running
+
+
+def test_an_endless_head_is_cut_off() -> None:
+    server = WebServer(tells_tls, "127.0.0.1", 0)
+    server.start()
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as peer:
+            peer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+            answer = b""
+            try:
+                for number in range(200):
+                    peer.sendall(b"X-%d: %s\r\n" % (number, b"a" * 4000))
+                answer = peer.recv(4096)
+            except (ConnectionResetError, BrokenPipeError):
+                answer = b"HTTP/1.1 400 "
+            assert answer.startswith(b"HTTP/1.1 400 ")
+    finally:
+        server.stop()
