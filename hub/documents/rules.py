@@ -54,7 +54,7 @@ def one(name: str) -> Read:
 
 def many(name: str) -> Read:
     """Reads an attribute that holds several values."""
-    return lambda item: getattr(item, name)  # type: ignore[no-any-return]
+    return lambda item: getattr(item, name)
 
 
 def _is_code(code: Code) -> bool:
@@ -149,7 +149,7 @@ ENTRY_RULES: tuple[Rule, ...] = (
         "ITI TF-3: 4.2.3.2.28",
     ),
     Rule("hash", one("hash"), formats.is_hash, "40 hexadecimal digits", "ITI TF-3: 4.2.3.2.10", 1, 1, 1),
-    Rule("size", one("size"), lambda size: size >= 0, "a number of bytes", "ITI TF-3: 4.2.3.2.24", 1, 1, 1),
+    Rule("size", one("size"), lambda size: 0 <= size < 2**63, "a number of bytes", "ITI TF-3: 4.2.3.2.24", 1, 1, 1),
     Rule("repositoryUniqueId", one("repository_unique_id"), formats.is_oid, _OID, "ITI TF-3: 4.2.3.2.19", 1, 1, 1),
     Rule(
         "documentAvailability",
