@@ -55,7 +55,7 @@ def parse_xml(
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
         raise _refusal(error, parser) from None
-    if root.getroottree().docinfo.doctype:  # an encoding trick hid it from the prolog check
+    if root.getroottree().docinfo.internalDTD is not None:  # an encoding trick hid it from the prolog check
         raise Malformed("A document type declaration is not allowed.")
     if _deeper(root, max_depth):
         raise TooLarge(f"The XML is nested deeper than {max_depth} elements.")
@@ -68,7 +68,7 @@ def serialise(root: Element) -> bytes:
 
 
 def check_libraries() -> None:
-    """At start: lxml and xmlsec must carry the same libxml2, or they corrupt each other's trees. Raises Misconfigured."""
+    """At start: lxml and xmlsec must carry the same libxml2, or trees break. Raises Misconfigured."""
     mine, theirs = tuple(etree.LIBXML_VERSION), tuple(xmlsec.get_libxml_version())
     if mine != theirs:
         raise Misconfigured(
