@@ -1,0 +1,222 @@
+"""Where HTTP meets the hub: credentials and bodies in, streams out. No wire is known here."""
+
+import asyncio
+import base64
+import binascii
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from hub.access.model import Credentials
+from hub.errors import DeadlineExceeded, Malformed, TooLarge
+from hub.wire.http import HttpRequest, HttpResponse
+
+SESSION_COOKIE = "maillage_session"
+CHUNK_SECONDS = 60.0  #: how long a body may pause
+BATCH = 512 * 1024  #: bytes handed over at once when streaming
+
+#: Threads that carry out transactions, and threads that read streams: neither can starve the other.
+WORK = anyio.CapacityLimiter(64)
+STREAMS = anyio.CapacityLimiter(128)
+
+
+def header(request: Request, name: str) -> str:
+    """A header's only value. Raises Malformed when it is given twice: two readers could disagree."""
+    values = request.headers.getlist(name)
+    if len(values) > 1:
+        raise Malformed(f"The header {name} is given more than once.")
+    return values[0] if values else ""
+
+
+def peer_of(request: Request, trusted_proxy: str) -> str:
+    """The caller's address: what the trusted proxy says, or the socket's."""
+    address = request.client.host if request.client else ""
+    if trusted_proxy and address == trusted_proxy:
+        forwarded = request.headers.get("x-forwarded-for", "")
+        return forwarded.rpartition(",")[2].strip() or address
+    return address
+
+
+def credentials_of(request: Request, trusted_proxy: str, *, sessions: bool) -> Credentials:
+    """What the caller showed. ``sessions``: whether a portal session counts here."""
+    scheme, _, token = header(request, "authorization").partition(" ")
+    return Credentials(
+        bearer=token.strip() if scheme.lower() == "bearer" else "",
+        certificate=_certificate(request, trusted_proxy),
+        session=request.cookies.get(SESSION_COOKIE, "") if sessions else "",
+        peer=peer_of(request, trusted_proxy),
+    )
+
+
+def _certificate(request: Request, trusted_proxy: str) -> bytes:
+    address = request.client.host if request.client else ""
+    if trusted_proxy and address == trusted_proxy:
+        # The proxy's own certificate is not its caller's: without the header nobody vouched for the caller.
+        return _forwarded(header(request, "x-ssl-client-cert"))
+    certificate: bytes = request.scope.get("extensions", {}).get("tls", {}).get("client_cert_der", b"")
+    return certificate
+
+
+def _forwarded(text: str) -> bytes:
+    """nginx sends escaped PEM, HAProxy base64 DER."""
+    if not text:
+        return b""
+    try:
+        if text.startswith("-----BEGIN"):
+            return ssl.PEM_cert_to_DER_cert(unquote(text))
+        return base64.b64decode(text, validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise Malformed("The forwarded client certificate is not readable.") from error
+
+
+class Body:
+    """A request's body, read by the thread that works on the request; nothing is read before somebody iterates.
+
+    Raises TooLarge, DeadlineExceeded when it pauses, Malformed when the caller goes."""
+
+    def __init__(self, request: Request, limit: int) -> None:
+        self.limit = limit
+        self.complete = request.method in ("GET", "HEAD")
+        self._pieces = request.stream()
+        announced = request.headers.get("content-length", "")
+        self._announced = int(announced) if announced.isdigit() else 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The pieces, as they come. Must run in a thread that anyio started."""
+        if self._announced > self.limit:
+            raise TooLarge()
+        size = 0
+        while batch := anyio.from_thread.run(self._next):
+            size += len(batch)
+            if size > self.limit:
+                raise TooLarge()
+            yield batch
+        self.complete = True
+
+    def read(self) -> bytes:
+        """All of it, in memory."""
+        return b"".join(self)
+
+    async def _next(self) -> bytes:
+        """At least a batch, or what is left: one change of thread for many small pieces."""
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while size < BATCH:
+                async with asyncio.timeout(CHUNK_SECONDS):
+                    piece = await anext(self._pieces)
+                pieces.append(piece)
+                size += len(piece)
+        except StopAsyncIteration:
+            pass
+        except TimeoutError as error:
+            raise DeadlineExceeded("The request's body stopped arriving.") from error
+        except ClientDisconnect as error:
+            raise Malformed("The caller went before the request was complete.") from error
+        return b"".join(pieces)
+
+
+def http_request(request: Request, base: str, body: bytes = b"") -> HttpRequest:
+    """The request as the transactions of FHIR and DICOMweb see it."""
+    return HttpRequest(
+        method=request.method,
+        path=request.url.path,
+        base=base,
+        path_parameters={name: str(value) for name, value in request.path_params.items()},
+        query=_pairs(request.url.query),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=body,
+    )
+
+
+def with_form(message: HttpRequest) -> HttpRequest:
+    """A search by POST: its form's fields join the query (FHIR R4: 3.1.1.1)."""
+    if not message.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        raise Malformed("A search by POST sends a form: application/x-www-form-urlencoded.", location="Content-Type")
+    if not message.body.isascii():
+        raise Malformed("A form's characters are percent-encoded.", location="body")
+    fields = _pairs(message.body.decode("ascii"))
+    return replace(message, query=(*message.query, *fields), path=message.path.removesuffix("/_search"))
+
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    try:
+        return tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=200, errors="strict"))
+    except ValueError as error:
+        raise Malformed("The query is not readable.", location="query") from error
+
+
+def http_answer(answer: HttpResponse) -> Response:
+    """The transaction's answer as the server sends it."""
+    if isinstance(answer.body, bytes):
+        return Response(answer.body, answer.status, dict(answer.headers), answer.media_type or None)
+    return StreamedAnswer(answer.body, answer.status, answer.media_type, answer.headers)
+
+
+class StreamedAnswer(Response):
+    """A body read by a thread, one batch ahead of what the peer has taken; the source is closed in any case."""
+
+    def __init__(
+        self, chunks: Iterator[bytes], status: int, media_type: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(None, status, dict(headers or {}), media_type or None)
+        self.chunks = chunks
+        if not any(name.lower() == "content-length" for name in headers or {}):
+            self.raw_headers = [row for row in self.raw_headers if row[0] != b"content-length"]
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Send. A stream that fails midway ends the connection, so that nobody takes half for the whole."""
+        gone = asyncio.ensure_future(_disconnected(receive))
+        ahead: asyncio.Task[bytes] | None = None
+        try:
+            ahead = asyncio.ensure_future(self._batch())
+            first = await ahead  # a failure before the first byte can still be answered properly
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            batch = first
+            while batch and not gone.done():
+                ahead = asyncio.ensure_future(self._batch())
+                await send({"type": "http.response.body", "body": batch, "more_body": True})
+                batch = await ahead
+            if not gone.done():
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            gone.cancel()
+            if ahead is not None and not ahead.done():
+                with anyio.CancelScope(shield=True):
+                    await asyncio.wait([ahead])
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(_close, self.chunks, limiter=STREAMS)
+
+    async def _batch(self) -> bytes:
+        return await anyio.to_thread.run_sync(_gather, self.chunks, limiter=STREAMS)
+
+
+def _gather(chunks: Iterator[bytes]) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    for piece in chunks:
+        pieces.append(piece)
+        size += len(piece)
+        if size >= BATCH:
+            break
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _close(chunks: Any) -> None:
+    close = getattr(chunks, "close", None)
+    if close is not None:
+        close()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,77 @@
+"""Around every request: a correlation id, security headers, one line in the log without what was asked."""
+
+import logging
+import re
+import time
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hub.app.logs import correlation_id
+from hub.values import new_key
+
+log = logging.getLogger(__name__)
+
+CORRELATION = "x-correlation-id"
+_ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_DEFAULTS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+    "x-frame-options": "DENY",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+class Guard:
+    """ASGI middleware. What an answer sets itself (the portal's own policy) is left alone."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        identifier = _identifier(scope)
+        token = correlation_id.set(identifier)
+        started = time.monotonic()
+        status = 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[CORRELATION] = identifier
+                for name, value in _DEFAULTS.items():
+                    headers.setdefault(name, value)
+                if scope.get("scheme") == "https":
+                    headers.setdefault("strict-transport-security", "max-age=31536000")
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        finally:
+            _log(scope, status, int((time.monotonic() - started) * 1000))
+            correlation_id.reset(token)
+
+
+def _identifier(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == CORRELATION.encode():
+            text = value.decode("latin-1")
+            if _ACCEPTED.fullmatch(text):
+                return str(text)
+    return new_key()
+
+
+def _log(scope: Scope, status: int, milliseconds: int) -> None:
+    # The route's pattern, never the path or the query: both may name a patient.
+    route: Any = scope.get("route")
+    pattern = getattr(route, "path", "") or "(no route)"
+    extra = {"method": scope["method"], "route": pattern, "status": status, "milliseconds": milliseconds}
+    log.info("%s %s: %d", scope["method"], pattern, status, extra=extra)

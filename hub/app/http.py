@@ -1,0 +1,299 @@
+"""The HTTP application: every route is derived from the transactions' descriptors."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+import anyio.to_thread
+import orjson
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hub.access.model import Credentials
+from hub.app import edge
+from hub.app.edge import Body
+from hub.app.guard import Guard
+from hub.app.health import Health
+from hub.app.logs import correlation_id
+from hub.app.metrics import MEDIA_TYPE, PrometheusMetrics
+from hub.app.settings import LOOPBACK, Settings
+from hub.context import Context
+from hub.errors import (
+    AccessDenied,
+    Category,
+    HubError,
+    Invalid,
+    Malformed,
+    NotAuthenticated,
+    NotFound,
+    TooLarge,
+    Unavailable,
+    Unsupported,
+    lookup,
+)
+from hub.pipeline.catalogue import Bound, Catalogue
+from hub.pipeline.pipeline import Access, Pipeline
+from hub.pipeline.transaction import Binding, Dicomweb, Direction, Fhir, Soap
+from hub.storage.content import ContentStore
+from hub.values import new_key
+from hub.wire.http import HttpResponse
+from hub.wire.soap.errors import MtomRequired
+from hub.wire.soap.message import Limits, SoapMessage
+from hub.wire.soap.reading import expect, parse_request, select
+from hub.wire.soap.writing import refuse as soap_refuse
+from hub.wire.soap.writing import render
+from hub.wire.xml import serialise
+
+MEGABYTE = 1024 * 1024
+FHIR_ROOT = "/fhir"
+DICOMWEB_ROOT = "/dicom-web"
+
+#: HTTP status where no wire has its own table: health, metrics, unknown paths.
+STATUS: Mapping[type[HubError], int] = {
+    HubError: 500,
+    Malformed: 400,
+    Invalid: 400,
+    TooLarge: 413,
+    NotAuthenticated: 401,
+    AccessDenied: 403,
+    NotFound: 404,
+    Unsupported: 404,
+    Unavailable: 503,
+}
+
+
+class WebHub(Protocol):
+    """What the application needs of the hub."""
+
+    settings: Settings
+    catalogue: Catalogue
+    pipeline: Pipeline
+    access: Access
+    content: ContentStore
+    metrics: PrometheusMetrics
+
+    def public_url(self) -> str:
+        """Root URL under which others reach the hub, without a trailing slash."""
+        ...
+
+    def health(self) -> Health:
+        """Readiness of this process's roles."""
+        ...
+
+    def capability(self) -> Mapping[str, Any]:
+        """The FHIR CapabilityStatement."""
+        ...
+
+
+class Edge:
+    """Carries HTTP requests to the pipeline. All work on a request happens in one thread."""
+
+    def __init__(self, hub: WebHub) -> None:
+        self.hub = hub
+        self.proxy = hub.settings.web.trusted_proxy
+        web = hub.settings.web
+        self.limits = Limits(
+            envelope=web.max_message_mb * MEGABYTE, body=web.max_body_mb * MEGABYTE, spool=hub.content.incoming()
+        )
+
+    async def in_thread(self, work: Callable[[Context], HttpResponse], request: Request, body: Body) -> Response:
+        """Run ``work`` in a thread; close the connection when part of the request was left unread."""
+        context = Context(correlation_id=correlation_id.get() or new_key())
+        answer = await anyio.to_thread.run_sync(work, context, limiter=edge.WORK)
+        response = edge.http_answer(answer)
+        if not body.complete and (request.headers.get("content-length", "0") != "0"):
+            response.headers["connection"] = "close"
+        return response
+
+    def admitted(self, bound: Iterable[Bound], credentials: Credentials) -> bool:
+        """Whether the caller may carry out at least one of the transactions: else nothing of it is read."""
+        try:
+            principal = self.hub.access.authenticate(credentials)
+        except HubError:
+            return False
+        for item in bound:
+            try:
+                self.hub.access.permit(principal, item.transaction.permission, Context(principal=principal))
+            except HubError:
+                continue
+            return True
+        return False
+
+    def soap(self, table: Mapping[str, tuple[Soap, Bound]]) -> Callable[[Request], Any]:
+        """The endpoint of one path: dispatched on wsa:Action."""
+        every = [bound for _, bound in table.values()]
+
+        async def endpoint(request: Request) -> Response:
+            body = Body(request, self.limits.body)
+            credentials = edge.credentials_of(request, self.proxy, sessions=False)
+            content_type = request.headers.get("content-type", "")
+
+            def work(context: Context) -> HttpResponse:
+                if not self.admitted(every, credentials):
+                    likely = next((bound for action, (_, bound) in table.items() if action in content_type), every[0])
+                    return render(self.hub.pipeline.run(likely, "soap", None, credentials, context), None)
+                return self._soap(dict(table), content_type, body, credentials, context)
+
+            return await self.in_thread(work, request, body)
+
+        return endpoint
+
+    def _soap(
+        self,
+        table: dict[str, tuple[Soap, Bound]],
+        content_type: str,
+        body: Body,
+        credentials: Credentials,
+        context: Context,
+    ) -> HttpResponse:
+        message: SoapMessage | None = None
+        try:
+            message = parse_request(content_type, body, self.hub.content.receive, self.limits)
+            binding, bound = select(table, message)
+            if binding.mtom and not message.mtom:
+                raise MtomRequired()
+            expect(message, binding.body)
+            if message.security is not None:
+                credentials = replace(credentials, saml=serialise(message.security))
+            return render(self.hub.pipeline.run(bound, "soap", message, credentials, context), message)
+        except HubError as error:  # before the pipeline had a transaction: what it raises it answers itself
+            return render(soap_refuse(error, message, context), message)
+        finally:
+            if message is not None:
+                message.discard()
+
+    def resource(self, binding: Fhir | Dicomweb, bound: Bound, root: str) -> Callable[[Request], Any]:
+        """The endpoint of one FHIR interaction or DICOMweb resource."""
+
+        async def endpoint(request: Request) -> Response:
+            body = Body(request, self.limits.envelope)
+            # A browser sends its cookie whatever page makes it call: sessions count for reading only.
+            sessions = request.method in ("GET", "HEAD")
+            credentials = edge.credentials_of(request, self.proxy, sessions=sessions)
+            base = self.hub.public_url() + root
+
+            def work(context: Context) -> HttpResponse:
+                message = edge.http_request(request, base)
+                if request.method not in ("GET", "HEAD") and self.admitted((bound,), credentials):
+                    message = replace(message, body=body.read())
+                    if request.url.path.endswith("/_search"):
+                        message = edge.with_form(message)
+                answer: HttpResponse = self.hub.pipeline.run(bound, binding.wire, message, credentials, context)
+                return answer
+
+            def safely(context: Context) -> HttpResponse:
+                try:
+                    return work(context)
+                except HubError as error:
+                    answer: HttpResponse = self.hub.pipeline.wires[binding.wire](error, None, context)
+                    return answer
+
+            return await self.in_thread(safely, request, body)
+
+        return endpoint
+
+
+def build(hub: WebHub) -> FastAPI:
+    """The application of the role ``web``."""
+    door = Edge(hub)
+    application = FastAPI(
+        title="Maillage",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        middleware=[Middleware(Guard)],
+        exception_handlers={HubError: answer_error, 404: _unknown, 405: _unknown},
+    )
+    routes = application.router.routes
+    routes += [*_soap_routes(hub, door), *_resource_routes(hub, door), *operations(hub)]
+    return application
+
+
+def _bindings(hub: WebHub, kind: type[Binding]) -> Iterable[tuple[Any, Bound]]:
+    for binding, bound in hub.catalogue.bindings(kind):
+        if bound.transaction.direction is not Direction.INITIATOR:
+            yield binding, bound
+
+
+def _soap_routes(hub: WebHub, door: Edge) -> Iterable[Route]:
+    tables: defaultdict[str, dict[str, tuple[Soap, Bound]]] = defaultdict(dict)
+    for binding, bound in _bindings(hub, Soap):
+        if binding.action in tables[binding.path]:
+            raise TypeError(f"{binding.path} has the action {binding.action} twice")
+        tables[binding.path][binding.action] = (binding, bound)
+    for path, table in sorted(tables.items()):
+        yield Route(path, door.soap(table), methods=["POST"])
+
+
+def _resource_routes(hub: WebHub, door: Edge) -> Iterable[Route]:
+    yield Route(f"{FHIR_ROOT}/metadata", _capability(hub), methods=["GET"])
+    found: list[tuple[str, Fhir | Dicomweb, Bound, str]] = []
+    for root, kind in ((FHIR_ROOT, Fhir), (DICOMWEB_ROOT, Dicomweb)):
+        found += [(root + binding.path, binding, bound, root) for binding, bound in _bindings(hub, kind)]
+    for path, binding, bound, root in sorted(found, key=lambda row: _specific_first(row[0])):
+        yield Route(path, door.resource(binding, bound, root), methods=[binding.method])
+        if isinstance(binding, Fhir) and binding.interaction == "search-type":
+            yield Route(f"{path}/_search", door.resource(binding, bound, root), methods=["POST"])
+
+
+def _specific_first(path: str) -> tuple[tuple[int, str], ...]:
+    """Literal segments before parameters, so that ``/studies/{study}/metadata`` is not taken for a parameter."""
+    return tuple((2 if ":path}" in part else 1 if part.startswith("{") else 0, part) for part in path.split("/"))
+
+
+def _capability(hub: WebHub) -> Callable[[Request], Any]:
+    async def endpoint(_request: Request) -> Response:
+        return Response(orjson.dumps(hub.capability()), media_type="application/fhir+json")
+
+    return endpoint
+
+
+def operations(hub: WebHub) -> list[Route]:
+    """Health and metrics; all that a process without the role ``web`` serves."""
+
+    async def live(_request: Request) -> Response:
+        return Response(orjson.dumps({"status": "alive"}), media_type="application/json")
+
+    async def ready(_request: Request) -> Response:
+        health = await anyio.to_thread.run_sync(hub.health)
+        body = orjson.dumps(health.document())
+        return Response(body, 200 if health.ready else 503, media_type="application/json")
+
+    async def metrics(request: Request) -> Response:
+        credentials = edge.credentials_of(request, hub.settings.web.trusted_proxy, sessions=True)
+        await anyio.to_thread.run_sync(_may_read_metrics, hub, credentials)
+        text = await anyio.to_thread.run_sync(hub.metrics.text)
+        return Response(text, media_type=MEDIA_TYPE)
+
+    return [
+        Route("/health/live", live, methods=["GET"]),
+        Route("/health/ready", ready, methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
+    ]
+
+
+def _may_read_metrics(hub: WebHub, credentials: Credentials) -> None:
+    if credentials.peer in LOOPBACK:
+        return
+    principal = hub.access.authenticate(credentials)
+    hub.access.permit(principal, "operations.metrics", Context(principal=principal))
+
+
+async def answer_error(_request: Request, error: Exception) -> Response:
+    """An error that no wire answered, as JSON."""
+    assert isinstance(error, HubError)
+    context = Context(correlation_id=correlation_id.get() or new_key())
+    body = {"code": error.code, "message": error.message, "correlation_id": context.correlation_id}
+    status = lookup(STATUS, error)
+    headers = {"www-authenticate": "Bearer"} if status == 401 else {}
+    if error.category is Category.TRANSIENT:
+        headers["retry-after"] = "5"
+    return Response(orjson.dumps(body), status, headers, "application/json")
+
+
+async def _unknown(request: Request, _error: Exception) -> Response:
+    return await answer_error(request, NotFound("There is nothing at this address."))
