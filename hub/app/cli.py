@@ -1,5 +1,341 @@
 """The ``maillage`` command."""
 
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hub import __version__
+from hub.app import logs, pki, settings_file
+from hub.app.roles import Role
+from hub.app.settings import Settings
+from hub.app.settings_file import SettingsRefused
+from hub.errors import HubError
+from hub.pipeline.catalogue import discover
+from hub.storage import migrate
+from hub.storage.engine import Database
+
+log = logging.getLogger(__name__)
+out = Console()
+err = Console(stderr=True)
+
+app = typer.Typer(
+    name="maillage",
+    help="The hub that makes every medical image of a region findable and readable by those who may see it.\n\n"
+    "Start here: `maillage demo` plays a whole region on this machine; `maillage check` looks through your settings; "
+    "`maillage serve` runs the hub.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+db = typer.Typer(no_args_is_help=True, help="The database: bring its tables up to date, tell where they are.")
+pki_app = typer.Typer(
+    no_args_is_help=True,
+    help="A private test authority and certificates for nodes. For trials: in production the region's own authority "
+    "issues them.",
+)
+app.add_typer(db, name="db")
+app.add_typer(pki_app, name="pki")
+
+SettingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings",
+        "-s",
+        help="The settings file. Default: `$MAILLAGE_SETTINGS`, else `maillage.toml` here, else safe defaults on "
+        "loopback.",
+        show_default=False,
+    ),
+]
+DirectoryOption = Annotated[Path, typer.Option("--directory", "-d", help="Where keys and certificates are kept.")]
+
 
 def main() -> None:
-    """Entry point."""
+    """Entry point: errors that the hub raises on purpose are told in one sentence, exit code 1."""
+    try:
+        app()
+    except SettingsRefused as error:
+        for mistake in error.mistakes:
+            err.print(f"[red]mistake[/red] {mistake}", highlight=False)
+        sys.exit(1)
+    except HubError as error:
+        err.print(f"[red]{error.code}[/red] {error.message}", highlight=False)
+        sys.exit(1)
+
+
+def fail(message: str) -> NoReturn:
+    """End with exit code 1 and a sentence on standard error."""
+    err.print(message, highlight=False)
+    raise typer.Exit(1)
+
+
+def load(file: Path | None) -> Settings:
+    """The settings, warnings told."""
+    settings = settings_file.load(file or settings_file.default_file())
+    for warning in settings_file.warnings(settings):
+        err.print(f"[yellow]warning[/yellow] {warning}", highlight=False)
+    return settings
+
+
+@app.command()
+def serve(
+    role: Annotated[
+        list[Role] | None,
+        typer.Option(help="What this process does; give it more than once for several roles. Default: everything."),
+    ] = None,
+    settings: SettingsOption = None,
+) -> None:
+    """Run the hub until SIGTERM or Ctrl-C, then stop gracefully.
+
+    One process for a small site, or the same program many times, each with its role: **web** (SOAP, FHIR, DICOMweb,
+    portal), **mllp** (HL7 v2 feeds and queries), **dimse** (DICOM), **worker** (the outbox).
+    """
+    from hub.app.wiring import Hub  # noqa: PLC0415 (other commands start faster without it)
+
+    loaded = load(settings)
+    logs.configure(loaded.logging)
+    hub = Hub(loaded)
+    with until_stopped() as stopped:
+        hub.prepare()
+        hub.start(frozenset(role or Role))
+        for line in hub.addresses():
+            log.info("%s", line)
+        stopped.wait()
+        hub.stop()
+
+
+@contextmanager
+def until_stopped() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set."""
+    stopped = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@app.command()
+def check(settings: SettingsOption = None) -> None:
+    """Look through the settings: every mistake with its key and line, and what deserves a second look.
+
+    Exit code 0 when the hub would start, 1 when there are mistakes. Nothing is started and nothing is written.
+    """
+    file = settings or settings_file.default_file()
+    try:
+        loaded = settings_file.load(file)
+        from hub.app.sources import check_sources  # noqa: PLC0415
+
+        mistakes = check_sources(loaded, file)
+    except SettingsRefused as error:
+        mistakes = error.mistakes
+        loaded = None
+    for mistake in mistakes:
+        out.print(f"[red]mistake[/red] {mistake}", highlight=False)
+    if loaded is not None:
+        for warning in settings_file.warnings(loaded):
+            out.print(f"[yellow]warning[/yellow] {warning}", highlight=False)
+    if mistakes:
+        raise typer.Exit(1)
+    out.print(f"[green]ok[/green] {file or 'no settings file: the defaults'}", highlight=False)
+
+
+@app.command()
+def health(settings: SettingsOption = None) -> None:
+    """Ask the running hub of these settings whether it is ready: exit code 0 if so. For container health checks."""
+    from hub.app.ask import ask_health  # noqa: PLC0415
+
+    ready, document = ask_health(settings_file.load(settings or settings_file.default_file()))
+    out.print_json(data=document)
+    if not ready:
+        raise typer.Exit(1)
+
+
+@app.command()
+def transactions(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array instead of a table.")] = False,
+) -> None:
+    """List every transaction that this hub speaks, as its own code declares them."""
+    from hub.app.describe import transaction_rows  # noqa: PLC0415
+
+    rows = transaction_rows(discover())
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("id", "title", "profile", "hub is", "wire", "where", "needs permission", "specification"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        for position, binding in enumerate(row["bindings"]):
+            first = (row["id"], row["title"], row["profile"], row["actor"]) if position == 0 else ("", "", "", "")
+            last = (row["permission"], row["section"]) if position == 0 else ("", "")
+            table.add_row(*first, binding["wire"], binding["where"], *last)
+    out.print(table)
+
+
+@db.command("upgrade")
+def db_upgrade(settings: SettingsOption = None) -> None:
+    """Bring the database's tables up to this version. Safe to run twice, and by several processes at once."""
+    with _database(settings) as database:
+        waiting = migrate.pending(database)
+        migrate.upgrade(database)
+        out.print(f"upgraded by {len(waiting)} revision(s), now at {migrate.current(database) or 'nothing'}")
+
+
+@db.command("current")
+def db_current(settings: SettingsOption = None) -> None:
+    """Tell the revision of the database's tables, and what an upgrade would apply. Exit code 1 if anything."""
+    with _database(settings) as database:
+        waiting = migrate.pending(database)
+        out.print(f"at {migrate.current(database) or 'nothing'}; {len(waiting)} revision(s) to apply")
+        if waiting:
+            raise typer.Exit(1)
+
+
+@contextmanager
+def _database(settings: Path | None) -> Iterator[Database]:
+    loaded = settings_file.load(settings or settings_file.default_file())
+    database = Database(loaded.storage.database)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+@pki_app.command("init")
+def pki_init(
+    directory: DirectoryOption = Path("pki"),
+    node: Annotated[list[str] | None, typer.Option(help="Issue a certificate for this node as well.")] = None,
+) -> None:
+    """Make a test authority (`ca.crt`, `ca.key`), and certificates for nodes if asked."""
+    out.print(f"authority: {pki.init(directory)}")
+    for name in node or ():
+        out.print(f"node {name}: {pki.issue(directory, name)}")
+
+
+@pki_app.command("node")
+def pki_node(
+    name: Annotated[str, typer.Argument(help="The node's name: `hub`, `his-a` ...")],
+    directory: DirectoryOption = Path("pki"),
+    host: Annotated[list[str] | None, typer.Option(help="A further host name or address of the node.")] = None,
+) -> None:
+    """Issue a key and a certificate for a node, as server and as client, valid on this machine and the hosts given."""
+    path = pki.issue(directory, name, tuple(host or ()))
+    out.print(f"certificate: {path}\nkey: {path.with_suffix('.key')}")
+    out.print(f"certificate_sha256 for [[clients]]: {pki.fingerprint(path)}", markup=False)
+
+
+@pki_app.command("show")
+def pki_show(directory: DirectoryOption = Path("pki")) -> None:
+    """List the certificates with their expiry and the fingerprint that `[[clients]]` wants."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("node", "valid until", "certificate_sha256"):
+        table.add_column(name, overflow="fold")
+    for path in sorted(directory.glob("*.crt")):
+        certificate = pki.load(path)
+        table.add_row(path.stem, certificate.not_valid_after_utc.strftime("%Y-%m-%d"), pki.fingerprint(path))
+    if not table.row_count:
+        fail(f"There are no certificates in {directory}: `maillage pki init` makes an authority.")
+    out.print(table)
+
+
+@app.command()
+def sandbox(
+    database: Annotated[str, typer.Option("--db", help="Database URL. Default: SQLite in the data directory.")] = "",
+    data: Annotated[
+        Path | None, typer.Option(help="Data directory, kept at the end. Default: a temporary one, removed.")
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="A PACS: `NAME=dicomweb:URL` or `NAME=dimse:AET@HOST:PORT`. May be given more than once."),
+    ] = None,
+    affinity_domain: Annotated[
+        list[str] | None, typer.Option(help="OID of the affinity domain; further ones are accepted beside it.")
+    ] = None,
+    repository_id: Annotated[str, typer.Option(help="repositoryUniqueId (OID).")] = "",
+    home_community: Annotated[str, typer.Option(help="homeCommunityId (OID).")] = "",
+    authorities: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON list of assigning authorities: namespace, oid, type, and the application and facility (MSH-3, "
+            "MSH-4) of the feed that owns it. Default: any authority is accepted at first sight."
+        ),
+    ] = None,
+    vocabulary: Annotated[Path | None, typer.Option(help="Affinity domain codes (SVS XML or FHIR ValueSet).")] = None,
+    seed: Annotated[str, typer.Option(help="`demo`: start with the demo's patients.")] = "",
+    is_open: Annotated[bool, typer.Option("--open", help="No TLS and no authentication, on loopback only.")] = False,
+) -> None:
+    """Start an empty hub on free loopback ports, for your own tests: one line of JSON says where everything is.
+
+    A bearer token or a client certificate of its test authority may do everything; with `--open` nothing is asked.
+    Logs go to standard error. Ends, and cleans up, at SIGTERM or Ctrl-C.
+    """
+    from hub.app.sandbox import Options, Sandbox  # noqa: PLC0415
+
+    if seed not in ("", "demo"):
+        fail("--seed knows: demo")
+    options = Options(
+        database=database,
+        data=data,
+        sources=tuple(source or ()),
+        affinity_domains=tuple(affinity_domain or ()),
+        repository_id=repository_id,
+        home_community=home_community,
+        authorities=authorities,
+        vocabulary=vocabulary,
+        seed=seed,
+        open=is_open,
+    )
+    with until_stopped() as stopped, Sandbox(options) as box:
+        typer.echo(json.dumps(box.description()))
+        sys.stdout.flush()
+        stopped.wait()
+
+
+@app.command()
+def docs(
+    target: Annotated[Path, typer.Option(help="Directory of the generated pages.")] = Path("docs/reference"),
+) -> None:
+    """Generate the reference pages (transactions, settings, errors, command line, connectors) from the code."""
+    from hub.app.reference import write_all  # noqa: PLC0415
+
+    for path in write_all(target):
+        out.print(str(path))
+
+
+@app.command()
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="End by itself; exit code 0 only if every step happened.")
+    ] = False,
+) -> None:
+    """A region in a box: two hospitals, one study, read across, with real PACS on this machine."""
+    from hub.app.demo import main as play  # noqa: PLC0415
+
+    raise typer.Exit(play(once=once))
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Tell the version.")
+    ] = False,
+) -> None:
+    """Options of every command."""

@@ -1,0 +1,3 @@
+"""Deliberately wrong: a connector imports another."""
+
+import connectors.breaks_room as other

@@ -1,0 +1,3 @@
+"""Deliberately wrong: a room imports the web framework."""
+
+import fastapi as fastapi

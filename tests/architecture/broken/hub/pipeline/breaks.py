@@ -1,0 +1,3 @@
+"""Deliberately wrong: the pipeline imports the database library."""
+
+import sqlalchemy as sqlalchemy

@@ -1,0 +1,3 @@
+"""Deliberately wrong: storage imports a room."""
+
+from hub.documents import model as model

@@ -1,0 +1,3 @@
+"""Deliberately wrong: a wire imports storage."""
+
+from hub.storage import content as content
