@@ -63,6 +63,4 @@ def _modules(package: str) -> Iterator[ModuleType]:
 
 
 def _bound(module: ModuleType) -> Bound:
-    return Bound(
-        module.TRANSACTION, module.decode, module.encode, getattr(module, "refuse", None), module.__name__
-    )
+    return Bound(module.TRANSACTION, module.decode, module.encode, getattr(module, "refuse", None), module.__name__)

@@ -7,13 +7,14 @@ receive -> authenticate -> permit the transaction -> decode strictly -> permit t
 import logging
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from hub.access.model import Credentials, Principal
 from hub.context import Context
 from hub.errors import AccessDenied, HubError, InternalError, Malformed, NotAuthenticated, TooLarge
 from hub.pipeline.catalogue import Bound
-from hub.pipeline.transaction import Durability, Transaction
+from hub.pipeline.transaction import UNREADABLE, Durability, Transaction
 from hub.storage.engine import Database
 from hub.usecase import Command, Dispatcher
 
@@ -59,6 +60,10 @@ class Inbox(Protocol):
 
     def keep(self, message: Message, transaction: str, wire: str, context: Context) -> bool:
         """Keep the bytes, set ``context.message_id``. False: these bytes were processed before (a repeat)."""
+        ...
+
+    def receive(self, message: Message, transaction: str, wire: str, context: Context) -> bool:
+        """Keep the bytes only, durably, to be processed later in order. False: a repeat."""
         ...
 
     def processed(self, context: Context) -> None: ...
@@ -142,6 +147,61 @@ class Pipeline:
             seconds = time.monotonic() - started
             self.metrics.transaction(transaction.id, failure.code if failure else "success", seconds)
             self.audit.record(transaction, context, failure, int(seconds * 1000))
+
+    def accept(self, bound: Bound, wire: str, message: Any, credentials: Credentials, context: Context) -> None:
+        """Keep the bytes and no more (HL7's enhanced mode); ``replay`` carries them out later. Raises HubError."""
+        context.transaction = bound.id
+        context.peer = context.peer or credentials.peer
+        started = time.monotonic()
+        failure: HubError | None = None
+        try:
+            context.principal = self.access.authenticate(credentials)
+            context.source = context.source or context.principal.source
+            self.access.permit(context.principal, bound.transaction.permission, context)
+            self.inbox.receive(message, bound.id, wire, context)
+        except HubError as error:
+            failure = error
+            raise
+        finally:
+            self.audit.record(bound.transaction, context, failure, int((time.monotonic() - started) * 1000))
+
+    def replay(self, bound: Bound, message: Any, context: Context) -> Any:
+        """The answer to a kept message, carried out in the unit of work of the room that kept it. Raises HubError."""
+        context.transaction = bound.id
+        started = time.monotonic()
+
+        def told(failure: HubError | None) -> None:
+            seconds = time.monotonic() - started
+            self.metrics.transaction(bound.id, failure.code if failure else "success", seconds)
+            self.audit.record(bound.transaction, context, failure, int(seconds * 1000))
+
+        with self.database.transaction() as work:
+            try:
+                command = bound.decode(message, context)
+                self.access.permit(context.principal, bound.transaction.permission, context, command)
+                outcome = self.dispatch(command, context)
+            except HubError as error:
+                work.on_rollback(partial(told, error))  # within this unit of work the record would be lost with it
+                raise
+            told(None)
+        return bound.encode(outcome, message, context)
+
+    def unreadable(
+        self, wire: str, message: Message, error: HubError, credentials: Credentials, context: Context
+    ) -> HubError:
+        """Bytes that no transaction takes: kept as refused where the caller is known, audited. What to answer with."""
+        context.transaction = UNREADABLE.id
+        context.peer = context.peer or credentials.peer
+        failure = error
+        try:
+            context.principal = self.access.authenticate(credentials)
+            self.inbox.refused(message, UNREADABLE.id, wire, context, error)
+        except HubError as refused:
+            failure = refused
+        finally:
+            self.metrics.transaction(UNREADABLE.id, failure.code, 0.0)
+            self.audit.record(UNREADABLE, context, failure, 0)
+        return failure
 
     def refusal(self, bound: Bound, wire: str, message: Any, error: HubError, context: Context) -> Any:
         """The answer that says no: the transaction's own form where it has one and the request was understood."""

@@ -113,3 +113,19 @@ class Transaction:
     durability: Durability = Durability.NONE
     direction: Direction = Direction.RESPONDER
     options: tuple[str, ...] = ()  #: what of the transaction's options is supported, for the conformance page
+
+
+UNREADABLE = Transaction(
+    id="unknown",
+    title="Message of no transaction",
+    profile="",
+    initiator="",
+    responder="",
+    bindings=(),
+    section="",
+    kind=Kind.CHANGE,
+    permission="",
+    audit=AuditEvent("110107", "Import", "C", type_code="unknown"),
+    durability=Durability.INBOX,
+)
+"""What bytes belong to that no transaction takes: they are kept and audited under its id."""

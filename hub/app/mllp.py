@@ -1,0 +1,149 @@
+"""HL7 v2 over MLLP: from MSH-9 to the transaction that takes it, and back to one acknowledgement.
+
+Original mode (MSH-15 empty): AA when bytes and effect are committed. Enhanced mode: CA when the bytes are safe; the
+exchange room's worker carries them out later, in the source's order, through :meth:`MllpEndpoint.process`.
+"""
+
+import logging
+from collections.abc import Iterable
+
+from hub.access.model import Credentials
+from hub.app.settings import Feed, Settings
+from hub.app.tls import server_context
+from hub.context import Context
+from hub.errors import HubError, InternalError
+from hub.pipeline.catalogue import Bound, Catalogue
+from hub.pipeline.pipeline import Pipeline
+from hub.pipeline.transaction import Durability, Hl7
+from hub.wire.hl7v2.answers import COMMITTED, acknowledge, refuse, refuse_commit
+from hub.wire.hl7v2.charset import codec_named
+from hub.wire.hl7v2.errors import FieldMissing, UnknownEvent, UnknownMessageType, UnsupportedVersion
+from hub.wire.hl7v2.message import Hl7Message
+from hub.wire.hl7v2.mllp import MllpServer, Peer
+
+log = logging.getLogger(__name__)
+
+WIRE = "hl7v2"
+
+
+class MllpEndpoint:
+    """The hub's HL7 v2 port."""
+
+    def __init__(self, pipeline: Pipeline, catalogue: Catalogue, settings: Settings) -> None:
+        self.pipeline = pipeline
+        self.events = _events(catalogue)
+        self.feeds = {(feed.application, feed.facility): feed for feed in settings.feeds}
+        self.charsets = {feed.name: codec_named(feed.charset) for feed in settings.feeds if feed.charset}
+        self.default_charset = codec_named(settings.mllp.default_charset)
+        self.server = MllpServer(
+            self,
+            host=settings.mllp.host,
+            port=settings.mllp.port,
+            tls=server_context(settings.tls),
+            max_bytes=settings.mllp.max_message_mb * 1024 * 1024,
+            idle_timeout=settings.mllp.idle_timeout,
+        )
+
+    @property
+    def port(self) -> int:
+        """The real port, once started."""
+        return self.server.port
+
+    def start(self) -> None:
+        """Listen. Raises OSError."""
+        self.server.start()
+
+    def stop(self) -> None:
+        """Finish and answer the messages that are being processed, then close."""
+        self.server.stop()
+
+    def handle(self, raw: bytes, peer: Peer) -> bytes:
+        """The answer to a framed message; never raises."""
+        context = Context(peer=peer.address)
+        credentials = Credentials(certificate=peer.certificate, peer=peer.address)
+        message = Hl7Message.salvage(raw)
+        try:
+            feed = self._feed(message, context)
+            try:
+                message = self._read(raw, feed)
+                bound = self._bound(message)
+            except HubError as error:
+                return _refusal(self.pipeline.unreadable(WIRE, message, error, credentials, context), message, context)
+            if message.wants_commit and bound.transaction.durability is Durability.INBOX:
+                return self._commit(bound, message, credentials, context)
+            answer: bytes = self.pipeline.run(bound, WIRE, message, credentials, context)
+        except Exception:
+            log.exception("an HL7 message could not be handled", extra={"correlation_id": context.correlation_id})
+            return _refusal(InternalError(correlation_id=context.correlation_id), message, context)
+        return answer
+
+    def reject(self, raw: bytes, error: HubError, peer: Peer) -> bytes:
+        """The answer to bytes that are no framed message; never raises."""
+        context = Context(peer=peer.address)
+        message = Hl7Message.salvage(raw)
+        try:
+            self._feed(message, context)
+            credentials = Credentials(certificate=peer.certificate, peer=peer.address)
+            error = self.pipeline.unreadable(WIRE, message, error, credentials, context)
+        except Exception:
+            log.exception("bytes could not be kept", extra={"correlation_id": context.correlation_id})
+            error = InternalError(correlation_id=context.correlation_id)
+        return _refusal(error, message, context)
+
+    def process(self, raw: bytes, context: Context) -> bytes:
+        """Carry out a kept message again, or for the first time; its application acknowledgement. Raises HubError."""
+        feed = self._feed(Hl7Message.salvage(raw), context)
+        message = self._read(raw, feed)
+        answer: bytes = self.pipeline.replay(self._bound(message), message, context)
+        return answer
+
+    def _feed(self, message: Hl7Message, context: Context) -> Feed | None:
+        sender = (message.sending_application, message.sending_facility)
+        feed = self.feeds.get(sender)
+        if not context.source and any(sender):
+            context.source = feed.name if feed else "|".join(sender)
+        return feed
+
+    def _read(self, raw: bytes, feed: Feed | None) -> Hl7Message:
+        charset = self.charsets.get(feed.name, "") if feed else ""
+        return Hl7Message.parse(raw, charset=charset, default_charset=self.default_charset)
+
+    def _bound(self, message: Hl7Message) -> Bound:
+        """The transaction that takes the message. Raises FieldMissing, UnknownMessageType, UnknownEvent."""
+        msh = message.msh
+        kind = msh.require(9)
+        if not message.control_id:
+            raise FieldMissing(location=msh.at(10))
+        if not message.version.startswith("2."):
+            raise UnsupportedVersion(location=msh.at(12))
+        bound = self.events.get(message.event)
+        if bound is not None:
+            return bound
+        if any(event.startswith(f"{kind}^") for event in self.events):
+            raise UnknownEvent(location=msh.at(9, 2))
+        raise UnknownMessageType(location=msh.at(9))
+
+    def _commit(self, bound: Bound, message: Hl7Message, credentials: Credentials, context: Context) -> bytes:
+        try:
+            self.pipeline.accept(bound, WIRE, message, credentials, context)
+        except HubError as error:
+            return refuse_commit(error, message)
+        return acknowledge(message, COMMITTED)
+
+
+def _events(catalogue: Catalogue) -> dict[str, Bound]:
+    """MSH-9 -> transaction. One event belongs to one transaction: anything else is a mistake in the descriptors."""
+    events: dict[str, Bound] = {}
+    bindings: Iterable[tuple[Hl7, Bound]] = catalogue.bindings(Hl7)
+    for binding, bound in bindings:
+        for event in binding.events:
+            if event in events:
+                raise TypeError(f"{event} is bound to {events[event].id} and to {bound.id}")
+            events[event] = bound
+    return events
+
+
+def _refusal(error: HubError, message: Hl7Message, context: Context) -> bytes:
+    if message.wants_commit:
+        return refuse_commit(error, message)
+    return refuse(error, message, context)

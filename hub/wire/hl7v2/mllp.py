@@ -1,0 +1,269 @@
+"""MLLP, the minimal lower layer protocol (HL7 v2 Implementation Guide, appendix C): ``0x0B message 0x1C 0x0D``.
+
+The event loop only frames. Messages of one connection are handled in order, each in a thread of the pool; every frame
+gets one answer, and so does anything else that a peer sends.
+"""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hub.errors import HubError, Malformed
+from hub.wire.hl7v2.errors import Hl7Malformed, Hl7TooLarge
+
+log = logging.getLogger(__name__)
+
+START = b"\x0b"
+END = b"\x1c\r"
+_KEPT = 64 * 1024  #: bytes kept of a frame that is too large
+_WAITING = 64  #: messages that one connection may have waiting before its socket is no longer read
+_BLANK = b" \t\r\n\x1c"
+
+
+def frame(message: bytes) -> bytes:
+    """A message in its frame."""
+    return START + message + END
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of a connection."""
+
+    address: str = ""
+    certificate: bytes = field(default=b"", repr=False)  #: DER, verified
+
+
+class MllpHandler(Protocol):
+    """What the server hands messages to. Called in threads; neither method raises."""
+
+    def handle(self, raw: bytes, peer: Peer) -> bytes:
+        """The answer to a framed message."""
+        ...
+
+    def reject(self, raw: bytes, error: HubError, peer: Peer) -> bytes:
+        """The answer to bytes that are no framed message; ``raw`` may be only their beginning."""
+        ...
+
+
+Item = bytes | tuple[bytes, Malformed]
+
+
+class Framer:
+    """Bytes as they come in, cut into messages; what is not one comes out with the error that says why."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._buffer = bytearray()
+        self._inside = False  # after 0x0B
+        self._discarding = False  # the rest of a frame that was too large
+        self._noise = False  # bytes outside a frame, already answered
+
+    @property
+    def unfinished(self) -> bytes:
+        """The beginning of a frame that has not ended."""
+        return bytes(self._buffer[:_KEPT]) if self._inside and not self._discarding else b""
+
+    def feed(self, data: bytes) -> Iterator[Item]:
+        """Messages, and rejected bytes with their error, in the order they came."""
+        searched = max(0, len(self._buffer) - 1)
+        self._buffer += data
+        while self._buffer:
+            if not self._inside:
+                if (item := self._outside()) is not None:
+                    yield item
+                searched = 0
+                continue
+            end = self._buffer.find(END, searched)
+            if end < 0:
+                if self._discarding:
+                    del self._buffer[:-1]
+                elif len(self._buffer) > self.max_bytes:
+                    yield self._too_large()
+                return
+            body = bytes(self._buffer[:end])
+            del self._buffer[: end + len(END)]
+            discarded, self._inside, self._discarding, searched = self._discarding, False, False, 0
+            if not discarded:
+                yield body if len(body) <= self.max_bytes else (body[:_KEPT], self._error())
+
+    def _outside(self) -> Item | None:
+        start = self._buffer.find(START)
+        noise = bytes(self._buffer if start < 0 else self._buffer[:start])
+        del self._buffer[: len(noise) + (start >= 0)]
+        told, self._noise = self._noise, start < 0 and (self._noise or bool(noise.strip(_BLANK)))
+        self._inside = start >= 0
+        if noise.strip(_BLANK) and not told:
+            return noise[:_KEPT], Hl7Malformed("The bytes are not framed as MLLP: 0x0B message 0x1C 0x0D.")
+        return None
+
+    def _too_large(self) -> Item:
+        head = bytes(self._buffer[:_KEPT])
+        del self._buffer[:-1]
+        self._discarding = True
+        return head, self._error()
+
+    def _error(self) -> Hl7TooLarge:
+        return Hl7TooLarge(f"The message is larger than {self.max_bytes} bytes.")
+
+
+class MllpServer:
+    """Listens, frames, and has every message handled in a thread. TLS where ``tls`` is given."""
+
+    def __init__(
+        self,
+        handler: MllpHandler,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        max_bytes: int = 32 * 1024 * 1024,
+        idle_timeout: float = 300.0,
+        threads: int = 16,
+    ) -> None:
+        self.handler = handler
+        self.host = host
+        self.port = port
+        self.tls = tls
+        self.max_bytes = max_bytes
+        self.idle_timeout = idle_timeout
+        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="mllp")
+        self.connections: set[_Connection] = set()
+        self.stopping = False
+        self._loop = asyncio.new_event_loop()
+        self._server: asyncio.Server | None = None
+        self._thread = threading.Thread(target=self._loop.run_forever, name="mllp-frames", daemon=True)
+
+    def start(self) -> None:
+        """Listen; ``port`` is the real one afterwards. Raises OSError."""
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: _Connection(self), self.host, self.port, ssl=self.tls, backlog=512
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Take no more messages, finish and answer those that are running, close."""
+        if not self._thread.is_alive():
+            return
+        asyncio.run_coroutine_threadsafe(self._stop(timeout), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self.pool.shutdown(wait=True)
+
+    async def _stop(self, timeout: float) -> None:
+        self.stopping = True
+        if self._server is not None:
+            self._server.close()
+        running = [connection.drain() for connection in self.connections]
+        if running:
+            await asyncio.wait([asyncio.ensure_future(task) for task in running], timeout=timeout)
+        for connection in list(self.connections):
+            connection.close()
+        await asyncio.sleep(0)
+
+
+class _Connection(asyncio.Protocol):
+    """One peer: its frames wait in a queue, one at a time is handled."""
+
+    def __init__(self, server: MllpServer) -> None:
+        self.server = server
+        self.framer = Framer(server.max_bytes)
+        self.waiting: deque[Item] = deque()
+        self.peer = Peer()
+        self.transport: asyncio.Transport | None = None
+        self.loop = asyncio.get_running_loop()
+        self._running: asyncio.Task[None] | None = None
+        self._heard = self.loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._ended = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # asyncio sets TCP_NODELAY itself
+        self.transport = transport
+        tls = transport.get_extra_info("ssl_object")
+        name = transport.get_extra_info("peername") or ("",)
+        self.peer = Peer(str(name[0]), (tls.getpeercert(binary_form=True) or b"") if tls else b"")
+        self.server.connections.add(self)
+        self._timer = self.loop.call_later(self.server.idle_timeout, self._idle)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = self.loop.time()
+        if not self.server.stopping:
+            self._take(self.framer.feed(data))
+
+    def eof_received(self) -> bool:
+        self._cut("The connection ended inside a message.")
+        return self._running is not None and self.transport is not None and not self.server.tls
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self.server.connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        self.waiting.clear()
+
+    def close(self) -> None:
+        """Close once what was written is out."""
+        if self.transport is not None:
+            self.transport.close()
+
+    async def drain(self) -> None:
+        """Wait until every message that has arrived is answered."""
+        if self._running is not None:
+            await asyncio.wait([self._running])
+
+    def _take(self, items: Iterator[Item]) -> None:
+        self.waiting.extend(items)
+        if self.waiting and self._running is None:
+            self._running = self.loop.create_task(self._work())
+        if len(self.waiting) > _WAITING and self.transport is not None:
+            self.transport.pause_reading()
+
+    async def _work(self) -> None:
+        while self.waiting:
+            item = self.waiting.popleft()
+            answer = await self.loop.run_in_executor(self.server.pool, self._answer, item)
+            if self.transport is None or self.transport.is_closing():
+                break
+            self.transport.write(frame(answer))
+            self._heard = self.loop.time()
+            if len(self.waiting) <= _WAITING // 2:
+                with contextlib.suppress(RuntimeError):  # reading was not paused, or has ended
+                    self.transport.resume_reading()
+        self._running = None
+        if self._ended:
+            self.close()
+
+    def _answer(self, item: Item) -> bytes:
+        if isinstance(item, bytes):
+            return self.server.handler.handle(item, self.peer)
+        raw, error = item
+        return self.server.handler.reject(raw, error, self.peer)
+
+    def _idle(self) -> None:
+        silent = self.loop.time() - self._heard
+        if silent < self.server.idle_timeout or self._running is not None:
+            wait = max(0.05, self.server.idle_timeout - silent)
+            self._timer = self.loop.call_later(wait, self._idle)
+            return
+        self._cut("The message did not end before the idle timeout.")
+        if self._running is None:
+            self.close()
+
+    def _cut(self, reason: str) -> None:
+        """The peer says no more: a message that has begun is answered as it is."""
+        self._ended = True
+        unfinished = self.framer.unfinished
+        if unfinished:
+            self._take(iter([(unfinished, Hl7Malformed(reason))]))

@@ -1,0 +1,1 @@
+"""Patient Demographics Query (ITI TF-1: 8)."""

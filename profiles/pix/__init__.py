@@ -1,0 +1,1 @@
+"""Patient Identifier Cross-referencing (ITI TF-1: 5)."""

@@ -1,0 +1,56 @@
+"""ITI-9 PIX Query (ITI TF-2: 3.9): which numbers in other domains mean the same patient?"""
+
+from collections.abc import Sequence
+
+from hub.context import Context
+from hub.errors import HubError
+from hub.patients.errors import UnknownDomain, UnknownIdentifier
+from hub.patients.model import CrossReference
+from hub.pipeline.transaction import AuditEvent, Hl7, Kind, Transaction
+from hub.values import PatientIdentifier
+from hub.wire.hl7v2 import query, writer
+from hub.wire.hl7v2.datatypes import cx
+from hub.wire.hl7v2.errors import UNKNOWN_KEY, FieldMissing
+from hub.wire.hl7v2.message import Hl7Message
+
+TRANSACTION = Transaction(
+    id="ITI-9",
+    title="PIX Query",
+    profile="PIX",
+    initiator="Patient Identifier Cross-reference Consumer",
+    responder="Patient Identifier Cross-reference Manager",
+    bindings=(Hl7(events=("QBP^Q23",)),),
+    section="ITI TF-2: 3.9",
+    kind=Kind.QUERY,
+    permission="patients.query",
+    audit=AuditEvent("110112", "Query", "E"),
+)
+_KIND, _STRUCTURE = "RSP^K23", "RSP_K23"
+_WHOLE, _DOMAINS = 3, 4
+
+
+def decode(message: Hl7Message, context: Context) -> CrossReference:  # noqa: ARG001
+    """QPD-3 is the number, QPD-4 the domains wanted."""
+    qpd = message.require("QPD")
+    asked = next(iter(qpd.repetitions(_WHOLE)), None)
+    if asked is None:
+        raise FieldMissing(location=qpd.at(_WHOLE))
+    return CrossReference(cx(asked, qpd.at(_WHOLE)), query.domains(message, _DOMAINS))
+
+
+def encode(outcome: Sequence[PatientIdentifier], message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
+    """One PID with the numbers and no name (3.9.4.2.2.6: cases 1 and 2)."""
+    wanted = query.within(outcome, query.domains(message, _DOMAINS))
+    pid = writer.segment("PID", {3: "~".join(map(writer.cx, wanted)), 5: "~^^^^^^S"})
+    return query.respond(message, _KIND, _STRUCTURE, [pid] if wanted else [])
+
+
+def refuse(error: HubError, message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
+    """AE with the place that 3.9.4.2.2.6 names: QPD^1^3^1^1 number, QPD^1^3^1^4 its domain, QPD^1^4^n wanted domain."""
+    location, condition = "", ""
+    if isinstance(error, UnknownDomain):
+        asked = query.domain_location(message, _DOMAINS, error.context.get("domain", ""))
+        location, condition = asked or "QPD-3.4", UNKNOWN_KEY
+    elif isinstance(error, UnknownIdentifier):
+        location = "QPD-3.1"
+    return query.refuse_query(message, _KIND, _STRUCTURE, error, location=location, condition=condition)

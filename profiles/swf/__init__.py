@@ -1,0 +1,1 @@
+"""Scheduled Workflow and report feeds (RAD TF-1: 3)."""
