@@ -97,11 +97,11 @@ def dump(item: DocumentEntry | SubmissionSet | Folder | Association) -> str:
 
 
 def load(kind: type[T], text: str, **columns: Any) -> T:
-    """The object again, from its JSON text and its columns."""
+    """The object again, from its JSON text and its columns; what stands in both is the text's."""
     row: dict[str, Any] = orjson.loads(text)
     for name in row.keys() & _CONVERT.keys():
         row[name] = _CONVERT[name][1](row[name])
-    return kind(**row, **columns)
+    return kind(**{**columns, **row})
 
 
 def patient_key(identifier: PatientIdentifier) -> str:

@@ -56,8 +56,8 @@ def is_home(text: str) -> bool:
 
 
 def is_short(text: str) -> bool:
-    """Some text, not longer than a slot's value may sensibly be."""
-    return 0 < len(text) <= _LONGEST
+    """Some text, not longer than a slot's value may sensibly be, without NUL (no database keeps it)."""
+    return 0 < len(text) <= _LONGEST and "\0" not in text
 
 
 def is_title(text: str) -> bool:
@@ -110,3 +110,10 @@ def is_xon(text: str) -> bool:
 def is_recipient(text: str) -> bool:
     """``XON|XCN|XTN``, at least one of them."""
     return is_short(text) and any(part for part in text.split("|"))
+
+
+def reference_key(text: str) -> str:
+    """What two CXi are compared by: id, authority's OID, and what it identifies."""
+    parts = [*text.split("^"), "", "", "", "", ""]
+    authority = [*parts[3].split("&"), "", ""]
+    return f"{parts[0]}^^^&{authority[1]}&ISO^{parts[4]}"

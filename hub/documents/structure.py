@@ -4,7 +4,7 @@
 registry must look up.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from hub.documents.errors import (
@@ -53,6 +53,7 @@ class Plan:
     references: tuple[Association, ...] = ()  #: SubmissionSet -> DocumentEntry of the registry
     additions: tuple[Association, ...] = ()  #: Folder -> DocumentEntry, either of them from anywhere
     relations: tuple[Association, ...] = ()  #: DocumentEntry -> DocumentEntry of the registry
+    kept: tuple[str, ...] = ()  #: ids that the submitter chose: they must be new
 
     @property
     def own(self) -> Mapping[str, RegistryObject]:
@@ -78,7 +79,8 @@ def arrange(submission: Submission) -> Plan:
     _check_patients(submission)
     check_unique_ids(submission)
     named = _with_registry_ids(submission)
-    return _Structure(named).plan()
+    kept = tuple(item.id for item in objects(submission) if is_uuid(item.id))
+    return replace(_Structure(named).plan(), kept=kept)
 
 
 def check_unique_ids(submission: Submission, *, repository: bool = False) -> None:
@@ -251,8 +253,3 @@ _SORTERS: Mapping[AssociationType, Callable[[_Structure, Association], None]] = 
 
 def _refused(association: Association, rule: str) -> RegistryMetadataError:
     return RegistryMetadataError(f"{label(association)}: {rule} (ITI TF-3: 4.2.2).", location=printable(association.id))
-
-
-def ids(associations: Iterable[Association], end: str) -> tuple[str, ...]:
-    """The ``source`` or ``target`` ids, each once, sorted."""
-    return tuple(sorted({getattr(item, end) for item in associations}))

@@ -1,0 +1,91 @@
+"""Registry objects -> rows of the room's tables. Pure functions."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from hub.documents.codec import dump, patient_key
+from hub.documents.formats import pad_dtm, reference_key
+from hub.documents.model import Association, DocumentEntry, Folder, SubmissionSet
+from hub.values import Code
+
+
+def _key(code: Code | None) -> str:
+    return code.key if code else ""
+
+
+def _common(item: DocumentEntry | SubmissionSet | Folder | Association) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "logical_id": item.logical_id or item.id,
+        "version": item.version,
+        "status": item.status,
+        "body": dump(item),
+    }
+
+
+def entry_row(entry: DocumentEntry, content: str, at: datetime) -> dict[str, Any]:
+    """A DocumentEntry; ``content``: SHA-256 of its bytes in the content store."""
+    return {
+        **_common(entry),
+        "unique_id": entry.unique_id,
+        "patient": patient_key(entry.patient_id),
+        "object_type": entry.object_type,
+        "class_code": _key(entry.class_code),
+        "type_code": _key(entry.type_code),
+        "format_code": _key(entry.format_code),
+        "facility_code": _key(entry.healthcare_facility_type_code),
+        "practice_code": _key(entry.practice_setting_code),
+        "creation_time": pad_dtm(entry.creation_time),
+        "service_start_time": pad_dtm(entry.service_start_time),
+        "service_stop_time": pad_dtm(entry.service_stop_time),
+        "repository_unique_id": entry.repository_unique_id,
+        "content": content,
+        "registered_at": at,
+    }
+
+
+def set_row(item: SubmissionSet, message_id: str, at: datetime) -> dict[str, Any]:
+    """A SubmissionSet."""
+    return {
+        **_common(item),
+        "unique_id": item.unique_id,
+        "source_id": item.source_id,
+        "patient": patient_key(item.patient_id),
+        "submission_time": pad_dtm(item.submission_time),
+        "content_type_code": _key(item.content_type_code),
+        "message_id": message_id,
+        "registered_at": at,
+    }
+
+
+def folder_row(item: Folder) -> dict[str, Any]:
+    """A Folder."""
+    return {
+        **_common(item),
+        "unique_id": item.unique_id,
+        "patient": patient_key(item.patient_id),
+        "last_update_time": item.last_update_time,
+    }
+
+
+def association_row(item: Association) -> dict[str, Any]:
+    """An Association."""
+    return {**_common(item), "type": item.type, "source": item.source, "target": item.target}
+
+
+def value_rows(item: DocumentEntry | Folder) -> Iterator[dict[str, Any]]:
+    """The values of the attributes that an object has several of."""
+    for attribute, values in _values(item).items():
+        for position, value in enumerate(dict.fromkeys(values)):
+            yield {"object_id": item.id, "attribute": attribute, "position": position, "value": value}
+
+
+def _values(item: DocumentEntry | Folder) -> Mapping[str, Iterable[str]]:
+    if isinstance(item, Folder):
+        return {"codeList": [code.key for code in item.codes]}
+    return {
+        "confidentialityCode": [code.key for code in item.confidentiality_codes],
+        "eventCodeList": [code.key for code in item.event_codes],
+        "referenceIdList": [reference_key(reference.text) for reference in item.reference_ids],
+    }

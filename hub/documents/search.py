@@ -1,0 +1,147 @@
+"""How each stored query is answered: what it gathers, from the clauses that were read (ITI TF-2: 3.18.4.1.2.3.7)."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from hub.documents.criteria import Clause, Operator, authors_match
+from hub.documents.errors import TooManyResults
+from hub.documents.model import Association, AssociationType, DocumentEntry, Folder, RegistryObject, SubmissionSet
+from hub.documents.queries import Question
+from hub.documents.store import DocumentStore
+
+T = TypeVar("T", DocumentEntry, SubmissionSet, Folder)
+_MEMBER = (AssociationType.HAS_MEMBER,)
+_CHUNK = 1000
+
+
+class Search:
+    """Answers one question. ``patients``: the clause that finds the person's objects, where the question has one."""
+
+    def __init__(self, store: DocumentStore, question: Question, patients: Clause | None, limit: int) -> None:
+        self.store = store
+        self.question = question
+        self.patients = [patients] if patients else []
+        self.limit = limit
+
+    def run(self) -> tuple[RegistryObject, ...]:
+        """The objects of the answer, each once. Raises TooManyResults."""
+        found: dict[str, RegistryObject] = {item.id: item for item in _ANSWERS[self.question.query.name](self)}
+        if len(found) > self.limit:
+            raise TooManyResults()
+        return tuple(found.values())
+
+    # Find...
+
+    def _find_documents(self) -> Iterable[RegistryObject]:
+        return self._find(DocumentEntry, "$XDSDocumentEntry")
+
+    def _find_submission_sets(self) -> Iterable[RegistryObject]:
+        return self._find(SubmissionSet, "$XDSSubmissionSet")
+
+    def _find_folders(self) -> Iterable[RegistryObject]:
+        return self._find(Folder, "$XDSFolder")
+
+    def _get_all(self) -> Iterable[RegistryObject]:
+        objects: list[RegistryObject] = [
+            *self._find_submission_sets(),
+            *self._find_documents(),
+            *self._find_folders(),
+        ]
+        return [*objects, *self._touching(objects)]
+
+    # Get...
+
+    def _get_documents(self) -> Iterable[RegistryObject]:
+        return self.store.find(DocumentEntry, self.question.subject)
+
+    def _get_folders(self) -> Iterable[RegistryObject]:
+        return self.store.find(Folder, self.question.subject)
+
+    def _get_associations(self) -> Iterable[RegistryObject]:
+        uuids = self.question.values["$uuid"]
+        return self.store.associations(source=uuids, target=uuids)
+
+    def _get_documents_and_associations(self) -> Iterable[RegistryObject]:
+        entries = self.store.find(DocumentEntry, self.question.subject)
+        return [*entries, *self._touching(entries)]
+
+    def _get_submission_sets(self) -> Iterable[RegistryObject]:
+        members = self.store.associations(target=self.question.values["$uuid"], types=_MEMBER)
+        sets = self.store.get(SubmissionSet, "id", [item.source for item in members])
+        known = {item.id for item in sets}
+        return [*sets, *(item for item in members if item.source in known)]
+
+    def _get_submission_set_and_contents(self) -> Iterable[RegistryObject]:
+        sets = self.store.find(SubmissionSet, self.question.subject)
+        members = self.store.associations(source=[item.id for item in sets], types=_MEMBER)
+        targets = [item.target for item in members]
+        entries = self._entries(targets)
+        folders = self.store.get(Folder, "id", targets)
+        known = {item.id for item in sets} | {item.id for item in entries} | {item.id for item in folders}
+        between = [
+            item for item in self.store.get(Association, "id", targets) if item.source in known and item.target in known
+        ]
+        known |= {item.id for item in between}
+        return [*sets, *entries, *folders, *(item for item in members if item.target in known), *between]
+
+    def _get_folder_and_contents(self) -> Iterable[RegistryObject]:
+        folders = self.store.find(Folder, self.question.subject)
+        members = self.store.associations(source=[item.id for item in folders], types=_MEMBER)
+        entries = self._entries([item.target for item in members])
+        known = {item.id for item in entries}
+        return [*folders, *entries, *(item for item in members if item.target in known)]
+
+    def _get_folders_for_document(self) -> Iterable[RegistryObject]:
+        entries = self.store.find(DocumentEntry, self.question.subject)
+        members = self.store.associations(target=[item.id for item in entries], types=_MEMBER)
+        return self.store.get(Folder, "id", [item.source for item in members])
+
+    def _get_related_documents(self) -> Iterable[RegistryObject]:
+        focus = {item.id for item in self.store.find(DocumentEntry, self.question.subject)}
+        types = self.question.values["$AssociationTypes"]
+        links = self.store.associations(source=focus, target=focus, types=types)
+        ends = {end for item in links for end in (item.source, item.target)}
+        known = {item.id: item for item in self._entries(ends | focus)}
+        related = [item for item in links if item.source in known and item.target in known]
+        if not related:
+            return ()  # the document that was asked about is no answer by itself
+        named = {end for item in related for end in (item.source, item.target)}
+        return [*(item for key, item in known.items() if key in named), *related]
+
+    def _find(self, kind: type[T], prefix: str) -> list[T]:
+        clauses = [*self.patients, *self.question.about(prefix)]
+        if not any(clause.operator is Operator.LIKE for clause in clauses):
+            return self.store.find(kind, clauses, limit=self.limit + 1)
+        return list(filter(authors_match(clauses), self.store.find(kind, clauses)))
+
+    def _entries(self, ids: Iterable[str]) -> list[DocumentEntry]:
+        """The entries of these ids that the question's format, confidentiality and type let through."""
+        narrow = self.question.about("$XDSDocumentEntry")
+        ordered = sorted(set(ids))
+        found: list[DocumentEntry] = []
+        for start in range(0, len(ordered), _CHUNK):
+            chunk = tuple(ordered[start : start + _CHUNK])
+            found += self.store.find(DocumentEntry, [Clause("id", Operator.IN, chunk), *narrow])
+        return found
+
+    def _touching(self, objects: Iterable[RegistryObject]) -> list[Association]:
+        ids = [item.id for item in objects]
+        return self.store.associations(source=ids, target=ids)
+
+
+_ANSWERS: Mapping[str, Callable[[Search], Iterable[RegistryObject]]] = {
+    "FindDocuments": Search._find_documents,
+    "FindDocumentsByReferenceId": Search._find_documents,
+    "FindSubmissionSets": Search._find_submission_sets,
+    "FindFolders": Search._find_folders,
+    "GetAll": Search._get_all,
+    "GetDocuments": Search._get_documents,
+    "GetFolders": Search._get_folders,
+    "GetAssociations": Search._get_associations,
+    "GetDocumentsAndAssociations": Search._get_documents_and_associations,
+    "GetSubmissionSets": Search._get_submission_sets,
+    "GetSubmissionSetAndContents": Search._get_submission_set_and_contents,
+    "GetFolderAndContents": Search._get_folder_and_contents,
+    "GetFoldersForDocument": Search._get_folders_for_document,
+    "GetRelatedDocuments": Search._get_related_documents,
+}

@@ -1,0 +1,326 @@
+"""Registry and repository: keep what is shared, find it, hand it out (ITI-41, ITI-42, ITI-18, ITI-43)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from hub.context import Context
+from hub.documents.codec import patient_key, patient_of
+from hub.documents.criteria import Clause, Operator
+from hub.documents.errors import (
+    DocumentUniqueIdError,
+    MissingDocument,
+    MissingDocumentMetadata,
+    RepositoryMetadataError,
+    ResultNotSinglePatient,
+    UnknownCommunity,
+    UnknownRepositoryId,
+)
+from hub.documents.formats import is_unique_id
+from hub.documents.model import (
+    APPROVED,
+    Association,
+    Content,
+    DocumentEntry,
+    DocumentRequest,
+    ProvideDocuments,
+    QueryResult,
+    RegisterDocuments,
+    Registered,
+    RetrievedDocument,
+    RetrievedDocuments,
+    RetrieveDocuments,
+    StoredQuery,
+    Submission,
+)
+from hub.documents.queries import Question, read
+from hub.documents.registration import Patients, Registration
+from hub.documents.rules import label, printable
+from hub.documents.search import Search
+from hub.documents.store import DocumentStore
+from hub.documents.structure import Plan, arrange, check_unique_ids
+from hub.documents.vocabulary import Codes, Vocabulary
+from hub.errors import HubError, NotFound
+from hub.storage.engine import Database, UnitOfWork
+from hub.usecase import use_case
+from hub.values import Oid, PatientIdentifier, now
+
+
+class Contents(Protocol):
+    """The content store, as this room sees it."""
+
+    def put(self, path: Path, sha256: str) -> bool:
+        """Move a spooled file in; durable when this returns."""
+        ...
+
+    def path(self, sha256: str) -> Path:
+        """Where the content is. Raises NotFound."""
+        ...
+
+
+class DocumentService:
+    """The use cases of the documents room.
+
+    ``vocabulary``: attribute -> allowed (code, scheme) pairs; None checks no codes. ``max_results``: most objects in
+    one answer, beyond it XDSTooManyResults."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        content: Contents,
+        patients: Patients,
+        repository_unique_id: str,
+        affinity_domains: Iterable[str] = (),
+        home_community_id: str = "",
+        vocabulary: Codes | None = None,
+        max_results: int = 10_000,
+    ) -> None:
+        self.database = database
+        self.content = content
+        self.patients = patients
+        self.repository_unique_id = repository_unique_id
+        self.affinity_domains = frozenset(affinity_domains)
+        self.home = Oid.from_urn(home_community_id).urn if home_community_id else ""
+        self.vocabulary = Vocabulary(vocabulary)
+        self.max_results = max_results
+
+    # ITI-42, ITI-41
+
+    @use_case
+    def register(self, command: RegisterDocuments, context: Context) -> Registered:
+        """Register metadata, all or nothing (ITI TF-2: 3.42). Raises the specific DocumentError."""
+        plan = self._plan(command.submission)
+        with self.database.transaction() as work:
+            return self._register(work, plan, {}, context)
+
+    @use_case
+    def provide(self, command: ProvideDocuments, context: Context) -> Registered:
+        """Keep documents and register their metadata, all or nothing (ITI TF-2: 3.41).
+
+        The bytes move into the store once every rule holds, and are durable before the metadata is committed. When
+        that commit fails they stay there until the store's sweep: another submission may refer to them by now."""
+        try:
+            completed = self._complete(command.submission, command.contents)
+            plan = self._plan(completed)
+            by_entry = {item.entry_id: item for item in command.contents}
+            contents = {
+                entry.id: by_entry[given.id]
+                for given, entry in zip(completed.entries, plan.submission.entries, strict=True)
+            }
+            with self.database.transaction() as work:
+                return self._register(work, plan, contents, context)
+        except BaseException:
+            for content in command.contents:
+                content.path.unlink(missing_ok=True)
+            raise
+
+    def _plan(self, submission: Submission) -> Plan:
+        self._check_home(submission.home)
+        plan = arrange(submission)
+        self.vocabulary.check(plan.submission)
+        return plan
+
+    def _register(self, work: UnitOfWork, plan: Plan, contents: Mapping[str, Content], context: Context) -> Registered:
+        survivors = _Survivors(self.patients)
+        store = DocumentStore(work, patient=survivors.of_key)
+        registration = Registration(
+            store=store,
+            plan=plan,
+            patients=self.patients,
+            survivor=survivors,
+            at=now(),
+            domains=self.affinity_domains,
+        )
+        registration.check()
+        for content in contents.values():
+            self.content.put(content.path, content.sha256)
+        kept = {entry_id: content.sha256 for entry_id, content in contents.items()}
+        submission = registration.carry_out(kept, context.message_id)
+        context.touch("patient", registration.survivor.cx)
+        context.touch("submission set", submission.submission_set.unique_id)
+        context.led_to("submission set", submission.submission_set.unique_id)
+        for entry in submission.entries:
+            context.touch("document", entry.unique_id)
+            context.led_to("document", entry.unique_id)
+        return Registered(submission)
+
+    def _complete(self, submission: Submission, contents: tuple[Content, ...]) -> Submission:
+        """The entries with what only the repository knows: hash, size, repositoryUniqueId (ITI TF-2: 3.41.4.1.3)."""
+        check_unique_ids(submission, repository=True)
+        by_entry = {item.entry_id: item for item in contents}
+        known = {item.id for item in submission.entries}
+        for content in contents:
+            if content.entry_id not in known or by_entry[content.entry_id] is not content:
+                raise MissingDocumentMetadata(
+                    f"The document {printable(content.entry_id)} has no DocumentEntry of its own in the message.",
+                    location=printable(content.entry_id),
+                )
+        return replace(submission, entries=tuple(self._with_content(item, by_entry) for item in submission.entries))
+
+    def _with_content(self, entry: DocumentEntry, contents: Mapping[str, Content]) -> DocumentEntry:
+        content = contents.get(entry.id)
+        if content is None:
+            raise MissingDocument(f"{label(entry)} has no document in the message.", location=printable(entry.id))
+        if entry.hash and entry.hash.lower() != content.sha1.lower():
+            raise RepositoryMetadataError(f"{label(entry)}: hash is not that of the document.", location="hash")
+        if entry.size is not None and entry.size != content.size:
+            raise RepositoryMetadataError(f"{label(entry)}: size is not that of the document.", location="size")
+        return replace(
+            entry, hash=content.sha1.lower(), size=content.size, repository_unique_id=self.repository_unique_id
+        )
+
+    # ITI-18
+
+    @use_case
+    def query(self, command: StoredQuery, context: Context) -> QueryResult:
+        """Answer a stored query (ITI TF-2: 3.18). An unknown patient has no documents: the answer is empty."""
+        self._check_home(command.home)
+        question = read(command.query_id, command.parameters)
+        context.touch("query", question.query.name)
+        survivors = _Survivors(self.patients)
+        patients = self._patients(question, survivors, context)
+        if patients is not None and not patients.values:
+            return QueryResult()
+        with self.database.reading() as work:
+            store = DocumentStore(work, patient=survivors.of_key, home=self.home)
+            objects = Search(store, question, patients, self.max_results).run()
+        about = {item.patient_id for item in objects if not isinstance(item, Association)}
+        if len(about) > 1 and command.leaf_class:
+            raise ResultNotSinglePatient()
+        for patient in sorted(about, key=patient_key):
+            context.touch("patient", patient.cx)
+        return QueryResult(objects)
+
+    def _patients(self, question: Question, survivors: "_Survivors", context: Context) -> Clause | None:
+        if question.patient is None:
+            return None
+        same = self.patients.equivalents(question.patient)
+        if same:
+            survivors.know(same)
+            context.touch("patient", same[0].cx)
+        return Clause("patient", Operator.IN, tuple(patient_key(item) for item in same))
+
+    def _check_home(self, home: str) -> None:
+        if home and home != self.home:
+            raise UnknownCommunity(location=printable(home))
+
+    # ITI-43
+
+    @use_case
+    def retrieve(self, command: RetrieveDocuments, context: Context) -> RetrievedDocuments:
+        """The documents' files, and for each other the reason why not (ITI TF-2: 3.43)."""
+        wanted = [item.document_unique_id for item in command.requests if is_unique_id(item.document_unique_id)]
+        survivors = _Survivors(self.patients)
+        with self.database.reading() as work:
+            store = DocumentStore(work, patient=survivors.of_key)
+            found = {entry.unique_id: (entry, sha256) for entry, sha256 in store.contents(wanted)}
+        documents: list[RetrievedDocument] = []
+        failures: list[tuple[DocumentRequest, HubError]] = []
+        for request in command.requests:
+            try:
+                documents.append(self._retrieved(request, found, context))
+            except HubError as error:
+                failures.append((request, error))
+        return RetrievedDocuments(tuple(documents), tuple(failures))
+
+    def _retrieved(
+        self, request: DocumentRequest, found: Mapping[str, tuple[DocumentEntry, str]], context: Context
+    ) -> RetrievedDocument:
+        location = printable(request.document_unique_id)
+        context.touch("document", location)
+        self._check_home(request.home)
+        if request.repository_unique_id != self.repository_unique_id:
+            raise UnknownRepositoryId(location=location)
+        if request.document_unique_id not in found:
+            raise DocumentUniqueIdError(location=location)
+        entry, sha256 = found[request.document_unique_id]
+        context.touch("patient", entry.patient_id.cx)
+        try:
+            path = self.content.path(sha256)
+        except NotFound as error:
+            raise DocumentUniqueIdError("The document's content is not in the store.", location=location) from error
+        return RetrievedDocument(request, entry.mime_type, path, path.stat().st_size)
+
+    # For other rooms and the portal
+
+    def documents_of(
+        self,
+        person: PatientIdentifier,
+        *,
+        statuses: Iterable[str] = (APPROVED,),
+        format_codes: Iterable[str] = (),
+        limit: int = 1000,
+    ) -> tuple[DocumentEntry, ...]:
+        """A person's entries, the newest first. ``format_codes``: ``code^^scheme``; empty: all."""
+        same = self.patients.equivalents(person)
+        if not same:
+            return ()
+        survivors = _Survivors(self.patients)
+        survivors.know(same)
+        clauses = [
+            Clause("patient", Operator.IN, tuple(patient_key(item) for item in same)),
+            Clause("status", Operator.IN, tuple(statuses)),
+        ]
+        formats = tuple(format_codes)
+        if formats:
+            clauses.append(Clause("format_code", Operator.IN, formats))
+        with self.database.reading() as work:
+            store = DocumentStore(work, patient=survivors.of_key, home=self.home)
+            return tuple(store.find(DocumentEntry, clauses, limit=limit, newest_first=True))
+
+    def entry(self, unique_id: str) -> DocumentEntry:
+        """The current entry of a document. Raises DocumentUniqueIdError."""
+        entries = self._entries("unique_id", unique_id)
+        if not entries:
+            raise DocumentUniqueIdError(location=printable(unique_id))
+        return min(entries, key=lambda item: (item.status != APPROVED, -item.version))
+
+    def entry_by_id(self, entry_id: str) -> DocumentEntry:
+        """The entry with this entryUUID. Raises DocumentUniqueIdError."""
+        entries = self._entries("id", entry_id)
+        if not entries:
+            raise DocumentUniqueIdError(location=printable(entry_id))
+        return entries[0]
+
+    def open_content(self, unique_id: str) -> RetrievedDocument:
+        """Where a document's bytes are. Raises DocumentUniqueIdError."""
+        request = DocumentRequest(self.repository_unique_id, unique_id)
+        outcome = self.retrieve(RetrieveDocuments((request,)), Context())
+        for _, error in outcome.failures:
+            raise error
+        return outcome.documents[0]
+
+    def refers_to(self, sha256: str) -> bool:
+        """Whether a registered document has these bytes: what the content store's sweep asks."""
+        with self.database.reading() as work:
+            return DocumentStore(work).refers_to(sha256)
+
+    def _entries(self, field: str, value: str) -> list[DocumentEntry]:
+        if not is_unique_id(value):
+            return []
+        with self.database.reading() as work:
+            store = DocumentStore(work, patient=_Survivors(self.patients).of_key, home=self.home)
+            return store.get(DocumentEntry, field, [value])
+
+
+class _Survivors:
+    """The identifier that answers carry for each stored one, looked up once per request."""
+
+    def __init__(self, patients: Patients) -> None:
+        self._patients = patients
+        self._known: dict[str, PatientIdentifier] = {}
+
+    def __call__(self, identifier: PatientIdentifier) -> PatientIdentifier:
+        return self.of_key(patient_key(identifier))
+
+    def know(self, same: tuple[PatientIdentifier, ...]) -> None:
+        """All of these mean the first."""
+        self._known.update((patient_key(item), same[0]) for item in same)
+
+    def of_key(self, key: str) -> PatientIdentifier:
+        if key not in self._known:
+            stored = patient_of(key)
+            self._known[key] = self._patients.resolve(stored) or stored
+        return self._known[key]

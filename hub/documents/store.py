@@ -1,0 +1,331 @@
+"""The documents room's tables and queries.
+
+An object is one row: what is asked for in columns, the whole metadata beside it as JSON text, so that an answer is one
+statement. Codes that an object has several of stand in ``documents_value``. ``documents_unique_id`` has every uniqueId
+once: two submissions of the same one meet there, and one of them waits for the other's end.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import BigInteger, ColumnElement, Index, Table, exists, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Field, SQLModel
+
+from hub.documents.codec import load, patient_of
+from hub.documents.criteria import Clause, Operator
+from hub.documents.errors import RegistryMetadataError
+from hub.documents.model import (
+    DEPRECATED,
+    Association,
+    AssociationType,
+    DocumentEntry,
+    Folder,
+    Submission,
+    SubmissionSet,
+)
+from hub.documents.rows import association_row, entry_row, folder_row, set_row, value_rows
+from hub.storage.engine import UnitOfWork
+from hub.storage.tables import METADATA, KeyText, UtcDateTime
+from hub.values import PatientIdentifier
+
+T = TypeVar("T", DocumentEntry, SubmissionSet, Folder, Association)
+_CHUNK = 1000
+
+
+class EntryRow(SQLModel, table=True):
+    """A DocumentEntry."""
+
+    __tablename__ = "documents_entry"
+    __table_args__ = (Index("ix_documents_entry_patient", "patient", "status"),)
+
+    id: str = Field(primary_key=True, sa_type=KeyText)
+    logical_id: str = Field(sa_type=KeyText, index=True)
+    version: int = 1
+    unique_id: str = Field(sa_type=KeyText, index=True)
+    patient: str = Field(sa_type=KeyText)
+    status: str = Field(sa_type=KeyText)
+    object_type: str = Field(sa_type=KeyText)
+    class_code: str = ""
+    type_code: str = ""
+    format_code: str = ""
+    facility_code: str = ""
+    practice_code: str = ""
+    creation_time: str = Field(sa_type=KeyText)
+    service_start_time: str = Field(sa_type=KeyText)
+    service_stop_time: str = Field(sa_type=KeyText)
+    repository_unique_id: str = ""
+    content: str = Field(default="", sa_type=KeyText, index=True)  # SHA-256 in the content store; "" when not here
+    registered_at: datetime = Field(sa_type=UtcDateTime)
+    body: str
+
+
+class SubmissionSetRow(SQLModel, table=True):
+    """A SubmissionSet, with the message that brought it."""
+
+    __tablename__ = "documents_submission_set"
+    __table_args__ = (Index("ix_documents_submission_set_patient", "patient", "status"),)
+
+    id: str = Field(primary_key=True, sa_type=KeyText)
+    logical_id: str = Field(sa_type=KeyText)
+    version: int = 1
+    unique_id: str = Field(sa_type=KeyText, index=True)
+    source_id: str = Field(sa_type=KeyText)
+    patient: str = Field(sa_type=KeyText)
+    status: str = Field(sa_type=KeyText)
+    submission_time: str = Field(sa_type=KeyText)
+    content_type_code: str = ""
+    message_id: str = ""  # the inbox message, "" when the hub made it
+    registered_at: datetime = Field(sa_type=UtcDateTime)
+    body: str
+
+
+class FolderRow(SQLModel, table=True):
+    """A Folder."""
+
+    __tablename__ = "documents_folder"
+    __table_args__ = (Index("ix_documents_folder_patient", "patient", "status"),)
+
+    id: str = Field(primary_key=True, sa_type=KeyText)
+    logical_id: str = Field(sa_type=KeyText, index=True)
+    version: int = 1
+    unique_id: str = Field(sa_type=KeyText, index=True)
+    patient: str = Field(sa_type=KeyText)
+    status: str = Field(sa_type=KeyText)
+    last_update_time: str = Field(sa_type=KeyText)
+    body: str
+
+
+class AssociationRow(SQLModel, table=True):
+    """An Association."""
+
+    __tablename__ = "documents_association"
+    __table_args__ = (
+        Index("ix_documents_association_source", "source"),
+        Index("ix_documents_association_target", "target"),
+    )
+
+    id: str = Field(primary_key=True, sa_type=KeyText)
+    logical_id: str = Field(sa_type=KeyText)
+    version: int = 1
+    type: str = Field(sa_type=KeyText)
+    source: str = Field(sa_type=KeyText)
+    target: str = Field(sa_type=KeyText)
+    status: str = Field(sa_type=KeyText)
+    body: str
+
+
+class ValueRow(SQLModel, table=True):
+    """One value of an attribute that an object has several of."""
+
+    __tablename__ = "documents_value"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    object_id: str = Field(primary_key=True, sa_type=KeyText)
+    attribute: str = Field(primary_key=True, sa_type=KeyText)
+    position: int = Field(primary_key=True)
+    value: str = Field(sa_type=KeyText)
+
+
+class UniqueIdRow(SQLModel, table=True):
+    """A uniqueId that is taken: by what, and for a document with which content."""
+
+    __tablename__ = "documents_unique_id"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    value: str = Field(primary_key=True, sa_type=KeyText)
+    kind: str
+    hash: str = ""
+    size: int | None = Field(default=None, sa_type=BigInteger)
+
+
+ENTRY = METADATA.tables["documents_entry"]
+SUBMISSION_SET = METADATA.tables["documents_submission_set"]
+FOLDER = METADATA.tables["documents_folder"]
+ASSOCIATION = METADATA.tables["documents_association"]
+VALUE = METADATA.tables["documents_value"]
+UNIQUE_ID = METADATA.tables["documents_unique_id"]
+
+_TABLES: Mapping[type, Table] = {
+    DocumentEntry: ENTRY,
+    SubmissionSet: SUBMISSION_SET,
+    Folder: FOLDER,
+    Association: ASSOCIATION,
+}
+_COMMON = ("id", "status", "logical_id", "version")
+#: What an object is made of besides its JSON text. "patient" becomes patient_id.
+_COLUMNS: Mapping[type, tuple[str, ...]] = {
+    DocumentEntry: (*_COMMON, "patient", "body"),
+    SubmissionSet: (*_COMMON, "patient", "body"),
+    Folder: (*_COMMON, "patient", "body", "last_update_time"),
+    Association: (*_COMMON, "body"),
+}
+_ORDER: Mapping[type, tuple[str, ...]] = {
+    DocumentEntry: ("creation_time", "id"),
+    SubmissionSet: ("submission_time", "id"),
+    Folder: ("last_update_time", "id"),
+    Association: ("id",),
+}
+
+
+class DocumentStore:
+    """Objects of the registry. ``patient``: turns a row's patient into the identifier that answers carry."""
+
+    def __init__(
+        self, work: UnitOfWork, *, patient: Callable[[str], PatientIdentifier] = patient_of, home: str = ""
+    ) -> None:
+        self._connection = work.session.connection()
+        self._patient = patient
+        self._home = home
+
+    # Reading
+
+    def find(
+        self, kind: type[T], clauses: Iterable[Clause], *, limit: int | None = None, newest_first: bool = False
+    ) -> list[T]:
+        """The objects that fulfil every clause (LIKE is not decided here), in a stable order."""
+        table = _TABLES[kind]
+        order = [table.c[name] for name in _ORDER[kind]]
+        statement = (
+            select(*(table.c[name] for name in _COLUMNS[kind]))
+            .where(*(_condition(table, clause) for clause in clauses if clause.operator is not Operator.LIKE))
+            .order_by(*(column.desc() for column in order) if newest_first else order)
+            .limit(limit)
+        )
+        return [self._load(kind, row) for row in self._connection.execute(statement).all()]
+
+    def get(self, kind: type[T], field: str, values: Iterable[str], *, lock: bool = False) -> list[T]:
+        """The objects whose column has one of the values; ``lock``: nobody else changes them meanwhile."""
+        table, found = _TABLES[kind], []
+        for chunk in _chunks(values):
+            statement = (
+                select(*(table.c[name] for name in _COLUMNS[kind]))
+                .where(table.c[field].in_(chunk))
+                .order_by(table.c.id)
+            )
+            rows = self._connection.execute(statement.with_for_update() if lock else statement).all()
+            found += [self._load(kind, row) for row in rows]
+        return found
+
+    def associations(
+        self, *, source: Iterable[str] = (), target: Iterable[str] = (), types: Sequence[str] = ()
+    ) -> list[Association]:
+        """Associations that start at one of the sources or end at one of the targets, each once."""
+        found: dict[str, Association] = {}
+        for column, ids in ((ASSOCIATION.c.source, source), (ASSOCIATION.c.target, target)):
+            for chunk in _chunks(ids):
+                conditions: list[ColumnElement[bool]] = [column.in_(chunk)]
+                if types:
+                    conditions.append(ASSOCIATION.c.type.in_(types))
+                rows = self._connection.execute(
+                    select(*(ASSOCIATION.c[name] for name in _COLUMNS[Association])).where(*conditions)
+                )
+                found.update((row.id, self._load(Association, row)) for row in rows)
+        return [found[key] for key in sorted(found)]
+
+    def known_ids(self, ids: Iterable[str]) -> list[str]:
+        """Which of the ids are taken by an object, or named as a logical id."""
+        found: list[str] = []
+        for chunk in _chunks(ids):
+            for table in _TABLES.values():
+                condition: ColumnElement[bool] = table.c.id.in_(chunk)
+                if table in (ENTRY, FOLDER):  # the others have one version only
+                    condition = or_(condition, table.c.logical_id.in_(chunk))
+                found += self._connection.scalars(select(table.c.id).where(condition))
+        return found
+
+    def contents(self, unique_ids: Iterable[str]) -> Iterator[tuple[DocumentEntry, str]]:
+        """Entries of the uniqueIds with the SHA-256 of the bytes that are kept here."""
+        columns = [ENTRY.c[name] for name in _COLUMNS[DocumentEntry]]
+        for chunk in _chunks(unique_ids):
+            statement = select(*columns, ENTRY.c.content).where(ENTRY.c.unique_id.in_(chunk), ENTRY.c.content != "")
+            for row in self._connection.execute(statement).all():
+                yield self._load(DocumentEntry, row), row.content
+
+    def refers_to(self, sha256: str) -> bool:
+        """Whether a document with these bytes is registered."""
+        return self._connection.scalar(select(exists().where(ENTRY.c.content == sha256))) or False
+
+    def message_of(self, submission_set_id: str) -> str:
+        """The inbox message that brought a submission set; "" for none."""
+        statement = select(SUBMISSION_SET.c.message_id).where(SUBMISSION_SET.c.id == submission_set_id)
+        return self._connection.scalar(statement) or ""
+
+    def _load(self, kind: type[T], row: Any) -> T:
+        columns = dict(row._mapping)
+        columns.pop("content", None)
+        body = columns.pop("body")
+        if "patient" in columns:
+            columns["patient_id"] = self._patient(columns.pop("patient"))
+        return load(kind, body, home=self._home, **columns)
+
+    # Writing
+
+    def claim(self, value: str, kind: str, *, content_hash: str = "", size: int | None = None) -> Any:
+        """Take a uniqueId. None when it was free, otherwise the row (kind, hash, size) of who has it.
+
+        Waits for another unit of work that is just taking the same one."""
+        flavour = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        row = {"value": value, "kind": kind, "hash": content_hash, "size": size}
+        if self._connection.execute(flavour.insert(UNIQUE_ID).values(row).on_conflict_do_nothing()).rowcount == 1:
+            return None
+        return self._connection.execute(select(UNIQUE_ID).where(UNIQUE_ID.c.value == value)).one()
+
+    def add(self, submission: Submission, contents: Mapping[str, str], message_id: str, at: datetime) -> None:
+        """Keep a submission. ``contents``: entry id -> SHA-256."""
+        rows = [entry_row(item, contents.get(item.id, ""), at) for item in submission.entries]
+        self._insert(ENTRY, rows)
+        self._insert(SUBMISSION_SET, [set_row(submission.submission_set, message_id, at)])
+        self._insert(FOLDER, [folder_row(item) for item in submission.folders])
+        self.add_associations(submission.associations)
+        values = [row for item in submission.entries for row in value_rows(item)]
+        values += [row for item in submission.folders for row in value_rows(item)]
+        self._insert(VALUE, values)
+
+    def add_associations(self, associations: Iterable[Association]) -> None:
+        """Keep associations."""
+        self._insert(ASSOCIATION, [association_row(item) for item in associations])
+
+    def deprecate(self, entry_ids: Iterable[str]) -> None:
+        """Entries become Deprecated."""
+        for chunk in _chunks(entry_ids):
+            self._connection.execute(update(ENTRY).where(ENTRY.c.id.in_(chunk)).values(status=DEPRECATED))
+
+    def folders_of(self, entry_id: str) -> list[Folder]:
+        """The folders that hold an entry, locked."""
+        held = self.associations(target=[entry_id], types=[AssociationType.HAS_MEMBER])
+        return self.get(Folder, "id", [item.source for item in held], lock=True)
+
+    def touch_folders(self, folder_ids: Iterable[str], time: str) -> None:
+        """Set lastUpdateTime."""
+        for chunk in _chunks(folder_ids):
+            self._connection.execute(update(FOLDER).where(FOLDER.c.id.in_(chunk)).values(last_update_time=time))
+
+    def _insert(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        if not rows:
+            return
+        try:
+            self._connection.execute(insert(table), rows)
+        except IntegrityError as error:  # another unit of work took an id since it was looked up
+            raise RegistryMetadataError("An id of the submission is already registered (ITI TF-3: 4.2.1.2).") from error
+
+
+def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    ordered = sorted(set(values))  # a fixed order: two units of work never wait for each other's rows crosswise
+    for start in range(0, len(ordered), _CHUNK):
+        yield ordered[start : start + _CHUNK]
+
+
+def _condition(table: Table, clause: Clause) -> ColumnElement[bool]:
+    if clause.operator is Operator.HAS:
+        return exists().where(
+            VALUE.c.object_id == table.c.id, VALUE.c.attribute == clause.field, VALUE.c.value.in_(clause.values)
+        )
+    column = table.c[clause.field]
+    if clause.operator is Operator.FROM:
+        return (column != "") & (column >= clause.values[0])
+    if clause.operator is Operator.BEFORE:
+        return (column != "") & (column < clause.values[0])
+    return column.in_(clause.values)
