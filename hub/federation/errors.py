@@ -1,0 +1,17 @@
+"""What can go wrong with a question to the whole region."""
+
+from hub.errors import HubError, NotFound
+
+
+class FederationError(HubError):
+    """Base of the room's errors."""
+
+    code = "federation-error"
+    title = "The region can't be asked."
+
+
+class UnknownSource(FederationError, NotFound):
+    """The question names a source that is not configured."""
+
+    code = "unknown-source"
+    title = "No source has this name."

@@ -1,0 +1,258 @@
+"""One search over the whole region: the index first, live sources beside it, each with its own deadline."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hub.connector.contract import StudyQuery
+from hub.context import Context
+from hub.errors import DeadlineExceeded
+from hub.federation.errors import UnknownSource
+from hub.federation.matching import matches, merge
+from hub.imaging.fanout import FanOut, Reply
+from hub.imaging.locate import Archives
+from hub.imaging.model import (
+    FindStudies,
+    IndexedStudy,
+    Series,
+    SourceInfo,
+    SourceState,
+    SourceStatus,
+    Study,
+    StudyAnswer,
+    StudyState,
+)
+from hub.imaging.ports import Patients, Sources
+from hub.imaging.store import ImagingStore
+from hub.storage.engine import Database
+from hub.usecase import use_case
+from hub.values import PatientIdentifier
+
+INDEX = "index"
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """Whom a question is about: the regional identifiers, and the numbers at each source."""
+
+    regional: PatientIdentifier | None
+    equivalents: tuple[PatientIdentifier, ...]
+    numbers: Mapping[str, frozenset[str]]
+
+
+class FederationService:
+    """Finds studies. ``affinity_domain``: the authority of an identifier that comes without one.
+
+    ``max_studies``: what one live source is asked for at most, and the largest page."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        sources: Sources,
+        infos: Iterable[SourceInfo],
+        patients: Patients,
+        affinity_domain: str = "",
+        max_studies: int = 500,
+        fanout: FanOut | None = None,
+    ) -> None:
+        self.database = database
+        self.patients = patients
+        self.affinity_domain = affinity_domain
+        self.max_studies = max_studies
+        self.archives = Archives(sources, infos, fanout)
+
+    @use_case
+    def find(self, command: FindStudies, context: Context) -> StudyAnswer:
+        """Studies, each once, and what every source said. Raises UnknownSource.
+
+        An unknown person has no studies: that is an answer, not an error."""
+        answer = StudyAnswer(())
+        for partial in self.find_as_answered(command, context):
+            answer = partial
+        return answer
+
+    def find_as_answered(self, command: FindStudies, context: Context) -> Iterator[StudyAnswer]:
+        """The growing answer: first from the index, then again after every source; the last one is complete."""
+        query = self._query(command)
+        if not set(query.sources) <= set(self.archives.infos):
+            raise UnknownSource()
+        person = self._person(query)
+        if query.person is not None:
+            context.touch("patient", query.person.cx)
+        indexed, total, status = self._from_index(query, person)
+        live = self._live_sources(query, indexed)
+        if not live:
+            yield self._answer(query, indexed, [status], total, context)
+            return
+        statuses = {name: SourceStatus(name, SourceState.LATE) for name in live}
+        found = list(indexed)
+        yield self._answer(query, found, [status], None, context)
+        timeout = context.remaining(float("inf"))
+        for reply in self._ask(query, person, live, statuses, timeout):
+            studies = self._accepted(reply, query, person)
+            statuses[reply.source] = _status(reply, len(studies))
+            found += [item for item in studies if not _known(item, indexed)]
+            said = [status, *(statuses[name] for name in live if statuses[name].reason or name == reply.source)]
+            yield self._answer(query, found, said, None, context)
+        yield self._answer(query, found, [status, *(statuses[name] for name in live)], None, context)
+
+    # the question
+
+    def _query(self, command: FindStudies) -> FindStudies:
+        person = command.person
+        if person is not None and not person.authority:
+            person = PatientIdentifier(person.value, self.affinity_domain)
+        limit = max(0, min(command.limit, self.max_studies))
+        return replace(command, person=person, limit=limit, offset=max(0, command.offset))
+
+    def _person(self, query: FindStudies) -> _Person | None:
+        if query.person is None:
+            return None
+        regional = self.patients.resolve(query.person)
+        person = self.patients.person(query.person)
+        every = person.identifiers if person is not None else (query.person,)
+        numbers = {
+            info.name: frozenset(
+                item.value for item in every if item.authority and item.authority == info.authority_oid
+            )
+            for info in self.archives.infos.values()
+        }
+        same = self.patients.equivalents(regional) if regional is not None else ()
+        return _Person(regional, tuple(same) or ((regional,) if regional is not None else ()), numbers)
+
+    def _from_index(self, query: FindStudies, person: _Person | None) -> tuple[list[IndexedStudy], int, SourceStatus]:
+        started = time.monotonic()
+        # A live answer is merged before it is cut into pages, so the index gives everything up to the page's end.
+        page = replace(query, limit=query.offset + query.limit, offset=0) if query.live else query
+        with self.database.reading() as work:
+            store = ImagingStore(work)
+            uids, total = store.find(page, person.equivalents if person is not None else ())
+            found = store.studies(uids, deep=query.level != "STUDY")
+        if query.sources:
+            found = [item for item in found if item.study.source in query.sources]
+        milliseconds = int((time.monotonic() - started) * 1000)
+        return found, total, SourceStatus(INDEX, SourceState.INDEX, len(uids), milliseconds)
+
+    def _live_sources(self, query: FindStudies, indexed: Sequence[IndexedStudy]) -> list[str]:
+        wanted = set(query.study_instance_uids)
+        deep = query.level != "STUDY"
+        held = {item.study.study_instance_uid for item in indexed if item.study.series or not deep}
+        if wanted and wanted <= held:
+            return []  # the index knows every study that is asked for by name
+        if not query.live and not (deep and len(wanted) == 1):
+            return []
+        return list(query.sources or self.archives.infos)
+
+    # the sources
+
+    def _ask(
+        self,
+        query: FindStudies,
+        person: _Person | None,
+        live: Sequence[str],
+        statuses: dict[str, SourceStatus],
+        timeout: float,
+    ) -> Iterator[Reply]:
+        asked = []
+        for name in live:
+            if person is not None and not person.numbers.get(name):
+                statuses[name] = SourceStatus(name, SourceState.ANSWERED, reason="The person has no number there.")
+            else:
+                asked.append(name)
+
+        def question(name: str, seconds: float) -> Sequence[Study]:
+            if query.level != "STUDY" and len(query.study_instance_uids) == 1:
+                study = self.archives.describe(name, query.study_instance_uids[0], seconds)
+                return [study] if study is not None else []
+            return self._search(name, query, person, seconds)
+
+        yield from self.archives.ask(asked, question, at_most=timeout)
+
+    def _search(self, name: str, query: FindStudies, person: _Person | None, seconds: float) -> Sequence[Study]:
+        numbers = tuple(sorted(person.numbers.get(name, ()))) if person is not None else ()
+        asked = StudyQuery(
+            patient_ids=numbers,
+            accession_number=query.accession_number,
+            modalities=query.modalities,
+            started_from=query.started_from[:8],
+            started_to=query.started_to[:8],
+            patient_name=query.patient_name,
+            patient_birth_date=query.patient_birth_date,
+            limit=self.max_studies,
+        )
+        if not query.study_instance_uids:
+            return self.archives.find(name, asked, seconds)
+        found: list[Study] = []
+        for uid in query.study_instance_uids:
+            found += self.archives.find(name, replace(asked, study_instance_uid=uid), seconds)
+        return found
+
+    def _accepted(self, reply: Reply, query: FindStudies, person: _Person | None) -> list[IndexedStudy]:
+        if reply.error is not None:
+            return []
+        numbers = person.numbers if person is not None else None
+        kept = [study for study in reply.value if matches(study, query, numbers)]
+        regional: dict[tuple[str, str], PatientIdentifier | None] = {}
+        found = []
+        for study in kept:
+            info = self.archives.info(reply.source)
+            key = (study.patient_id, study.issuer or info.authority_oid)
+            if key not in regional:
+                known = person.regional if person is not None else None
+                regional[key] = known or (self.patients.resolve(PatientIdentifier(*key)) if all(key) else None)
+            found.append(IndexedStudy(study, regional[key], StudyState.INDEXED))
+        return found
+
+    # the answer
+
+    def _answer(
+        self,
+        query: FindStudies,
+        found: Sequence[IndexedStudy],
+        statuses: Sequence[SourceStatus],
+        total: int | None,
+        context: Context,
+    ) -> StudyAnswer:
+        merged = merge(found)
+        if query.live:
+            merged = merged[query.offset : query.offset + query.limit]
+        for item in merged[:50]:
+            context.touch("study", item.study.study_instance_uid)
+        return StudyAnswer(tuple(_narrowed(item, query) for item in merged), tuple(statuses), total)
+
+
+def _known(item: IndexedStudy, indexed: Sequence[IndexedStudy]) -> bool:
+    """The index has this very copy, with what the hub knows beyond the source."""
+    here = (item.study.source, item.study.study_instance_uid)
+    return any(
+        (one.study.source, one.study.study_instance_uid) == here and one.state is not StudyState.ORDERED
+        for one in indexed
+    )
+
+
+def _status(reply: Reply, count: int) -> SourceStatus:
+    if reply.error is None:
+        return SourceStatus(reply.source, SourceState.ANSWERED, count, reply.milliseconds)
+    late = isinstance(reply.error, DeadlineExceeded)
+    state = SourceState.LATE if late else SourceState.FAILED
+    return SourceStatus(reply.source, state, 0, reply.milliseconds, reply.error.message)
+
+
+def _narrowed(item: IndexedStudy, query: FindStudies) -> IndexedStudy:
+    """Only the series and instances that are asked for."""
+    if query.level == "STUDY":
+        return item
+    series = tuple(
+        _narrowed_series(one, query)
+        for one in item.study.series
+        if query.series_instance_uid in ("", one.series_instance_uid)
+    )
+    return replace(item, study=replace(item.study, series=series))
+
+
+def _narrowed_series(series: Series, query: FindStudies) -> Series:
+    if query.level == "SERIES" or not query.sop_instance_uid:
+        return series
+    instances = tuple(one for one in series.instances if one.sop_instance_uid == query.sop_instance_uid)
+    return replace(series, instances=instances)

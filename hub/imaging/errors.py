@@ -1,0 +1,95 @@
+"""What can go wrong with studies."""
+
+from hub.errors import Ambiguous, Category, Conflict, HubError, Invalid, NotFound, Unavailable, Unsupported
+
+
+class ImagingError(HubError):
+    """Base of the room's errors."""
+
+    code = "imaging-error"
+    title = "The study can't be handled."
+
+
+class UnknownStudy(ImagingError, NotFound):
+    """No index row and no source knows this study."""
+
+    code = "unknown-study"
+    title = "The study is not known here."
+
+
+class UnknownInstance(ImagingError, NotFound):
+    """The source does not hold the instance, or not in this study or series (XDSDocumentUniqueIdError)."""
+
+    code = "unknown-instance"
+    title = "The source does not hold this instance."
+
+
+class UnknownImagingSource(ImagingError, NotFound):
+    """No configured source has this repository OID or name (XDSUnknownRepositoryId)."""
+
+    code = "unknown-imaging-source"
+    title = "No imaging document source has this identifier."
+
+
+class StudyNotThereYet(ImagingError, Unavailable):
+    """A report or an order is here, its images are not: later may work."""
+
+    code = "study-not-there-yet"
+    title = "No source holds the study's images yet."
+
+
+class SeveralStudies(ImagingError, Ambiguous):
+    """Several studies bear the accession number, and nothing tells which one is meant."""
+
+    code = "several-studies"
+    title = "Several studies bear this accession number; an operator must say which one is meant."
+
+
+class StudyHeld(ImagingError, Conflict):
+    """The study can't be shared yet; its state says why."""
+
+    code = "study-held"
+    title = "The study is held back."
+
+
+class ReportIncomplete(ImagingError, Invalid):
+    """A report without anything that tells its study."""
+
+    code = "report-incomplete"
+    title = "The report names neither a study, nor an accession number, nor an order."
+
+
+class TransferSyntaxNotPossible(ImagingError, Unsupported):
+    """The instance can't be had in an acceptable transfer syntax (urn:dicom:wado:0007)."""
+
+    code = "transfer-syntax-not-possible"
+    title = "The instance can't be converted to an acceptable transfer syntax."
+
+
+class NotRendered(ImagingError, Unsupported):
+    """The object has no image that could be rendered."""
+
+    code = "not-rendered"
+    title = "This object can't be rendered."
+
+
+class NoSuchFrame(ImagingError, NotFound):
+    """The frame number is not in the instance."""
+
+    code = "no-such-frame"
+    title = "The instance has no such frame."
+
+
+class SourceBusy(ImagingError, Unavailable):
+    """Too many earlier questions to this source are still unanswered."""
+
+    code = "source-busy"
+    category = Category.TRANSIENT
+    title = "The source has not answered earlier questions yet."
+
+
+class ManifestUnreadable(ImagingError, Invalid):
+    """The bytes are not a Key Object Selection document."""
+
+    code = "manifest-unreadable"
+    title = "This is not a readable manifest."

@@ -1,0 +1,189 @@
+"""Single frames and rendered images out of a Part 10 file on disk, for archives that give whole objects only."""
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian
+
+from hub.errors import Invalid
+from hub.imaging.errors import NoSuchFrame, NotRendered, TransferSyntaxNotPossible
+from hub.imaging.transcode import decompress, pixel_bytes
+
+log = logging.getLogger(__name__)
+
+_PIXEL_DATA = 0x7FE00010
+_MAX_FRAMES = 10_000
+_MAX_SIDE = 4096
+_LONG_VRS = frozenset({b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN", b"SQ", b"UT", b"UC", b"UR"})
+_UNDECODABLE = (
+    ValueError,
+    RuntimeError,
+    AttributeError,
+    KeyError,
+    NotImplementedError,
+    EOFError,
+    TypeError,
+    IndexError,
+)
+_MAX_RENDERED_BYTES = 512 * 1024 * 1024
+
+
+def frame_numbers(text: str) -> tuple[int, ...]:
+    """``1,2,3`` as numbers. Raises Invalid."""
+    parts = text.split(",")
+    if len(parts) > _MAX_FRAMES or not all(part.isdecimal() and part.isascii() and 0 < len(part) < 9 for part in parts):
+        raise Invalid("Frames are numbered from 1 and separated by commas.")
+    return tuple(int(part) for part in parts)
+
+
+def frames(path: Path, numbers: Sequence[int], *, native: bool) -> tuple[str, Iterator[bytes]]:
+    """The transfer syntax and the frames' bytes: as stored where ``native``, else uncompressed little endian.
+
+    Raises NoSuchFrame, TransferSyntaxNotPossible, NotRendered (no pixel data)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        head = dcmread(path, stop_before_pixels=True)
+    syntax = head.file_meta.TransferSyntaxUID
+    count = int(head.get("NumberOfFrames") or 1)
+    if not head.get("Rows"):
+        raise NotRendered()
+    if any(not 1 <= number <= count for number in numbers):
+        raise NoSuchFrame()
+    plain = not syntax.is_compressed and syntax not in (ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
+    if syntax == DeflatedExplicitVRLittleEndian or not (plain or (native and syntax.is_compressed)):
+        return str(ExplicitVRLittleEndian), _decoded(path, numbers, count)
+    return str(ExplicitVRLittleEndian if plain else syntax), _stored(path, head, numbers, count)
+
+
+def _stored(path: Path, head: Dataset, numbers: Sequence[int], count: int) -> Iterator[bytes]:
+    syntax = head.file_meta.TransferSyntaxUID
+    with path.open("rb") as file:
+        offset, _ = _pixel_data(file, implicit=syntax.is_implicit_VR)
+        size = pixel_bytes(head) // count
+        for number in numbers:
+            file.seek(offset)
+            if syntax.is_compressed:
+                try:
+                    yield get_frame(file, number - 1, number_of_frames=count)
+                except _UNDECODABLE as error:
+                    raise NoSuchFrame("The frame's fragments can't be told apart.") from error
+            elif head.get("BitsAllocated") == 1:
+                yield from _decoded(path, [number], count)
+            else:
+                file.seek(offset + (number - 1) * size)
+                yield file.read(size)
+
+
+def _pixel_data(file: BinaryIO, *, implicit: bool) -> tuple[int, int]:
+    """Offset and length of the pixel data's value. Raises NotRendered."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dcmread(file, stop_before_pixels=True)  # leaves the file at the first element of group 7FE0
+    while len(tag := file.read(4)) == 4:
+        number = int.from_bytes(tag[:2], "little") << 16 | int.from_bytes(tag[2:], "little")
+        if implicit:
+            length = int.from_bytes(file.read(4), "little")
+        elif file.read(2) in _LONG_VRS:
+            length = int.from_bytes(file.read(6)[2:], "little")
+        else:
+            length = int.from_bytes(file.read(2), "little")
+        if number == _PIXEL_DATA:
+            return file.tell(), length
+        if length == 0xFFFFFFFF or number > _PIXEL_DATA:
+            break
+        file.seek(length, io.SEEK_CUR)
+    raise NotRendered()
+
+
+def _decoded(path: Path, numbers: Sequence[int], count: int) -> Iterator[bytes]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ds = dcmread(path)
+            decompress(ds)
+            data = ds.PixelData
+            size = pixel_bytes(ds) // count
+    except _UNDECODABLE as error:
+        raise TransferSyntaxNotPossible() from error
+    for number in numbers:
+        yield data[(number - 1) * size : number * size]
+
+
+def rendered(path: Path, number: int, *, media_type: str, window: str = "", viewport: str = "") -> bytes:
+    """One frame as JPEG or PNG, with the image's own window or ``window`` (``centre,width``), at most ``viewport``
+    (``width,height``) large. Raises NotRendered, NoSuchFrame."""
+    try:
+        import numpy  # noqa: F401, PLC0415
+        from PIL import Image  # noqa: PLC0415
+    except ImportError as error:
+        raise NotRendered("Rendering needs numpy and Pillow.") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pixels = _pixels(path, number, window)
+    except _UNDECODABLE as error:
+        raise NotRendered() from error
+    image = Image.fromarray(pixels)
+    image.thumbnail(_sides(viewport))
+    out = io.BytesIO()
+    image.save(out, "PNG" if media_type == "image/png" else "JPEG")
+    return out.getvalue()
+
+
+def _pixels(path: Path, number: int, window: str) -> Any:
+    import numpy as np  # noqa: PLC0415
+    from pydicom.pixels import apply_modality_lut, apply_voi_lut, apply_windowing, pixel_array  # noqa: PLC0415
+
+    ds = dcmread(path, stop_before_pixels=True)
+    count = int(ds.get("NumberOfFrames") or 1)
+    if not 1 <= number <= count:
+        raise NoSuchFrame()
+    if pixel_bytes(ds) // count > _MAX_RENDERED_BYTES:
+        raise NotRendered("The image is too large to be rendered.")
+    pixels = pixel_array(path, index=number - 1)
+    if pixels.ndim == 3:
+        return pixels.astype(np.uint8) if pixels.dtype.itemsize == 1 else (pixels / 256).astype(np.uint8)
+    if ds.get("PhotometricInterpretation") == "PALETTE COLOR":
+        from pydicom.pixels import apply_color_lut  # noqa: PLC0415
+
+        coloured = apply_color_lut(pixels, ds)[..., :3]
+        return coloured if coloured.dtype.itemsize == 1 else (coloured >> 8).astype(np.uint8)
+    values = apply_modality_lut(pixels, ds)
+    if window:
+        ds.WindowCenter, ds.WindowWidth = _window(window)
+        ds.VOILUTFunction = "LINEAR"
+        values = apply_windowing(values, ds)
+    else:
+        values = apply_voi_lut(values, ds)
+    values = values.astype("float64")
+    low, high = float(values.min()), float(values.max())
+    scaled = (values - low) * (255.0 / (high - low)) if high > low else values * 0
+    if ds.get("PhotometricInterpretation") == "MONOCHROME1":
+        scaled = 255.0 - scaled
+    return scaled.astype(np.uint8)
+
+
+def _window(text: str) -> tuple[float, float]:
+    try:
+        centre, width = (float(part) for part in text.split(",")[:2])
+    except ValueError as error:
+        raise Invalid("A window has the form centre,width,function.") from error
+    if not width >= 1:
+        raise Invalid("A window's width is at least 1.")
+    return centre, width
+
+
+def _sides(viewport: str) -> tuple[int, int]:
+    parts = viewport.split(",")[:2]
+    if not viewport:
+        return _MAX_SIDE, _MAX_SIDE
+    if len(parts) != 2 or not all(part.isdecimal() and part.isascii() and len(part) < 6 for part in parts):
+        raise Invalid("A viewport has the form width,height.")
+    return max(1, min(int(parts[0]), _MAX_SIDE)), max(1, min(int(parts[1]), _MAX_SIDE))

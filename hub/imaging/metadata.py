@@ -1,0 +1,280 @@
+"""XDS metadata of manifests and reports (RAD TF-2: 4.68.4.1.2.3, CI-SIS DRIM-M), with the French codes as defaults."""
+
+# ruff: noqa: RUF009  (a Code is frozen: it may be a default)
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+
+from hub.documents.model import (
+    Association,
+    AssociationType,
+    Author,
+    DocumentEntry,
+    ReferenceId,
+    Submission,
+    SubmissionSet,
+)
+from hub.imaging.manifest import ManifestOrder, clean
+from hub.imaging.model import SourceInfo, Study
+from hub.values import Code, PatientIdentifier, new_uid
+
+ACCESSION = "urn:ihe:iti:xds:2013:accession"
+ORDER = "urn:ihe:iti:xds:2013:order"
+STUDY = "urn:ihe:iti:xds:2016:studyInstanceUID"
+_CLASSES = "1.2.250.1.213.1.1.4.1"
+_TYPES = "1.2.250.1.213.1.1.4.12"
+_LOINC = "2.16.840.1.113883.6.1"
+_DICOM = "1.2.840.10008.2.16.4"
+_SNOMED = "2.16.840.1.113883.6.96"
+
+MODALITIES: Mapping[str, str] = {
+    "CR": "Radiographie assistée par ordinateur",
+    "CT": "Tomodensitométrie",
+    "DX": "Radiographie numérique",
+    "ES": "Endoscopie",
+    "IO": "Radiographie intrabuccale",
+    "MG": "Mammographie",
+    "MR": "Résonance magnétique",
+    "NM": "Médecine nucléaire",
+    "PT": "Tomographie par émission de positons",
+    "PX": "Panoramique dentaire",
+    "RF": "Radio-fluoroscopie",
+    "US": "Échographie",
+    "XA": "Angiographie par rayons X",
+}
+#: Modalities of objects that nobody acquires: they say nothing about the examination.
+NOT_ACQUIRED = frozenset({"SR", "KO", "PR", "DOC", "OT", "SEG", "REG", "FID", "RWV", "PLAN", "AU"})
+
+_REGIONS: Mapping[str, tuple[str, str]] = {
+    "HEAD": ("774007", "Tête et cou"),
+    "CHEST": ("67734004", "Région thoracique"),
+    "ABDOMEN": ("63337009", "Région abdominopelvienne"),
+    "HEART": ("80891009", "Cœur"),
+    "BREAST": ("76752008", "Sein"),
+    "SPINE": ("737561001", "Colonne vertébrale et moelle"),
+    "ARM": ("53120007", "Membre supérieur"),
+    "LEG": ("61685007", "Membre inférieur"),
+    "WHOLEBODY": ("38266002", "Corps entier"),
+}
+#: Body Part Examined (PS3.16: Annex L) -> region.
+_BODY_PARTS: Mapping[str, str] = {
+    **dict.fromkeys(("HEAD", "BRAIN", "NECK", "SKULL", "FACE", "SINUS", "ORBIT", "EAR", "HEADNECK", "JAW"), "HEAD"),
+    **dict.fromkeys(("CHEST", "THORAX", "LUNG", "RIB", "STERNUM", "CLAVICLE"), "CHEST"),
+    **dict.fromkeys(("ABDOMEN", "PELVIS", "LIVER", "KIDNEY", "ABDOMENPELVIS", "BLADDER", "PROSTATE"), "ABDOMEN"),
+    **dict.fromkeys(("HEART", "CORONARYARTERY"), "HEART"),
+    "BREAST": "BREAST",
+    **dict.fromkeys(("SPINE", "CSPINE", "TSPINE", "LSPINE", "SSPINE", "COCCYX", "LUMBARSPINE"), "SPINE"),
+    **dict.fromkeys(("ARM", "HAND", "WRIST", "ELBOW", "SHOULDER", "FINGER", "FOREARM", "HUMERUS"), "ARM"),
+    **dict.fromkeys(("LEG", "FOOT", "ANKLE", "KNEE", "HIP", "FEMUR", "TOE", "THIGH", "CALCANEUS", "TIBIA"), "LEG"),
+    **dict.fromkeys(("WHOLEBODY", "BODY"), "WHOLEBODY"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Vocabulary:
+    """The codes that the hub's own submissions use; every one can be set for another affinity domain."""
+
+    manifest_class: Code = Code("31", _CLASSES, "Imagerie médicale")
+    manifest_type: Code = Code("IMG-KOS", _TYPES, "Référence d'objets d'un examen d'imagerie")
+    manifest_format: Code = Code(
+        "1.2.840.10008.5.1.4.1.1.88.59", "1.2.840.10008.2.6.1", "Key Object Selection Document"
+    )
+    manifest_title: str = "Référence d'objets d'un examen d'imagerie"
+    report_class: Code = Code("31", _CLASSES, "Imagerie médicale")
+    report_type: Code = Code("18748-4", _LOINC, "Compte rendu d'imagerie médicale")
+    report_title: str = "Compte rendu d'imagerie médicale"
+    report_structured: Code = Code(
+        "urn:ihe:rad:CDA:ImagingReportStructuredHeadings:2013", "1.3.6.1.4.1.19376.1.2.3", "CR d'imagerie structuré"
+    )
+    report_pdf: Code = Code("urn:ihe:iti:xds-sd:pdf:2008", "1.3.6.1.4.1.19376.1.2.3", "PDF dans un CDA R2 N1")
+    confidentiality: Code = Code("N", "2.16.840.1.113883.5.25", "Normal")
+    facility_type: Code = Code("SA01", "1.2.250.1.71.4.2.4", "Etablissement public de santé")
+    practice_setting: Code = Code("ETABLISSEMENT", "1.2.250.1.213.1.1.4.9", "Etablissement de santé")
+    content_type: Code = Code("07", "1.2.250.1.213.2.2", "Consultation")
+    modality_scheme: str = _DICOM
+    region_scheme: str = _SNOMED
+    language: str = "fr-FR"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Publishing:
+    """What all entries of one publication share."""
+
+    study: Study
+    source: SourceInfo
+    person: PatientIdentifier
+    local: PatientIdentifier  #: the patient's number at the source
+    created: datetime
+    zone: tzinfo  #: of times without an offset
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    order: ManifestOrder = field(default_factory=ManifestOrder)
+
+
+def manifest_entry(publishing: Publishing, entry_id: str, unique_id: str) -> DocumentEntry:
+    """The manifest's DocumentEntry."""
+    codes = publishing.vocabulary
+    return _entry(
+        publishing,
+        id=entry_id,
+        unique_id=unique_id,
+        mime_type="application/dicom",
+        class_code=codes.manifest_class,
+        type_code=codes.manifest_type,
+        format_code=codes.manifest_format,
+        title=codes.manifest_title,
+        authors=(Author(institutions=(institution(publishing),)),),
+        creation_time=dtm(publishing.created),
+    )
+
+
+def report_entry(
+    publishing: Publishing,
+    entry_id: str,
+    unique_id: str,
+    *,
+    mime_type: str,
+    structured: bool,
+    title: str = "",
+    author: str = "",
+    author_institution: str = "",
+    created: str = "",
+) -> DocumentEntry:
+    """The report's DocumentEntry."""
+    codes = publishing.vocabulary
+    return _entry(
+        publishing,
+        id=entry_id,
+        unique_id=unique_id,
+        mime_type=mime_type,
+        class_code=codes.report_class,
+        type_code=codes.report_type,
+        format_code=codes.report_structured if structured else codes.report_pdf,
+        title=clean(title, 128) or codes.report_title,
+        authors=(Author(person=author, institutions=(author_institution or institution(publishing),)),),
+        legal_authenticators=(author,) if author else (),
+        creation_time=utc(created, "", publishing.zone) or dtm(publishing.created),
+    )
+
+
+def submission(
+    publishing: Publishing,
+    entries: tuple[DocumentEntry, ...],
+    replaced: Mapping[str, str],
+    *,
+    source_id: str,
+) -> Submission:
+    """One submission of all entries; ``replaced``: entry id -> entryUUID of the document that it takes the place of."""
+    members = tuple(
+        Association(f"member-{entry.id}", AssociationType.HAS_MEMBER, "submission", entry.id, "Original")
+        for entry in entries
+    )
+    replacements = tuple(
+        Association(f"replace-{entry_id}", AssociationType.REPLACE, entry_id, target)
+        for entry_id, target in replaced.items()
+    )
+    return Submission(
+        SubmissionSet(
+            id="submission",
+            unique_id=new_uid(),
+            source_id=source_id,
+            patient_id=publishing.person,
+            submission_time=dtm(publishing.created),
+            content_type_code=publishing.vocabulary.content_type,
+            authors=(Author(institutions=(institution(publishing),)),),
+            title=publishing.vocabulary.manifest_title,
+        ),
+        entries,
+        associations=members + replacements,
+    )
+
+
+def _entry(publishing: Publishing, **values: object) -> DocumentEntry:
+    study, codes = publishing.study, publishing.vocabulary
+    return DocumentEntry(
+        patient_id=publishing.person,
+        healthcare_facility_type_code=codes.facility_type,
+        practice_setting_code=codes.practice_setting,
+        confidentiality_codes=(codes.confidentiality,),
+        event_codes=event_codes(study, codes),
+        service_start_time=utc(study.started, study.timezone, publishing.zone) or dtm(publishing.created),
+        language_code=codes.language,
+        source_patient_id=publishing.local.cx,
+        source_patient_info=patient_info(study, publishing.local),
+        reference_ids=reference_ids(publishing),
+        **values,  # type: ignore[arg-type]
+    )
+
+
+def event_codes(study: Study, codes: Vocabulary) -> tuple[Code, ...]:
+    """Acquisition modalities and anatomic regions."""
+    every = dict.fromkeys([*study.modalities, *(series.modality for series in study.series)])
+    modalities = [item for item in every if item and item not in NOT_ACQUIRED]
+    found = [Code(item, codes.modality_scheme, MODALITIES.get(item, item)) for item in modalities]
+    parts = [_BODY_PARTS.get(re.sub(r"[^A-Z]", "", series.body_part.upper())) for series in study.series]
+    regions = [_REGIONS[name] for name in dict.fromkeys(parts) if name]
+    return tuple(found + [Code(value, codes.region_scheme, display) for value, display in regions])
+
+
+def reference_ids(publishing: Publishing) -> tuple[ReferenceId, ...]:
+    """What manifest and report have in common: the study, the accession number, the order."""
+    study, order = publishing.study, publishing.order
+    found = [ReferenceId(study.study_instance_uid, type_code=STUDY)]
+    accession = study.accession_number or order.accession_number
+    if accession:
+        # An archive rarely names the issuer; the hospital's own authority tells its accession numbers from others'.
+        issuer = study.accession_issuer or order.accession_issuer or publishing.source.authority_oid
+        found.append(ReferenceId(clean(accession), issuer, ACCESSION))
+    if order.placer_number:
+        issuer = order.placer_issuer or publishing.source.authority_oid
+        found.append(ReferenceId(clean(order.placer_number), issuer, ORDER))
+    return tuple(found)
+
+
+def patient_info(study: Study, local: PatientIdentifier) -> tuple[str, ...]:
+    """sourcePatientInfo rows from the images' header."""
+    family, _, rest = study.patient_name.split("=")[0].partition("^")
+    given = rest.split("^")[0]
+    rows = [f"PID-3|{local.cx}"]
+    if family:
+        rows.append(f"PID-5|{_hl7(family)}^{_hl7(given)}^^^^^L")
+    if study.patient_birth_date:
+        rows.append(f"PID-7|{study.patient_birth_date}")
+    if study.patient_sex:
+        rows.append(f"PID-8|{study.patient_sex}")
+    return tuple(rows)
+
+
+def institution(publishing: Publishing) -> str:
+    """The source's institution as XON."""
+    name = _hl7(clean(publishing.study.institution or publishing.source.title or publishing.source.name))
+    number = publishing.source.organisation_id
+    return f"{name}^^^^^&1.2.250.1.71.4.2.2&ISO^IDNST^^^{number}" if number else name
+
+
+def dtm(instant: datetime) -> str:
+    """DTM in UTC, to the second."""
+    return instant.astimezone(UTC).strftime("%Y%m%d%H%M%S")
+
+
+def utc(text: str, offset: str, zone: tzinfo) -> str:
+    """DTM text in UTC: from its own offset, else ``offset`` (+HHMM), else ``zone``; "" when it is none.
+
+    A date without a time stays a date."""
+    match = re.fullmatch(r"(\d{4,14})(?:\.\d+)?([+-]\d{4})?", text)
+    if match is None:
+        return ""
+    digits, own = match.groups()
+    if len(digits) < 12:
+        return digits[:8] if len(digits) % 2 == 0 else ""
+    try:
+        parsed = datetime.strptime(digits[:14].ljust(14, "0"), "%Y%m%d%H%M%S")
+        where = datetime.strptime(own or offset, "%z").tzinfo if own or offset else zone
+    except ValueError:
+        return ""
+    return dtm(parsed.replace(tzinfo=where))
+
+
+def _hl7(text: str) -> str:
+    return re.sub(r"[|^~\\&]", " ", text).strip()

@@ -1,0 +1,90 @@
+"""What the imaging room needs of the other rooms: small protocols that the real services fulfil."""
+
+# ruff: noqa: D102  (the services that fulfil these say what their methods do)
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from hub.connector.contract import Connector
+from hub.context import Context
+from hub.documents.model import ProvideDocuments, Registered
+from hub.patients.model import Person
+from hub.values import PatientIdentifier
+
+
+class OpenSource(Protocol):
+    """A configured source whose connector is open."""
+
+    @property
+    def connector(self) -> Connector: ...
+
+
+class Sources(Protocol):
+    """All configured sources."""
+
+    def get(self, name: str) -> OpenSource:
+        """The source. Raises HubError when there is none of this name, or it can't be opened."""
+        ...
+
+
+class Patients(Protocol):
+    """The patients room."""
+
+    def resolve(self, identifier: PatientIdentifier) -> PatientIdentifier | None: ...
+
+    def equivalents(self, identifier: PatientIdentifier) -> tuple[PatientIdentifier, ...]: ...
+
+    def person(self, identifier: PatientIdentifier) -> Person | None: ...
+
+
+class ListensToPatients(Protocol):
+    """A patients room that tells about changes."""
+
+    @property
+    def listeners(self) -> list[Callable[[PatientIdentifier, Context], None]]: ...
+
+
+class Documents(Protocol):
+    """The documents room."""
+
+    def provide(self, command: ProvideDocuments, context: Context) -> Registered: ...
+
+
+class Exchange(Protocol):
+    """The exchange room's outbox."""
+
+    def enqueue(
+        self,
+        destination: str,
+        kind: str,
+        payload: Mapping[str, Any],
+        context: Context,
+        *,
+        key: str = "",
+        due_at: datetime | None = None,
+    ) -> str: ...
+
+
+class Spooled(Protocol):
+    """A file in the content store's spool."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def sha1(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+class Contents(Protocol):
+    """The content store."""
+
+    def receive(self, chunks: Iterable[bytes]) -> Spooled: ...
+
+    def put(self, path: Path, sha256: str) -> bool: ...
+
+    def path(self, sha256: str) -> Path: ...

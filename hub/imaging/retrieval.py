@@ -1,0 +1,367 @@
+"""Reading objects: which copy, in which transfer syntax, streamed through; what can't be had is said per instance."""
+
+import logging
+import re
+import secrets
+import tempfile
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydicom import dcmread
+
+from hub.connector.contract import GivesMetadata, PassesThrough, RetrievesInstances
+from hub.context import Context
+from hub.errors import HubError, Invalid, NotFound
+from hub.imaging import frames as pixel_frames
+from hub.imaging import transcode
+from hub.imaging.cache import InstanceCache
+from hub.imaging.errors import TransferSyntaxNotPossible, UnknownInstance, UnknownStudy
+from hub.imaging.headers import metadata_of
+from hub.imaging.locate import Archives
+from hub.imaging.model import (
+    FailedInstance,
+    InstanceRequest,
+    InstanceStream,
+    PassedThrough,
+    RetrievedInstance,
+    RetrieveFrames,
+    RetrieveInstances,
+    StudyState,
+)
+from hub.imaging.store import ImagingStore
+from hub.storage.engine import Database
+from hub.wire import multipart
+
+log = logging.getLogger(__name__)
+
+_UID = re.compile(r"[0-9.]{1,64}")
+_FRAMES = re.compile(r"frames/([0-9,]+)(/rendered|/thumbnail)?|(rendered|thumbnail)")
+_REMEMBER = 60.0  #: seconds that a live answer to "who holds this study" is believed
+#: From so many wanted instances of a series on, the series is asked for as a whole.
+_WHOLE_SERIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One question to a source: a study, a series or an instance, and which of its instances are wanted."""
+
+    request: InstanceRequest
+    sources: tuple[str, ...]
+    wanted: Mapping[str, InstanceRequest]  #: by SOPInstanceUID; empty: all, and nobody knows which these are
+    whole: bool = False  #: everything is wanted, also what is newer than the index
+
+
+class Retriever:
+    """Retrieval use cases. ``silence``: seconds that a source may keep quiet within an answer."""
+
+    def __init__(self, database: Database, archives: Archives, cache: InstanceCache, *, silence: float = 60.0) -> None:
+        self.database = database
+        self.archives = archives
+        self.cache = cache
+        self.silence = silence
+        self._located: dict[str, tuple[float, list[str]]] = {}
+
+    # instances
+
+    def retrieve(self, command: RetrieveInstances, context: Context) -> InstanceStream:
+        """The plan is made at once, the objects are fetched while the stream is read."""
+        for request in command.requests:
+            _check(request)
+            context.touch("study", request.study_instance_uid)
+        parts, failures = self._plan(command.requests)
+        return self._stream(parts, failures, command.transfer_syntaxes)
+
+    def _stream(
+        self, parts: Iterable[Part], failures: Iterable[FailedInstance], syntaxes: tuple[str, ...]
+    ) -> InstanceStream:
+        yield from failures
+        for part in parts:
+            yield from self._part(part, syntaxes)
+
+    def _plan(self, requests: Sequence[InstanceRequest]) -> tuple[list[Part], list[FailedInstance]]:
+        failures: list[FailedInstance] = []
+        groups: dict[tuple[str, str, tuple[str, ...]], dict[str, InstanceRequest]] = {}
+        for request in dict.fromkeys(requests):
+            try:
+                sources = tuple(self._sources(request))
+            except HubError as error:
+                failures.append(FailedInstance(request, error))
+                continue
+            key = (request.study_instance_uid, request.series_instance_uid, sources)
+            groups.setdefault(key, {})[request.sop_instance_uid] = request
+        parts: list[Part] = []
+        for (study, series, sources), wanted in groups.items():
+            parts += self._parts(study, series, sources, wanted)
+        return parts, failures
+
+    def _parts(
+        self, study: str, series: str, sources: tuple[str, ...], wanted: Mapping[str, InstanceRequest]
+    ) -> Iterator[Part]:
+        whole = InstanceRequest(study, series)
+        if "" in wanted:  # the series or the study itself is asked for
+            expected = {
+                uid: replace(wanted[""], series_instance_uid=series_uid, sop_instance_uid=uid)
+                for series_uid, uid in self._indexed(study, series, sources)
+            }
+            yield Part(wanted[""], sources, expected, whole=True)
+        elif series and len(wanted) >= _WHOLE_SERIES and self._worth_it(study, series, sources, len(wanted)):
+            yield Part(whole, sources, wanted)
+        else:
+            for uid, request in wanted.items():
+                yield Part(request, sources, {uid: request})
+
+    def _worth_it(self, study: str, series: str, sources: tuple[str, ...], count: int) -> bool:
+        """Whether most of the series is wanted, so that one question is cheaper than many."""
+        return count * 2 >= len(self._indexed(study, series, sources)) > 0
+
+    def _indexed(self, study: str, series: str, sources: tuple[str, ...]) -> list[tuple[str, str]]:
+        """(SeriesInstanceUID, SOPInstanceUID) as the index knows them."""
+        with self.database.reading() as work:
+            for item in ImagingStore(work).studies([study], deep=True):
+                if item.study.source == sources[0] and item.state is not StudyState.ORDERED:
+                    return [
+                        (one.series_instance_uid, instance.sop_instance_uid)
+                        for one, instance in item.study.instances
+                        if series in ("", one.series_instance_uid)
+                    ]
+        return []
+
+    def _part(self, part: Part, syntaxes: tuple[str, ...]) -> InstanceStream:
+        remaining = dict(part.wanted)
+        delivered: set[str] = set()
+        error: HubError | None = None
+        for source in part.sources:
+            error = None
+            try:
+                for item in self._from(source, part, syntaxes, delivered):
+                    uid = (
+                        item.sop_instance_uid if isinstance(item, RetrievedInstance) else item.request.sop_instance_uid
+                    )
+                    remaining.pop(uid, None)
+                    delivered.add(uid)
+                    yield item
+            except HubError as failure:
+                log.warning("source %s: %s", source, failure.code)
+                error = failure
+            if error is None and not remaining and (delivered or part.wanted):
+                return
+        if not part.wanted and (error is not None or not delivered):
+            yield FailedInstance(part.request, error or UnknownInstance())
+        for request in remaining.values():
+            yield FailedInstance(request, error or UnknownInstance())
+
+    def _from(self, source: str, part: Part, syntaxes: tuple[str, ...], delivered: set[str]) -> InstanceStream:
+        connector = self.archives.capable(source, RetrievesInstances)
+        again: list[RetrievedInstance] = []
+        for item in connector.retrieve(part.request, (transcode.ANY,), timeout=self.silence):
+            if not _is_wanted(item, part, delivered):
+                _drain(item)
+            elif transcode.acceptable(item.transfer_syntax, syntaxes):
+                yield replace(item, source=source)
+            else:
+                converted = self._convert(item, syntaxes)
+                if converted is None:
+                    again.append(replace(item, chunks=iter(())))
+                    continue
+                try:
+                    yield replace(item, source=source, transfer_syntax=converted[0], chunks=converted[2], size=None)
+                finally:
+                    converted[1].unlink(missing_ok=True)
+        for item in again:
+            yield from self._from_transcoding(source, connector, item, part, syntaxes)
+
+    def _convert(self, item: RetrievedInstance, syntaxes: tuple[str, ...]) -> tuple[str, Path, Iterator[bytes]] | None:
+        """(transfer syntax, file, chunks), None when the hub can't do it."""
+        with tempfile.NamedTemporaryFile(dir=self.cache.directory, suffix=".dcm", delete=False) as file:
+            for chunk in item.chunks:
+                file.write(chunk)
+        path = Path(file.name)
+        try:
+            wanted = transcode.target(item.transfer_syntax, syntaxes)
+            converted = transcode.convert(path, wanted)
+        except TransferSyntaxNotPossible:
+            return None
+        finally:
+            path.unlink(missing_ok=True)
+        return wanted, converted, transcode.chunks_of(converted)
+
+    def _from_transcoding(
+        self, source: str, connector: RetrievesInstances, item: RetrievedInstance, part: Part, syntaxes: tuple[str, ...]
+    ) -> InstanceStream:
+        """Have the source itself convert one instance: some can what the hub can't."""
+        request = InstanceRequest(item.study_instance_uid, item.series_instance_uid, item.sop_instance_uid)
+        try:
+            for found in connector.retrieve(request, syntaxes, timeout=self.silence):
+                if found.sop_instance_uid != item.sop_instance_uid or found.transfer_syntax not in syntaxes:
+                    _drain(found)
+                    continue
+                yield replace(found, source=source)
+                return
+        except HubError as error:
+            log.info("source %s does not convert: %s", source, error.code)
+        yield FailedInstance(part.wanted.get(item.sop_instance_uid, request), TransferSyntaxNotPossible())
+
+    # metadata
+
+    def metadata(self, request: InstanceRequest, context: Context) -> Iterator[Mapping[str, Any]]:
+        """DICOM JSON per instance, from the source, or made from the instances themselves.
+
+        The first object is fetched at once, so that an error comes before the answer begins."""
+        _check(request)
+        context.touch("study", request.study_instance_uid)
+        error: HubError = UnknownStudy()
+        for source in self._sources(request):
+            objects = self._metadata(source, request)
+            try:
+                first = next(objects, None)
+            except HubError as failure:
+                error = failure
+                continue
+            if first is not None:
+                return _chained(first, objects)
+        raise error
+
+    def _metadata(self, source: str, request: InstanceRequest) -> Iterator[Mapping[str, Any]]:
+        connector = self.archives.connector(source)
+        if isinstance(connector, GivesMetadata):
+            yield from connector.metadata(request, timeout=self.silence)
+            return
+        for series in self._series(source, request):
+            key = (source, request.study_instance_uid, series)
+            fetch = self._fetch(source, request.study_instance_uid, series)
+            if request.sop_instance_uid:
+                path = self.cache.instance(key, request.sop_instance_uid, fetch, timeout=self.silence)
+                yield metadata_of(path)
+            else:
+                for path in self.cache.instances(key, fetch, timeout=self.silence):
+                    yield metadata_of(path)
+
+    def _series(self, source: str, request: InstanceRequest) -> list[str]:
+        if request.series_instance_uid:
+            return [request.series_instance_uid]
+        known = dict.fromkeys(series for series, _ in self._indexed(request.study_instance_uid, "", (source,)))
+        if known:
+            return list(known)
+        study = self.archives.describe(source, request.study_instance_uid, self.silence)
+        return [series.series_instance_uid for series in study.series] if study is not None else []
+
+    def _fetch(self, source: str, study: str, series: str) -> Any:
+        connector = self.archives.capable(source, RetrievesInstances)
+        return lambda: connector.retrieve(InstanceRequest(study, series), (transcode.ANY,), timeout=self.silence)
+
+    # frames
+
+    def frames(self, command: RetrieveFrames, context: Context) -> PassedThrough:
+        """As the source serves them, or cut out of the instance here."""
+        request = command.request
+        _check(request)
+        context.touch("study", request.study_instance_uid)
+        error: HubError = UnknownStudy()
+        for source in self._sources(request):
+            try:
+                return self._frames(source, command)
+            except Invalid:
+                raise
+            except HubError as failure:
+                error = failure
+        raise error
+
+    def _frames(self, source: str, command: RetrieveFrames) -> PassedThrough:
+        request = command.request
+        connector = self.archives.connector(source)
+        if isinstance(connector, PassesThrough):
+            return connector.pass_through(request, command.path, command.query, command.accept, timeout=self.silence)
+        match = _FRAMES.fullmatch(command.path)
+        if match is None or not request.series_instance_uid or not request.sop_instance_uid:
+            raise NotFound("The source has no such resource.")
+        key = (source, request.study_instance_uid, request.series_instance_uid)
+        fetch = self._fetch(source, request.study_instance_uid, request.series_instance_uid)
+        path = self.cache.instance(key, request.sop_instance_uid, fetch, timeout=self.silence)
+        numbers = pixel_frames.frame_numbers(match.group(1) or "1")
+        if match.group(2) or match.group(3):
+            return _rendered(path, numbers[0], command, thumbnail="thumbnail" in command.path)
+        return _frame_parts(path, numbers, command.accept)
+
+    # where
+
+    def _sources(self, request: InstanceRequest) -> list[str]:
+        """Names of the sources to ask, the best first. Raises UnknownImagingSource, UnknownStudy."""
+        if request.repository_unique_id:
+            return [self.archives.of_repository(request.repository_unique_id).name]
+        if request.source:
+            return [self.archives.info(request.source).name]
+        with self.database.reading() as work:
+            known = ImagingStore(work).sources_of(request.study_instance_uid)
+        known = [name for name in known if name in self.archives.infos]
+        return known or self._live(request.study_instance_uid)
+
+    def _live(self, study: str) -> list[str]:
+        until, names = self._located.get(study, (0.0, []))
+        if until < time.monotonic():
+            names, error = self.archives.holders(study)
+            if not names:
+                raise error or UnknownStudy()
+            if len(self._located) > 1000:
+                self._located.clear()
+            self._located[study] = (time.monotonic() + _REMEMBER, names)
+        return names
+
+    def close(self) -> None:
+        """Start no further fetch."""
+        self.cache.close()
+
+
+def _check(request: InstanceRequest) -> None:
+    for uid in (request.study_instance_uid, request.series_instance_uid, request.sop_instance_uid):
+        if uid and not _UID.fullmatch(uid):
+            raise Invalid("A UID is made of digits and dots, at most 64 characters.")
+    if not request.study_instance_uid:
+        raise Invalid("A StudyInstanceUID is needed.")
+
+
+def _is_wanted(item: RetrievedInstance, part: Part, delivered: set[str]) -> bool:
+    request = part.request
+    if item.study_instance_uid != request.study_instance_uid or item.sop_instance_uid in delivered:
+        return False
+    if request.series_instance_uid and item.series_instance_uid != request.series_instance_uid:
+        return False
+    return part.whole or item.sop_instance_uid in part.wanted
+
+
+def _drain(item: RetrievedInstance) -> None:
+    for _ in item.chunks:
+        pass
+
+
+def _chained(first: Mapping[str, Any], rest: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    yield first
+    yield from rest
+
+
+def _rendered(path: Path, number: int, command: RetrieveFrames, *, thumbnail: bool) -> PassedThrough:
+    query = dict(command.query)
+    media_type = "image/png" if "image/png" in command.accept and "image/jpeg" not in command.accept else "image/jpeg"
+    viewport = query.get("viewport", "128,128" if thumbnail else "")
+    content = pixel_frames.rendered(
+        path, number, media_type=media_type, window=query.get("window", ""), viewport=viewport
+    )
+    return PassedThrough(media_type, iter((content,)))
+
+
+def _frame_parts(path: Path, numbers: Sequence[int], accept: str) -> PassedThrough:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        stored = str(dcmread(path, stop_before_pixels=True, specific_tags=[]).file_meta.TransferSyntaxUID)
+    named = re.findall(r'transfer-syntax="?([0-9.*]+)', accept)
+    native = "*" in named or stored in named or "image/" in accept
+    syntax, found = pixel_frames.frames(path, numbers, native=native)
+    boundary = secrets.token_hex(16)
+    headers = {"Content-Type": f"application/octet-stream; transfer-syntax={syntax}"}
+    parts = (multipart.Part(headers, iter((frame,))) for frame in found)
+    return PassedThrough(
+        f'multipart/related; type="application/octet-stream"; boundary={boundary}', multipart.write(parts, boundary)
+    )

@@ -1,0 +1,299 @@
+"""The imaging room's use cases: orders and reports come in, studies are published, instances are read."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hub.context import Context
+from hub.exchange.model import Delivery
+from hub.imaging.cache import InstanceCache
+from hub.imaging.errors import ReportIncomplete, UnknownStudy
+from hub.imaging.fanout import FanOut
+from hub.imaging.locate import Archives
+from hub.imaging.metadata import Vocabulary
+from hub.imaging.model import (
+    FeedOrder,
+    FeedReport,
+    GetMetadata,
+    IndexedStudy,
+    InstanceStream,
+    Order,
+    PassedThrough,
+    PublishStudy,
+    Report,
+    RetrieveFrames,
+    RetrieveInstances,
+    SourceInfo,
+    Study,
+    StudyState,
+)
+from hub.imaging.ports import Contents, Documents, Exchange, ListensToPatients, Patients, Sources
+from hub.imaging.publication import FINAL, PublicationSettings, Publisher, Wanted
+from hub.imaging.retrieval import Retriever
+from hub.imaging.store import ImagingStore
+from hub.storage.engine import Database
+from hub.usecase import use_case
+from hub.values import PatientIdentifier, Uid, now
+
+log = logging.getLogger(__name__)
+
+#: Kind of the deliveries that ``ImagingService.publish`` carries out.
+PUBLISH = "publish-study"
+_CANCELLED = frozenset({"CA", "OC", "DC", "CR"})
+
+
+class ImagingService:
+    """Study index, orders, reports, publication and retrieval.
+
+    ``publish_on``: what has a study published: ``report`` (a final one), ``order`` (one that names its study).
+    ``retrieve_url``: the hub's DICOMweb root as others reach it, or how to know it once the hub listens.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        sources: Sources,
+        infos: Iterable[SourceInfo],
+        patients: Patients,
+        documents: Documents,
+        exchange: Exchange,
+        content: Contents,
+        cache: Path,
+        source_id: str,
+        retrieve_url: Any = "",
+        ae_title: str = "MAILLAGE",
+        vocabulary: Vocabulary | None = None,
+        timezone: str = "Europe/Paris",
+        publish_on: tuple[str, ...] = ("report",),
+        cache_bytes: int = 2 * 1024**3,
+        fanout: FanOut | None = None,
+    ) -> None:
+        self.database = database
+        self.exchange = exchange
+        self.patients = patients
+        self.content = content
+        self.publish_on = publish_on
+        self.archives = Archives(sources, infos, fanout)
+        settings = PublicationSettings(
+            source_id=source_id,
+            zone=ZoneInfo(timezone),
+            retrieve_url=retrieve_url if callable(retrieve_url) else lambda: str(retrieve_url),
+            ae_title=ae_title,
+            vocabulary=vocabulary or Vocabulary(),
+        )
+        self.publisher = Publisher(
+            database=database,
+            archives=self.archives,
+            patients=patients,
+            documents=documents,
+            content=content,
+            settings=settings,
+        )
+        self.retriever = Retriever(database, self.archives, InstanceCache(cache, max_bytes=cache_bytes))
+
+    # orders and reports
+
+    @use_case
+    def feed_order(self, command: FeedOrder, context: Context) -> IndexedStudy | None:
+        """Keep the order; a study that it names stands in the index as ordered until its images are known."""
+        order = command.order
+        context.touch("patient", order.patient.cx)
+        with self.database.transaction() as work:
+            store = ImagingStore(work)
+            store.keep_order(order)
+            context.led_to("order", order.placer_number or order.filler_number)
+            if not order.study_instance_uid:
+                return None
+            uid = Uid(order.study_instance_uid)
+            context.touch("study", uid)
+            own = self.archives.of_authority(order.patient.authority)
+            if order.control in _CANCELLED:
+                for info in own:
+                    store.forget_order(info.name, uid)
+                return None
+            if len(own) == 1 and not store.studies([uid]):
+                self._index_order(store, order, own[0])
+            if "order" in self.publish_on:
+                self._enqueue(_wanted_order(order), context)
+            return next(iter(store.studies([uid])), None)
+
+    @use_case
+    def feed_report(self, command: FeedReport, context: Context) -> str:
+        """Keep the report; a final or corrected one has its study published. Returns the delivery's id, "" if none.
+
+        Raises ReportIncomplete when nothing tells the study."""
+        report = command.report
+        context.touch("patient", report.patient.cx)
+        if not (report.study_instance_uid or report.accession_number or report.placer_number):
+            raise ReportIncomplete()
+        received = self.content.receive([report.content])
+        # Durable before the row that names it is; bytes whose row is rolled back are swept away by their age.
+        self.content.put(received.path, received.sha256)
+        with self.database.transaction() as work:
+            store = ImagingStore(work)
+            report_id = store.keep_report(_report_values(report, received.sha256))
+            context.led_to("report", report_id)
+            if report.status == "D":
+                self._withdraw_report(store, report, report_id)
+            if report.status not in FINAL or "report" not in self.publish_on:
+                return ""
+            return self._enqueue(_wanted_report(report), context)
+
+    # publication
+
+    @use_case
+    def publish_study(self, command: PublishStudy, context: Context) -> IndexedStudy:
+        """Publish one study now. Raises StudyNotThereYet, UnknownImagingSource, ConnectorError."""
+        uid = Uid(command.study_instance_uid)
+        info = self.archives.info(command.source) if command.source else None
+        wanted = Wanted(uid, source=info.name if info else "", authority=info.authority_oid if info else "")
+        source, uid_found = self.publisher.publish(wanted, context)
+        return self.indexed(uid_found, source)
+
+    def publish(self, delivery: Delivery, context: Context) -> None:
+        """Handler of ``publish-study`` deliveries."""
+        self.publisher.publish(Wanted.of(delivery), context)
+
+    def handlers(self) -> Mapping[str, Any]:
+        """What a worker needs: delivery kind -> handler."""
+        return {PUBLISH: self.publish}
+
+    def listen(self, patients: ListensToPatients) -> None:
+        """Have held studies tried again when an identity arrives or persons are joined."""
+        patients.listeners.append(self.person_changed)
+
+    def person_changed(self, identifier: PatientIdentifier, context: Context) -> None:
+        """A person came to be, was linked or merged: the index follows, held studies are tried again.
+
+        Called within the unit of work that changed the person."""
+        person = self.patients.person(identifier)
+        if person is None:
+            return
+        with self.database.transaction() as work:
+            store = ImagingStore(work)
+            for row in store.of_identifiers(person.identifiers):
+                theirs = self.patients.resolve(PatientIdentifier(row.patient_id, row.patient_authority))
+                if theirs is not None and (row.person, row.person_authority) != (theirs.value, theirs.authority):
+                    store.change(
+                        row.source, row.study_instance_uid, person=theirs.value, person_authority=theirs.authority
+                    )
+                if row.state == StudyState.HELD.value:
+                    wanted = Wanted(row.study_instance_uid, row.accession_number, "", row.patient_authority, row.source)
+                    self._enqueue(wanted, context)
+
+    # reading
+
+    @use_case
+    def retrieve(self, command: RetrieveInstances, context: Context) -> InstanceStream:
+        """Stream instances from their sources; one that can't be had is a FailedInstance and stops no other."""
+        return self.retriever.retrieve(command, context)
+
+    @use_case
+    def metadata(self, command: GetMetadata, context: Context) -> Iterator[Mapping[str, Any]]:
+        """DICOM JSON of every instance. Raises UnknownStudy, ConnectorError."""
+        return self.retriever.metadata(command.request, context)
+
+    @use_case
+    def frames(self, command: RetrieveFrames, context: Context) -> PassedThrough:
+        """Frames, a rendered image or bulk data of one instance. Raises UnknownStudy, NoSuchFrame, ConnectorError."""
+        return self.retriever.frames(command, context)
+
+    def indexed(self, study_instance_uid: str, source: str = "") -> IndexedStudy:
+        """A study in the index with series and instances. Raises UnknownStudy."""
+        with self.database.reading() as work:
+            for item in ImagingStore(work).studies([study_instance_uid], deep=True):
+                if source in ("", item.study.source):
+                    return item
+        raise UnknownStudy()
+
+    def knows_content(self, sha256: str) -> bool:
+        """Whether a report has these bytes: the content store's sweep asks."""
+        with self.database.reading() as work:
+            return ImagingStore(work).knows_content(sha256)
+
+    def close(self) -> None:
+        """Stop fetching; the cache stays."""
+        self.retriever.close()
+
+    # inside
+
+    def _index_order(self, store: ImagingStore, order: Order, info: SourceInfo) -> None:
+        study = Study(
+            Uid(order.study_instance_uid),
+            info.name,
+            patient_id=order.patient.value,
+            issuer=order.patient.authority,
+            accession_number=order.accession_number,
+            accession_issuer=order.accession_issuer,
+            description=order.procedure[2],
+            modalities=(order.modality,) if order.modality else (),
+        )
+        store.index(study, info.authority_oid, self.patients.resolve(order.patient))
+        store.change(
+            info.name, order.study_instance_uid, state=StudyState.ORDERED.value, order_number=order.placer_number
+        )
+
+    @staticmethod
+    def _withdraw_report(store: ImagingStore, report: Report, report_id: str) -> None:
+        store.change_report(report_id, state="withdrawn")
+        rows = store.reports(
+            study_instance_uid=report.study_instance_uid,
+            accession_number=report.accession_number,
+            authority=report.patient.authority,
+        )
+        for row in rows:
+            same = row.document_id == report.document_id or (report.set_id and row.set_id == report.set_id)
+            if same and row.state == "waiting":
+                store.change_report(row.id, state="withdrawn")
+
+    def _enqueue(self, wanted: Wanted, context: Context) -> str:
+        own = self.archives.of_authority(wanted.authority)
+        source = wanted.source or (own[0].name if len(own) == 1 else "")
+        key = wanted.study_instance_uid or f"{wanted.authority}|{wanted.accession_number or wanted.order_number}"
+        payload = {
+            "study_instance_uid": wanted.study_instance_uid,
+            "accession_number": wanted.accession_number,
+            "order_number": wanted.order_number,
+            "authority": wanted.authority,
+            "source": wanted.source,
+        }
+        return self.exchange.enqueue(f"source:{source}" if source else "sources", PUBLISH, payload, context, key=key)
+
+
+def _wanted_order(order: Order) -> Wanted:
+    return Wanted(
+        order.study_instance_uid, order.accession_number, order.placer_number, authority=order.patient.authority
+    )
+
+
+def _wanted_report(report: Report) -> Wanted:
+    return Wanted(
+        report.study_instance_uid, report.accession_number, report.placer_number, authority=report.patient.authority
+    )
+
+
+def _report_values(report: Report, sha256: str) -> dict[str, Any]:
+    return {
+        # A report that names itself nowhere is named by its bytes: sent twice, it is one document.
+        "document_id": report.document_id or f"2.25.{int(sha256[:32], 16)}",
+        "set_id": report.set_id,
+        "source": report.source,
+        "patient_id": report.patient.value,
+        "patient_authority": report.patient.authority,
+        "status": report.status,
+        "state": "waiting" if report.status in FINAL else "preliminary",
+        "sha256": sha256,
+        "mime_type": report.mime_type,
+        "placer_number": report.placer_number,
+        "filler_number": report.filler_number,
+        "accession_number": report.accession_number,
+        "study_instance_uid": report.study_instance_uid,
+        "title": report.title,
+        "author": report.author,
+        "institution": report.institution,
+        "created": report.created,
+        "received_at": now(),
+    }

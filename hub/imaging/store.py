@@ -1,0 +1,382 @@
+"""Tables and queries of the imaging room: the study index, orders, reports."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Index, Text, and_, delete, func, insert, or_, select, update
+from sqlalchemy.engine import Row
+from sqlmodel import Field, SQLModel
+
+from hub.imaging import codec
+from hub.imaging.model import FindStudies, IndexedStudy, Order, Study, StudyState
+from hub.storage.engine import UnitOfWork
+from hub.storage.tables import KeyText, UtcDateTime
+from hub.values import PatientIdentifier, new_key, now
+
+
+class StudyRow(SQLModel, table=True):
+    """One study at one source: what lists and searches need as columns, the whole beside them as JSON."""
+
+    __tablename__ = "imaging_study"
+    __table_args__ = (
+        Index("ix_imaging_study_person", "person_authority", "person", "started"),
+        Index("ix_imaging_study_patient", "patient_authority", "patient_id"),
+    )
+
+    source: str = Field(sa_type=KeyText, primary_key=True)
+    study_instance_uid: str = Field(sa_type=KeyText, primary_key=True)
+    person: str = Field(default="", sa_type=KeyText)
+    person_authority: str = ""
+    patient_id: str = Field(default="", sa_type=KeyText)
+    patient_authority: str = ""
+    report_patient: str = ""  # a held study waits for this identity, CX
+    accession_number: str = Field(default="", sa_type=KeyText, index=True)
+    started: str = Field(default="", sa_type=KeyText, index=True)
+    modalities: str = ""  # |CT|SR|
+    description: str = ""
+    patient_name: str = ""  # upper case, for search
+    patient_birth_date: str = ""
+    series_count: int = 0
+    instance_count: int = 0
+    state: str = Field(default=StudyState.INDEXED.value, index=True)
+    held_because: str = ""
+    manifest_id: str = ""
+    manifest_entry: str = ""  # entryUUID
+    manifest_digest: str = ""
+    manifest_version: int = 0
+    order_number: str = ""
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+    summary: str = Field(sa_type=Text)
+    series: str = Field(default="[]", sa_type=Text)
+
+
+class OrderRow(SQLModel, table=True):
+    """An order, by its placer number within the source that sent it."""
+
+    __tablename__ = "imaging_order"
+
+    source: str = Field(sa_type=KeyText, primary_key=True)
+    number: str = Field(sa_type=KeyText, primary_key=True)
+    patient_id: str
+    patient_authority: str
+    filler_number: str = ""
+    accession_number: str = Field(default="", sa_type=KeyText, index=True)
+    accession_issuer: str = ""
+    study_instance_uid: str = Field(default="", sa_type=KeyText, index=True)
+    control: str = "NW"
+    procedure_code: str = ""
+    procedure_scheme: str = ""
+    procedure_meaning: str = ""
+    modality: str = ""
+    requested_at: str = ""
+    requester: str = ""
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ReportRow(SQLModel, table=True):
+    """A report; its bytes are in the content store."""
+
+    __tablename__ = "imaging_report"
+
+    id: str = Field(primary_key=True)
+    document_id: str = Field(sa_type=KeyText, index=True)
+    set_id: str = ""
+    source: str = ""
+    patient_id: str
+    patient_authority: str
+    status: str
+    state: str  # waiting, published, replaced, withdrawn
+    sha256: str = Field(index=True)
+    mime_type: str = "text/xml"
+    placer_number: str = ""
+    filler_number: str = ""
+    accession_number: str = Field(default="", sa_type=KeyText, index=True)
+    study_instance_uid: str = Field(default="", sa_type=KeyText, index=True)
+    title: str = ""
+    author: str = ""
+    institution: str = ""
+    created: str = ""
+    entry: str = ""  # entryUUID once registered
+    received_at: datetime = Field(sa_type=UtcDateTime)
+
+
+STUDY = StudyRow.__table__  # type: ignore[attr-defined]
+ORDER = OrderRow.__table__  # type: ignore[attr-defined]
+REPORT = ReportRow.__table__  # type: ignore[attr-defined]
+_LISTED = [column for column in STUDY.c if column.name != "series"]
+
+
+class ImagingStore:
+    """The room's rows, within one unit of work."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self.session = work.session
+
+    # studies
+
+    def index(self, study: Study, authority: str, person: PatientIdentifier | None) -> None:
+        """Insert the study, or bring its row up to date; state and manifest of a known one stay."""
+        values = {
+            "person": person.value if person else "",
+            "person_authority": person.authority if person else "",
+            "patient_id": study.patient_id,
+            "patient_authority": study.issuer or authority,
+            "accession_number": study.accession_number,
+            "started": study.started,
+            "modalities": f"|{'|'.join(study.modalities)}|",
+            "description": study.description,
+            "patient_name": study.patient_name.upper(),
+            "patient_birth_date": study.patient_birth_date,
+            "series_count": len(study.series) or study.series_count or 0,
+            "instance_count": sum(1 for _ in study.instances) or study.instance_count or 0,
+            "updated_at": now(),
+            "summary": codec.dump_summary(study),
+            "series": codec.dump_series(study.series),
+        }
+        here = _at(study.source, study.study_instance_uid)
+        known = self.session.execute(select(STUDY.c.state).where(here).with_for_update()).scalar()
+        if known is None:
+            values |= {"source": study.source, "study_instance_uid": study.study_instance_uid}
+            values |= _defaults(STUDY, values) | {"state": StudyState.INDEXED.value}
+            self.session.execute(insert(STUDY).values(values))
+            return
+        if known == StudyState.ORDERED.value:
+            values["state"] = StudyState.INDEXED.value
+        self.session.execute(update(STUDY).where(here).values(values))
+
+    def change(self, source: str, study_instance_uid: str, **values: Any) -> None:
+        """Set columns of one study."""
+        values["updated_at"] = now()
+        self.session.execute(update(STUDY).where(_at(source, study_instance_uid)).values(values))
+
+    def row(self, source: str, study_instance_uid: str) -> Row[Any] | None:
+        """The columns of one study without its series, locked until the end of the unit of work."""
+        here = _at(source, study_instance_uid)
+        return self.session.execute(select(*_LISTED).where(here).with_for_update()).one_or_none()
+
+    def studies(self, uids: Sequence[str], *, deep: bool = False) -> list[IndexedStudy]:
+        """Every source's row of these studies, newest first; with series and instances where ``deep``."""
+        if not uids:
+            return []
+        columns = list(STUDY.c) if deep else _LISTED
+        rows = self.session.execute(select(*columns).where(STUDY.c.study_instance_uid.in_(uids))).all()
+        reports = self._report_ids(uids)
+        found = [_indexed(row, reports.get(row.study_instance_uid, ())) for row in rows]
+        return sorted(found, key=lambda item: (item.study.started, item.study.study_instance_uid), reverse=True)
+
+    def find(self, query: FindStudies, persons: Sequence[PatientIdentifier]) -> tuple[list[str], int]:
+        """StudyInstanceUIDs of the page, newest first, and how many there are in all."""
+        where = and_(*_criteria(query, persons))
+        newest = func.max(STUDY.c.started)
+        page = (
+            select(STUDY.c.study_instance_uid)
+            .where(where)
+            .group_by(STUDY.c.study_instance_uid)
+            .order_by(newest.desc(), STUDY.c.study_instance_uid.desc())
+            .limit(query.limit)
+            .offset(query.offset)
+        )
+        uids = list(self.session.execute(page).scalars())
+        if not query.offset and len(uids) < query.limit:
+            return uids, len(uids)
+        total = self.session.execute(
+            select(func.count(STUDY.c.study_instance_uid.distinct())).where(where)
+        ).scalar_one()
+        return uids, total
+
+    def sources_of(self, study_instance_uid: str) -> list[str]:
+        """Names of the sources that hold the study."""
+        held = STUDY.c.state.notin_((StudyState.ORDERED.value, StudyState.WITHDRAWN.value))
+        query = select(STUDY.c.source).where(STUDY.c.study_instance_uid == study_instance_uid, held)
+        return list(self.session.execute(query.order_by(STUDY.c.instance_count.desc(), STUDY.c.source)).scalars())
+
+    def of_identifiers(self, identifiers: Iterable[PatientIdentifier]) -> list[Row[Any]]:
+        """Studies whose images, report or person bear one of the identifiers."""
+        numbers = [(item.value, item.authority) for item in identifiers]
+        if not numbers:
+            return []
+        texts = [f"{value}^^^&{authority}&ISO" for value, authority in numbers]
+        same = [
+            and_(column == value, authority_column == authority)
+            for value, authority in numbers
+            for column, authority_column in (
+                (STUDY.c.patient_id, STUDY.c.patient_authority),
+                (STUDY.c.person, STUDY.c.person_authority),
+            )
+        ]
+        return list(self.session.execute(select(*_LISTED).where(or_(*same, STUDY.c.report_patient.in_(texts)))).all())
+
+    # orders
+
+    def keep_order(self, order: Order) -> None:
+        """Insert or update the order."""
+        number = order.placer_number or order.filler_number or order.accession_number
+        here = and_(ORDER.c.source == order.source, ORDER.c.number == number)
+        values: dict[str, Any] = {
+            "patient_id": order.patient.value,
+            "patient_authority": order.patient.authority,
+            "filler_number": order.filler_number,
+            "accession_number": order.accession_number,
+            "accession_issuer": order.accession_issuer,
+            "study_instance_uid": order.study_instance_uid,
+            "control": order.control,
+            "procedure_code": order.procedure[0],
+            "procedure_scheme": order.procedure[1],
+            "procedure_meaning": order.procedure[2],
+            "modality": order.modality,
+            "requested_at": order.requested_at,
+            "requester": order.requester,
+        }
+        known = self.session.execute(select(ORDER.c.number).where(here).with_for_update()).scalar()
+        if known is None:
+            values |= {"source": order.source, "number": number, "updated_at": now()}
+            self.session.execute(insert(ORDER).values(values))
+        else:  # a later message that leaves a field empty does not take it away
+            kept = {name: value for name, value in values.items() if value}
+            self.session.execute(update(ORDER).where(here).values(kept | {"updated_at": now()}))
+
+    def orders(
+        self, *, study_instance_uid: str = "", accession_number: str = "", number: str = "", authority: str = ""
+    ) -> list[Row[Any]]:
+        """Orders known by any of these, of patients of the authority where one is given."""
+        either = [
+            column == value
+            for column, value in (
+                (ORDER.c.study_instance_uid, study_instance_uid),
+                (ORDER.c.accession_number, accession_number),
+                (ORDER.c.number, number),
+                (ORDER.c.filler_number, number),
+            )
+            if value
+        ]
+        if not either:
+            return []
+        query = select(ORDER).where(or_(*either)).order_by(ORDER.c.updated_at.desc())
+        if authority:
+            query = query.where(ORDER.c.patient_authority == authority)
+        return list(self.session.execute(query).all())
+
+    # reports
+
+    def keep_report(self, values: Mapping[str, Any]) -> str:
+        """Insert the report, or update the row of the same document and bytes. Returns the row's id."""
+        same = and_(REPORT.c.document_id == values["document_id"], REPORT.c.sha256 == values["sha256"])
+        known = self.session.execute(select(REPORT.c.id).where(same).with_for_update()).scalar()
+        if known is not None:
+            kept = {name: value for name, value in values.items() if name not in ("state", "received_at")}
+            self.session.execute(update(REPORT).where(REPORT.c.id == known).values(kept))
+            return str(known)
+        key = new_key()
+        self.session.execute(insert(REPORT).values({"id": key, "entry": "", **values}))
+        return key
+
+    def change_report(self, key: str, **values: Any) -> None:
+        """Set columns of one report."""
+        self.session.execute(update(REPORT).where(REPORT.c.id == key).values(values))
+
+    def report(self, key: str) -> Row[Any] | None:
+        """One report's row."""
+        return self.session.execute(select(REPORT).where(REPORT.c.id == key)).one_or_none()
+
+    def reports(
+        self, *, study_instance_uid: str = "", accession_number: str = "", authority: str = ""
+    ) -> list[Row[Any]]:
+        """Reports of a study, or of an accession number within an authority, oldest first."""
+        either: list[ColumnElement[bool]] = []
+        if study_instance_uid:
+            either.append(REPORT.c.study_instance_uid == study_instance_uid)
+        if accession_number:
+            unnamed = and_(REPORT.c.accession_number == accession_number, REPORT.c.study_instance_uid == "")
+            either.append(and_(unnamed, REPORT.c.patient_authority == authority) if authority else unnamed)
+        if not either:
+            return []
+        query = select(REPORT).where(or_(*either)).order_by(REPORT.c.received_at, REPORT.c.id)
+        return list(self.session.execute(query).all())
+
+    def knows_content(self, sha256: str) -> bool:
+        """Whether a report has these bytes."""
+        return self.session.execute(select(REPORT.c.id).where(REPORT.c.sha256 == sha256).limit(1)).first() is not None
+
+    def forget_order(self, source: str, study_instance_uid: str) -> None:
+        """Remove the placeholder of an order that was cancelled before there was any image."""
+        ordered = STUDY.c.state == StudyState.ORDERED.value
+        self.session.execute(delete(STUDY).where(_at(source, study_instance_uid), ordered))
+
+    def _report_ids(self, uids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        query = (
+            select(REPORT.c.study_instance_uid, REPORT.c.document_id)
+            .where(REPORT.c.study_instance_uid.in_(uids), REPORT.c.state == "published")
+            .order_by(REPORT.c.received_at)
+        )
+        found: dict[str, tuple[str, ...]] = {}
+        for uid, document_id in self.session.execute(query):
+            found[uid] = (*found.get(uid, ()), document_id)
+        return found
+
+
+def _at(source: str, study_instance_uid: str) -> ColumnElement[bool]:
+    return and_(STUDY.c.source == source, STUDY.c.study_instance_uid == study_instance_uid)
+
+
+def _defaults(table: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        column.name: 0 if column.name.endswith(("_count", "_version")) else ""
+        for column in table.c
+        if column.name not in given
+    }
+
+
+def _criteria(query: FindStudies, persons: Sequence[PatientIdentifier]) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [STUDY.c.state != StudyState.WITHDRAWN.value]
+    if query.person is not None:
+        same = [and_(STUDY.c.person == item.value, STUDY.c.person_authority == item.authority) for item in persons]
+        found.append(or_(False, *same))
+    for column, value in (
+        (STUDY.c.accession_number, query.accession_number),
+        (STUDY.c.patient_birth_date, query.patient_birth_date),
+    ):
+        if value:
+            found.append(column == value)
+    if query.study_instance_uids:
+        found.append(STUDY.c.study_instance_uid.in_(query.study_instance_uids))
+    if query.sources:
+        found.append(STUDY.c.source.in_(query.sources))
+    if query.modalities:
+        found.append(or_(*(STUDY.c.modalities.contains(f"|{item}|", autoescape=True) for item in query.modalities)))
+    if query.started_from:
+        found.append(STUDY.c.started >= query.started_from)
+    if query.started_to:
+        found.append(and_(STUDY.c.started <= f"{query.started_to[:8]}~", STUDY.c.started != ""))
+    if query.description:
+        found.append(func.lower(STUDY.c.description).contains(query.description.lower(), autoescape=True))
+    if query.patient_name:
+        found.append(STUDY.c.patient_name.like(_like(query.patient_name), escape="/"))
+    return found
+
+
+def _like(wildcards: str) -> str:
+    """DICOM wildcards (PS3.4: C.2.2.2.4) as a LIKE pattern."""
+    text = wildcards.upper()
+    for character in "/%_":
+        text = text.replace(character, f"/{character}")
+    return text.replace("*", "%").replace("?", "_")
+
+
+def _indexed(row: Row[Any], report_ids: tuple[str, ...]) -> IndexedStudy:
+    study = codec.load_study(row.summary, getattr(row, "series", "[]"))
+    return IndexedStudy(
+        study=_counted(study, row),
+        person=PatientIdentifier(row.person, row.person_authority) if row.person else None,
+        state=StudyState(row.state),
+        held_because=row.held_because,
+        manifest_id=row.manifest_id,
+        report_ids=report_ids,
+        order_number=row.order_number,
+        updated_at=row.updated_at,
+    )
+
+
+def _counted(study: Study, row: Row[Any]) -> Study:
+    return replace(study, series_count=row.series_count, instance_count=row.instance_count)
