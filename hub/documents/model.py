@@ -219,6 +219,7 @@ class StoredQuery(Command):
     leaf_class: bool = True  #: LeafClass or ObjectRef
     home: str = ""
     request_id: str = ""
+    lists: frozenset[str] = frozenset()  #: parameters whose values stood in parentheses
 
 
 @dataclass(frozen=True, slots=True)
