@@ -7,8 +7,11 @@ decides nothing, keeps nothing and never retries by itself. Every failure is a :
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
+from queue import Queue
 from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
@@ -26,7 +29,7 @@ class Capability(StrEnum):
     DESCRIBE_STUDY = "describe-study"
     RETRIEVE_INSTANCES = "retrieve-instances"
     METADATA = "metadata"
-    PASS_THROUGH = "pass-through"
+    PASS_THROUGH = "pass-through"  # noqa: S105 - no password
 
 
 class Level(StrEnum):
@@ -172,13 +175,27 @@ class Environment:
     receive: "MoveDestination | None" = None
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedFile:
+    """A Part 10 file that the hub's own C-STORE SCP received. Who takes it deletes it."""
+
+    path: Path
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax: str
+
+
 class MoveDestination(Protocol):
     """The hub's own C-STORE SCP, lent to connectors whose peer can only C-MOVE."""
 
     ae_title: str
 
-    def expect(self, study_instance_uid: str) -> Any:
-        """A context manager that yields an iterable of received Part 10 files of the study."""
+    def expect(self, study_instance_uid: str, *, timeout: float) -> AbstractContextManager["Queue[ReceivedFile]"]:
+        """While the context is open, received files of the study go to the queue; what is left in it is deleted.
+
+        One at a time for each study: a second one waits, and raises SourceUnavailable after ``timeout`` seconds."""
         ...
 
 

@@ -1,0 +1,281 @@
+"""The DICOMweb connector."""
+
+import contextlib
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from connectors.dicomweb.config import DicomwebConfig
+from hub.connector.contract import (
+    Check,
+    ConnectorError,
+    Environment,
+    SourceLied,
+    SourceMisconfigured,
+    SourceUnavailable,
+    StudyQuery,
+)
+from hub.connector.matching import matches
+from hub.errors import (
+    AccessDenied,
+    DeadlineExceeded,
+    HubError,
+    Invalid,
+    Malformed,
+    NotAuthenticated,
+    NotFound,
+    TooLarge,
+    Unavailable,
+)
+from hub.imaging.model import Instance, InstanceRequest, PassedThrough, RetrievedInstance, Series, Study
+from hub.wire import dicom
+from hub.wire.dicom import JsonReader
+from hub.wire.dicom_head import peek
+from hub.wire.dicomweb.client import CertificateRefused, Dialect, DicomwebClient, Roots
+
+STUDY_FIELDS = (
+    "StudyDescription", "ModalitiesInStudy", "AccessionNumber", "PatientBirthDate", "PatientSex", "StudyID",
+    "ReferringPhysicianName", "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "IssuerOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence", "TimezoneOffsetFromUTC", "InstitutionName", "ProcedureCodeSequence",
+)  # fmt: skip
+SERIES_FIELDS = (
+    "SeriesDescription", "BodyPartExamined", "Laterality", "SeriesDate", "SeriesTime", "PerformingPhysicianName",
+    "Manufacturer", "NumberOfSeriesRelatedInstances",
+)  # fmt: skip
+INSTANCE_FIELDS = ("NumberOfFrames", "Rows", "Columns", "DocumentTitle", "ConceptNameCodeSequence")
+_NOBODY = "2.25.1"
+_MISCONFIGURED = (NotAuthenticated, AccessDenied, CertificateRefused)
+Parameters = list[tuple[str, str]]
+
+
+class DicomwebConnector:
+    """One PACS."""
+
+    def __init__(self, name: str, config: DicomwebConfig, environment: Environment) -> None:  # noqa: ARG002
+        self.name = name
+        self.config = config
+        self._closed = False
+        self._client = DicomwebClient(
+            Roots((config.qido_url or config.url).rstrip("/"), (config.wado_url or config.url).rstrip("/")),
+            auth=(config.user, config.password.get_secret_value()) if config.user else None,
+            bearer=config.bearer.get_secret_value(),
+            tls=_tls(config),
+            max_connections=config.max_connections,
+            timeout=config.timeout,
+            dialect=Dialect(config.quote_type_parameter, config.transfer_syntax_star, config.json_type),
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._closed = True
+        self._client.close()
+
+    # --- search
+
+    def find_studies(self, query: StudyQuery, *, timeout: float) -> Sequence[Study]:
+        """Matching studies, filtered again here. Raises ConnectorError."""
+        deadline = time.monotonic() + timeout
+        found: dict[str, Study] = {}
+        with self._translated():
+            for parameters in self._searches(query):
+                for item in self._pages("/studies", parameters, STUDY_FIELDS, deadline, query.limit):
+                    study = dicom.study_from(JsonReader(item), self.name)
+                    found.setdefault(study.study_instance_uid, study)
+        return [study for study in found.values() if matches(study, query)][: query.limit or None]
+
+    def _searches(self, query: StudyQuery) -> Iterator[Parameters]:
+        several = self.config.modalities_in_study
+        modalities = query.modalities if several == "loop" else (",".join(query.modalities),)
+        for patient in query.patient_ids or ("",):
+            for modality in modalities if query.modalities and several != "filter" else ("",):
+                start, end = query.started_from, query.started_to
+                wanted = {
+                    "PatientID": patient,
+                    "StudyInstanceUID": query.study_instance_uid,
+                    "AccessionNumber": query.accession_number,
+                    "ModalitiesInStudy": modality,
+                    "StudyDate": start if start == end else f"{start}-{end}",
+                    "PatientName": query.patient_name,
+                    "PatientBirthDate": query.patient_birth_date,
+                }
+                yield [(keyword, value) for keyword, value in wanted.items() if value]
+
+    def describe_study(self, study_instance_uid: str, *, timeout: float) -> Study | None:
+        """The study down to its instances. Raises ConnectorError."""
+        deadline = time.monotonic() + timeout
+        with self._translated():
+            if self.config.describe == "metadata":
+                return self._from_metadata(study_instance_uid, deadline)
+            parameters = [("StudyInstanceUID", study_instance_uid)]
+            answers = self._pages("/studies", parameters, STUDY_FIELDS, deadline)
+            readers = (JsonReader(item) for item in answers)
+            wanted = [item for item in readers if dicom.first(item, "StudyInstanceUID") == study_instance_uid]
+            if not wanted:
+                return None
+            series = tuple(self._series(study_instance_uid, deadline))
+            self._same(wanted[0], "NumberOfStudyRelatedInstances", sum(len(item.instances) for item in series))
+            return dicom.study_from(wanted[0], self.name, dicom.in_order(series))
+
+    def _from_metadata(self, study_instance_uid: str, deadline: float) -> Study | None:
+        try:
+            found = self._client.metadata(f"/studies/{study_instance_uid}", timeout=self._left(deadline))
+        except NotFound:
+            return None
+        return dicom.study_of_instances((JsonReader(item) for item in found), self.name)
+
+    def _series(self, study: str, deadline: float) -> Iterator[Series]:
+        for item in self._pages(f"/studies/{study}/series", [], SERIES_FIELDS, deadline):
+            reader = JsonReader(item)
+            path = f"/studies/{study}/series/{dicom.first(reader, 'SeriesInstanceUID')}/instances"
+            found = self._pages(path, [], INSTANCE_FIELDS, deadline)
+            instances: dict[str, Instance] = {}
+            for entry in found:
+                instance = dicom.instance_from(JsonReader(entry))
+                instances[instance.sop_instance_uid] = instance
+            self._same(reader, "NumberOfSeriesRelatedInstances", len(instances))
+            yield dicom.series_from(reader, dicom.instances_in_order(instances.values()))
+
+    def _pages(
+        self, path: str, parameters: Parameters, fields: Sequence[str], deadline: float, limit: int = 0
+    ) -> Iterator[dict[str, Any]]:
+        """All matches, page by page, until a page brings nothing new."""
+        included = [("includefield", dicom.hex_tag(item)) for item in fields] if self.config.include_fields else []
+        seen: set[str] = set()
+        while True:
+            size = min(self.config.page, limit - len(seen)) if limit else self.config.page
+            paging = [("limit", str(size)), ("offset", str(len(seen)))]
+            page = self._client.query(path, parameters + included + paging, timeout=self._left(deadline))
+            new = [item for item in page if (key := _key(item)) not in seen and not seen.add(key)]  # type: ignore[func-returns-value]
+            yield from new
+            if len(page) < size or not new or (limit and len(seen) >= limit):
+                return
+
+    # --- retrieval
+
+    def retrieve(
+        self, request: InstanceRequest, transfer_syntaxes: Sequence[str], *, timeout: float
+    ) -> Iterator[RetrievedInstance]:
+        """Part 10 files as they arrive. Raises ConnectorError."""
+        with self._translated():
+            for chunks in self._client.instances(_path(request), transfer_syntaxes, timeout=timeout):
+                head, whole = peek(chunks)
+                if head.study_instance_uid != request.study_instance_uid:
+                    raise SourceLied("The source sent an object of another study.", source=self.name)
+                yield RetrievedInstance(
+                    head.study_instance_uid,
+                    head.series_instance_uid,
+                    head.sop_instance_uid,
+                    head.sop_class_uid,
+                    head.transfer_syntax,
+                    self._watched(whole),
+                    self.name,
+                )
+
+    def metadata(self, request: InstanceRequest, *, timeout: float) -> Iterator[Mapping[str, Any]]:
+        """The server's own metadata. Raises ConnectorError."""
+        with self._translated():
+            yield from self._client.metadata(_path(request), timeout=timeout)
+
+    def pass_through(
+        self, request: InstanceRequest, path: str, query: Sequence[tuple[str, str]], accept: str, *, timeout: float
+    ) -> PassedThrough:
+        """The server's own answer, streamed. Raises ConnectorError."""
+        with self._translated():
+            answer = self._client.stream(f"{_path(request)}/{path}", query, accept, timeout=timeout)
+        length = answer.headers.get("content-length")
+        return PassedThrough(
+            answer.media_type, self._watched(answer.chunks), {"Content-Length": length} if length else {}
+        )
+
+    # --- self-test
+
+    def check(self) -> Sequence[Check]:
+        """A search that finds nothing, then one that finds a study at most."""
+        deadline = time.monotonic() + self.config.timeout
+        steps: list[tuple[str, Callable[[], str]]] = [
+            ("QIDO-RS", lambda: self._check_query(deadline)),
+            ("WADO-RS", lambda: self._check_retrieve(deadline)),
+        ]
+        done: list[Check] = []
+        for name, step in steps:
+            started = time.monotonic()
+            try:
+                with self._translated():
+                    passed, detail = True, step()
+            except ConnectorError as error:
+                passed, detail = False, error.message
+            done.append(Check(name, passed, detail, int((time.monotonic() - started) * 1000)))
+            if not passed:
+                break
+        return done
+
+    def _check_query(self, deadline: float) -> str:
+        found = self._client.query("/studies", [("StudyInstanceUID", _NOBODY)], timeout=self._left(deadline))
+        return "answered" if not found else f"answered with {len(found)} studies that were not asked for"
+
+    def _check_retrieve(self, deadline: float) -> str:
+        try:
+            for _ in self._client.instances(f"/studies/{_NOBODY}", ("*",), timeout=self._left(deadline)):
+                break
+        except NotFound:
+            return "answered"
+        return "answered without an error for a study that does not exist"
+
+    # --- below
+
+    def _left(self, deadline: float) -> float:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise DeadlineExceeded("The deadline passed before the source had answered.")
+        return left
+
+    def _same(self, reader: JsonReader, keyword: str, found: int) -> None:
+        declared = dicom.number(reader, keyword)
+        if declared is not None and found < declared:
+            raise SourceLied(f"The source says {declared} instances and lists {found}.", source=self.name)
+
+    def _watched(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        with self._translated():
+            yield from chunks
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        if self._closed:
+            raise SourceUnavailable("The source is closed.", source=self.name)
+        try:
+            yield
+        except ConnectorError:
+            raise
+        except HubError as error:
+            raise self._kind(error)(error.message, source=self.name) from error
+
+    def _kind(self, error: HubError) -> type[ConnectorError]:
+        if isinstance(error, Unavailable):
+            return SourceUnavailable
+        if isinstance(error, _MISCONFIGURED):
+            return SourceMisconfigured
+        return SourceLied if isinstance(error, Malformed | Invalid | TooLarge) else ConnectorError
+
+
+def _path(request: InstanceRequest) -> str:
+    path = f"/studies/{request.study_instance_uid}"
+    if request.series_instance_uid:
+        path += f"/series/{request.series_instance_uid}"
+        if request.sop_instance_uid:
+            path += f"/instances/{request.sop_instance_uid}"
+    return path
+
+
+def _key(item: Mapping[str, Any]) -> str:
+    reader = JsonReader(item)
+    return dicom.first(reader, "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+
+
+def _tls(config: DicomwebConfig) -> ssl.SSLContext | None:
+    if config.tls_ca is None and config.tls_certificate is None:
+        return None
+    context = ssl.create_default_context(cafile=str(config.tls_ca) if config.tls_ca else None)
+    if config.tls_certificate is not None:
+        context.load_cert_chain(config.tls_certificate, config.tls_key)
+    return context

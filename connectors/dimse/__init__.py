@@ -1,0 +1,24 @@
+"""Archives that speak DIMSE: C-FIND, and C-GET or C-MOVE."""
+
+from connectors.dimse.config import DimseConfig
+from connectors.dimse.connector import DimseConnector
+from hub.connector.contract import Capability, Level, Manifest
+
+MANIFEST = Manifest(
+    kind="dimse",
+    title="PACS over DIMSE (C-FIND, C-GET, C-MOVE)",
+    config=DimseConfig,
+    open=DimseConnector,
+    capabilities={
+        Capability.FIND_STUDIES: Level.FULL,
+        Capability.DESCRIBE_STUDY: Level.FULL,
+        Capability.RETRIEVE_INSTANCES: Level.FULL,
+        Capability.METADATA: Level.PARTIAL,
+        Capability.PASS_THROUGH: Level.NONE,
+    },
+    notes=(
+        "Metadata is read from the objects themselves, which are fetched for it.",
+        "Rendered images and frames are not available over DIMSE.",
+        "C-MOVE needs the hub's AE title and address configured at the PACS.",
+    ),
+)

@@ -1,0 +1,228 @@
+"""The DIMSE connector."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from connectors.dimse.config import DimseConfig
+from connectors.dimse.query import IMAGE_KEYS, SERIES_KEYS, STUDY_KEYS, halves, level, study_identifiers
+from connectors.dimse.retrieval import Planned, Retrieval
+from connectors.dimse.session import Peer
+from hub.connector.contract import Check, ConnectorError, Environment, SourceLied, StudyQuery
+from hub.connector.matching import matches
+from hub.errors import Invalid
+from hub.imaging.model import Instance, InstanceRequest, RetrievedInstance, Series, Study
+from hub.wire import dicom
+from hub.wire.dicom import DatasetReader
+from hub.wire.dicom_head import header
+from hub.wire.dicom_json import metadata_of
+from hub.wire.dimse import client
+from hub.wire.dimse.association import Association
+from hub.wire.dimse.contexts import PATIENT_FIND, STUDY_FIND, VERIFICATION, for_services
+from hub.wire.dimse.errors import NoContext
+
+_NOBODY = "2.25.1"
+
+
+class DimseConnector:
+    """One PACS. ``find`` and ``get`` raise ConnectorError only."""
+
+    def __init__(self, name: str, config: DimseConfig, environment: Environment) -> None:
+        self.name = name
+        self.config = config
+        self._peer = Peer(name, config, config.calling_ae_title or environment.ae_title)
+        self._find_class = STUDY_FIND if config.root == "study" else PATIENT_FIND
+        self._retrieval = Retrieval(self._peer, environment)
+
+    def close(self) -> None:
+        """No new associations from now on."""
+        self._peer.closed = True
+
+    # --- search
+
+    def find_studies(self, query: StudyQuery, *, timeout: float) -> Sequence[Study]:
+        """Matching studies, filtered again here. Raises ConnectorError."""
+        deadline = time.monotonic() + timeout
+        if self.config.root == "patient" and not query.patient_ids:
+            raise ConnectorError("A patient root search needs a patient id.", source=self.name)
+        with self._finder(deadline) as finder:
+            found = {study.study_instance_uid: study for study in self._search(finder, query)}
+        return [study for study in found.values() if matches(study, query)][: query.limit or None]
+
+    def _search(self, finder: "_Finder", query: StudyQuery) -> Iterator[Study]:
+        for identifier in study_identifiers(query, self.config):
+            answers = list(finder(identifier))
+            parts = halves(query) if 0 < self.config.max_results <= len(answers) else None
+            if parts is None:
+                yield from self._studies(answers)
+            else:
+                for part in parts:
+                    yield from self._search(finder, part)
+                return
+
+    def _studies(self, answers: Iterable[Dataset]) -> Iterator[Study]:
+        for answer in answers:
+            reader = self._reader(answer)
+            if dicom.first(reader, "StudyInstanceUID"):
+                with self._peer.translated(), _lies(self.name):
+                    yield dicom.study_from(reader, self.name)
+
+    def describe_study(self, study_instance_uid: str, *, timeout: float) -> Study | None:
+        """The study down to its instances, on one association. Raises ConnectorError."""
+        with self._finder(time.monotonic() + timeout) as finder, _lies(self.name):
+            answers = list(finder(level("STUDY", STUDY_KEYS, self.config, StudyInstanceUID=study_instance_uid)))
+            wanted = [item for item in answers if self._uid(item, "StudyInstanceUID") == study_instance_uid]
+            if not wanted:
+                return None
+            series = tuple(self._series(finder, study_instance_uid))
+            study = dicom.study_from(self._reader(wanted[0]), self.name, dicom.in_order(series))
+            declared = dicom.number(self._reader(wanted[0]), "NumberOfStudyRelatedInstances")
+            self._same(declared, sum(len(item.instances) for item in series))
+            return study
+
+    def _series(self, finder: "_Finder", study_instance_uid: str) -> Iterator[Series]:
+        identifier = level("SERIES", SERIES_KEYS, self.config, StudyInstanceUID=study_instance_uid)
+        for answer in finder(identifier):
+            uid = self._uid(answer, "SeriesInstanceUID")
+            if not uid:
+                continue
+            instances = tuple(self._instances(finder, study_instance_uid, uid))
+            self._same(dicom.number(self._reader(answer), "NumberOfSeriesRelatedInstances"), len(instances))
+            yield dicom.series_from(self._reader(answer), dicom.instances_in_order(instances))
+
+    def _instances(self, finder: "_Finder", study: str, series: str, instance: str = "") -> Iterator[Instance]:
+        identifier = level(
+            "IMAGE", IMAGE_KEYS, self.config,
+            StudyInstanceUID=study, SeriesInstanceUID=series, SOPInstanceUID=instance,
+        )  # fmt: skip
+        for answer in finder(identifier):
+            found = self._uid(answer, "SOPInstanceUID")
+            if found and instance in ("", found):
+                yield dicom.instance_from(self._reader(answer))
+
+    # --- retrieval
+
+    def retrieve(
+        self, request: InstanceRequest, transfer_syntaxes: Sequence[str], *, timeout: float
+    ) -> Iterator[RetrievedInstance]:
+        """Instances as they come from the PACS; afterwards SourceLied when fewer came than it had promised."""
+        deadline = time.monotonic() + timeout
+        planned = self._plan(request, deadline)
+        if planned:
+            yield from self._retrieval.run(request, planned, transfer_syntaxes, deadline)
+
+    def metadata(self, request: InstanceRequest, *, timeout: float) -> Iterator[Mapping[str, Any]]:
+        """DICOM JSON, read from the objects' headers; pixel data is dropped as it arrives. Raises ConnectorError."""
+        for item in self.retrieve(request, ("*",), timeout=timeout):
+            with self._peer.translated():
+                found = metadata_of(header(item.chunks), self.config.charset)
+            yield found
+
+    def _plan(self, request: InstanceRequest, deadline: float) -> list[Planned]:
+        with self._finder(deadline) as finder, _lies(self.name):
+            study = request.study_instance_uid
+            if request.series_instance_uid:
+                series = [request.series_instance_uid]
+            else:
+                identifier = level("SERIES", SERIES_KEYS, self.config, StudyInstanceUID=study)
+                series = [self._uid(answer, "SeriesInstanceUID") for answer in finder(identifier)]
+            return [
+                Planned(uid, item.sop_instance_uid, item.sop_class_uid)
+                for uid in filter(None, series)
+                for item in self._instances(finder, study, uid, request.sop_instance_uid)
+            ]
+
+    # --- self-test
+
+    def check(self) -> Sequence[Check]:
+        """Association and C-ECHO, a search that finds nothing, and what retrieval needs."""
+        deadline = time.monotonic() + self.config.timeout
+        steps: list[tuple[str, Callable[[], str]]] = [
+            ("association and C-ECHO", lambda: self._check_echo(deadline)),
+            ("C-FIND", lambda: self._check_find(deadline)),
+            (f"C-{self.config.retrieve.upper()}", lambda: self._retrieval.check(deadline)),
+        ]
+        done: list[Check] = []
+        for name, step in steps:
+            started = time.monotonic()
+            try:
+                passed, detail = True, step()
+            except ConnectorError as error:
+                passed, detail = False, error.message
+            done.append(Check(name, passed, detail, int((time.monotonic() - started) * 1000)))
+            if not passed:
+                break
+        return done
+
+    def _check_echo(self, deadline: float) -> str:
+        with self._peer.association(for_services([VERIFICATION, self._find_class]), deadline) as association:
+            try:
+                status = client.echo(association)
+            except NoContext:
+                return "the association is accepted; the PACS offers no C-ECHO"
+            if status:
+                raise ConnectorError(f"The PACS answers C-ECHO with status {status:04X}.", source=self.name)
+        return f"{self.config.ae_title} accepts {self._peer.calling}"
+
+    def _check_find(self, deadline: float) -> str:
+        with self._finder(deadline) as finder:
+            count = len(list(finder(level("STUDY", STUDY_KEYS, self.config, StudyInstanceUID=_NOBODY))))
+        return "answered" if not count else f"answered with {count} studies that were not asked for"
+
+    # --- below
+
+    def _finder(self, deadline: float) -> "_Finder":
+        return _Finder(self._peer, self._find_class, self.config.finds_per_association, deadline)
+
+    def _reader(self, answer: Dataset) -> DatasetReader:
+        return DatasetReader(answer, self.config.charset)
+
+    def _uid(self, answer: Dataset, keyword: str) -> str:
+        return dicom.first(self._reader(answer), keyword)
+
+    def _same(self, declared: int | None, found: int) -> None:
+        if declared is not None and found < declared:
+            raise SourceLied(f"The source says {declared} instances and lists {found}.", source=self.name)
+
+
+class _Finder:
+    """C-FINDs on as few associations as the PACS allows."""
+
+    def __init__(self, peer: Peer, sop_class: str, per_association: int, deadline: float) -> None:
+        self._peer = peer
+        self._sop_class = sop_class
+        self._per_association = per_association
+        self._deadline = deadline
+        self._stack = contextlib.ExitStack()
+        self._association: Association | None = None
+        self._used = 0
+
+    def __enter__(self) -> "_Finder":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def __call__(self, identifier: Dataset) -> list[Dataset]:
+        """All answers. Raises ConnectorError."""
+        if self._association is not None and self._per_association and self._used >= self._per_association:
+            self._stack.close()
+            self._association = None
+        if self._association is None:
+            context = self._peer.association(for_services([self._sop_class]), self._deadline)
+            self._association, self._used = self._stack.enter_context(context), 0
+        self._used += 1
+        with self._peer.translated():
+            return list(client.find(self._association, self._sop_class, identifier))
+
+
+@contextlib.contextmanager
+def _lies(name: str) -> Iterator[None]:
+    """A value that breaks a rule of DICOM is the source's mistake."""
+    try:
+        yield
+    except Invalid as error:
+        raise SourceLied("The source's answer holds an invalid identifier.", source=name) from error

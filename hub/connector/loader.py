@@ -1,0 +1,223 @@
+"""Finds connectors by entry point, reads their settings, and keeps the configured sources open."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.metadata import entry_points
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from hub.connector.contract import (
+    ENTRY_POINTS,
+    Capability,
+    Check,
+    Connector,
+    ConnectorConfig,
+    Environment,
+    Level,
+    Manifest,
+)
+from hub.errors import HubError, Misconfigured, NotFound
+from hub.values import now
+
+T = TypeVar("T")
+
+
+class UnknownKind(Misconfigured):
+    """A source names a kind of connector that is not installed."""
+
+    code = "unknown-connector"
+    title = "No connector of this kind is installed."
+
+
+class BadSourceSettings(Misconfigured):
+    """A source's settings are not what its connector takes."""
+
+    code = "bad-source-settings"
+    title = "The settings of a source are wrong."
+
+
+class UnknownSource(NotFound):
+    """No source of this name is configured."""
+
+    code = "unknown-source"
+    title = "No source of this name is configured."
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """One configured source, as plain values."""
+
+    name: str
+    kind: str
+    title: str = ""
+    authority: str = ""  #: namespace of the authority whose patient numbers it holds; default: the name
+    repository_unique_id: str = ""
+    deadline: float = 10.0
+    charset: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class SourceHealth:
+    """What the operator sees of a source."""
+
+    name: str
+    kind: str
+    title: str
+    last_contact: datetime | None = None
+    last_error: str = ""
+    last_error_code: str = ""
+    last_error_at: datetime | None = None
+    failures_in_a_row: int = 0
+
+    @property
+    def healthy(self) -> bool | None:
+        """None while the source was never asked."""
+        if self.last_contact is None and self.last_error_at is None:
+            return None
+        return self.failures_in_a_row == 0
+
+
+def manifests() -> dict[str, Manifest]:
+    """Every installed connector's manifest, by kind."""
+    found = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        manifest = point.load()
+        if not isinstance(manifest, Manifest):
+            raise Misconfigured(f"The entry point {point.name} of {ENTRY_POINTS} is not a Manifest.")
+        found[manifest.kind] = manifest
+    return found
+
+
+def read_config(source: SourceConfig, manifest: Manifest) -> ConnectorConfig:
+    """The connector's settings. Raises BadSourceSettings that names every wrong key."""
+    values = dict(source.config)
+    if source.charset and "charset" in manifest.config.model_fields:
+        values.setdefault("charset", source.charset)
+    try:
+        return manifest.config.model_validate(values)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"sources.{source.name}.config.{'.'.join(map(str, item['loc'])) or '?'}: {item['msg']}"
+            for item in error.errors(include_input=False, include_url=False, include_context=False)
+        )
+        raise BadSourceSettings(wrong, location=f"sources.{source.name}") from error
+
+
+class Sources:
+    """The configured sources, opened at first use. Thread-safe."""
+
+    def __init__(
+        self,
+        sources: Iterable[SourceConfig],
+        environment: Environment | None = None,
+        installed: Mapping[str, Manifest] | None = None,
+    ) -> None:
+        self._manifests = dict(installed if installed is not None else manifests())
+        self._environment = environment or Environment()
+        self._lock = threading.Lock()
+        self._open: dict[str, Connector] = {}
+        self._configs: dict[str, SourceConfig] = {}
+        self._settings: dict[str, ConnectorConfig] = {}
+        self._health: dict[str, SourceHealth] = {}
+        for source in sources:
+            self._add(source)
+
+    def _add(self, source: SourceConfig) -> None:
+        if source.name in self._configs:
+            raise BadSourceSettings(f"Two sources are named {source.name}.", location=f"sources.{source.name}")
+        manifest = self._manifests.get(source.kind)
+        if manifest is None:
+            known = ", ".join(sorted(self._manifests)) or "none"
+            raise UnknownKind(
+                f"sources.{source.name}.kind: {source.kind} is not installed (installed: {known}).",
+                location=f"sources.{source.name}.kind",
+            )
+        self._settings[source.name] = read_config(source, manifest)
+        self._configs[source.name] = source
+        self._health[source.name] = SourceHealth(source.name, source.kind, source.title or source.name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names in the configured order."""
+        return tuple(self._configs)
+
+    def __iter__(self) -> Iterator[Connector]:
+        for name in self.names:
+            yield self.get(name)
+
+    def __len__(self) -> int:
+        return len(self._configs)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._configs
+
+    def config(self, name: str) -> SourceConfig:
+        """How a source is configured. Raises UnknownSource."""
+        if name not in self._configs:
+            raise UnknownSource(source=name)
+        return self._configs[name]
+
+    def manifest(self, name: str) -> Manifest:
+        """The manifest of a source's connector. Raises UnknownSource."""
+        return self._manifests[self.config(name).kind]
+
+    def can(self, name: str, capability: Capability) -> bool:
+        """Whether a source's connector offers a capability at all."""
+        return self.manifest(name).capabilities.get(capability, Level.NONE) is not Level.NONE
+
+    def get(self, name: str) -> Connector:
+        """The open connector. Raises UnknownSource, ConnectorError."""
+        source = self.config(name)
+        with self._lock:
+            if name not in self._open:
+                manifest = self._manifests[source.kind]
+                self._open[name] = manifest.open(name, self._settings[name], self._environment)
+            return self._open[name]
+
+    def check(self, name: str) -> Sequence[Check]:
+        """A source's self-test, noted in its health."""
+        steps = self.get(name).check()
+        failed = next((step for step in steps if not step.passed), None)
+        if failed is None:
+            self.contacted(name)
+        else:
+            self.failed(name, f"{failed.name}: {failed.detail}", "check-failed")
+        return steps
+
+    def watch(self, name: str, call: Callable[[], T]) -> T:
+        """Carry out a call to a source and note how it went."""
+        try:
+            outcome = call()
+        except HubError as error:
+            self.failed(name, error.message, error.code)
+            raise
+        self.contacted(name)
+        return outcome
+
+    def contacted(self, name: str) -> None:
+        """Note that a source answered."""
+        health = self._health.get(name)
+        if health is not None:
+            health.last_contact, health.failures_in_a_row = now(), 0
+
+    def failed(self, name: str, reason: str, code: str = "source-unavailable") -> None:
+        """Note that a source failed; ``reason`` is a safe sentence."""
+        health = self._health.get(name)
+        if health is not None:
+            health.last_error, health.last_error_code, health.last_error_at = reason, code, now()
+            health.failures_in_a_row += 1
+
+    def health(self) -> tuple[SourceHealth, ...]:
+        """What the operator sees, in the configured order."""
+        return tuple(self._health.values())
+
+    def close(self) -> None:
+        """Close every open connector."""
+        with self._lock:
+            for connector in self._open.values():
+                connector.close()
+            self._open.clear()

@@ -1,0 +1,420 @@
+"""DICOM data sets and DICOM JSON <-> the imaging room's Study, Series and Instance.
+
+Reading is tolerant, because archives are: dates as ``2008.08.19``, times with colons, text outside its declared
+character set, UIDs with leading zeros. What is read is normalised into the model only; bytes are never changed, pixel
+data is never decoded.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from pydicom import charset
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.valuerep import PersonName
+
+from hub.errors import Invalid
+from hub.imaging.model import Instance, Series, Study
+from hub.values import Oid, Uid
+
+_UID = re.compile(r"[0-9.]{1,64}")
+_DATE = re.compile(r"([0-9]{4})[.\-/]?([0-9]{2})[.\-/]?([0-9]{2})")
+_TIME = re.compile(r"([0-9]{2}):?([0-9]{2})?:?([0-9]{2})?")
+_ZONE = re.compile(r"[+-][0-9]{4}")
+_NUMBERS = ("IS", "US", "UL", "SS", "SL")
+_PADDING = " \0\t\r\n"
+
+
+class Reader(Protocol):
+    """Text of attributes by keyword, whatever they are encoded in."""
+
+    def texts(self, keyword: str) -> list[str]:
+        """All values; person names in the form ``Alphabetic=Ideographic=Phonetic``."""
+        ...
+
+    def items(self, keyword: str) -> "list[Reader]":
+        """The items of a sequence."""
+        ...
+
+
+class JsonReader:
+    """Reads one DICOM JSON object (PS3.18: F.2)."""
+
+    def __init__(self, source: Mapping[str, Any]) -> None:
+        self._source = source
+
+    def _values(self, keyword: str) -> list[Any]:
+        element = self._source.get(hex_tag(keyword))
+        values = element.get("Value") if isinstance(element, Mapping) else None
+        return values if isinstance(values, list) else []
+
+    def texts(self, keyword: str) -> list[str]:
+        """All values as text."""
+        return [_json_text(value) for value in self._values(keyword) if value is not None]
+
+    def items(self, keyword: str) -> list[Reader]:
+        """The items of a sequence."""
+        return [JsonReader(value) for value in self._values(keyword) if isinstance(value, Mapping)]
+
+
+class DatasetReader:
+    """Reads a pydicom data set; ``override`` is a character set to assume whatever the data says."""
+
+    def __init__(self, source: Dataset, override: str = "", inherited: Sequence[str] = ()) -> None:
+        self._source = source
+        self._override = override
+        self._encodings = _encodings(source, override, inherited)
+
+    def texts(self, keyword: str) -> list[str]:
+        """All values as text, decoded tolerantly."""
+        tag = tag_for_keyword(keyword)
+        if tag not in self._source:
+            return []
+        element = self._source.get_item(tag)
+        vr = dictionary_VR(keyword)
+        if isinstance(element, RawDataElement) and vr not in _NUMBERS[1:] and isinstance(element.value, bytes):
+            text = _decode(element.value, self._encodings)
+            return [part.strip(_PADDING) for part in text.split("\\")] if text.strip(_PADDING) else []
+        try:
+            value = self._source[tag].value
+        except (ValueError, TypeError, KeyError, NotImplementedError, OverflowError):
+            return []  # a value that its own VR does not allow: absent for the index
+        if value is None or value == "":
+            return []
+        several = isinstance(value, Iterable) and not isinstance(value, str | bytes | PersonName)
+        return [str(item).strip(_PADDING) for item in (value if several else [value])]
+
+    def items(self, keyword: str) -> list[Reader]:
+        """The items of a sequence."""
+        tag = tag_for_keyword(keyword)
+        if tag not in self._source:
+            return []
+        try:
+            value = self._source[tag].value
+        except (ValueError, TypeError, KeyError, NotImplementedError, OverflowError):
+            return []
+        if not isinstance(value, Iterable) or isinstance(value, str | bytes):
+            return []
+        return [DatasetReader(item, self._override, self._encodings) for item in value if isinstance(item, Dataset)]
+
+
+def first(reader: Reader, *keywords: str) -> str:
+    """The first non-empty value of the first keyword that has one."""
+    for keyword in keywords:
+        for text in reader.texts(keyword):
+            if text:
+                return text
+    return ""
+
+
+def number(reader: Reader, keyword: str) -> int | None:
+    """A whole number; ``4``, ``+4`` and ``4.0`` are the same. None when absent or not a number."""
+    text = first(reader, keyword)
+    try:
+        return int(float(text)) if text else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def date(text: str) -> str:
+    """``YYYYMMDD``, also from ACR-NEMA's ``2008.08.19`` and from ISO; "" when it is none."""
+    match = _DATE.match(text.strip())
+    return "".join(match.groups()) if match else ""
+
+
+def time(text: str) -> str:
+    """``HHMMSS``, also with colons and with parts missing; "" when it is none."""
+    match = _TIME.match(text.strip())
+    return "".join(part or "00" for part in match.groups()) if match else ""
+
+
+def moment(day: str, clock: str) -> str:
+    """DICOM DTM text from a date and a time."""
+    normal = date(day)
+    return normal + time(clock) if normal else ""
+
+
+def uid(text: str) -> Uid:
+    """A UID as archives really write them: padding is dropped, leading zeros in a component are let through.
+
+    Raises Invalid when it is not made of digits and dots."""
+    value = text.strip(_PADDING)
+    try:
+        return Uid(value)
+    except Invalid:
+        if not _UID.fullmatch(value):
+            raise
+        return str.__new__(Uid, value)
+
+
+def person_name(text: str) -> str:
+    """A PN without padding in its groups and components."""
+    groups = ["^".join(part.strip() for part in group.split("^")).rstrip("^") for group in text.split("=")]
+    return "=".join(groups).rstrip("=")
+
+
+def study_from(reader: Reader, source: str, series: tuple[Series, ...] = ()) -> Study:
+    """The study-level attributes. Raises Invalid when the study's UID is missing or none."""
+    modalities = [item for item in reader.texts("ModalitiesInStudy") if item] or reader.texts("Modality")
+    return Study(
+        study_instance_uid=uid(first(reader, "StudyInstanceUID")),
+        source=source,
+        patient_id=first(reader, "PatientID"),
+        issuer=_issuer(reader.items("IssuerOfPatientIDQualifiersSequence")) or _oid(first(reader, "IssuerOfPatientID")),
+        patient_name=person_name(first(reader, "PatientName")),
+        patient_birth_date=date(first(reader, "PatientBirthDate")),
+        patient_sex=_sex(first(reader, "PatientSex")),
+        accession_number=first(reader, "AccessionNumber"),
+        accession_issuer=_issuer(reader.items("IssuerOfAccessionNumberSequence")),
+        study_id=first(reader, "StudyID"),
+        description=first(reader, "StudyDescription"),
+        started=moment(first(reader, "StudyDate"), first(reader, "StudyTime")),
+        timezone=_zone(first(reader, "TimezoneOffsetFromUTC")),
+        modalities=tuple(dict.fromkeys(modalities)) or tuple(dict.fromkeys(item.modality for item in series)),
+        referring_physician=person_name(first(reader, "ReferringPhysicianName")),
+        procedure_codes=tuple(filter(any, (_code(item) for item in reader.items("ProcedureCodeSequence")))),
+        institution=first(reader, "InstitutionName"),
+        series=series,
+        series_count=number(reader, "NumberOfStudyRelatedSeries") if not series else len(series),
+        instance_count=number(reader, "NumberOfStudyRelatedInstances")
+        if not series
+        else sum(len(item.instances) or item.instance_count or 0 for item in series),
+    )
+
+
+def series_from(reader: Reader, instances: tuple[Instance, ...] = ()) -> Series:
+    """The series-level attributes. Raises Invalid when the series' UID is missing or none."""
+    started = moment(first(reader, "SeriesDate"), first(reader, "SeriesTime"))
+    body_part = first(reader, "BodyPartExamined")
+    return Series(
+        series_instance_uid=uid(first(reader, "SeriesInstanceUID")),
+        modality=first(reader, "Modality") or "OT",
+        number=number(reader, "SeriesNumber"),
+        description=first(reader, "SeriesDescription"),
+        body_part=body_part,
+        laterality=first(reader, "Laterality", "ImageLaterality"),
+        started=started,
+        instance_count=len(instances) if instances else number(reader, "NumberOfSeriesRelatedInstances"),
+        instances=instances,
+        performer=person_name(first(reader, "PerformingPhysicianName")),
+        manufacturer=first(reader, "Manufacturer"),
+    )
+
+
+def instance_from(reader: Reader) -> Instance:
+    """The instance-level attributes. Raises Invalid when the SOP instance UID is missing or none."""
+    titles = [first(item, "CodeMeaning") for item in reader.items("ConceptNameCodeSequence")]
+    return Instance(
+        sop_instance_uid=uid(first(reader, "SOPInstanceUID")),
+        sop_class_uid=first(reader, "SOPClassUID"),
+        number=number(reader, "InstanceNumber"),
+        frames=number(reader, "NumberOfFrames"),
+        rows=number(reader, "Rows"),
+        columns=number(reader, "Columns"),
+        title=first(reader, "DocumentTitle") or next(iter(titles), ""),
+    )
+
+
+def study_of_instances(readers: Iterable[Reader], source: str) -> Study | None:
+    """A study put together from its instances' own attributes; None when there is no instance."""
+    head: Reader | None = None
+    series: dict[str, Reader] = {}
+    instances: dict[str, dict[str, Instance]] = {}
+    for reader in readers:
+        head = head or reader
+        key = uid(first(reader, "SeriesInstanceUID"))
+        series.setdefault(key, reader)
+        item = instance_from(reader)
+        instances.setdefault(key, {})[item.sop_instance_uid] = item
+    if head is None:
+        return None
+    return study_from(
+        head, source, in_order(series_from(series[key], tuple(instances[key].values())) for key in series)
+    )
+
+
+def in_order(series: Iterable[Series]) -> tuple[Series, ...]:
+    """Series by number, those without one last."""
+    return tuple(sorted(series, key=lambda item: (item.number is None, item.number or 0, item.series_instance_uid)))
+
+
+def instances_in_order(instances: Iterable[Instance]) -> tuple[Instance, ...]:
+    """Instances by number, those without one last."""
+    return tuple(sorted(instances, key=lambda item: (item.number is None, item.number or 0, item.sop_instance_uid)))
+
+
+Attributes = Mapping[str, Any]
+
+_STUDY: Mapping[str, Callable[[Study], Any]] = {
+    "StudyDate": lambda study: study.started[:8],
+    "StudyTime": lambda study: study.started[8:14],
+    "AccessionNumber": lambda study: study.accession_number,
+    "ModalitiesInStudy": lambda study: list(study.modalities),
+    "InstitutionName": lambda study: study.institution,
+    "ReferringPhysicianName": lambda study: study.referring_physician,
+    "TimezoneOffsetFromUTC": lambda study: study.timezone,
+    "StudyDescription": lambda study: study.description,
+    "PatientName": lambda study: study.patient_name,
+    "PatientID": lambda study: study.patient_id,
+    "PatientBirthDate": lambda study: study.patient_birth_date,
+    "PatientSex": lambda study: study.patient_sex,
+    "StudyInstanceUID": lambda study: study.study_instance_uid,
+    "StudyID": lambda study: study.study_id,
+    "NumberOfStudyRelatedSeries": lambda study: len(study.series) or study.series_count,
+    "NumberOfStudyRelatedInstances": lambda study: sum(1 for _ in study.instances) or study.instance_count,
+}
+_SERIES: Mapping[str, Callable[[Series], Any]] = {
+    "Modality": lambda series: series.modality,
+    "SeriesDate": lambda series: series.started[:8],
+    "SeriesTime": lambda series: series.started[8:14],
+    "SeriesDescription": lambda series: series.description,
+    "BodyPartExamined": lambda series: series.body_part,
+    "Laterality": lambda series: series.laterality,
+    "Manufacturer": lambda series: series.manufacturer,
+    "PerformingPhysicianName": lambda series: series.performer,
+    "SeriesInstanceUID": lambda series: series.series_instance_uid,
+    "SeriesNumber": lambda series: series.number,
+    "NumberOfSeriesRelatedInstances": lambda series: len(series.instances) or series.instance_count,
+}
+_INSTANCE: Mapping[str, Callable[[Instance], Any]] = {
+    "SOPClassUID": lambda instance: instance.sop_class_uid,
+    "SOPInstanceUID": lambda instance: instance.sop_instance_uid,
+    "InstanceNumber": lambda instance: instance.number,
+    "NumberOfFrames": lambda instance: instance.frames,
+    "Rows": lambda instance: instance.rows,
+    "Columns": lambda instance: instance.columns,
+}
+
+
+def attributes(study: Study, series: Series | None = None, instance: Instance | None = None) -> dict[str, Any]:
+    """Attributes by keyword of one match at STUDY, SERIES or IMAGE level; empty values are "", [] or None."""
+    found = {keyword: value(study) for keyword, value in _STUDY.items()}
+    if study.issuer:
+        found["IssuerOfPatientIDQualifiersSequence"] = [
+            {"UniversalEntityID": study.issuer, "UniversalEntityIDType": "ISO"}
+        ]
+    if series is not None:
+        found |= {keyword: value(series) for keyword, value in _SERIES.items()}
+    if instance is not None:
+        found |= {keyword: value(instance) for keyword, value in _INSTANCE.items()}
+    return found
+
+
+def to_json(values: Attributes) -> dict[str, Any]:
+    """DICOM JSON (PS3.18: F.2), tags in order; empty attributes keep their VR only."""
+    found: dict[str, Any] = {"00080005": {"vr": "CS", "Value": ["ISO_IR 192"]}}
+    for keyword, value in values.items():
+        vr = dictionary_VR(keyword)
+        element: dict[str, Any] = {"vr": vr}
+        wanted = [item for item in (value if isinstance(value, list) else [value]) if item not in ("", None)]
+        if wanted:
+            element["Value"] = [_to_json_value(vr, item) for item in wanted]
+        found[hex_tag(keyword)] = element
+    return dict(sorted(found.items()))
+
+
+def to_dataset(values: Attributes) -> Dataset:
+    """A data set in UTF-8 (ISO_IR 192) with the given attributes."""
+    found = Dataset()
+    found.SpecificCharacterSet = "ISO_IR 192"
+    for keyword, value in values.items():
+        if dictionary_VR(keyword) == "SQ":
+            setattr(found, keyword, [_item(item) for item in value])
+        else:
+            setattr(found, keyword, "" if value is None else value)
+    return found
+
+
+def hex_tag(keyword: str) -> str:
+    """``0020000D`` of ``StudyInstanceUID``. Raises Invalid for a word that the dictionary does not hold."""
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise Invalid("This is not the keyword of a DICOM attribute.", attribute=keyword[:64])
+    return f"{tag:08X}"
+
+
+def _item(values: Attributes) -> Dataset:
+    item = to_dataset(values)
+    del item.SpecificCharacterSet
+    return item
+
+
+def _to_json_value(vr: str, value: Any) -> Any:
+    if vr == "SQ":
+        nested = to_json(value)
+        nested.pop("00080005", None)
+        return nested
+    if vr == "PN":
+        groups = zip(("Alphabetic", "Ideographic", "Phonetic"), str(value).split("="), strict=False)
+        return {name: group for name, group in groups if group}
+    return int(value) if vr in _NUMBERS else str(value)
+
+
+def _json_text(value: Any) -> str:
+    if isinstance(value, Mapping):  # PN
+        groups = [str(value.get(name) or "") for name in ("Alphabetic", "Ideographic", "Phonetic")]
+        return "=".join(groups).rstrip("=").strip(_PADDING)
+    return str(value).strip(_PADDING)
+
+
+def _encodings(source: Dataset, override: str, inherited: Sequence[str]) -> Sequence[str]:
+    declared = override.split("\\") if override else _declared(source)
+    if not declared:
+        return inherited
+    try:
+        found: Sequence[str] = charset.convert_encodings(declared)
+    except (LookupError, ValueError):
+        return inherited
+    return found
+
+
+def _declared(source: Dataset) -> list[str]:
+    element = source.get_item(0x00080005) if 0x00080005 in source else None
+    if element is None:
+        return []
+    value = element.value
+    if isinstance(value, bytes):
+        value = value.decode("ascii", "replace").strip(_PADDING).split("\\")
+    names = [value] if isinstance(value, str) else list(value or ())
+    return [str(name).strip(_PADDING) for name in names] if any(names) else []
+
+
+def _decode(raw: bytes, encodings: Sequence[str]) -> str:
+    if raw.isascii() and b"\x1b" not in raw:
+        return raw.decode("ascii")
+    if encodings:
+        try:
+            # backslash is a delimiter in values; "^" and "=" reset the code extensions of person names
+            return str(charset.decode_bytes(raw, list(encodings), {0x0D, 0x0A, 0x09, 0x0C, 0x5C, 0x5E, 0x3D}))
+        except (LookupError, ValueError):
+            return raw.decode("latin-1")
+    try:
+        return raw.decode("utf-8")  # undeclared: UTF-8 rarely passes by accident
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _code(item: Reader) -> tuple[str, str, str]:
+    code = first(item, "CodeValue", "LongCodeValue", "URNCodeValue")
+    return (code, first(item, "CodingSchemeDesignator"), first(item, "CodeMeaning"))
+
+
+def _issuer(items: list[Reader]) -> str:
+    return _oid(first(items[0], "UniversalEntityID")) if items else ""
+
+
+def _oid(text: str) -> str:
+    try:
+        return str(Oid(text))
+    except Invalid:
+        return ""
+
+
+def _sex(text: str) -> str:
+    return text if text in ("M", "F", "O") else ""
+
+
+def _zone(text: str) -> str:
+    return text if _ZONE.fullmatch(text) else ""

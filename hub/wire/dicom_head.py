@@ -1,0 +1,89 @@
+"""The head of a DICOM file that arrives in pieces: read without holding the file, and without its pixel data."""
+
+import io
+import itertools
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag
+
+from hub.errors import Malformed, TooLarge
+from hub.wire.dicom import DatasetReader, first
+
+_SERIES_UID, _PIXEL_DATA = 0x0020000E, 0x7FE00008
+_STEPS = (16 * 1024, 256 * 1024, 2 << 20, 16 << 20, 128 << 20)
+_UNREADABLE = (EOFError, ValueError, KeyError, OSError, NotImplementedError, AttributeError, TypeError, RecursionError,
+               struct.error)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Which object a file holds."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax: str
+
+
+def peek(chunks: Iterator[bytes]) -> tuple[Head, Iterator[bytes]]:
+    """What the file is, and the whole file again. Raises Malformed."""
+    dataset, seen = _read(chunks, _SERIES_UID)
+    reader = DatasetReader(dataset)
+    meta = dataset.file_meta
+    head = Head(
+        first(reader, "StudyInstanceUID"),
+        first(reader, "SeriesInstanceUID"),
+        first(reader, "SOPInstanceUID"),
+        first(reader, "SOPClassUID"),
+        str(meta.get("TransferSyntaxUID", "")),
+    )
+    if not head.sop_instance_uid or not head.transfer_syntax:
+        raise Malformed("The object is no DICOM file with a SOP instance UID and a transfer syntax.")
+    return head, itertools.chain((seen,), chunks)
+
+
+def header(chunks: Iterator[bytes]) -> Dataset:
+    """Everything before the pixel data; the rest of the chunks is read and dropped. Raises Malformed, TooLarge."""
+    dataset, _ = _read(chunks, _PIXEL_DATA - 1)
+    for _ in chunks:
+        pass
+    return dataset
+
+
+def _read(chunks: Iterator[bytes], last: int) -> tuple[Dataset, bytes]:
+    """The data set up to the tag ``last``, and the bytes that were read for it."""
+    seen = bytearray()
+    for step in _STEPS:
+        complete = True
+        for chunk in chunks:
+            seen += chunk
+            if len(seen) >= step:
+                complete = False
+                break
+        dataset = _parse(bytes(seen), last, complete=complete)
+        if dataset is not None:
+            return dataset, bytes(seen)
+    raise TooLarge("The header of the object is too large.")
+
+
+def _parse(raw: bytes, last: int, *, complete: bool) -> Dataset | None:
+    """None when the bytes do not reach far enough."""
+    reached = False
+
+    def stop(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        nonlocal reached
+        reached = int(tag) > last
+        return reached
+
+    try:
+        dataset: Dataset = read_partial(io.BytesIO(raw), stop, force=False)
+    except _UNREADABLE as error:
+        if complete:
+            raise Malformed("The object is not a readable DICOM file.") from error
+        return None
+    return dataset if reached or complete else None

@@ -1,0 +1,109 @@
+"""Which presentation contexts to propose and to accept (PS3.4: B.5, PS3.8: 9.3.2.2)."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from pydicom._uid_dict import UID_dictionary
+
+from hub.wire.dimse.messages import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from hub.wire.dimse.pdu import MAX_CONTEXTS, Accepted, Proposal, Request
+
+VERIFICATION = "1.2.840.10008.1.1"
+PATIENT_FIND, PATIENT_MOVE, PATIENT_GET = (f"1.2.840.10008.5.1.4.1.2.1.{number}" for number in (1, 2, 3))
+STUDY_FIND, STUDY_MOVE, STUDY_GET = (f"1.2.840.10008.5.1.4.1.2.2.{number}" for number in (1, 2, 3))
+FIND, MOVE, GET = (PATIENT_FIND, STUDY_FIND), (PATIENT_MOVE, STUDY_MOVE), (PATIENT_GET, STUDY_GET)
+SERVICES = (VERIFICATION, *FIND, *MOVE, *GET)
+
+#: Uncompressed, the better first; what every peer must take is the last (PS3.5: 10.1).
+UNCOMPRESSED = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
+#: Compressed syntaxes in the order of what archives hold most, deflated last.
+COMPRESSED = (
+    "1.2.840.10008.1.2.4.70",  # JPEG lossless SV1
+    "1.2.840.10008.1.2.4.90",  # JPEG 2000 lossless
+    "1.2.840.10008.1.2.4.50",  # JPEG baseline
+    "1.2.840.10008.1.2.4.91",  # JPEG 2000
+    "1.2.840.10008.1.2.4.80",  # JPEG-LS lossless
+    "1.2.840.10008.1.2.5",  # RLE
+    "1.2.840.10008.1.2.4.51",  # JPEG extended
+    "1.2.840.10008.1.2.4.57",  # JPEG lossless
+    "1.2.840.10008.1.2.4.81",  # JPEG-LS near lossless
+    "1.2.840.10008.1.2.4.100",  # MPEG2
+    "1.2.840.10008.1.2.4.102",  # MPEG-4
+    "1.2.840.10008.1.2.4.103",
+    "1.2.840.10008.1.2.4.201",  # HTJ2K lossless
+    "1.2.840.10008.1.2.4.202",
+    "1.2.840.10008.1.2.4.203",
+    "1.2.840.10008.1.2.1.99",  # deflated
+    "1.2.840.10008.1.2.2",  # big endian
+)
+KNOWN = UNCOMPRESSED + COMPRESSED
+_STORAGE = re.compile(r".* Storage( SOP Class)?( - .*)?( \(Retired\))?")
+
+#: Every storage SOP class of the standard, retired ones last.
+STORAGE = tuple(
+    sorted(
+        (uid for uid, row in UID_dictionary.items() if row[1] == "SOP Class" and _STORAGE.fullmatch(row[0])),
+        key=lambda uid: (bool(UID_dictionary[uid][3]), uid),
+    )
+)
+#: Those most archives hold, for a retrieval about which nothing is known.
+_TAILS = """2 4 1 1.1 1.2 1.3 7 6.1 3.1 12.1 12.2 20 128 2.1 4.1 13.1.3 88.11 88.22 88.33 88.59 88.67 104.1 11.1 481.1
+481.2 481.3 481.5 66.4 77.1.4 77.1.1 77.1.5.1 7.2 7.4 9.1.1 130 88.50 88.65 66 66.1 67 104.2"""
+COMMON = tuple(f"1.2.840.10008.5.1.4.1.1.{tail}" for tail in _TAILS.split())
+
+
+def is_storage(abstract_syntax: str) -> bool:
+    """Whether it may be a storage class: every private and unknown one may (modalities have their own)."""
+    row = UID_dictionary.get(abstract_syntax)
+    return row is None or bool(_STORAGE.fullmatch(row[0]))
+
+
+def for_services(sop_classes: Iterable[str]) -> list[Proposal]:
+    """Contexts of query and verification classes."""
+    return [Proposal(sop_class, UNCOMPRESSED) for sop_class in sop_classes]
+
+
+def for_storage(
+    sop_classes: Sequence[str], syntaxes: Sequence[str] = KNOWN, *, room: int = MAX_CONTEXTS, scp: bool = False
+) -> list[Proposal]:
+    """Contexts to store (or, with ``scp``, to be sent by C-GET) within ``room`` contexts.
+
+    Each compressed syntax gets its own context where there is room, so that the sender may choose the one in which it
+    holds the object; otherwise all syntaxes share one context."""
+    classes = list(dict.fromkeys(sop_classes)) or list(COMMON)
+    plain = tuple(item for item in syntaxes if item in UNCOMPRESSED)
+    others = tuple(item for item in syntaxes if item not in UNCOMPRESSED)
+    each = len(others) + bool(plain)
+    if len(classes) * each <= room:
+        return [
+            Proposal(sop_class, group, scp)
+            for sop_class in classes
+            for group in ((plain,) if plain else ()) + tuple((item,) for item in others)
+        ]
+    if len(classes) * 2 <= room and plain and others:
+        return [Proposal(sop_class, group, scp) for sop_class in classes for group in (plain, others)]
+    return [Proposal(sop_class, tuple(syntaxes), scp) for sop_class in classes[:room]]
+
+
+def accept(request: Request, services: Sequence[str] = SERVICES) -> tuple[list[Accepted], list[tuple[int, int]]]:
+    """What an SCP of the services and of every storage class accepts: accepted contexts, and refused ones with reason.
+
+    A query is taken in explicit little endian where offered; an object in the syntax that its sender prefers."""
+    accepted: list[Accepted] = []
+    refused: list[tuple[int, int]] = []
+    for number, proposal in request.proposals:
+        if proposal.abstract_syntax in SERVICES:
+            if proposal.abstract_syntax not in services:
+                refused.append((number, 3))
+                continue
+            syntax = next((item for item in UNCOMPRESSED if item in proposal.transfer_syntaxes), "")
+        elif is_storage(proposal.abstract_syntax):
+            syntax = next(iter(proposal.transfer_syntaxes), "")
+        else:
+            refused.append((number, 3))
+            continue
+        if syntax:
+            accepted.append(Accepted(number, proposal.abstract_syntax, syntax, proposal.scp))
+        else:
+            refused.append((number, 4))
+    return accepted, refused
