@@ -1,0 +1,1 @@
+"""Cross-Enterprise Document Sharing (ITI TF-1: 10)."""

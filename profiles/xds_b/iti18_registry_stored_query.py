@@ -1,0 +1,46 @@
+"""ITI-18 Registry Stored Query (ITI TF-2: 3.18): which documents of a patient are there?"""
+
+from hub.context import Context
+from hub.documents.model import QueryResult, StoredQuery
+from hub.errors import HubError
+from hub.pipeline.transaction import AuditEvent, Kind, Soap, Transaction
+from hub.wire.ebxml.names import query
+from hub.wire.ebxml.queries import read_query, write_query_refusal, write_result
+from hub.wire.soap.message import SoapMessage, SoapResponse
+
+_BINDING = Soap(
+    path="/xds/registry",
+    action="urn:ihe:iti:2007:RegistryStoredQuery",
+    response_action="urn:ihe:iti:2007:RegistryStoredQueryResponse",
+    body=query("AdhocQueryRequest"),
+)
+TRANSACTION = Transaction(
+    id="ITI-18",
+    title="Registry Stored Query",
+    profile="XDS.b",
+    initiator="Document Consumer",
+    responder="Document Registry",
+    bindings=(_BINDING,),
+    section="ITI TF-2: 3.18",
+    kind=Kind.QUERY,
+    permission="documents.query",
+    audit=AuditEvent("110112", "Query", "E"),
+)
+
+
+def decode(message: SoapMessage, context: Context) -> StoredQuery:
+    """AdhocQueryRequest -> StoredQuery."""
+    command = read_query(message.body)
+    context.touch("query", command.query_id)
+    return command
+
+
+def encode(outcome: QueryResult, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+    """Full objects or references, as the request's ResponseOption wants them."""
+    leaf_class = read_query(message.body).leaf_class
+    return SoapResponse(write_result(outcome, leaf_class=leaf_class), _BINDING.response_action)
+
+
+def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+    """An AdhocQueryResponse with the XDS error code."""
+    return SoapResponse(write_query_refusal(error), _BINDING.response_action)
