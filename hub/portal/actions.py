@@ -1,0 +1,110 @@
+"""What the portal asks of the hub: each a transaction with a permission and an audit event, as on any wire."""
+
+from dataclasses import dataclass, field
+
+from hub.exchange.model import Page
+from hub.pipeline.transaction import AuditEvent, Kind, Transaction
+from hub.usecase import Command
+
+QUERY = AuditEvent("110112", "Query", "E")
+ACCESSED = AuditEvent("110103", "DICOM Instances Accessed", "R")
+PATIENT_RECORD = AuditEvent("110110", "Patient Record", "R")
+EXPORT = AuditEvent("110106", "Export", "R")
+ACTIVITY = AuditEvent("110100", "Application Activity", "E")
+AUDIT_LOG_USED = AuditEvent("110101", "Audit Log Used", "R")
+AUTHENTICATION = AuditEvent("110114", "User Authentication", "E")
+
+
+def _action(name: str, title: str, permission: str, audit: AuditEvent, kind: Kind = Kind.QUERY) -> Transaction:
+    return Transaction(
+        id=f"PORTAL-{name}",
+        title=title,
+        profile="Portal",
+        initiator="Person",
+        responder="Portal",
+        bindings=(),
+        section="",
+        kind=kind,
+        permission=permission,
+        audit=audit,
+    )
+
+
+SIGN_IN = _action("SIGN-IN", "Sign in", "portal.sign-in", AUTHENTICATION, Kind.CHANGE)
+SIGN_OUT = _action("SIGN-OUT", "Sign out", "portal.sign-in", AUTHENTICATION, Kind.CHANGE)
+SEARCH = _action("SEARCH", "Search for a patient", "patients.query", QUERY)
+PERSON = _action("PERSON", "Open a person's imaging record", "patients.query", PATIENT_RECORD)
+STUDIES = _action("STUDIES", "List a person's studies", "imaging.query", QUERY)
+STUDY = _action("STUDY", "Open a study", "imaging.query", QUERY)
+DOCUMENTS = _action("DOCUMENTS", "List a person's documents", "documents.query", QUERY)
+DOCUMENT = _action("DOCUMENT", "Read a document", "documents.retrieve", EXPORT, Kind.RETRIEVE)
+VIEWER = _action("VIEWER", "Open a study in the viewer", "imaging.retrieve", ACCESSED, Kind.RETRIEVE)
+OVERVIEW = _action("OVERVIEW", "Operator's overview", "exchange.read", ACTIVITY)
+MESSAGES = _action("MESSAGES", "Operator lists messages", "exchange.read", ACTIVITY)
+MESSAGE_RAW = _action("MESSAGE-RAW", "Operator reads a raw message", "exchange.raw", EXPORT, Kind.RETRIEVE)
+MESSAGE_REPLAY = _action("MESSAGE-REPLAY", "Operator replays a message", "exchange.replay", ACTIVITY, Kind.CHANGE)
+MESSAGE_DISCARD = _action("MESSAGE-DISCARD", "Operator puts a message away", "exchange.replay", ACTIVITY, Kind.CHANGE)
+DELIVERIES = _action("DELIVERIES", "Operator lists deliveries", "exchange.read", ACTIVITY)
+DELIVERY_REPLAY = _action("DELIVERY-REPLAY", "Operator replays a delivery", "exchange.replay", ACTIVITY, Kind.CHANGE)
+DELIVERY_DISCARD = _action(
+    "DELIVERY-DISCARD", "Operator puts a delivery away", "exchange.replay", ACTIVITY, Kind.CHANGE
+)
+SOURCES = _action("SOURCES", "Operator lists sources", "sources.read", ACTIVITY)
+SOURCE_CHECK = _action("SOURCE-CHECK", "Operator tests a source", "sources.check", ACTIVITY)
+AUDIT_TRAIL = _action("AUDIT", "Officer reads the audit trail", "audit.read", AUDIT_LOG_USED)
+
+ACTIONS = tuple(value for value in dict(globals()).values() if isinstance(value, Transaction))
+
+
+@dataclass(frozen=True, slots=True)
+class ListMessages(Command):
+    """Inbox messages, newest first. Outcome: sequence of InboxMessage without raw bytes."""
+
+    page: Page = field(default_factory=Page)
+
+
+@dataclass(frozen=True, slots=True)
+class GetMessage(Command):
+    """One inbox message. Outcome: InboxMessage. Raises NotFound."""
+
+    message_id: str
+    raw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListDeliveries(Command):
+    """Deliveries, newest first. Outcome: sequence of Delivery."""
+
+    page: Page = field(default_factory=Page)
+
+
+@dataclass(frozen=True, slots=True)
+class GetDelivery(Command):
+    """One delivery. Outcome: Delivery. Raises NotFound."""
+
+    delivery_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CountExchange(Command):
+    """How many messages and deliveries there are by state. Outcome: Summary."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListSources(Command):
+    """Configured sources with their last contact. Outcome: sequence of SourceView."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSource(Command):
+    """A source's self-test. Outcome: sequence of Check. Raises NotFound."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListAudit(Command):
+    """The latest audit records. Outcome: sequence of AuditRecord."""
+
+    before: str = ""
+    limit: int = 50

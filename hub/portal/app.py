@@ -1,0 +1,78 @@
+"""The portal's router: pages, their files, the viewer."""
+
+import copy
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+
+from hub.portal.account import Account
+from hub.portal.clinical import Clinical
+from hub.portal.desk import Desk
+from hub.portal.documents import Documents
+from hub.portal.operator import Operator
+from hub.portal.ports import PortalHub
+from hub.portal.render import SECURITY_HEADERS, Renderer
+from hub.portal.timeline import Names
+from hub.portal.viewer import Viewer
+from hub.portal.web import Front
+from hub.usecase import Dispatcher
+
+STATIC = Path(__file__).parent / "static"
+MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+class PortalDispatcher(Dispatcher):
+    """The hub's use cases, and the desk's beside them."""
+
+    def __init__(self, desk: Desk, hub: Dispatcher) -> None:
+        super().__init__([desk])
+        self._handlers = {**hub.handlers, **self._handlers}
+
+
+def build(hub: PortalHub) -> APIRouter:
+    """Everything under ``/portal`` and ``/ohif``, and the way there from ``/``."""
+    hub = _Served(hub)
+    names = Names(
+        {source.name: source.title for source in hub.settings.sources},
+        {authority.oid: authority.name or authority.namespace for authority in hub.settings.authorities},
+    )
+    renderer = Renderer(hub.settings.region.name)
+    front = Front(hub, renderer)
+    router = APIRouter()
+    pages = (
+        Account(hub, renderer),
+        Clinical(hub, renderer, names),
+        Documents(hub, renderer, names),
+        Operator(hub, renderer),
+    )
+    for module in pages:
+        for route in module.routes:
+            router.add_route(route.path, front.endpoint(route), methods=[route.method], include_in_schema=False)
+    router.add_route("/portal/static/{name}", static, methods=["GET"], include_in_schema=False)
+    for path, endpoint in Viewer(hub.settings.viewer, hub.access).routes:
+        router.add_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False)
+    return router
+
+
+class _Served:
+    """The hub with a pipeline that also carries out the desk's commands."""
+
+    def __init__(self, hub: PortalHub) -> None:
+        self.settings = hub.settings
+        self.access = hub.access
+        self.audit = hub.audit
+        self.exchange = hub.exchange
+        self.sources = hub.sources
+        self.pipeline = copy.copy(hub.pipeline)
+        self.pipeline.dispatch = PortalDispatcher(Desk(hub), hub.pipeline.dispatch)
+
+
+async def static(request: Request) -> Response:
+    """Style, script, logo: the package's own files and nothing else."""
+    path = STATIC / request.path_params["name"]
+    if path.parent != STATIC or path.suffix not in MEDIA_TYPES or not path.is_file():
+        return PlainTextResponse("Not found", 404)
+    headers = {**SECURITY_HEADERS, "Cache-Control": "no-cache"}
+    return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers=headers)

@@ -1,0 +1,249 @@
+"""Pages for clinicians: search, a person's timeline, a study, the way to the viewer."""
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from hub.documents.model import APPROVED, DocumentEntry, QueryResult, StoredQuery
+from hub.errors import HubError, Invalid, NotFound
+from hub.imaging.model import FindStudies, IndexedStudy, SourceState, SourceStatus, StudyAnswer
+from hub.patients.model import FindPersons, GetPerson, Person, PersonPage
+from hub.portal import actions, formats, timeline
+from hub.portal.ports import PortalHub
+from hub.portal.render import Renderer, see_other
+from hub.portal.visit import Visit
+from hub.portal.web import Route
+from hub.values import PatientIdentifier
+
+FIND_DOCUMENTS = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"  #: ITI TF-2: 3.18.4.1.2.4
+CRITERIA = ("identifier", "name", "given", "birth_date")
+
+
+class Clinical:
+    """Search and timeline."""
+
+    def __init__(self, hub: PortalHub, renderer: Renderer, names: timeline.Names) -> None:
+        self.hub = hub
+        self.render = renderer.page
+        self.names = names
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The pages of this module."""
+        return (
+            Route("/portal/search", self.form),
+            Route("/portal/search", self.search, "POST"),
+            Route("/portal/search/{handle}", self.results),
+            Route("/portal/person/{person}", self.person),
+            Route("/portal/person/{person}/source/{source}", self.source),
+            Route("/portal/study/{study}", self.study),
+            Route("/portal/study/{study}/images", self.images),
+        )
+
+    def form(self, visit: Visit) -> Response:
+        """The empty search form."""
+        return self.render(visit, "search.html", criteria=dict.fromkeys(CRITERIA, ""), page=None, problem="")
+
+    def search(self, visit: Visit) -> Response:
+        """Seals what was typed into a handle: the results' address says nothing about a patient."""
+        criteria = {name: visit.form.get(name, "").strip()[:120] for name in CRITERIA}
+        problem = ""
+        if not any(criteria.values()):
+            problem = "search.empty_form"
+        elif formats.typed_date(criteria["birth_date"]) is None:
+            problem = "search.bad_date"
+        if problem:
+            return self.render(visit, "search.html", code=422, criteria=criteria, page=None, problem=problem)
+        return see_other(f"/portal/search/{visit.handles.seal('search', *criteria.values(), '')}")
+
+    def results(self, visit: Visit) -> Response:
+        """Persons that match."""
+        *values, cursor = visit.handles.open("search", visit.parameters["handle"])
+        criteria = dict(zip(CRITERIA, values, strict=True))
+        command = FindPersons(
+            identifier_value=formats.typed_identifier(criteria["identifier"]),
+            name=criteria["name"],
+            given=criteria["given"],
+            birth_date=formats.typed_date(criteria["birth_date"]) or "",
+            limit=25,
+            cursor=cursor,
+        )
+        try:
+            page: PersonPage = visit.perform(actions.SEARCH, command)
+        except Invalid as error:  # SearchTooBroad and its like: the form says what to do
+            problem = "search.too_broad" if "broad" in error.code else "error.invalid"
+            return self.render(visit, "search.html", code=422, criteria=criteria, page=None, problem=problem)
+        more = visit.handles.seal("search", *criteria.values(), page.cursor) if page.cursor else ""
+        rows = [(self.handle(visit, person), person) for person in page.persons]
+        return self.render(
+            visit, "search.html", criteria=criteria, page=page, rows=rows, more=more, names=self.names, problem=""
+        )
+
+    def handle(self, visit: Visit, person: Person) -> str:
+        """A person's handle in this session."""
+        return visit.handles.seal("person", person.regional.value, person.regional.authority)
+
+    def opened(self, visit: Visit) -> Person:
+        """The person that the address means."""
+        value, authority = visit.handles.open("person", visit.parameters["person"])
+        person: Person = visit.perform(actions.PERSON, GetPerson(PatientIdentifier(value, authority)))
+        return person
+
+    def person(self, visit: Visit) -> Response:
+        """Traits, identifiers and the timeline from index and registry; the archives' answers stream in after it."""
+        person = self.opened(visit)
+        statuses = []
+        answer = self.indexed(visit, person)
+        statuses.append(_count_index(answer))
+        entries, status = self.documents(visit, person)
+        statuses.append(status)
+        live = [source.name for source in self.hub.settings.sources]
+        found: list[IndexedStudy] = list(answer.studies)
+        if visit.query.get("live"):  # without JavaScript: everything in one page
+            for name in live:
+                more, status = self.asked(visit, person, name)
+                known = {indexed.study.study_instance_uid for indexed in found}
+                found += [indexed for indexed in more if indexed.study.study_instance_uid not in known]
+                statuses.append(status)
+            live = []
+        return self.render(
+            visit,
+            "person.html",
+            person=person,
+            person_handle=visit.parameters["person"],
+            items=timeline.build(found, entries, self.names),
+            statuses=statuses,
+            live=live,
+            row=Rows(visit, person),
+            names=self.names,
+        )
+
+    def source(self, visit: Visit) -> Response:
+        """A fragment: one archive's own answer, and the rows that the index doesn't have."""
+        value, authority = visit.handles.open("person", visit.parameters["person"])
+        name = visit.parameters["source"]
+        if name not in {source.name for source in self.hub.settings.sources}:
+            raise NotFound
+        person = PatientIdentifier(value, authority)
+        studies, status = self.asked(visit, person, name)
+        return self.render(
+            visit,
+            "partials/source.html",
+            status=status,
+            items=[timeline.of_study(indexed, self.names, live=indexed.updated_at is None) for indexed in studies],
+            row=Rows(visit, person),
+            names=self.names,
+        )
+
+    def indexed(self, visit: Visit, person: Person) -> StudyAnswer:
+        """The index's answer."""
+        answer: StudyAnswer = visit.perform(actions.STUDIES, FindStudies(person=person.regional, limit=500))
+        return answer
+
+    def asked(
+        self, visit: Visit, person: Person | PatientIdentifier, source: str
+    ) -> tuple[Sequence[IndexedStudy], SourceStatus]:
+        """One archive's answer, and how it went; a failure is part of the answer."""
+        identifier = person.regional if isinstance(person, Person) else person
+        command = FindStudies(person=identifier, sources=(source,), live=True, limit=500)
+        try:
+            answer: StudyAnswer = visit.perform(actions.STUDIES, command)
+        except HubError as error:
+            return (), SourceStatus(source, SourceState.FAILED, reason=error.title)
+        for status in answer.statuses:
+            if status.source == source:
+                return answer.studies, status
+        return answer.studies, SourceStatus(source, SourceState.ANSWERED, len(answer.studies))
+
+    def documents(self, visit: Visit, person: Person) -> tuple[Sequence[DocumentEntry], SourceStatus]:
+        """The registry's approved documents of a person; what fails is said, and the rest of the page stands."""
+        command = StoredQuery(
+            FIND_DOCUMENTS,
+            {
+                "$XDSDocumentEntryPatientId": ((person.regional.cx,),),
+                "$XDSDocumentEntryStatus": ((APPROVED,),),
+            },
+        )
+        try:
+            result: QueryResult = visit.perform(actions.DOCUMENTS, command)
+        except HubError as error:
+            return (), SourceStatus("documents", SourceState.FAILED, reason=error.title)
+        entries = tuple(item for item in result.objects if isinstance(item, DocumentEntry))
+        shown = sum(1 for entry in entries if timeline.is_report(entry))
+        return entries, SourceStatus("documents", SourceState.INDEX, shown)
+
+    def study(self, visit: Visit) -> Response:
+        """One study: series, reports, the button to the viewer."""
+        person, uid, source = self.opened_study(visit)
+        indexed = self.found(visit, person, uid, source)
+        entries, status = self.documents(visit, person)
+        return self.render(
+            visit,
+            "study.html",
+            person=person,
+            person_handle=self.handle(visit, person),
+            item=timeline.of_study(indexed, self.names, timeline.reports_of(indexed, entries)),
+            documents_status=status,
+            study_handle=visit.parameters["study"],
+            viewer_installed=self.hub.settings.viewer is not None,
+            row=Rows(visit, person),
+            names=self.names,
+        )
+
+    def opened_study(self, visit: Visit) -> tuple[Person, str, str]:
+        """The person, StudyInstanceUID and source that the address means."""
+        uid, source, value, authority = visit.handles.open("study", visit.parameters["study"])
+        person: Person = visit.perform(actions.PERSON, GetPerson(PatientIdentifier(value, authority)))
+        return person, uid, source
+
+    def found(self, visit: Visit, person: Person, uid: str, source: str) -> IndexedStudy:
+        """The study from the index, else from the archive that told of it. Raises NotFound."""
+        indexed = FindStudies(person=person.regional, study_instance_uids=(uid,), level="SERIES")
+        live = FindStudies(
+            person=person.regional, study_instance_uids=(uid,), level="SERIES", sources=(source,), live=True
+        )
+        for command in (indexed, live):
+            answer: StudyAnswer = visit.perform(actions.STUDY, command)
+            for study in answer.studies:
+                if study.study.study_instance_uid == uid:
+                    return study
+        raise NotFound(visit.phrases("study.not_found"))
+
+    def images(self, visit: Visit) -> Response:
+        """To the viewer, with exactly one study, once the right is checked and audited."""
+        person, uid, _ = self.opened_study(visit)
+        if self.hub.settings.viewer is None:
+            raise NotFound(visit.phrases("study.viewer_missing"))
+        visit.perform(actions.VIEWER, FindStudies(person=person.regional, study_instance_uids=(uid,)))
+        return see_other(f"/ohif/viewer?StudyInstanceUIDs={quote(uid, safe='.')}")
+
+
+class Rows:
+    """Addresses of what a timeline's row links to."""
+
+    def __init__(self, visit: Visit, person: Person | PatientIdentifier) -> None:
+        self._seal = visit.handles.seal
+        self._person = person.regional if isinstance(person, Person) else person
+
+    def study(self, indexed: IndexedStudy) -> str:
+        """The study's page."""
+        study = indexed.study
+        values = (study.study_instance_uid, study.source, self._person.value, self._person.authority)
+        return f"/portal/study/{self._seal('study', *values)}"
+
+    def document(self, entry: DocumentEntry) -> str:
+        """The document's page."""
+        values = (entry.repository_unique_id, entry.unique_id, self._person.value, self._person.authority)
+        return f"/portal/document/{self._seal('document', *values)}"
+
+    def key(self, item: timeline.Item) -> str:
+        """Tells rows apart without saying what they are."""
+        return self._seal("row", item.key)[:22]
+
+
+def _count_index(answer: StudyAnswer) -> SourceStatus:
+    for status in answer.statuses:
+        if status.state is SourceState.INDEX:
+            return status
+    return SourceStatus("index", SourceState.INDEX, len(answer.studies))

@@ -1,0 +1,120 @@
+"""How values are shown: dates, names, sizes. Pure functions; nothing here decides."""
+
+import re
+from datetime import UTC, date, datetime
+
+_DTM = re.compile(r"(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:\.\d+)?([+-]\d{4})?")
+_TYPED_DATE = re.compile(r"(\d{1,2})[/.\- ]?(\d{1,2})[/.\- ]?(\d{4})")
+_ISO_DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)")
+
+
+def day(dtm: str, language: str) -> str:
+    """A DTM or DICOM date as people write it: 12/03/2024, 03/2024, 2024; English likewise, with the month's name."""
+    match = _DTM.match(dtm or "")
+    if not match:
+        return ""
+    year, month, day_of_month = match.group(1), match.group(2), match.group(3)
+    if language == "fr":
+        return "/".join(part for part in (day_of_month, month, year) if part)
+    named = MONTHS[int(month) - 1] if month and 1 <= int(month) <= 12 else ""
+    return " ".join(part for part in (day_of_month, named, year) if part)
+
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def clock(dtm: str) -> str:
+    """The time of day of a DTM text, "" when it has none."""
+    match = _DTM.match(dtm or "")
+    return f"{match.group(4)}:{match.group(5)}" if match and match.group(4) and match.group(5) else ""
+
+
+def local(dtm: str) -> str:
+    """A DTM text in UTC (XDS) as DTM text in the server's time zone; shorter ones stay as they are."""
+    match = _DTM.fullmatch(dtm or "")
+    if not match or not match.group(5):
+        return dtm
+    try:
+        instant = datetime.strptime(dtm[:12], "%Y%m%d%H%M").replace(tzinfo=UTC)
+    except ValueError:
+        return dtm
+    return instant.astimezone().strftime("%Y%m%d%H%M%S")
+
+
+def machine(dtm: str) -> str:
+    """The ``datetime`` attribute of a ``<time>``."""
+    match = _DTM.match(dtm or "")
+    if not match:
+        return ""
+    text = "-".join(part for part in match.groups()[:3] if part)
+    return f"{text}T{match.group(4)}:{match.group(5)}" if match.group(3) and match.group(5) else text
+
+
+def instant(value: datetime | None, language: str) -> str:
+    """A moment, to the second, in the server's time zone."""
+    if value is None:
+        return ""
+    here = value.astimezone()
+    return f"{day(here.strftime('%Y%m%d'), language)} {here:%H:%M:%S}"
+
+
+def size(octets: int | None) -> str:
+    """12 B, 3.4 kB, 5.6 MB."""
+    if octets is None:
+        return ""
+    amount, units = float(octets), ("B", "kB", "MB", "GB", "TB")
+    for unit in units:
+        if amount < 1000 or unit == units[-1]:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return ""
+
+
+def typed_date(text: str) -> str | None:
+    """YYYYMMDD from what people type: 12/03/1958, 12031958, 1958-03-12, 1958. "" stays "", nonsense is None."""
+    text = text.strip()
+    if re.fullmatch(r"(18|19|20)\d\d", text) or not text:
+        return text
+    for pattern, order in ((_TYPED_DATE, (3, 2, 1)), (_ISO_DATE, (1, 2, 3))):
+        match = pattern.fullmatch(text)
+        if match:
+            try:
+                return date(*(int(match.group(index)) for index in order)).strftime("%Y%m%d")
+            except ValueError:
+                continue
+    return None
+
+
+def typed_identifier(text: str) -> str:
+    """An identifier as typed: an INS is often written in groups ("1 85 05 78 006 084 91")."""
+    text = text.strip()
+    compact = re.sub(r"[\s.\u00a0\u202f]", "", text)
+    return compact if re.fullmatch(r"[0-9]{6}[0-9AB]{7,9}|[0-9]+", compact) else text
+
+
+def age(birth_date: str, today: date | None = None) -> tuple[str, int] | None:
+    """("years", n), or ("months", n) below two years; None when the birth date isn't a full date."""
+    match = re.fullmatch(r"(\d{4})(\d\d)(\d\d)", birth_date or "")
+    if not match:
+        return None
+    try:
+        born = date(*(int(part) for part in match.groups()))
+    except ValueError:
+        return None
+    today = today or datetime.now().astimezone().date()
+    months = (today.year - born.year) * 12 + today.month - born.month - (today.day < born.day)
+    if months < 0:
+        return None
+    return ("months", months) if months < 24 else ("years", months // 12)
+
+
+def component(text: str, *positions: int) -> str:
+    """Components of an HL7 v2 text (XCN, XON), joined by blanks; positions from 1."""
+    parts = (text or "").split("^")
+    return " ".join(parts[position - 1] for position in positions if len(parts) >= position and parts[position - 1])
+
+
+def person_name(dicom: str) -> str:
+    """A DICOM PN as people write it: family name, given name."""
+    family, *rest = (dicom or "").split("=")[0].split("^")
+    return " ".join(part for part in (family, *rest[:1]) if part)

@@ -1,0 +1,133 @@
+# ruff: noqa: D102  (the names say it; what is not obvious has a docstring)
+"""What the portal needs of the hub: small protocols, so that it never imports the application that builds it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from hub.access.model import Credentials, Principal
+from hub.audit.model import AuditRecord
+from hub.context import Context
+from hub.errors import HubError
+from hub.exchange.model import Delivery, InboxMessage, Page, Summary
+from hub.pipeline.pipeline import Pipeline
+from hub.pipeline.transaction import Transaction
+from hub.usecase import Command
+
+
+class Access(Protocol):
+    """Portal sessions, and what a person may do."""
+
+    def sign_in(self, login: str, password: str) -> str:
+        """A session's token. Raises NotAuthenticated."""
+        ...
+
+    def sign_out(self, token: str) -> None: ...
+
+    def authenticate(self, credentials: Credentials) -> Principal: ...
+
+    def permit(self, principal: Principal, permission: str, context: Context, command: Command | None = None) -> None:
+        """Raises NotAuthenticated or AccessDenied."""
+        ...
+
+
+class Audit(Protocol):
+    """The audit trail: written for sign-ins, read by operators."""
+
+    def record(self, transaction: Transaction, context: Context, error: HubError | None, milliseconds: int) -> None: ...
+
+    def recent(self, *, limit: int = 50, before: str = "") -> Sequence[AuditRecord]:
+        """The latest records, newest first; ``before``: older than this record."""
+        ...
+
+
+class Exchange(Protocol):
+    """The operator's lists, newest first."""
+
+    def messages(self, page: Page) -> Sequence[InboxMessage]: ...
+
+    def message(self, message_id: str) -> InboxMessage:
+        """With its bytes. Raises NotFound."""
+        ...
+
+    def deliveries(self, page: Page) -> Sequence[Delivery]: ...
+
+    def delivery(self, delivery_id: str) -> Delivery:
+        """Raises NotFound."""
+        ...
+
+    def summary(self) -> Summary: ...
+
+
+class SourceSettings(Protocol):
+    """A configured source."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+
+
+class AuthoritySettings(Protocol):
+    """A configured assigning authority."""
+
+    @property
+    def oid(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+class RegionSettings(Protocol):
+    """The region."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def affinity_domain(self) -> str: ...
+
+
+class PortalSettings(Protocol):
+    """The settings that pages need."""
+
+    @property
+    def region(self) -> RegionSettings: ...
+    @property
+    def sources(self) -> Sequence[SourceSettings]: ...
+    @property
+    def authorities(self) -> Sequence[AuthoritySettings]: ...
+    @property
+    def viewer(self) -> Path | None: ...
+
+
+class Sources(Protocol):
+    """The open connectors."""
+
+    def get(self, name: str) -> Any:
+        """The connector of a source. Raises HubError when it can't be opened."""
+        ...
+
+    def last_contact(self, name: str) -> datetime | None:
+        """When the source last answered this process."""
+        ...
+
+
+class PortalHub(Protocol):
+    """The hub, as the portal sees it."""
+
+    @property
+    def settings(self) -> PortalSettings: ...
+    @property
+    def pipeline(self) -> Pipeline: ...
+    @property
+    def access(self) -> Access: ...
+    @property
+    def audit(self) -> Audit: ...
+    @property
+    def exchange(self) -> Exchange: ...
+    @property
+    def sources(self) -> Sources: ...

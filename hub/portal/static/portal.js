@@ -1,0 +1,104 @@
+// The portal works without this file; with it, archives' answers stream in, tests show progress, lists can be filtered.
+"use strict";
+
+const ask = async (url, options = {}) => {
+  const answer = await fetch(url, { credentials: "same-origin", redirect: "error", ...options,
+    headers: { "X-Requested-With": "portal", ...options.headers } });
+  if (answer.status === 401) { location.reload(); }
+  return answer.text();
+};
+
+const fragment = html => {
+  const holder = document.createElement("template");
+  holder.innerHTML = html;
+  return holder.content;
+};
+
+// Rows go into the list by date, newest first; what is there already stays.
+const merge = rows => {
+  const list = document.querySelector(rows.dataset.into);
+  for (const row of [...rows.content.children]) {
+    if (list.querySelector(`[data-key="${CSS.escape(row.dataset.key)}"]`)) { continue; }
+    const later = [...list.children].find(other => other.dataset.sort < row.dataset.sort);
+    list.insertBefore(row, later || null);
+    document.querySelector("#timeline-empty").hidden = true;
+  }
+  if (rows.dataset.reveal) { document.querySelector(rows.dataset.reveal).hidden = false; }
+  years(list);
+};
+
+// A heading where the year changes.
+const years = list => {
+  let year = "";
+  for (const row of list.children) {
+    if (row.hidden) { continue; }
+    row.classList.toggle("first-of-year", row.dataset.year !== year);
+    year = row.dataset.year;
+  }
+};
+
+const load = async element => {
+  try {
+    const answer = fragment(await ask(element.dataset.load));
+    for (const rows of answer.querySelectorAll("template[data-into]")) { merge(rows); rows.remove(); }
+    element.replaceChildren(answer);
+  } catch {
+    element.textContent = element.dataset.failed;
+    element.classList.add("bad");
+    document.querySelector("#incomplete").hidden = false;
+  }
+};
+
+const swap = async event => {
+  event.preventDefault();
+  const form = event.currentTarget, target = document.querySelector(form.dataset.swap);
+  const button = form.querySelector("button");
+  button.disabled = true;
+  target.replaceChildren(fragment(`<p class="busy-line"><progress></progress> <span></span></p>`));
+  target.querySelector("span").textContent = form.dataset.busy;
+  target.querySelector("progress").setAttribute("aria-label", form.dataset.busy);
+  try {
+    target.replaceChildren(fragment(await ask(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) })));
+  } catch {
+    target.textContent = form.dataset.failed;
+  }
+  button.disabled = false;
+};
+
+const filter = input => {
+  const list = document.querySelector(input.dataset.filter), shown = input.parentElement.querySelector("output");
+  const plain = text => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+  const words = plain(input.value).split(/\s+/).filter(Boolean);
+  let count = 0;
+  for (const row of list.children) {
+    const text = plain(row.textContent);
+    row.hidden = !words.every(word => text.includes(word));
+    count += row.hidden ? 0 : 1;
+  }
+  shown.textContent = words.length ? shown.dataset.shown.replace("#", count) : "";
+  years(list);
+};
+
+// Up and down move along a timeline's rows.
+const walk = event => {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key], row = event.target.closest(".item");
+  if (!step || !row) { return; }
+  const rows = [...row.parentElement.children].filter(other => !other.hidden);
+  const next = rows[rows.indexOf(row) + step];
+  if (next) { event.preventDefault(); next.querySelector("a").focus(); }
+};
+
+const refresh = element => setInterval(async () => {
+  if (document.hidden || element.contains(document.activeElement)) { return; }
+  element.replaceChildren(fragment(await ask(element.dataset.url)));
+}, element.dataset.every * 1000);
+
+document.querySelectorAll("[data-load]").forEach(load);
+document.querySelectorAll("form[data-swap]").forEach(form => form.addEventListener("submit", swap));
+document.querySelectorAll("[data-filter]").forEach(input => {
+  input.parentElement.hidden = false;
+  input.addEventListener("input", () => filter(input));
+});
+document.querySelectorAll("[data-every]").forEach(refresh);
+document.querySelectorAll(".timeline").forEach(list => { years(list); list.addEventListener("keydown", walk); });
+document.querySelector("[data-focus]")?.focus();

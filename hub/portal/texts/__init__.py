@@ -1,0 +1,24 @@
+"""Every sentence of the portal, one table per language; a test holds their keys equal."""
+
+from collections.abc import Mapping
+
+from hub.portal.texts.en import EN
+from hub.portal.texts.fr import FR
+
+LANGUAGES: Mapping[str, Mapping[str, str]] = {"fr": FR, "en": EN}
+DEFAULT = "fr"
+
+
+def choose(cookie: str, accept_language: str) -> str:
+    """The visitor's language: their own choice, else the best of Accept-Language (RFC 9110: 12.5.4), else French."""
+    if cookie in LANGUAGES:
+        return cookie
+    weighted = []
+    for position, part in enumerate(accept_language.split(",")[:20]):
+        tag, _, parameters = part.strip().partition(";")
+        quality = parameters.strip().removeprefix("q=") or "1"
+        try:
+            weighted.append((-float(quality), position, tag.strip().lower().split("-")[0]))
+        except ValueError:
+            continue
+    return next((tag for weight, _, tag in sorted(weighted) if weight < 0 and tag in LANGUAGES), DEFAULT)

@@ -1,0 +1,161 @@
+"""HTTP to visits: session, language, form token; and errors to pages."""
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hub.access.model import Credentials
+from hub.errors import (
+    AccessDenied,
+    Conflict,
+    HubError,
+    InternalError,
+    Invalid,
+    Malformed,
+    NotAuthenticated,
+    NotFound,
+    TooLarge,
+    Unavailable,
+    lookup,
+)
+from hub.portal.ports import PortalHub
+from hub.portal.render import Renderer, see_other
+from hub.portal.texts import choose
+from hub.portal.visit import FORM_COOKIE, LANGUAGE_COOKIE, SESSION_COOKIE, Forged, Phrases, Visit
+
+log = logging.getLogger(__name__)
+
+MAX_FORM = 64 * 1024
+STATUS: Mapping[type[HubError], int] = {
+    HubError: 500,
+    NotAuthenticated: 401,
+    AccessDenied: 403,
+    NotFound: 404,
+    Invalid: 400,
+    Malformed: 400,
+    TooLarge: 413,
+    Conflict: 409,
+    Unavailable: 503,
+}
+
+Function = Callable[[Visit], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A page: where, how, and the function that answers."""
+
+    path: str
+    function: Function
+    method: str = "GET"
+    public: bool = False  #: reachable without a session
+
+
+class Front:
+    """Turns requests into visits, carries the page's function out in a thread, turns errors into pages."""
+
+    def __init__(self, hub: PortalHub, renderer: Renderer) -> None:
+        self.hub = hub
+        self.renderer = renderer
+
+    def endpoint(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
+        """The ASGI endpoint of a route."""
+
+        async def answer(request: Request) -> Response:
+            form = await _read_form(request) if route.method == "POST" else {}
+            return await run_in_threadpool(self._answer, route, request, form)
+
+        return answer
+
+    def _answer(self, route: Route, request: Request, form: Mapping[str, str] | None) -> Response:
+        visit = self._visit(request, form or {})
+        try:
+            if form is None:
+                raise TooLarge
+            self._identify(visit)
+            if visit.principal is None and not route.public:
+                return self._to_sign_in(visit)
+            if route.method == "POST":
+                _check_form(visit)
+            return route.function(visit)
+        except NotAuthenticated:
+            return self._to_sign_in(visit)
+        except HubError as error:
+            return self.refusal(visit, error)
+        except Exception:
+            log.exception("a portal page failed", extra={"correlation_id": visit.correlation_id})
+            return self.refusal(visit, InternalError())
+
+    def _visit(self, request: Request, form: Mapping[str, str]) -> Visit:
+        language = choose(request.cookies.get(LANGUAGE_COOKIE, ""), request.headers.get("accept-language", ""))
+        return Visit(
+            pipeline=self.hub.pipeline,
+            phrases=Phrases(language),
+            path=request.url.path,
+            peer=request.client.host if request.client else "",
+            secure=request.url.scheme == "https",
+            partial=request.headers.get("x-requested-with") == "portal",
+            token=request.cookies.get(SESSION_COOKIE, ""),
+            parameters=dict(request.path_params),
+            query=dict(request.query_params),
+            form=form,
+            cookies=request.cookies,
+        )
+
+    def _identify(self, visit: Visit) -> None:
+        if not visit.token:
+            return
+        try:
+            visit.principal = self.hub.access.authenticate(Credentials(session=visit.token, peer=visit.peer))
+        except NotAuthenticated:
+            visit.token = ""
+
+    def _to_sign_in(self, visit: Visit) -> Response:
+        if visit.partial:  # portal.js reloads the page, which then leads to the sign-in
+            return Response(status_code=401, headers={"Cache-Control": "no-store"})
+        expired = "?expired=1" if visit.cookies.get(SESSION_COOKIE) else ""
+        response = see_other(f"/portal/sign-in{expired}")
+        response.delete_cookie(SESSION_COOKIE, path="/")
+        return response
+
+    def refusal(self, visit: Visit, error: HubError) -> Response:
+        """The error as a page: its sentence in the visitor's language, and the reference that finds it in the log."""
+        template = "partials/error.html" if visit.partial else "error.html"
+        sentence = visit.phrases.maybe(f"error.{error.code}", "")
+        for ancestor in type(error).__mro__:
+            sentence = sentence or visit.phrases.maybe(f"error.{getattr(ancestor, 'code', '')}", "")
+        detail = error.message if error.message not in (error.title, sentence) else ""
+        return self.renderer.page(
+            visit, template, code=lookup(STATUS, error), error=error, sentence=sentence, detail=detail
+        )
+
+
+async def _read_form(request: Request) -> Mapping[str, str] | None:
+    """The URL-encoded form's fields; None when it is too large or no form."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM:
+            return None
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=40))
+    except ValueError:
+        return {}
+
+
+def _check_form(visit: Visit) -> None:
+    """Every POST proves that its form came from this session (or, before one, from this browser)."""
+    offered = visit.form.get("csrf", "")
+    if visit.principal is not None:
+        genuine = visit.handles.genuine(offered)
+    else:
+        expected = visit.cookies.get(FORM_COOKIE, "")
+        genuine = bool(expected) and secrets.compare_digest(offered.encode(), expected.encode())
+    if not genuine:
+        raise Forged

@@ -1,0 +1,534 @@
+# ruff: noqa: ARG002, PLR0917, E501
+"""A small region in memory: the portal's pages run against the real pipeline and these services."""
+
+import base64
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from hub.access.model import Credentials, Principal, Scheme
+from hub.audit.model import AuditOutcome, AuditRecord
+from hub.connector.contract import Check, SourceUnavailable, StudyQuery
+from hub.context import Context, Touched
+from hub.documents.model import (
+    Author,
+    DocumentEntry,
+    QueryResult,
+    RetrievedDocument,
+    RetrievedDocuments,
+    RetrieveDocuments,
+    StoredQuery,
+)
+from hub.errors import AccessDenied, HubError, Invalid, NotAuthenticated, NotFound
+from hub.exchange.model import (
+    Delivery,
+    DeliveryState,
+    DiscardDelivery,
+    DiscardMessage,
+    InboxMessage,
+    MessageState,
+    Page,
+    ReplayDelivery,
+    ReplayMessage,
+    Summary,
+)
+from hub.imaging.model import (
+    FindStudies,
+    IndexedStudy,
+    Series,
+    SourceState,
+    SourceStatus,
+    Study,
+    StudyAnswer,
+    StudyState,
+)
+from hub.patients.model import FindPersons, GetPerson, Identity, IdentityStatus, Person, PersonPage, Traits
+from hub.pipeline.pipeline import Pipeline
+from hub.pipeline.transaction import Transaction
+from hub.usecase import Dispatcher, use_case
+from hub.values import Code, PatientIdentifier, Uid, new_key, now
+
+REGION = "1.2.250.1.999.1.1"
+A, B, INS = "1.2.250.1.71.4.2.1", "1.2.250.1.71.4.2.2", "1.2.250.1.213.1.4.11"
+PASSWORDS = {"claire": "lune", "omar": "soleil", "zoe": "mer"}
+ROLES = {
+    "claire": ("Dr Claire Fontaine", frozenset({"patients.*", "imaging.*", "documents.*"})),
+    "omar": ("Omar Diallo", frozenset({"exchange.read", "exchange.replay", "sources.*", "audit.read"})),
+    "zoe": ("Zoé Marchand", frozenset({"*"})),
+}
+
+
+class TooBroad(Invalid):
+    """As the patients room says it."""
+
+    code = "search-too-broad"
+
+
+@dataclass
+class Region:
+    name: str = "GCS Imagerie Provence"
+    affinity_domain: str = REGION
+
+
+@dataclass
+class Source:
+    name: str
+    kind: str
+    title: str
+
+
+@dataclass
+class Authority:
+    oid: str
+    namespace: str
+    name: str
+
+
+@dataclass
+class Settings:
+    region: Region = field(default_factory=Region)
+    sources: tuple[Source, ...] = (
+        Source("PACS_A", "dicomweb", "CH d'Aix"),
+        Source("PACS_B", "dimse", "Clinique Saint-Roch"),
+        Source("PACS_C", "dimse", "CH de Digne"),
+    )
+    authorities: tuple[Authority, ...] = (
+        Authority(A, "CHA", "CH d'Aix"),
+        Authority(B, "CSR", "Clinique Saint-Roch"),
+        Authority(REGION, "REGION", "Région"),
+    )
+    viewer: Path | None = None
+
+
+class Access:
+    """Three people: a clinician, an operator, and one who may do everything."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, str] = {}
+
+    def sign_in(self, login: str, password: str) -> str:
+        if PASSWORDS.get(login) != password:
+            raise NotAuthenticated
+        token = new_key() + new_key()
+        self.sessions[token] = login
+        return token
+
+    def sign_out(self, token: str) -> None:
+        self.sessions.pop(token, None)
+
+    def authenticate(self, credentials: Credentials) -> Principal:
+        login = self.sessions.get(credentials.session)
+        if login is None:
+            raise NotAuthenticated
+        name, permissions = ROLES[login]
+        return Principal(login, name, Scheme.SESSION, "CH d'Aix", permissions=permissions, person=True)
+
+    def permit(self, principal: Principal, permission: str, context: Context, command: Any = None) -> None:
+        if not principal.authenticated:
+            raise NotAuthenticated
+        room = permission.split(".", maxsplit=1)[0]
+        if not principal.permissions & {permission, f"{room}.*", "*"}:
+            raise AccessDenied
+
+
+class Audit:
+    """Keeps what was recorded."""
+
+    def __init__(self) -> None:
+        self.records: list[AuditRecord] = []
+
+    def record(self, transaction: Transaction, context: Context, error: HubError | None, milliseconds: int) -> None:
+        self.records.insert(
+            0,
+            AuditRecord(
+                id=new_key(),
+                at=now(),
+                transaction=transaction.id,
+                event_code=transaction.audit.code,
+                event_display=transaction.audit.display,
+                action=transaction.audit.action,
+                outcome=AuditOutcome.SERIOUS_FAILURE if error else AuditOutcome.SUCCESS,
+                principal_id=context.principal.id,
+                principal_name=context.principal.name,
+                scheme=context.principal.scheme,
+                purpose=context.purpose,
+                peer=context.peer,
+                source=context.source,
+                correlation_id=context.correlation_id,
+                error_code=error.code if error else "",
+                milliseconds=milliseconds,
+                objects=tuple(context.touched),
+            ),
+        )
+
+    def recent(self, *, limit: int = 50, before: str = "") -> Sequence[AuditRecord]:
+        return [record for record in self.records if not before or record.id < before][:limit]
+
+
+MARTIN = Person(
+    regional=PatientIdentifier("REG-000417", REGION),
+    traits=Traits(
+        birth_name="MARTIN",
+        birth_given="JEANNE",
+        given_names="JEANNE MARIE CECILE",
+        used_name="DURAND",
+        used_given="JEANNE",
+        birth_date="19560512",
+        sex="F",
+        birth_place="13055",
+    ),
+    status=IdentityStatus.QUALIFIED,
+    identities=(
+        Identity(PatientIdentifier("A-10023", A, "PI", "CHA"), Traits(birth_name="MARTIN"), IdentityStatus.QUALIFIED),
+        Identity(PatientIdentifier("778812", B, "PI", "CSR"), Traits(birth_name="MARTIN"), IdentityStatus.VALIDATED),
+    ),
+    ins=PatientIdentifier("256051305500113", INS, "INS"),
+)
+OTHER = Person(
+    regional=PatientIdentifier("REG-000902", REGION),
+    traits=Traits(birth_name="MARTINEAU", birth_given="LOUIS", birth_date="20250201", sex="M"),
+    status=IdentityStatus.PROVISIONAL,
+    identities=(Identity(PatientIdentifier("A-55", A, "PI", "CHA"), Traits(birth_name="MARTINEAU")),),
+)
+
+
+class Patients:
+    @use_case
+    def find(self, command: FindPersons, context: Context) -> PersonPage:
+        context.touch("query", "persons")
+        if not command.identifier_value and not command.birth_date and len(command.name) < 2:
+            raise TooBroad
+        found = []
+        for person in (MARTIN, OTHER):
+            if command.identifier_value:
+                if command.identifier_value in {identifier.value for identifier in person.identifiers}:
+                    found.append(person)
+            elif person.traits.birth_name.startswith(command.name.upper()):
+                found.append(person)
+        return PersonPage(tuple(found))
+
+    @use_case
+    def get(self, command: GetPerson, context: Context) -> Person:
+        for person in (MARTIN, OTHER):
+            if command.identifier in person.identifiers:
+                context.touch("patient", person.regional.cx)
+                return person
+        raise NotFound
+
+
+def _study(
+    uid: str, source: str, started: str, modality: str, text: str, series: tuple[Series, ...], **more: Any
+) -> Study:
+    counts = sum(one.instance_count or 0 for one in series)
+    return Study(
+        Uid(uid),
+        source,
+        "A-10023",
+        started=started,
+        modalities=(modality,),
+        description=text,
+        series=series,
+        series_count=len(series),
+        instance_count=counts,
+        **more,
+    )
+
+
+def _series(uid: str, number: int, modality: str, text: str, count: int, part: str = "CHEST") -> Series:
+    return Series(
+        Uid(uid),
+        modality,
+        number,
+        text,
+        part,
+        started=f"202403121415{number:02}",
+        instance_count=count,
+        manufacturer="SIEMENS",
+    )
+
+
+CT = IndexedStudy(
+    _study(
+        "1.2.826.0.1.3680043.8.1",
+        "PACS_A",
+        "20240312141500",
+        "CT",
+        "TDM thoracique avec injection",
+        (
+            _series("1.2.826.0.1.3680043.8.1.1", 1, "CT", "Topogramme", 2),
+            _series("1.2.826.0.1.3680043.8.1.2", 2, "CT", "Thorax 1.0 Br40", 312),
+            _series("1.2.826.0.1.3680043.8.1.3", 3, "CT", "Thorax 1.0 Bl57 poumon", 312),
+        ),
+        accession_number="ACC-2024-118",
+        institution="Centre hospitalier d'Aix",
+        referring_physician="BERNARD^PAUL",
+    ),
+    MARTIN.regional,
+    StudyState.PUBLISHED,
+    manifest_id="2.25.4711",
+    report_ids=("2.25.100",),
+    updated_at=now(),
+)
+MR = IndexedStudy(
+    _study(
+        "1.2.826.0.1.3680043.8.2",
+        "PACS_B",
+        "20231104093000",
+        "MR",
+        "IRM du genou droit",
+        (_series("1.2.826.0.1.3680043.8.2.1", 1, "MR", "DP FS SAG", 28, "KNEE"),),
+    ),
+    MARTIN.regional,
+    StudyState.HELD,
+    held_because="The patient's identity has not arrived yet.",
+    updated_at=now(),
+)
+OLD = IndexedStudy(
+    _study(
+        "1.2.826.0.1.3680043.8.3",
+        "PACS_B",
+        "20190214110000",
+        "US",
+        "Échographie abdominale",
+        (_series("1.2.826.0.1.3680043.8.3.1", 1, "US", "Foie", 14, "ABDOMEN"),),
+    ),
+    None,
+    StudyState.INDEXED,
+)
+
+
+class Imaging:
+    """PACS_A and the index answer, PACS_B knows one study more, PACS_C is down."""
+
+    @use_case
+    def find(self, command: FindStudies, context: Context) -> StudyAnswer:
+        context.touch("query", "studies")
+        mine = command.person == MARTIN.regional
+        wanted = command.study_instance_uids
+        index = [one for one in (CT, MR) if mine and (not wanted or one.study.study_instance_uid in wanted)]
+        if not command.live:
+            return StudyAnswer(tuple(index), (SourceStatus("", SourceState.INDEX, len(index), 2),))
+        (source,) = command.sources
+        if source == "PACS_C":
+            time.sleep(0.2)
+            status = SourceStatus(source, SourceState.LATE, 0, 200, "The deadline passed before the answer came.")
+            return StudyAnswer((), (status,))
+        found = [one for one in (CT, MR, OLD) if mine and one.study.source == source]
+        found = [one for one in found if not wanted or one.study.study_instance_uid in wanted]
+        return StudyAnswer(tuple(found), (SourceStatus(source, SourceState.ANSWERED, len(found), 64),))
+
+
+PDF = base64.b64encode(b"%PDF-1.4\n%%EOF\n").decode()
+CDA = """<?xml version="1.0" encoding="UTF-8"?>
+<ClinicalDocument xmlns="urn:hl7-org:v3"><title>Compte rendu de scanner thoracique</title>
+<effectiveTime value="20240312153000+0100"/>
+<recordTarget><patientRole><patient><name><family>MARTIN</family><given>JEANNE</given></name>
+<administrativeGenderCode code="F"/><birthTime value="19560512"/></patient></patientRole></recordTarget>
+<author><assignedAuthor><assignedPerson><name><prefix>Dr</prefix><given>Sophie</given><family>Leroy</family></name>
+</assignedPerson><representedOrganization><name>Centre hospitalier d'Aix</name></representedOrganization></assignedAuthor>
+</author><custodian><assignedCustodian><representedCustodianOrganization><name>Centre hospitalier d'Aix</name>
+</representedCustodianOrganization></assignedCustodian></custodian>
+<component><structuredBody>
+<component><section><title>Indication</title><text>Toux persistante, <content styleCode="Bold">recherche de
+nodule</content>. <script>alert(1)</script></text></section></component>
+<component><section><title>Technique</title><text><paragraph>Acquisition hélicoïdale après injection de 80 mL.</paragraph>
+<table><caption>Dose</caption><thead><tr><th>Série</th><th>PDL (mGy.cm)</th><th></th></tr></thead>
+<tbody><tr><td onclick="x()">Thorax</td><td>212</td><td/></tr></tbody></table></text></section></component>
+<component><section><title>Résultats</title><text><list><item>Pas de nodule suspect.</item>
+<item>Pas d'adénopathie médiastinale.</item></list></text>
+<component><section><title>Cœur</title><text><paragraph>Silhouette normale.</paragraph></text></section></component>
+</section></component>
+<component><section><title>Conclusion</title><text>Examen normal.</text></section></component>
+</structuredBody></component></ClinicalDocument>"""
+
+
+def _entry(unique_id: str, mime_type: str, title: str, created: str) -> DocumentEntry:
+    return DocumentEntry(
+        id=f"urn:uuid:{unique_id}",
+        unique_id=unique_id,
+        patient_id=MARTIN.regional,
+        mime_type=mime_type,
+        title=title,
+        creation_time=created,
+        repository_unique_id="1.2.250.1.999.1.2",
+        authors=(Author("801234567897^Leroy^Sophie", ("Centre hospitalier d'Aix^^^^^&1.2&ISO",)),),
+        type_code=Code("18748-4", "2.16.840.1.113883.6.1", "Compte rendu d'imagerie médicale"),
+    )
+
+
+class Documents:
+    """A CDA report, a manifest that no person reads, a letter in plain text, a PDF, something unknown."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.entries = (
+            _entry("2.25.100", "text/xml", "Compte rendu de scanner thoracique", "20240312143000"),
+            _entry("2.25.101", "application/dicom", "Manifest", "20240312143100"),
+            _entry("2.25.102", "text/plain", "Lettre de sortie", "20210606080000"),
+            _entry("2.25.103", "application/pdf", "Compte rendu opératoire", "20200101080000"),
+            _entry("2.25.104", "application/x-unknown", "Fichier joint", "20180101080000"),
+        )
+        self.contents = {
+            "2.25.100": CDA.encode(),
+            "2.25.102": "Chère consœur,\n<b>tout</b> va bien.".encode(),
+            "2.25.103": b"%PDF-1.4\n%%EOF\n",
+            "2.25.104": b"?",
+        }
+
+    @use_case
+    def query(self, command: StoredQuery, context: Context) -> QueryResult:
+        values = {value for groups in command.parameters.values() for group in groups for value in group}
+        if MARTIN.regional.cx in values:
+            return QueryResult(self.entries)
+        return QueryResult(tuple(entry for entry in self.entries if entry.unique_id in values))
+
+    @use_case
+    def retrieve(self, command: RetrieveDocuments, context: Context) -> RetrievedDocuments:
+        (request,) = command.requests
+        entry = next(one for one in self.entries if one.unique_id == request.document_unique_id)
+        content = self.contents[entry.unique_id]
+        path = self.directory / hashlib.sha256(content).hexdigest()
+        path.write_bytes(content)
+        context.touch("document", entry.unique_id)
+        return RetrievedDocuments((RetrievedDocument(request, entry.mime_type, path, len(content)),))
+
+
+class Exchange:
+    """A day in the life of an inbox."""
+
+    def __init__(self) -> None:
+        at = datetime(2024, 3, 12, 14, 0, tzinfo=UTC)
+        self.inbox = {
+            message.id: message
+            for message in (
+                InboxMessage(
+                    "m4", "RAD-28", "hl7v2", "RIS_A", "MSG0004", "ORU^R01", MessageState.PROCESSED,
+                    at + timedelta(minutes=91), at + timedelta(minutes=91), 1,
+                    effects=(Touched("document", "2.25.100"), Touched("delivery", "d2")), size=18211, correlation_id="c4",
+                ),
+                InboxMessage(
+                    "m3", "ITI-30", "hl7v2", "HIS_B", "MSG0003", "ADT^A28", MessageState.REFUSED,
+                    at + timedelta(minutes=14), None, 1, "PID-3 names no assigning authority.", "unknown-authority",
+                    "c3", size=612, raw=b"MSH|^~\\&|HIS|B|||20240312||ADT^A28|MSG0003|P|2.5\rPID|||778812||MARTIN^JEANNE\x01\r",
+                ),
+                InboxMessage(
+                    "m2", "RAD-2", "hl7v2", "RIS_A", "MSG0002", "ORM^O01", MessageState.PROCESSED,
+                    at + timedelta(minutes=9), at + timedelta(minutes=9), 1,
+                    effects=(Touched("order", "ACC-2024-118"),), size=901, correlation_id="c2",
+                ),
+                InboxMessage(
+                    "m1", "ITI-30", "hl7v2", "HIS_A", "MSG0001", "ADT^A04", MessageState.PROCESSED, at, at, 1,
+                    effects=(Touched("patient", "REG-000417"),), size=844, correlation_id="c1",
+                ),
+            )
+        }  # fmt: skip
+        self.outbox = {
+            delivery.id: delivery
+            for delivery in (
+                Delivery(
+                    "d2", "source:PACS_A", "publish-study", {"study": "1.2.3"}, DeliveryState.DONE, attempts=1,
+                    created_at=at, done_at=at, message_id="m4", effects=(Touched("manifest", "2.25.4711"),),
+                ),
+                Delivery(
+                    "d1", "source:PACS_C", "publish-study", {"study": "1.2.4"}, DeliveryState.DEAD, attempts=8,
+                    created_at=at, reason="The source does not answer.", error_code="source-unavailable",
+                ),
+            )
+        }  # fmt: skip
+
+    def messages(self, page: Page) -> Sequence[InboxMessage]:
+        return [
+            message
+            for message in self.inbox.values()
+            if page.state in ("", message.state) and page.source in ("", message.source)
+        ][: page.limit]
+
+    def message(self, message_id: str) -> InboxMessage:
+        if message_id not in self.inbox:
+            raise NotFound
+        return self.inbox[message_id]
+
+    def deliveries(self, page: Page) -> Sequence[Delivery]:
+        return [delivery for delivery in self.outbox.values() if page.state in ("", delivery.state)][: page.limit]
+
+    def delivery(self, delivery_id: str) -> Delivery:
+        if delivery_id not in self.outbox:
+            raise NotFound
+        return self.outbox[delivery_id]
+
+    def summary(self) -> Summary:
+        return Summary(
+            {MessageState.PROCESSED: 3, MessageState.REFUSED: 1}, {DeliveryState.DONE: 1, DeliveryState.DEAD: 1}
+        )
+
+    @use_case
+    def replay_message(self, command: ReplayMessage, context: Context) -> InboxMessage:
+        message = replace(self.message(command.message_id), state=MessageState.PROCESSED, reason="", attempts=2)
+        self.inbox[message.id] = message
+        return message
+
+    @use_case
+    def discard_message(self, command: DiscardMessage, context: Context) -> InboxMessage:
+        message = replace(self.message(command.message_id), state=MessageState.DISCARDED)
+        self.inbox[message.id] = message
+        return message
+
+    @use_case
+    def replay_delivery(self, command: ReplayDelivery, context: Context) -> Delivery:
+        delivery = replace(self.delivery(command.delivery_id), state=DeliveryState.WAITING, attempts=0)
+        self.outbox[delivery.id] = delivery
+        return delivery
+
+    @use_case
+    def discard_delivery(self, command: DiscardDelivery, context: Context) -> Delivery:
+        delivery = replace(self.delivery(command.delivery_id), state=DeliveryState.DISCARDED)
+        self.outbox[delivery.id] = delivery
+        return delivery
+
+
+class Connector:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def check(self) -> Sequence[Check]:
+        return (
+            Check("connect", True, "TCP and TLS to 127.0.0.1:8042", 3),
+            Check("find", self.name != "PACS_B", "The calling AE title is not known there.", 18),
+        )
+
+    def close(self) -> None: ...
+
+    def find_studies(self, query: StudyQuery, *, timeout: float) -> Sequence[Study]:
+        return ()
+
+
+class Sources:
+    def get(self, name: str) -> Any:
+        if name == "PACS_C":
+            raise SourceUnavailable
+        return Connector(name)
+
+    def last_contact(self, name: str) -> datetime | None:
+        return None if name == "PACS_C" else datetime(2024, 3, 12, 16, 1, 5, tzinfo=UTC)
+
+
+class Metrics:
+    def transaction(self, transaction_id: str, outcome: str, seconds: float) -> None: ...
+
+
+class Hub:
+    """The whole region."""
+
+    def __init__(self, directory: Path, viewer: Path | None = None) -> None:
+        self.settings = Settings(viewer=viewer)
+        self.access = Access()
+        self.audit = Audit()
+        self.exchange = Exchange()
+        self.sources = Sources()
+        services = [Patients(), Imaging(), Documents(directory), self.exchange]
+        unused: Any = None
+        self.pipeline = Pipeline(unused, Dispatcher(services), self.access, self.audit, unused, {}, Metrics())
