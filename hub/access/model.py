@@ -47,3 +47,34 @@ class Credentials:
     session: str = field(default="", repr=False)
     saml: bytes = field(default=b"", repr=False)
     peer: str = ""  #: address of the caller
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A configured system: recognised by its certificate or its bearer token (SHA-256, hexadecimal)."""
+
+    name: str
+    certificate_sha256: str = ""
+    token_sha256: str = ""
+    permissions: tuple[str, ...] = ()
+    source: str = ""
+    organisation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A configured person who signs in to the portal with a password."""
+
+    login: str
+    name: str
+    password_argon2: str = field(repr=False)
+    roles: tuple[str, ...] = ("clinician",)
+    organisation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a permission is given, and by what (or why not): safe to show to the caller."""
+
+    allowed: bool
+    reason: str

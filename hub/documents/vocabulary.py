@@ -42,7 +42,8 @@ class Vocabulary:
                 if allowed is not None and (code.value, code.scheme) not in allowed:
                     scheme = printable(code.scheme) or "no scheme"
                     raise RegistryMetadataError(
-                        f"{label(item)}: {attribute} {printable(code.value)} of {scheme} is not a code of this affinity domain (ITI TF-3: 4.2.3.1.2).",
+                        f"{label(item)}: {attribute} {printable(code.value)} of {scheme} is not a code "
+                        "of this affinity domain (ITI TF-3: 4.2.3.1.2).",
                         location=attribute,
                     )
 

@@ -1,0 +1,25 @@
+"""What persons may do, by role: patterns of permissions."""
+
+from collections.abc import Iterable, Mapping
+
+ROLES: Mapping[str, frozenset[str]] = {
+    "clinician": frozenset(
+        {
+            "portal.*",
+            "patients.query",
+            "documents.query",
+            "documents.retrieve",
+            "imaging.query",
+            "imaging.retrieve",
+            "federation.query",
+        }
+    ),
+    "operator": frozenset({"portal.*", "exchange.*", "sources.*"}),
+    "steward": frozenset({"portal.*", "patients.*"}),
+    "officer": frozenset({"portal.*", "audit.*"}),
+}
+
+
+def permissions_of(roles: Iterable[str]) -> frozenset[str]:
+    """Everything that the roles permit together. An unknown role permits nothing."""
+    return frozenset(pattern for role in roles for pattern in ROLES.get(role, ()))

@@ -1,0 +1,248 @@
+"""Who is calling, and what they may do: every transaction asks here."""
+
+import hmac
+import ipaddress
+import secrets
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from hashlib import sha256
+
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from hub.access.errors import BadCredentials, LockedOut, SessionEnded
+from hub.access.model import ANONYMOUS, Client, Credentials, Decision, Principal, Scheme, User
+from hub.access.roles import permissions_of
+from hub.access.store import AccessStore
+from hub.context import Context
+from hub.errors import AccessDenied, Misconfigured, NotAuthenticated
+from hub.storage.engine import Database
+from hub.usecase import Command
+from hub.values import now
+
+LOOPBACK = Principal(
+    id="loopback", name="A program on this machine", scheme=Scheme.LOOPBACK, permissions=frozenset({"*"})
+)
+#: Failures that cost nothing; from then on the wait doubles, up to the longest.
+FREE_FAILURES = 5
+LONGEST_WAIT = timedelta(minutes=15)
+_ATTEMPTS_KEPT = timedelta(days=1)
+_LONGEST_SESSION = timedelta(hours=12)
+_EXTEND_EVERY = timedelta(minutes=1)
+_HASHES_AT_ONCE = 4
+
+
+class AccessService:
+    """Authentication and permissions.
+
+    ``clients``: systems by certificate or bearer token. ``users``: persons who sign in to the portal.
+    ``node_authentication`` off: a caller on this machine who shows nothing may do everything (the open sandbox, the
+    demo); whoever shows something wrong is refused all the same. ``session_minutes``: a session ends after so long
+    without use, and twelve hours after signing in whatever happens."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clients: Iterable[Client] = (),
+        users: Iterable[User] = (),
+        node_authentication: bool = True,
+        session_minutes: int = 30,
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self.database = database
+        self.node_authentication = node_authentication
+        self._session_time = timedelta(minutes=session_minutes)
+        self._clock = clock
+        self._users = {user.login: user for user in users}
+        self._by_certificate: dict[str, Principal] = {}
+        self._by_token: dict[bytes, Principal] = {}
+        for client in clients:
+            self._add(client)
+        self._decoy = _decoy(self._users.values())
+        self._hashing = threading.BoundedSemaphore(_HASHES_AT_ONCE)  # each takes its memory: bound the sum
+
+    def _add(self, client: Client) -> None:
+        principal = Principal(
+            id=client.name,
+            name=client.name,
+            scheme=Scheme.CERTIFICATE,
+            organisation=client.organisation,
+            permissions=frozenset(client.permissions),
+            source=client.source,
+        )
+        if client.certificate_sha256:
+            self._by_certificate[_fingerprint(client.certificate_sha256)] = principal
+        if client.token_sha256:
+            self._by_token[_fingerprint(client.token_sha256).encode()] = _as(principal, Scheme.TOKEN)
+
+    # The pipeline's side
+
+    def authenticate(self, credentials: Credentials) -> Principal:
+        """Who the caller is; ANONYMOUS when nothing was shown.
+
+        What was shown must be good: raises BadCredentials or SessionEnded otherwise, whatever else would be allowed."""
+        if credentials.session:
+            return self._session(credentials.session)
+        if credentials.bearer:
+            return self._token(credentials.bearer)
+        if credentials.certificate:
+            return self._certificate(credentials.certificate)
+        if not self.node_authentication and is_loopback(credentials.peer):
+            return LOOPBACK
+        return ANONYMOUS
+
+    def permit(self, principal: Principal, permission: str, context: Context, command: Command | None = None) -> None:
+        """Let the principal do this, or raise NotAuthenticated or AccessDenied. Asked before the request is decoded, and
+        again with the command it turned out to be."""
+        decision = self.explain(principal, permission)
+        if decision.allowed:
+            return
+        if not principal.authenticated:
+            raise NotAuthenticated(location=permission)
+        raise AccessDenied(decision.reason, location=permission)
+
+    def explain(self, principal: Principal, permission: str) -> Decision:
+        """Whether the principal has the permission, and why."""
+        if not principal.authenticated:
+            return Decision(allowed=False, reason="Nobody vouched for the caller.")
+        for pattern in sorted(principal.permissions):
+            if fnmatchcase(permission, pattern):
+                return Decision(allowed=True, reason=f"{pattern} permits {permission}.")
+        return Decision(allowed=False, reason=f"The permission {permission} is needed.")
+
+    def _token(self, token: str) -> Principal:
+        shown = sha256(token.encode()).hexdigest().encode()
+        found = [principal for known, principal in self._by_token.items() if hmac.compare_digest(known, shown)]
+        if not found:
+            raise BadCredentials
+        return found[0]
+
+    def _certificate(self, der: bytes) -> Principal:
+        principal = self._by_certificate.get(sha256(der).hexdigest())
+        if principal is None:
+            raise BadCredentials("The client certificate is not one that is configured here.")
+        return principal
+
+    # The portal's side
+
+    def sign_in(self, login: str, password: str) -> str:
+        """Open a session. Returns its token: 256 random bits, kept here as a hash only.
+
+        Raises LockedOut while the login has to wait, BadCredentials otherwise; an unknown login takes as long."""
+        key = _login_key(login)
+        self._count_attempt(key)
+        user = self._users.get(login)
+        with self._hashing:
+            good = _verify(user.password_argon2 if user else self._decoy, password)
+        if user is None or not good:
+            raise BadCredentials
+        token = secrets.token_urlsafe(32)
+        at = self._clock()
+        with self.database.transaction() as work:
+            store = AccessStore(work)
+            store.forget_attempts(login_hash=key)
+            store.open_session(_token_key(token), login, at, at + self._session_time)
+        return token
+
+    def sign_out(self, token: str) -> None:
+        """End a session; silent when there is none."""
+        with self.database.transaction() as work:
+            AccessStore(work).close_session(_token_key(token))
+
+    def _count_attempt(self, key: str) -> None:
+        # Counted before the password is looked at, so that attempts at the same time count as well.
+        at = self._clock()
+        with self.database.transaction() as work:
+            store = AccessStore(work)
+            store.forget_attempts(before=at - _ATTEMPTS_KEPT)
+            failures, until = store.attempt(key, at)
+            if until > at:
+                raise LockedOut(seconds=str(int((until - at).total_seconds()) + 1))
+            store.count_attempt(key, failures + 1, at, at + wait_after(failures + 1))
+
+    def _session(self, token: str) -> Principal:
+        key, at = _token_key(token), self._clock()
+        with self.database.reading() as work:
+            session = AccessStore(work).session(key)
+        user = self._users.get(session.login) if session else None
+        if session is None or user is None or session.expires_at <= at:
+            raise SessionEnded
+        if at - session.used_at >= _EXTEND_EVERY:
+            end = min(at + self._session_time, session.created_at + _LONGEST_SESSION)
+            with self.database.transaction() as work:
+                AccessStore(work).extend_session(key, at, end)
+        return Principal(
+            id=user.login,
+            name=user.name,
+            scheme=Scheme.SESSION,
+            organisation=user.organisation,
+            roles=frozenset(user.roles),
+            permissions=permissions_of(user.roles),
+            person=True,
+        )
+
+
+def is_loopback(peer: str) -> bool:
+    """Whether an address is this machine itself."""
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def wait_after(failures: int) -> timedelta:
+    """How long a login waits after so many failures: nothing at first, then 1, 2, 4 ... seconds."""
+    if failures < FREE_FAILURES:
+        return timedelta(0)
+    return min(timedelta(seconds=2 ** min(failures - FREE_FAILURES, 20)), LONGEST_WAIT)
+
+
+def hash_password(password: str) -> str:
+    """The Argon2id hash for a user's ``password_argon2``."""
+    return PasswordHasher().hash(password)
+
+
+def _decoy(users: Iterable[User]) -> str:
+    """A hash that no password has, as expensive as the users' own."""
+    for user in users:
+        try:
+            hasher = PasswordHasher.from_parameters(extract_parameters(user.password_argon2))
+        except InvalidHashError as error:
+            raise Misconfigured("A user's password_argon2 is not an Argon2 hash.", location="users") from error
+        return hasher.hash(secrets.token_urlsafe(32))
+    return hash_password(secrets.token_urlsafe(32))
+
+
+def _verify(known: str, password: str) -> bool:
+    try:
+        return PasswordHasher().verify(known, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def _fingerprint(text: str) -> str:
+    return text.replace(":", "").strip().lower()
+
+
+def _token_key(token: str) -> str:
+    return sha256(token.encode()).hexdigest()
+
+
+def _login_key(login: str) -> str:
+    return sha256(login.strip().casefold().encode()).hexdigest()
+
+
+def _as(principal: Principal, scheme: Scheme) -> Principal:
+    return Principal(
+        id=principal.id,
+        name=principal.name,
+        scheme=scheme,
+        organisation=principal.organisation,
+        permissions=principal.permissions,
+        source=principal.source,
+    )
