@@ -15,22 +15,26 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 class Table(BaseModel):
     """Base of every settings table: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
 
 
 class Region(Table):
     """The affinity domain and this hub's own numbers."""
 
     name: str = "Maillage"
+    """Shown on every page of the portal."""
     affinity_domain: OidText = "1.2.250.1.999.1.1"
     """Assigning authority of the regional identifier."""
-    other_affinity_domains: tuple[OidText, ...] = ()
+    other_affinity_domains: tuple[OidText, ...] = Field(default=(), examples=[("1.2.250.1.999.9.1",)])
     """Further authorities whose patient ids the registry accepts."""
     repository_unique_id: OidText = "1.2.250.1.999.1.2"
+    """The hub's own document repository."""
     home_community_id: OidText = "1.2.250.1.999.1.3"
+    """This community, among others (XCA)."""
     source_id: OidText = "1.2.250.1.999.1.4"
     """sourceId of the submission sets that the hub itself makes."""
     language: str = "fr-FR"
+    """languageCode of the documents that the hub makes."""
     external_index: bool = False
     """A feed whose PID-3 is in the affinity domain registers that patient as an external index would."""
 
@@ -38,24 +42,29 @@ class Region(Table):
 class Authority(Table):
     """An assigning authority: a hospital's patient numbers, and the feed that owns them."""
 
-    namespace: str
-    oid: OidText
+    namespace: str = Field(examples=["HOSPITAL_A"])
+    """Its name in HL7 v2 (HD-1)."""
+    oid: OidText = Field(examples=["1.2.250.1.999.2.1"])
+    """Its OID (HD-2)."""
     type: str = "PI"
     """What it numbers, HL7 table 0203: PI for patients, AN for stays, ACSN for accessions."""
-    application: str = ""
+    application: str = Field(default="", examples=["HIS_A"])
     """MSH-3 of the feed that owns it."""
-    facility: str = ""
+    facility: str = Field(default="", examples=["HOSPITAL_A"])
     """MSH-4 of the feed that owns it."""
-    name: str = ""
+    name: str = Field(default="", examples=["Hôpital A"])
+    """Shown to people."""
 
 
 class Source(Table):
     """An institution's archive, reached through a connector; ``config`` is the connector's own."""
 
-    name: str
-    kind: str
+    name: str = Field(examples=["PACS_A"])
+    """How the hub calls it, in every answer and log."""
+    kind: str = Field(examples=["dicomweb"])
     """A connector's kind: dicomweb, dimse ..."""
-    title: str = ""
+    title: str = Field(default="", examples=["Hôpital A"])
+    """Shown to people."""
     authority: str = ""
     """Namespace of the authority whose patient numbers it holds; default: the source's name."""
     repository_unique_id: OidText | None = None
@@ -64,15 +73,19 @@ class Source(Table):
     """Seconds that a federated question waits for it."""
     charset: str = ""
     """DICOM character set to assume whatever the data says."""
-    config: dict[str, Any] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(default_factory=dict, examples=[{"url": "http://127.0.0.1:8042/dicom-web"}])
+    """The connector's own settings, see the reference page of the connectors."""
 
 
 class Feed(Table):
     """A sender of HL7 v2 messages, recognised by MSH-3 and MSH-4."""
 
-    application: str
-    facility: str
-    name: str
+    application: str = Field(examples=["HIS_A"])
+    """MSH-3."""
+    facility: str = Field(examples=["HOSPITAL_A"])
+    """MSH-4."""
+    name: str = Field(examples=["HIS_A"])
+    """How the hub calls it."""
     charset: str = ""
     """Character set to use whatever MSH-18 says."""
     answer_to: str = ""
@@ -82,45 +95,63 @@ class Feed(Table):
 class Client(Table):
     """A system that may call: by certificate (SHA-256 of its DER) or bearer token (SHA-256), and what it may do."""
 
-    name: str
-    certificate_sha256: str = ""
+    name: str = Field(examples=["ris-b"])
+    """How the audit trail calls it."""
+    certificate_sha256: str = Field(default="", examples=["0" * 64])
+    """Fingerprint of its certificate: `maillage pki show` tells it."""
     token_sha256: str = ""
-    permissions: tuple[str, ...] = ()
+    """SHA-256 of its bearer token, 64 hexadecimal digits."""
+    permissions: tuple[str, ...] = Field(default=(), examples=[("documents.*", "imaging.*", "patients.query")])
     """Patterns such as documents.query, imaging.*, *."""
     source: str = ""
-    organisation: str = ""
+    """The feed or source that it speaks for; empty: it speaks for itself."""
+    organisation: str = Field(default="", examples=["Hôpital B"])
+    """Whose it is, for the audit trail."""
 
 
 class User(Table):
     """A person who signs in to the portal with a password (a small site without an identity provider)."""
 
-    login: str
-    name: str
-    password_argon2: str
+    login: str = Field(examples=["a.martin"])
+    """What is typed at sign-in."""
+    name: str = Field(examples=["Dr Anne MARTIN"])
+    """Shown in the portal and kept in the audit trail."""
+    password_argon2: str = Field(examples=["$argon2id$v=19$m=65536,t=3,p=4$..."])
+    """Argon2 hash of the password."""
     roles: tuple[Literal["clinician", "operator", "steward", "officer"], ...] = ("clinician",)
-    organisation: str = ""
+    """What the person may do: clinician reads images and reports, operator sees messages and sources, steward
+    identities, officer the audit trail."""
+    organisation: str = Field(default="", examples=["Hôpital B"])
+    """Where the person works."""
 
 
 class Tls(Table):
     """Node authentication (ITI-19)."""
 
-    certificate: Path | None = None
-    key: Path | None = None
-    ca: Path | None = None
+    certificate: Path | None = Field(default=None, examples=["pki/hub.crt"])
+    """PEM file; unset: everything is served without TLS."""
+    key: Path | None = Field(default=None, examples=["pki/hub.key"])
+    """PEM file of its private key."""
+    ca: Path | None = Field(default=None, examples=["pki/ca.crt"])
+    """PEM file of the authorities whose certificates are believed."""
     client_certificates: Literal["required", "optional", "none"] = "optional"
+    """Whether a caller must show one. Optional: a bearer token will do instead."""
 
 
 class Web(Table):
     """HTTP: SOAP, FHIR, DICOMweb, portal."""
 
     host: str = "127.0.0.1"
+    """Address to listen on."""
     port: int = 8080
-    public_url: str = ""
+    """0: any free one."""
+    public_url: str = Field(default="", examples=["https://hub.example.org"])
     """Base URL under which others reach the hub; default: built from host and port."""
     max_body_mb: int = 2048
+    """Largest request, attachments included, in megabytes."""
     max_message_mb: int = 64
-    """Largest XML or JSON part of a message."""
-    trusted_proxy: str = ""
+    """Largest XML or JSON part of a message, in megabytes."""
+    trusted_proxy: str = Field(default="", examples=["127.0.0.1"])
     """Address of a proxy whose X-SSL-Client-Cert header is believed."""
 
 
@@ -128,22 +159,31 @@ class Mllp(Table):
     """HL7 v2 over MLLP."""
 
     host: str = "127.0.0.1"
+    """Address to listen on."""
     port: int = 2575
+    """0: any free one."""
     max_message_mb: int = 32
+    """Largest message, in megabytes."""
     idle_timeout: float = 300.0
+    """Seconds after which a silent connection is closed."""
     default_charset: str = "utf-8"
+    """Character set of messages whose MSH-18 is empty."""
 
 
 class DimsePort(Table):
     """DICOM upper layer."""
 
     host: str = "127.0.0.1"
+    """Address to listen on."""
     port: int = 11112
+    """0: any free one."""
     ae_title: AETitleText = "MAILLAGE"
+    """The hub's own, as called by others and as C-MOVE destination of its own retrievals."""
     max_associations: int = 20
-    callers: tuple[str, ...] = ()
+    """Associations at the same time."""
+    callers: tuple[str, ...] = Field(default=(), examples=[("PACS_B",)])
     """Calling AE titles that are accepted; empty: none, unless node authentication is off."""
-    destinations: dict[str, str] = Field(default_factory=dict)
+    destinations: dict[str, str] = Field(default_factory=dict, examples=[{"PACS_B": "10.0.0.5:104"}])
     """Permitted C-MOVE destinations: AE title -> host:port."""
 
 
@@ -153,6 +193,7 @@ class Security(Table):
     node_authentication: bool = True
     """Off only on loopback (demo, sandbox): then every caller on this machine may do everything."""
     session_minutes: int = 30
+    """A portal session ends after so many minutes without a request."""
     accept_new_authorities: bool = False
     """Learn an assigning authority at first sight: for the sandbox only."""
 
@@ -161,45 +202,78 @@ class Storage(Table):
     """Where everything is kept."""
 
     database: str = "sqlite:///var/maillage.sqlite"
+    """URL of the database: sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/NAME."""
     content: Path = Path("var/content")
+    """Directory of documents; the roles of several machines must share it."""
     pool_size: int = 10
+    """Database connections that are kept open."""
 
 
 class Imaging(Table):
     """How studies are shared."""
 
     manifest: Literal["xds-i"] = "xds-i"
+    """Kind of manifest that is published for a study."""
     publish_on: tuple[Literal["report", "order", "ian"], ...] = ("report",)
+    """What has a study published: its final report, its order, a notice that its images are there."""
     max_studies: int = 500
+    """Most studies in one answer."""
 
 
 class Logging(Table):
     """Logs: one JSON object a line, never a patient's data."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """What is less than this is left out."""
     format: Literal["json", "text"] = "json"
+    """One JSON object a line, or lines for people."""
+
+
+class HealthPort(Table):
+    """Health and metrics of a process without the role web (a process with it serves them there)."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 9180
+    """0: not served."""
 
 
 class Settings(Table):
     """The whole file."""
 
     region: Region = Region()
+    """The affinity domain."""
     authorities: tuple[Authority, ...] = ()
+    """Assigning authorities: hospitals and what they number."""
     sources: tuple[Source, ...] = ()
+    """Archives."""
     feeds: tuple[Feed, ...] = ()
+    """Senders of HL7 v2 messages."""
     clients: tuple[Client, ...] = ()
+    """Systems that may call."""
     users: tuple[User, ...] = ()
+    """People who may sign in."""
     tls: Tls = Tls()
+    """Node authentication."""
     web: Web = Web()
+    """HTTP."""
     mllp: Mllp = Mllp()
+    """HL7 v2."""
     dimse: DimsePort = DimsePort()
+    """DICOM."""
     security: Security = Security()
+    """Who may call."""
     storage: Storage = Storage()
+    """Where everything is kept."""
     imaging: Imaging = Imaging()
+    """How studies are shared."""
     logging: Logging = Logging()
-    vocabulary: Path | None = None
+    """Logs."""
+    health: HealthPort = HealthPort()
+    """Health of processes without the role web."""
+    vocabulary: Path | None = Field(default=None, examples=["vocabulary.xml"])
     """Affinity domain codes (IHE SVS XML or FHIR ValueSet); unset: codes are not checked."""
-    viewer: Path | None = None
+    viewer: Path | None = Field(default=None, examples=["build/ohif"])
     """Directory of the installed OHIF viewer; unset: build/ohif when present."""
 
     @model_validator(mode="after")
