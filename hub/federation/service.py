@@ -4,11 +4,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hub.connector.contract import StudyQuery
 from hub.context import Context
 from hub.errors import DeadlineExceeded
 from hub.federation.errors import UnknownSource
-from hub.federation.matching import matches, merge
+from hub.federation.matching import matches, merge, source_query
 from hub.imaging.fanout import FanOut, Reply
 from hub.imaging.locate import Archives
 from hub.imaging.model import (
@@ -170,17 +169,8 @@ class FederationService:
         yield from self.archives.ask(asked, question, at_most=timeout)
 
     def _search(self, name: str, query: FindStudies, person: _Person | None, seconds: float) -> Sequence[Study]:
-        numbers = tuple(sorted(person.numbers.get(name, ()))) if person is not None else ()
-        asked = StudyQuery(
-            patient_ids=numbers,
-            accession_number=query.accession_number,
-            modalities=query.modalities,
-            started_from=query.started_from[:8],
-            started_to=query.started_to[:8],
-            patient_name=query.patient_name,
-            patient_birth_date=query.patient_birth_date,
-            limit=self.max_studies,
-        )
+        numbers = person.numbers.get(name, frozenset()) if person is not None else frozenset[str]()
+        asked = source_query(query, numbers, self.max_studies)
         if not query.study_instance_uids:
             return self.archives.find(name, asked, seconds)
         found: list[Study] = []

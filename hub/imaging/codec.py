@@ -1,6 +1,7 @@
 """Studies as JSON text for the index: compact, complete, stable (the same study gives the same bytes)."""
 
 import hashlib
+import unicodedata
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,12 @@ def load_study(summary: str, series: str = "[]") -> Study:
     values["procedure_codes"] = tuple(tuple(code) for code in values.get("procedure_codes", ()))
     values["series"] = tuple(_series(item) for item in orjson.loads(series))
     return Study(**values)
+
+
+def fold(text: str) -> str:
+    """A name without case and accents, as it is searched for."""
+    plain = unicodedata.normalize("NFD", text.strip().rstrip("^"))
+    return "".join(letter for letter in plain if not unicodedata.combining(letter)).casefold()
 
 
 def digest(study: Study, *further: str) -> str:

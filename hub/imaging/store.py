@@ -36,7 +36,7 @@ class StudyRow(SQLModel, table=True):
     started: str = Field(default="", sa_type=KeyText, index=True)
     modalities: str = ""  # |CT|SR|
     description: str = ""
-    patient_name: str = ""  # upper case, for search
+    patient_name: str = ""  # folded, for search
     patient_birth_date: str = ""
     series_count: int = 0
     instance_count: int = 0
@@ -127,7 +127,7 @@ class ImagingStore:
             "started": study.started,
             "modalities": f"|{'|'.join(study.modalities)}|",
             "description": study.description,
-            "patient_name": study.patient_name.upper(),
+            "patient_name": codec.fold(study.patient_name.split("=")[0]),
             "patient_birth_date": study.patient_birth_date,
             "series_count": len(study.series) or study.series_count or 0,
             "instance_count": sum(1 for _ in study.instances) or study.instance_count or 0,
@@ -358,7 +358,7 @@ def _criteria(query: FindStudies, persons: Sequence[PatientIdentifier]) -> list[
 
 def _like(wildcards: str) -> str:
     """DICOM wildcards (PS3.4: C.2.2.2.4) as a LIKE pattern."""
-    text = wildcards.upper()
+    text = codec.fold(wildcards)
     for character in "/%_":
         text = text.replace(character, f"/{character}")
     return text.replace("*", "%").replace("?", "_")
