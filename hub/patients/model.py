@@ -80,6 +80,58 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Authority:
+    """An assigning authority of patient numbers, and the feed that owns it ("" in all three: any may feed it)."""
+
+    oid: str
+    namespace: str = ""
+    type: str = "PI"  #: HL7 table 0203
+    name: str = ""
+    application: str = ""  #: MSH-3 of the owning feed
+    facility: str = ""  #: MSH-4 of the owning feed
+    feed: str = ""  #: its configured name, as in ``Context.source``
+
+    @property
+    def owners(self) -> frozenset[str]:
+        """What ``Context.source`` may be for a feed of this authority; empty: anything."""
+        pair = f"{self.application}|{self.facility}" if self.application or self.facility else ""
+        return frozenset(filter(None, (self.feed, pair)))
+
+
+class TaskKind(StrEnum):
+    """Why a steward should look at identities that the hub did not link."""
+
+    DUPLICATE = "duplicate"  #: two identities of one authority seem to be one person
+    COLLISION = "collision"  #: the same INS, contradicting traits
+    BRIDGE = "bridge"  #: one identity matches several persons
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A question for a steward. ``identifiers``: the identity first, then those that it matches."""
+
+    id: int
+    kind: TaskKind
+    identifiers: tuple[PatientIdentifier, ...]
+    reason: str
+    created_at: datetime
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An edge between two identities: why they are one person. Never deleted, only ended."""
+
+    one: PatientIdentifier
+    other: PatientIdentifier
+    rule: str  #: "same-ins", "strict-traits", "merge", "external"
+    since: datetime
+    ended_at: datetime | None = None
+    ended_why: str = ""
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FeedIdentity(Command):
     """A hospital announces or updates an identity (ITI-8, ITI-30: A01 A04 A05 A08 A28 A31)."""
 

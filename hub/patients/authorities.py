@@ -1,0 +1,113 @@
+"""Assigning authorities: the configured ones, and in a sandbox those learned at first sight."""
+
+import dataclasses
+import uuid
+from collections.abc import Iterable
+
+from hub.context import Context
+from hub.errors import Invalid
+from hub.patients.errors import AuthorityNotOwned, UnknownAuthority
+from hub.patients.ins import NAMESPACES
+from hub.patients.model import Authority
+from hub.patients.store import AuthorityStore
+from hub.storage.engine import Database
+from hub.values import Oid, PatientIdentifier
+
+
+class AuthorityDirectory:
+    """Which authorities there are, by OID and by the namespace that HL7 v2 peers use.
+
+    ``configured``: from the settings. ``accept_new``: learn what is not known (the sandbox only): an authority that
+    comes without an OID gets a stable one made from its namespace (2.25, UUID version 5)."""
+
+    def __init__(self, *, database: Database, configured: Iterable[Authority] = (), accept_new: bool = False) -> None:
+        self.database = database
+        self.accept_new = accept_new
+        self._configured = tuple(configured)
+        self._by_oid: dict[str, Authority] = {}
+        self._by_namespace: dict[str, Authority] = {}
+        for oid, namespace in NAMESPACES.items():
+            self._remember(Authority(oid, namespace, "INS"))
+        self._by_namespace.clear()  # four INS authorities share a namespace: the OID decides
+        for authority in self._configured:
+            self._remember(authority)
+
+    def __iter__(self) -> Iterable[Authority]:
+        """The configured authorities."""
+        return iter(self._configured)
+
+    def all(self) -> tuple[Authority, ...]:
+        """Configured and learned authorities of hospitals."""
+        if not self.accept_new:
+            return self._configured
+        with self.database.reading() as work:
+            learned = AuthorityStore(work).all()
+        known = {authority.oid for authority in self._configured}
+        return (*self._configured, *(authority for authority in learned if authority.oid not in known))
+
+    def by_oid(self, oid: str) -> Authority | None:
+        """The authority with this OID."""
+        return self._by_oid.get(oid) or (self._learned(oid, "") if self.accept_new and oid else None)
+
+    def by_namespace(self, namespace: str) -> Authority | None:
+        """The authority with this namespace."""
+        known = self._by_namespace.get(namespace)
+        return known or (self._learned("", namespace) if self.accept_new and namespace else None)
+
+    def namespace_of(self, oid: str) -> str:
+        """The namespace of an OID, "" when there is none."""
+        authority = self.by_oid(oid)
+        return authority.namespace if authority else ""
+
+    def resolve(self, identifier: PatientIdentifier, _context: Context | None = None) -> PatientIdentifier:
+        """The identifier with its authority's OID, namespace and type. Raises UnknownAuthority, Invalid."""
+        authority = self._authority(identifier)
+        if authority is None:
+            raise UnknownAuthority()
+        return PatientIdentifier(
+            identifier.value, authority.oid, identifier.type_code or authority.type, authority.namespace
+        )
+
+    def named(self, identifier: PatientIdentifier) -> PatientIdentifier:
+        """A stored identifier with its authority's namespace and type."""
+        authority = self.by_oid(identifier.authority)
+        if authority is None:
+            return identifier
+        return dataclasses.replace(
+            identifier, type_code=identifier.type_code or authority.type, namespace=authority.namespace
+        )
+
+    def check_owner(self, identifier: PatientIdentifier, context: Context) -> None:
+        """Raises AuthorityNotOwned when ``context.source`` is not the feed that owns the (resolved) authority."""
+        authority = self.by_oid(identifier.authority)
+        if authority is not None and authority.owners and context.source not in authority.owners:
+            raise AuthorityNotOwned(location="PID-3.4", authority=authority.oid)
+
+    def _authority(self, identifier: PatientIdentifier) -> Authority | None:
+        oid, namespace = identifier.authority, identifier.namespace
+        known = self.by_oid(oid) if oid else self.by_namespace(namespace)
+        if known is not None or not self.accept_new or not (oid or namespace):
+            return known
+        if not oid:
+            oid = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, namespace).int}"
+        return self._learn(Authority(Oid(oid), namespace))
+
+    def _learn(self, authority: Authority) -> Authority:
+        if len(authority.namespace) > 227:
+            raise Invalid("A namespace has at most 227 characters.")
+        with self.database.transaction() as work:
+            AuthorityStore(work).add(authority)
+            work.on_commit(lambda: self._remember(authority))
+        return authority
+
+    def _learned(self, oid: str, namespace: str) -> Authority | None:
+        with self.database.reading() as work:  # perhaps by another process
+            found = AuthorityStore(work).find(oid, namespace)
+        if found is not None and not work.writing:
+            self._remember(found)
+        return found
+
+    def _remember(self, authority: Authority) -> None:
+        self._by_oid[authority.oid] = authority
+        if authority.namespace:
+            self._by_namespace.setdefault(authority.namespace, authority)

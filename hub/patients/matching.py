@@ -1,0 +1,95 @@
+"""When two identities mean the same person: pure rules, no scores (RNIV strict traits; docs: explanation of linking).
+
+Link: (a) the same qualified INS and no strict trait that contradicts; (b) two validated identities of different
+authorities whose strict traits are all there and all equal. Never: two identities of one authority (only their owner
+merges them), a provisional identity, contradicting INS, or an attribute that puts the identity in doubt."""
+
+import hashlib
+
+from hub.patients.model import Identity, IdentityStatus, Traits
+from hub.patients.normalise import NOBODY, glued, words
+
+SAME_INS = "same-ins"
+STRICT_TRAITS = "strict-traits"
+
+#: RNIV attributes that forbid every automatic link.
+DOUBTFUL = frozenset({"DOUT", "FICT", "ANOM", "CACH", "USUR", "INVA", "COLP", "COLV", "HOMA"})
+#: and those that forbid one by traits alone.
+HOMONYM = frozenset({"HOMO", "HOMD"})
+_VALIDATED = (IdentityStatus.VALIDATED, IdentityStatus.QUALIFIED)
+_UNKNOWN_PLACE = frozenset({"", "99999", "00000"})
+
+
+def validated(identity: Identity) -> bool:
+    """Checked against an identity document."""
+    return identity.status in _VALIDATED
+
+
+def strict(traits: Traits) -> tuple[str, str, str, str, str]:
+    """The strict traits, normalised: birth name, first birth given name, birth date, sex, birth place."""
+    sex = traits.sex if traits.sex in ("M", "F") else ""
+    place = traits.birth_place.strip().upper()
+    return (
+        glued(traits.birth_name),
+        glued(traits.birth_given),
+        traits.birth_date[:8],
+        sex,
+        "" if place in _UNKNOWN_PLACE else place,
+    )
+
+
+def strict_key(identity: Identity) -> int | None:
+    """A signed 64-bit hash of the strict traits; None where they must not decide (not validated, doubtful, missing)."""
+    if not validated(identity) or identity.attributes & (DOUBTFUL | HOMONYM):
+        return None
+    values = strict(identity.traits)
+    name, given, born, _, place = values
+    if not all(values) or len(born) != 8 or len(place) != 5 or born.endswith("00") or born[4:6] == "00":
+        return None
+    if name in NOBODY or given in NOBODY:
+        return None
+    digest = hashlib.blake2b("|".join(values).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def basis(one: Identity, other: Identity) -> str | None:
+    """The rule that links two identities of different authorities; None when none does."""
+    if one.identifier.authority == other.identifier.authority or not (one.active and other.active):
+        return None
+    if (one.attributes | other.attributes) & DOUBTFUL or not (validated(one) and validated(other)):
+        return None
+    if contradiction(one, other):
+        return None
+    if one.ins is not None and one.ins == other.ins:
+        return SAME_INS
+    key = strict_key(one)
+    if key is None or key != strict_key(other) or strict(one.traits) != strict(other.traits):
+        return None
+    return STRICT_TRAITS if _lists_agree(one.traits, other.traits) else None
+
+
+def contradiction(one: Identity, other: Identity) -> str:
+    """Why two identities can't be one person: names what differs; "" when nothing does."""
+    if one.ins is not None and other.ins is not None and one.ins != other.ins:
+        return "ins"
+    mine, theirs = strict(one.traits), strict(other.traits)
+    names = ("birth-name", "birth-given", "birth-date", "sex", "birth-place")
+    for name, a, b in zip(names, mine, theirs, strict=True):
+        if not a or not b or a == b:
+            continue
+        if name == "birth-given" and _same_list(one.traits, other.traits):
+            continue
+        if name == "birth-date" and (a.startswith(b) or b.startswith(a)):
+            continue  # an incomplete date
+        return name
+    return ""
+
+
+def _same_list(one: Traits, other: Traits) -> bool:
+    # One hospital keeps JEAN as the first given name, another JEAN PIERRE: the same list tells that it is one person.
+    return bool(one.given_names) and glued(one.given_names) == glued(other.given_names)
+
+
+def _lists_agree(one: Traits, other: Traits) -> bool:
+    mine, theirs = words(one.given_names).split(), words(other.given_names).split()
+    return not mine or not theirs or set(mine) <= set(theirs) or set(theirs) <= set(mine)

@@ -1,0 +1,415 @@
+"""The regional patient index: takes in hospitals' identities, answers who is who."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from hub.context import Context
+from hub.patients import golden, matching
+from hub.patients.authorities import AuthorityDirectory
+from hub.patients.errors import (
+    AmbiguousIdentifier,
+    AuthorityNotOwned,
+    InvalidCursor,
+    InvalidMerge,
+    SearchTooBroad,
+    UnknownDomain,
+    UnknownIdentifier,
+)
+from hub.patients.ins import qualify
+from hub.patients.linking import Linker, Placed
+from hub.patients.model import (
+    INS_AUTHORITIES,
+    CrossReference,
+    Fed,
+    FeedIdentity,
+    FindPersons,
+    GetPerson,
+    Identity,
+    IdentityStatus,
+    Link,
+    MergeIdentities,
+    Person,
+    PersonPage,
+    Task,
+)
+from hub.patients.normalise import words
+from hub.patients.store import Member, PatientStore, PersonRecord
+from hub.patients.store_search import Criteria, Hit, PatientReader, StoredPerson, matching_keys
+from hub.storage.engine import Database
+from hub.usecase import use_case
+from hub.values import PatientIdentifier, now
+
+Listener = Callable[[PatientIdentifier, Context], None]
+_MOST_BATCHES = 10
+_MOST_PERSONS = 200
+
+
+class PatientService:
+    """The patients room.
+
+    ``affinity_domain``: OID of the regional identifiers; ``other_affinity_domains``: further OIDs that mean persons.
+    ``external_index``: a feed whose PID-3 holds an identifier of an affinity domain says itself which person it is.
+    ``listeners`` are called inside the unit of work, with the surviving regional identifier of every person that a
+    feed made, changed, linked or merged."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        directory: AuthorityDirectory,
+        affinity_domain: str,
+        other_affinity_domains: Sequence[str] = (),
+        external_index: bool = False,
+    ) -> None:
+        self.database = database
+        self.directory = directory
+        self.affinity_domain = affinity_domain
+        self.affinity_domains = (affinity_domain, *other_affinity_domains)
+        self.external_index = external_index
+        self.listeners: list[Listener] = []
+
+    # Feeds
+
+    @use_case
+    def feed(self, command: FeedIdentity, context: Context) -> Fed:
+        """Take in an identity. Raises UnknownAuthority, AuthorityNotOwned."""
+        with self.database.transaction() as work:
+            identity = self._received(command.identity, context)
+            store = PatientStore(work)
+            linker = Linker(store, self.affinity_domain, context)
+            store.lock(*self._locks(identity))
+            before = store.identity(identity.identifier)
+            if before is not None and before.survivor is not None:
+                placed = Placed(before, reason="merged")  # a straggler: its number is no longer in use
+            else:
+                placed = self._place(linker, identity, before)
+            return self._fed(store, placed, context)
+
+    @use_case
+    def merge(self, command: MergeIdentities, context: Context) -> Fed:
+        """The owner merges two of its numbers (A40). Raises UnknownAuthority, AuthorityNotOwned, InvalidMerge."""
+        with self.database.transaction() as work:
+            identity = self._received(command.survivor, context)
+            lost_id = self._authority(command.lost, context)
+            if lost_id == identity.identifier or lost_id.authority != identity.identifier.authority:
+                raise InvalidMerge()
+            store = PatientStore(work)
+            linker = Linker(store, self.affinity_domain, context)
+            store.lock(f"identity:{lost_id.value}^{lost_id.authority}", *self._locks(identity))
+            external = self._external(identity.identifier)
+            if external:
+                self._register(store, lost_id)
+            lost, before = store.identity(lost_id), store.identity(identity.identifier)
+            if lost is not None and lost.identity.active:
+                linker.retire(lost)
+            placed = self._place(linker, _not_worse(before, identity), before)
+            if before is not None and not external:
+                linker.join(placed)
+            linker.merge(lost, lost_id, placed, external=external)
+            if external and placed.lost is None:
+                alias = store.person_of(lost_id)
+                if alias is not None and placed.member.person not in (alias.id, alias.survivor):
+                    store.absorb(alias.id, placed.member.person)
+                    placed.lost = alias
+            return self._fed(store, placed, context)
+
+    def _place(self, linker: Linker, identity: Identity, before: Member | None) -> Placed:
+        asserted = self._asserted(linker.store, identity)
+        if before is None:
+            return linker.add(identity, asserted)
+        placed = linker.change(before, identity)
+        if asserted is not None:
+            linker.assert_person(placed, asserted)
+        return placed
+
+    def _asserted(self, store: PatientStore, identity: Identity) -> PersonRecord | None:
+        """The person that the feed itself names, where an external index is trusted."""
+        if not self.external_index:
+            return None
+        named = (item for item in (identity.identifier, *identity.others) if self._external(item))
+        identifier = next(named, None)
+        return self._register(store, identifier) if identifier is not None else None
+
+    @staticmethod
+    def _register(store: PatientStore, identifier: PatientIdentifier) -> PersonRecord:
+        """The live person with this regional identifier, made when it is new."""
+        store.lock(f"person:{identifier.value}^{identifier.authority}")
+        record = store.person_of(identifier)
+        if record is None:
+            store.add_person(identifier, external=True)
+            record = store.person_of(identifier)
+        if record is None:
+            raise UnknownIdentifier()
+        return store.person(record.survivor) if record.survivor is not None else record
+
+    def _received(self, identity: Identity, context: Context) -> Identity:
+        """The identity with resolved authorities, and an INS only where it is qualified."""
+        status, ins = qualify(identity.status, identity.ins)
+        others = tuple(self.directory.named(item) for item in identity.others if item.authority)
+        return replace(
+            identity,
+            identifier=self._authority(identity.identifier, context),
+            status=status,
+            ins=ins,
+            others=others,
+            updated_at=identity.updated_at or now(),
+        )
+
+    def _authority(self, identifier: PatientIdentifier, context: Context) -> PatientIdentifier:
+        if identifier.authority in self.affinity_domains:
+            if not self.external_index:
+                raise AuthorityNotOwned(
+                    "Regional identifiers are given by this hub: a feed may not announce them.", location="PID-3.4"
+                )
+            return identifier
+        resolved = self.directory.resolve(identifier, context)
+        self.directory.check_owner(resolved, context)
+        return resolved
+
+    def _external(self, identifier: PatientIdentifier) -> bool:
+        return self.external_index and identifier.authority in self.affinity_domains
+
+    def _locks(self, identity: Identity) -> list[str]:
+        """What two simultaneous first contacts of one person have in common."""
+        if self.database.sqlite:
+            return []
+        key = matching.strict_key(identity)
+        names = [f"identity:{identity.identifier.value}^{identity.identifier.authority}"]
+        names += [f"ins:{identity.ins.value}"] if identity.ins else []
+        return names + ([f"strict:{key}"] if key is not None else [])
+
+    def _fed(self, store: PatientStore, placed: Placed, context: Context) -> Fed:
+        regional = (placed.person or store.person(placed.member.person)).identifier
+        touched = [regional, *(store.person(key).identifier for key in placed.persons - {placed.member.person})]
+        for identifier in touched:
+            context.touch("patient", identifier.cx)
+            for listener in self.listeners:
+                listener(identifier, context)
+        context.led_to("person", regional.cx)
+        lost = placed.lost.identifier if placed.lost else None
+        return Fed(regional, placed.created, placed.linked, placed.split, placed.reason, lost)
+
+    # Questions
+
+    @use_case
+    def cross_reference(self, command: CrossReference, context: Context) -> tuple[PatientIdentifier, ...]:
+        """The other identifiers of the same person in the given domains; () when there are none.
+
+        Raises UnknownIdentifier, UnknownDomain, AmbiguousIdentifier."""
+        for domain in command.domains:
+            if not self._known_domain(domain):
+                raise UnknownDomain(domain=domain)
+        asked = self._resolved(command.identifier)
+        person = self._get(asked)
+        context.touch("patient", person.regional.cx)
+        every = [person.regional, *([person.ins] if person.ins else [])]
+        every += [identity.identifier for identity in person.identities]
+        return tuple(
+            item
+            for item in dict.fromkeys(every)
+            if item != asked and (not command.domains or item.authority in command.domains)
+        )
+
+    @use_case
+    def get(self, command: GetPerson, context: Context) -> Person:
+        """The person whom any identifier means. Raises UnknownIdentifier, UnknownDomain, AmbiguousIdentifier."""
+        person = self._get(self._resolved(command.identifier))
+        context.touch("patient", person.regional.cx)
+        return person
+
+    @use_case
+    def find(self, command: FindPersons, context: Context) -> PersonPage:
+        """Persons that answer a description. Raises SearchTooBroad, UnknownDomain, InvalidCursor."""
+        for domain in command.domains:
+            if not self._known_domain(domain):
+                raise UnknownDomain(domain=domain)
+        criteria = _criteria(command)
+        if command.identifier is not None or command.identifier_value:
+            page = PersonPage(self._by_number(command, criteria))
+        elif len(criteria.birth_date) == 8 or len(criteria.name) >= 2:
+            page = self._by_description(command, criteria)
+        else:
+            raise SearchTooBroad()
+        for person in page.persons:
+            context.touch("patient", person.regional.cx)
+        return page
+
+    def _by_number(self, command: FindPersons, criteria: Criteria) -> tuple[Person, ...]:
+        with self.database.reading() as work:
+            reader = PatientReader(work)
+            if command.identifier is not None:
+                keys = self._persons_of(reader, self._resolved(command.identifier))
+            else:
+                keys = reader.any_value(command.identifier_value.strip(), _MOST_PERSONS)
+            found = reader.persons(keys)
+        anything = criteria == Criteria()
+        return tuple(
+            self._person(stored)
+            for stored in found.values()
+            if (anything or any(matching_keys(member.identity, criteria) for member in stored.members))
+            and self._in_domains(stored, command.domains)
+        )[: command.limit]
+
+    def _by_description(self, command: FindPersons, criteria: Criteria) -> PersonPage:
+        """Pages by key: a person appears where its first identity does, once."""
+        limit = max(1, min(command.limit, _MOST_PERSONS))
+        persons: list[Person] = []
+        with self.database.reading() as work:
+            reader = PatientReader(work)
+            last = _from_cursor(reader, criteria, command.cursor) if command.cursor else None
+            for _ in range(_MOST_BATCHES):
+                hits = reader.search(criteria, last, limit + 1)
+                found = reader.persons([hit.person for hit in hits])
+                for hit in hits:
+                    if len(persons) == limit:
+                        return PersonPage(tuple(persons), _cursor(reader, criteria, last))
+                    stored = found[hit.person]
+                    if _first(stored, criteria) == (hit.key, hit.identity) and self._in_domains(
+                        stored, command.domains
+                    ):
+                        persons.append(self._person(stored))
+                    last = hit
+                if len(hits) <= limit:
+                    return PersonPage(tuple(persons))
+            return PersonPage(tuple(persons), _cursor(reader, criteria, last))
+
+    def _in_domains(self, stored: StoredPerson, domains: tuple[str, ...]) -> bool:
+        if not domains or stored.regional.authority in domains:
+            return True
+        every = [item for member in stored.members for item in (member.identity.identifier, member.identity.ins)]
+        return any(item is not None and item.authority in domains for item in every)
+
+    # For the other rooms
+
+    def resolve(self, identifier: PatientIdentifier) -> PatientIdentifier | None:
+        """The surviving regional identifier of whom any identifier means; None when nobody, or not one person."""
+        with self.database.reading() as work:
+            reader = PatientReader(work)
+            keys = self._persons_of(reader, self._lenient(identifier))
+            return self.directory.named(reader.identifier(keys[0])) if len(keys) == 1 else None
+
+    def registered(self, identifier: PatientIdentifier) -> bool:
+        """Whether the registry may take it as a patientId: a regional identifier that was given, or its alias."""
+        if identifier.authority not in self.affinity_domains:
+            return False
+        with self.database.reading() as work:
+            return PatientReader(work).regional(identifier) is not None
+
+    def equivalents(self, identifier: PatientIdentifier) -> tuple[PatientIdentifier, ...]:
+        """All identifiers in affinity domains that mean the same person: the survivor, then aliases."""
+        with self.database.reading() as work:
+            reader = PatientReader(work)
+            keys = self._persons_of(reader, self._lenient(identifier))
+            return (reader.identifier(keys[0]), *reader.aliases(keys[0])) if len(keys) == 1 else ()
+
+    def person(self, identifier: PatientIdentifier) -> Person | None:
+        """The person whom any identifier means; None when nobody, or not one person."""
+        with self.database.reading() as work:
+            reader = PatientReader(work)
+            keys = self._persons_of(reader, self._lenient(identifier))
+            return self._person(reader.persons(keys)[keys[0]]) if len(keys) == 1 else None
+
+    def links(self, identifier: PatientIdentifier) -> tuple[Link, ...]:
+        """Why a person's identities are together, and were: for stewards. Raises as ``get``."""
+        with self.database.reading() as work:
+            reader = PatientReader(work)
+            keys = self._persons_of(reader, self._resolved(identifier))
+            members = [member for stored in reader.persons(keys).values() for member in stored.members]
+            return tuple(reader.links(member.id for member in members))
+
+    def tasks(self, limit: int = 100, *, closed: bool = False) -> tuple[Task, ...]:
+        """What stewards should look at, the newest first."""
+        with self.database.reading() as work:
+            return tuple(PatientReader(work).tasks(limit, closed=closed))
+
+    def _get(self, identifier: PatientIdentifier) -> Person:
+        with self.database.reading() as work:
+            reader = PatientReader(work)
+            keys = self._persons_of(reader, identifier)
+            if not keys:
+                raise UnknownIdentifier()
+            if len(keys) > 1:
+                raise AmbiguousIdentifier()
+            return self._person(reader.persons(keys)[keys[0]])
+
+    def _persons_of(self, reader: PatientReader, identifier: PatientIdentifier) -> list[int]:
+        if identifier.authority in INS_AUTHORITIES:
+            return reader.ins(identifier)
+        regional = identifier.authority in self.affinity_domains
+        found = reader.regional(identifier) if regional else reader.local(identifier)
+        return [found] if found is not None else []
+
+    def _resolved(self, identifier: PatientIdentifier) -> PatientIdentifier:
+        """With its OID. Raises UnknownAuthority (a question teaches nothing)."""
+        if self._known_domain(identifier.authority):
+            return identifier
+        known = self.directory.by_namespace(identifier.namespace) if not identifier.authority else None
+        if known is None:
+            raise UnknownDomain("The identifier's assigning authority is not known.")
+        return replace(identifier, authority=known.oid)
+
+    def _lenient(self, identifier: PatientIdentifier) -> PatientIdentifier:
+        known = self.directory.by_namespace(identifier.namespace) if not identifier.authority else None
+        return replace(identifier, authority=known.oid) if known is not None else identifier
+
+    def _known_domain(self, oid: str) -> bool:
+        known = oid in self.affinity_domains or oid in INS_AUTHORITIES
+        return known or (bool(oid) and self.directory.by_oid(oid) is not None)
+
+    def _person(self, stored: StoredPerson) -> Person:
+        named = self.directory.named
+        identities = [
+            replace(
+                member.identity,
+                identifier=named(member.identity.identifier),
+                ins=named(member.identity.ins) if member.identity.ins else None,
+            )
+            for member in stored.members
+        ]
+        return golden.person(named(stored.regional), identities, stored.aliases)
+
+
+def _not_worse(before: Member | None, identity: Identity) -> Identity:
+    """A merge message often says little of the survivor: what is known better is kept."""
+    if before is None:
+        return identity
+    known = before.identity
+    unchecked = identity.status is IdentityStatus.PROVISIONAL and matching.validated(known)
+    if not identity.traits.birth_name or unchecked:
+        return replace(known, active=True, updated_at=identity.updated_at)
+    return identity
+
+
+def _criteria(command: FindPersons) -> Criteria:
+    return Criteria(
+        name=words(command.name),
+        given=words(command.given),
+        birth_date=command.birth_date.strip()[:8],
+        sex=command.sex,
+        postal_code=command.postal_code.strip(),
+    )
+
+
+def _first(stored: StoredPerson, criteria: Criteria) -> tuple[str, int]:
+    """Where a search finds a person first."""
+    places = ((keys[0], member.id) for member in stored.members if (keys := matching_keys(member.identity, criteria)))
+    return min(places, default=("", 0))
+
+
+def _cursor(reader: PatientReader, criteria: Criteria, last: Hit | None) -> str:
+    """The last row and which of its keys: a cursor shows in addresses, so it holds no name."""
+    member = reader.identity(last.identity) if last is not None else None
+    if last is None or member is None:
+        return ""
+    return f"{last.identity}.{matching_keys(member.identity, criteria).index(last.key)}"
+
+
+def _from_cursor(reader: PatientReader, criteria: Criteria, cursor: str) -> Hit:
+    identity, _, number = cursor.partition(".")
+    if not (identity.isdecimal() and number.isdecimal() and len(cursor) < 30):
+        raise InvalidCursor()
+    member = reader.identity(int(identity))
+    keys = matching_keys(member.identity, criteria) if member is not None else []
+    if int(number) >= len(keys):
+        raise InvalidCursor()
+    return Hit(keys[int(number)], int(identity), 0)

@@ -1,0 +1,318 @@
+"""The queries of feeds; the tables are in ``store_tables``, what is asked of the index is in ``store_search``."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.patients.model import Authority, Identity, IdentityStatus, TaskKind, Traits
+from hub.patients.normalise import given_names, name_keys
+from hub.patients.store_tables import AUTHORITY, IDENTITY, LINK, NAME, PERSON, TASK
+from hub.storage.engine import UnitOfWork
+from hub.values import PatientIdentifier, now
+
+MEMBER_COLUMNS = tuple(
+    IDENTITY.c[name]
+    for name in (
+        "id", "value", "authority", "person", "home", "survivor", "active", "status", "attributes", "traits", "others",
+        "ins_value", "ins_authority", "updated_at",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A stored identity: the ids of its row, its person, its own first person, the identity it was merged into."""
+
+    id: int
+    person: int
+    home: int | None
+    survivor: int | None
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRecord:
+    """A stored person."""
+
+    id: int
+    identifier: PatientIdentifier
+    survivor: int | None
+    external: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A live link, seen from one of its identities."""
+
+    id: int
+    one: int
+    other: int
+    rule: str
+
+
+_BY_IDENTIFIER = select(*MEMBER_COLUMNS).where(
+    IDENTITY.c.value == bindparam("value"), IDENTITY.c.authority == bindparam("authority")
+)
+_PERSON = select(PERSON.c.id, PERSON.c.value, PERSON.c.authority, PERSON.c.survivor, PERSON.c.external)
+_UPDATE = update(IDENTITY).where(IDENTITY.c.id == bindparam("row_id"))
+_LIVE = LINK.c.ended_at.is_(None)
+
+
+def member(row: Any) -> Member:
+    """From a row of MEMBER_COLUMNS."""
+    key, value, authority, person, home, survivor, active = row[:7]
+    status, attributes, traits, others, ins, ins_oid, updated = row[7:]
+    identity = Identity(
+        identifier=PatientIdentifier(value, authority),
+        traits=Traits(**traits),
+        status=IdentityStatus(status),
+        attributes=frozenset(attributes.split()),
+        ins=PatientIdentifier(ins, ins_oid, "INS") if ins else None,
+        others=tuple(PatientIdentifier(*parts) for parts in others),
+        updated_at=updated,
+        active=active,
+    )
+    return Member(key, person, home, survivor, identity)
+
+
+def _values(identity: Identity, strict_key: int | None) -> dict[str, Any]:
+    return {
+        "active": identity.active,
+        "status": identity.status.value,
+        "attributes": " ".join(sorted(identity.attributes)),
+        "traits": asdict(identity.traits),
+        "others": [[item.value, item.authority, item.type_code, item.namespace] for item in identity.others],
+        "ins_value": identity.ins.value if identity.ins else None,
+        "ins_authority": identity.ins.authority if identity.ins else None,
+        "strict_key": strict_key,
+        "birth_date": identity.traits.birth_date,
+        "given": f" {' '.join(given_names(identity.traits))}",
+        "sex": identity.traits.sex,
+        "postal_code": identity.traits.postal_code,
+        "updated_at": identity.updated_at or now(),
+    }
+
+
+class PatientStore:
+    """Identities, persons, links and tasks, for changes."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._connection = work.session.connection()
+        self._postgresql = self._connection.dialect.name == "postgresql"
+        self._insert: Any = postgresql.insert if self._postgresql else sqlite.insert
+
+    # Locks (PostgreSQL; SQLite has one writer)
+
+    def lock(self, *names: str) -> None:
+        """Serialise with others that hold one of the names, until the unit of work ends. Sorted: no deadlock."""
+        if self._postgresql:
+            digests = (hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
+            keys = sorted({int.from_bytes(digest, "big", signed=True) for digest in digests})
+            self._connection.execute(
+                text("SELECT pg_advisory_xact_lock(k) FROM unnest(CAST(:keys AS bigint[])) AS t(k)"), {"keys": keys}
+            )
+
+    # Identities
+
+    def identity(self, identifier: PatientIdentifier) -> Member | None:
+        """One identity, active or not, locked against other changes."""
+        query = _BY_IDENTIFIER.with_for_update() if self._postgresql else _BY_IDENTIFIER
+        key = {"value": identifier.value, "authority": identifier.authority}
+        row = self._connection.execute(query, key).first()
+        return member(row) if row else None
+
+    def add_identity(
+        self, identity: Identity, person: int, strict_key: int | None, *, home: bool, survivor: int | None = None
+    ) -> Member:
+        """A new identity; ``home``: the person was made for it."""
+        values = _values(identity, strict_key) | {
+            "value": identity.identifier.value,
+            "authority": identity.identifier.authority,
+            "person": person,
+            "home": person if home else None,
+            "survivor": survivor,
+        }
+        key = self._connection.execute(insert(IDENTITY).returning(IDENTITY.c.id), values).scalar_one()
+        self._add_names(key, name_keys(identity.traits) if identity.active else ())
+        return Member(key, person, person if home else None, survivor, identity)
+
+    def change_identity(self, before: Member, identity: Identity, strict_key: int | None) -> Member:
+        """The identity as it is now announced; an inactive one lives again."""
+        values = _values(identity, strict_key) | {"row_id": before.id, "survivor": None}
+        self._connection.execute(_UPDATE.values({name: bindparam(name) for name in values if name != "row_id"}), values)
+        old = name_keys(before.identity.traits) if before.identity.active else ()
+        new = name_keys(identity.traits)
+        if set(old) != set(new):
+            self._connection.execute(delete(NAME).where(NAME.c.identity == before.id))
+            self._add_names(before.id, new)
+        return Member(before.id, before.person, before.home, None, identity)
+
+    def touch_identity(self, identity: Member) -> None:
+        """Nothing changed but the time."""
+        self._connection.execute(_UPDATE.values(updated_at=bindparam("at")), {"row_id": identity.id, "at": now()})
+
+    def retire(self, lost: Member) -> None:
+        """An identity is used no more."""
+        self._connection.execute(_UPDATE.values(active=False, strict_key=None), {"row_id": lost.id})
+        self._connection.execute(delete(NAME).where(NAME.c.identity == lost.id))
+
+    def point(self, lost: Member, survivor: Member) -> None:
+        """The owner merged ``lost``, now retired, into ``survivor``: it, and what was merged into it, point there."""
+        same = or_(IDENTITY.c.id == lost.id, IDENTITY.c.survivor == lost.id)
+        self._connection.execute(
+            update(IDENTITY)
+            .where(same, IDENTITY.c.id != survivor.id)
+            .values(survivor=survivor.id, person=survivor.person)
+        )
+
+    def _add_names(self, identity: int, keys: Sequence[str]) -> None:
+        if keys:
+            self._connection.execute(insert(NAME), [{"key": key, "identity": identity} for key in keys])
+
+    def candidates(self, identity: Identity, strict_key: int | None, not_id: int, limit: int = 200) -> list[Member]:
+        """Active identities with the same INS or the same strict traits."""
+        same: list[ColumnElement[bool]] = []
+        if identity.ins is not None:
+            same.append(IDENTITY.c.ins_value == identity.ins.value)
+        if strict_key is not None:
+            same.append(IDENTITY.c.strict_key == strict_key)
+        if not same:
+            return []
+        query = select(*MEMBER_COLUMNS).where(or_(*same), IDENTITY.c.active, IDENTITY.c.id != not_id)
+        query = query.order_by(IDENTITY.c.id).limit(limit)
+        rows = self._connection.execute(query.with_for_update() if self._postgresql else query)
+        return [member(row) for row in rows]
+
+    def members(self, person: int) -> list[Member]:
+        """A person's active identities, the oldest first."""
+        query = select(*MEMBER_COLUMNS).where(IDENTITY.c.person == person, IDENTITY.c.active).order_by(IDENTITY.c.id)
+        return [member(row) for row in self._connection.execute(query)]
+
+    def by_ids(self, ids: Iterable[int]) -> list[Member]:
+        """Identities by their rows' ids."""
+        query = select(*MEMBER_COLUMNS).where(IDENTITY.c.id.in_(sorted(ids)))
+        return [member(row) for row in self._connection.execute(query)]
+
+    # Persons
+
+    def add_person(self, identifier: PatientIdentifier, *, external: bool = False) -> int | None:
+        """A new person; None when the regional identifier exists."""
+        values = {
+            "value": identifier.value, "authority": identifier.authority, "external": external, "created_at": now()
+        }  # fmt: skip
+        statement = self._insert(PERSON).on_conflict_do_nothing().returning(PERSON.c.id)
+        key: int | None = self._connection.execute(statement, values).scalar()
+        return key
+
+    def person(self, person: int) -> PersonRecord:
+        """One person, locked against other changes."""
+        query = _PERSON.where(PERSON.c.id == person)
+        return _record(self._connection.execute(query.with_for_update() if self._postgresql else query).one())
+
+    def person_of(self, identifier: PatientIdentifier) -> PersonRecord | None:
+        """The person or alias with a regional identifier."""
+        where = (PERSON.c.value == identifier.value, PERSON.c.authority == identifier.authority)
+        row = self._connection.execute(_PERSON.where(*where)).first()
+        return _record(row) if row else None
+
+    def aliases(self, person: int) -> list[PersonRecord]:
+        """The former persons that are now this one."""
+        query = _PERSON.where(PERSON.c.survivor == person).order_by(PERSON.c.id)
+        return [_record(row) for row in self._connection.execute(query)]
+
+    def absorb(self, lost: int, survivor: int) -> None:
+        """``lost`` becomes an alias of ``survivor``, with its identities and its own aliases."""
+        self._connection.execute(update(IDENTITY).where(IDENTITY.c.person == lost).values(person=survivor))
+        same = or_(PERSON.c.id == lost, PERSON.c.survivor == lost)
+        self._connection.execute(update(PERSON).where(same).values(survivor=survivor))
+        self._connection.execute(update(PERSON).where(PERSON.c.id == survivor).values(survivor=None))
+
+    def revive(self, person: int) -> None:
+        """An alias is a person of its own again."""
+        self._connection.execute(update(PERSON).where(PERSON.c.id == person).values(survivor=None))
+
+    def move(self, identities: Iterable[int], person: int) -> None:
+        """Identities, and those merged into them, go to another person."""
+        ids = sorted(identities)
+        same = or_(IDENTITY.c.id.in_(ids), IDENTITY.c.survivor.in_(ids))
+        self._connection.execute(update(IDENTITY).where(same).values(person=person))
+
+    # Links and tasks
+
+    def link(self, one: int, other: int, rule: str, message_id: str) -> None:
+        """A new edge."""
+        values = {"one": one, "other": other, "rule": rule, "message_id": message_id, "since": now()}
+        self._connection.execute(insert(LINK), values)
+
+    def edges(self, identities: Iterable[int]) -> list[Edge]:
+        """Live edges of the identities."""
+        ids = sorted(identities)
+        query = select(LINK.c.id, LINK.c.one, LINK.c.other, LINK.c.rule)
+        query = query.where(or_(LINK.c.one.in_(ids), LINK.c.other.in_(ids)), _LIVE)
+        return [Edge(*row) for row in self._connection.execute(query)]
+
+    def end(self, edges: Iterable[int], why: str) -> None:
+        """Edges hold no more."""
+        self._connection.execute(update(LINK).where(LINK.c.id.in_(sorted(edges))).values(ended_at=now(), ended_why=why))
+
+    def task(self, kind: TaskKind, identity: int, others: Iterable[int], reason: str, message_id: str) -> bool:
+        """Ask a steward, once; False when the question is open already."""
+        open_ones = select(TASK.c.others).where(
+            TASK.c.identity == identity, TASK.c.kind == kind.value, TASK.c.closed_at.is_(None)
+        )
+        wanted = sorted(others)
+        if any(row[0] == wanted for row in self._connection.execute(open_ones)):
+            return False
+        values = {
+            "kind": kind.value, "identity": identity, "others": wanted, "reason": reason, "message_id": message_id,
+            "created_at": now(),
+        }  # fmt: skip
+        self._connection.execute(insert(TASK), values)
+        return True
+
+    def close_tasks(self, identity: int) -> None:
+        """The identity changed: what was asked about it is asked anew where it still stands."""
+        where = (TASK.c.identity == identity, TASK.c.closed_at.is_(None))
+        self._connection.execute(update(TASK).where(*where).values(closed_at=now()))
+
+
+class AuthorityStore:
+    """Assigning authorities that were learned."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._connection = work.session.connection()
+
+    def find(self, oid: str, namespace: str) -> Authority | None:
+        """By OID, or by namespace where there is no OID."""
+        where = AUTHORITY.c.oid == oid if oid else AUTHORITY.c.namespace == namespace
+        row = self._connection.execute(select(AUTHORITY.c.oid, AUTHORITY.c.namespace).where(where)).first()
+        return Authority(row[0], row[1]) if row else None
+
+    def all(self) -> list[Authority]:
+        """Every learned authority."""
+        rows = self._connection.execute(select(AUTHORITY.c.oid, AUTHORITY.c.namespace))
+        return [Authority(row[0], row[1]) for row in rows]
+
+    def add(self, authority: Authority) -> None:
+        """Learn one; silent when another process was quicker."""
+        kind: Any = postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
+        values = {"oid": authority.oid, "namespace": authority.namespace, "learned_at": now()}
+        self._connection.execute(kind(AUTHORITY).on_conflict_do_nothing(), values)
+
+
+def _record(row: Any) -> PersonRecord:
+    key, value, authority, survivor, external = row
+    return PersonRecord(key, PatientIdentifier(value, authority), survivor, external)

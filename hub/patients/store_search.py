@@ -1,0 +1,224 @@
+"""The questions of the patients room: who is behind an identifier, who answers to a description."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, exists, or_, select, tuple_, union
+
+from hub.patients.model import Identity, Link, Task, TaskKind
+from hub.patients.normalise import given_names, name_keys
+from hub.patients.store import MEMBER_COLUMNS, Member, member
+from hub.patients.store_tables import IDENTITY, LINK, NAME, PERSON, TASK
+from hub.storage.engine import UnitOfWork
+from hub.storage.tables import prefix_end
+from hub.values import PatientIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What all must hold; names normalised, prefixes; "" for anything."""
+
+    name: str = ""
+    given: str = ""
+    birth_date: str = ""
+    sex: str = ""
+    postal_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One identity under one of its keys: the order of a search. ``key`` is "" where names don't order it."""
+
+    key: str
+    identity: int
+    person: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPerson:
+    """A person's rows."""
+
+    regional: PatientIdentifier
+    members: tuple[Member, ...]
+    aliases: tuple[PatientIdentifier, ...]
+
+
+_REGIONAL = select(PERSON.c.id, PERSON.c.survivor).where(
+    PERSON.c.value == bindparam("value"), PERSON.c.authority == bindparam("authority")
+)
+_LOCAL = select(IDENTITY.c.person).where(
+    IDENTITY.c.value == bindparam("value"), IDENTITY.c.authority == bindparam("authority")
+)
+_INS = (
+    select(IDENTITY.c.person)
+    .distinct()
+    .where(
+        IDENTITY.c.ins_value == bindparam("value"),
+        IDENTITY.c.ins_authority == bindparam("authority"),
+        IDENTITY.c.active,
+    )
+)
+
+
+class PatientReader:
+    """Persons, for questions."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._connection = work.session.connection()
+
+    def regional(self, identifier: PatientIdentifier) -> int | None:
+        """The person behind a regional identifier or alias."""
+        row = self._connection.execute(_REGIONAL, _key(identifier)).first()
+        return None if row is None else (row[1] if row[1] is not None else row[0])
+
+    def local(self, identifier: PatientIdentifier) -> int | None:
+        """The person of a hospital's number, also of one that was merged away."""
+        found: int | None = self._connection.execute(_LOCAL, _key(identifier)).scalar()
+        return found
+
+    def ins(self, identifier: PatientIdentifier) -> list[int]:
+        """The persons whose qualified identities carry the INS."""
+        return [row[0] for row in self._connection.execute(_INS, _key(identifier))]
+
+    def any_value(self, value: str, limit: int) -> list[int]:
+        """The persons with this number in whatever domain."""
+        query = union(
+            select(IDENTITY.c.person).where(IDENTITY.c.value == value),
+            select(IDENTITY.c.person).where(IDENTITY.c.ins_value == value, IDENTITY.c.active),
+            select(PERSON.c.id).where(PERSON.c.value == value, PERSON.c.survivor.is_(None)),
+            select(PERSON.c.survivor).where(PERSON.c.value == value, PERSON.c.survivor.is_not(None)),
+        ).limit(limit)
+        return sorted(row[0] for row in self._connection.execute(query))
+
+    def identifier(self, person: int) -> PatientIdentifier:
+        """A person's regional identifier."""
+        row = self._connection.execute(select(PERSON.c.value, PERSON.c.authority).where(PERSON.c.id == person)).one()
+        return PatientIdentifier(row[0], row[1])
+
+    def aliases(self, person: int) -> list[PatientIdentifier]:
+        """A person's former regional identifiers."""
+        query = select(PERSON.c.value, PERSON.c.authority).where(PERSON.c.survivor == person).order_by(PERSON.c.id)
+        return [PatientIdentifier(row[0], row[1]) for row in self._connection.execute(query)]
+
+    def persons(self, ids: Sequence[int]) -> dict[int, StoredPerson]:
+        """Persons with their active identities and aliases."""
+        if not ids:
+            return {}
+        wanted = sorted(set(ids))
+        members: defaultdict[int, list[Member]] = defaultdict(list)
+        query = select(*MEMBER_COLUMNS).where(IDENTITY.c.person.in_(wanted), IDENTITY.c.active)
+        for row in self._connection.execute(query.order_by(IDENTITY.c.id)):
+            found = member(row)
+            members[found.person].append(found)
+        regional: dict[int, PatientIdentifier] = {}
+        aliases: defaultdict[int, list[PatientIdentifier]] = defaultdict(list)
+        rows = select(PERSON.c.id, PERSON.c.value, PERSON.c.authority, PERSON.c.survivor).where(
+            or_(PERSON.c.id.in_(wanted), PERSON.c.survivor.in_(wanted))
+        )
+        for key, value, authority, survivor in self._connection.execute(rows.order_by(PERSON.c.id)):
+            identifier = PatientIdentifier(value, authority)
+            if survivor is None:
+                regional[key] = identifier
+            else:
+                aliases[survivor].append(identifier)
+        return {
+            key: StoredPerson(regional[key], tuple(members[key]), tuple(aliases[key])) for key in ids if key in regional
+        }
+
+    def search(self, criteria: Criteria, after: Hit | None, limit: int) -> list[Hit]:
+        """Identities that answer the description: by name key, or by row where a full birth date selects."""
+        where = _filters(criteria)
+        name = _prefix(NAME.c.key, criteria.name)
+        if len(criteria.birth_date) == 8:
+            if criteria.name:
+                where.append(exists().where(NAME.c.identity == IDENTITY.c.id, *name))
+            if after is not None:
+                where.append(IDENTITY.c.id > after.identity)
+            rows = select(IDENTITY.c.id, IDENTITY.c.person).where(*where).order_by(IDENTITY.c.id).limit(limit)
+            return [Hit("", key, person) for key, person in self._connection.execute(rows)]
+        if after is not None:
+            where.append(tuple_(NAME.c.key, NAME.c.identity) > tuple_(after.key, after.identity))
+        query = (
+            select(NAME.c.key, IDENTITY.c.id, IDENTITY.c.person)
+            .join(IDENTITY, IDENTITY.c.id == NAME.c.identity)
+            .where(*name, *where)
+            .order_by(NAME.c.key, NAME.c.identity)
+            .limit(limit)
+        )
+        return [Hit(*row) for row in self._connection.execute(query)]
+
+    def identity(self, key: int) -> Member | None:
+        """One identity by its row."""
+        row = self._connection.execute(select(*MEMBER_COLUMNS).where(IDENTITY.c.id == key)).first()
+        return member(row) if row else None
+
+    def links(self, identities: Iterable[int]) -> list[Link]:
+        """All links of the identities, also the ended ones, the oldest first."""
+        ids = sorted(identities)
+        query = select(LINK).where(or_(LINK.c.one.in_(ids), LINK.c.other.in_(ids))).order_by(LINK.c.id)
+        rows = self._connection.execute(query).mappings().all()
+        names = self._names({key for row in rows for key in (row["one"], row["other"])})
+        columns = ("rule", "since", "ended_at", "ended_why", "message_id")
+        return [Link(names[row["one"]], names[row["other"]], *(row[name] for name in columns)) for row in rows]
+
+    def tasks(self, limit: int, *, closed: bool) -> list[Task]:
+        """Questions for a steward, the newest first."""
+        query = select(TASK).order_by(TASK.c.id.desc()).limit(limit)
+        if not closed:
+            query = query.where(TASK.c.closed_at.is_(None))
+        rows = self._connection.execute(query).mappings().all()
+        names = self._names({key for row in rows for key in (row["identity"], *row["others"])})
+        return [
+            Task(
+                row["id"],
+                TaskKind(row["kind"]),
+                tuple(names[key] for key in (row["identity"], *row["others"]) if key in names),
+                row["reason"],
+                row["created_at"],
+                row["closed_at"],
+            )
+            for row in rows
+        ]
+
+    def _names(self, ids: Iterable[int]) -> dict[int, PatientIdentifier]:
+        query = select(IDENTITY.c.id, IDENTITY.c.value, IDENTITY.c.authority).where(IDENTITY.c.id.in_(sorted(ids)))
+        return {key: PatientIdentifier(value, oid) for key, value, oid in self._connection.execute(query)}
+
+
+def matching_keys(identity: Identity, criteria: Criteria) -> list[str]:
+    """The keys under which an identity answers the description, in order: [""] where names don't order it."""
+    traits = identity.traits
+    given = f" {' '.join(given_names(traits))}"
+    if not identity.active or not traits.birth_date.startswith(criteria.birth_date):
+        return []
+    if criteria.given and f" {criteria.given}" not in given:
+        return []
+    if (criteria.sex and traits.sex != criteria.sex) or (
+        criteria.postal_code and traits.postal_code != criteria.postal_code
+    ):
+        return []
+    keys = sorted(key for key in name_keys(traits) if key.startswith(criteria.name))
+    if len(criteria.birth_date) == 8:
+        return [""] if keys or not criteria.name else []
+    return keys
+
+
+def _key(identifier: PatientIdentifier) -> dict[str, Any]:
+    return {"value": identifier.value, "authority": identifier.authority}
+
+
+def _prefix(column: Any, prefix: str) -> list[ColumnElement[bool]]:
+    return [column >= prefix, column < prefix_end(prefix)] if prefix else []
+
+
+def _filters(criteria: Criteria) -> list[ColumnElement[bool]]:
+    where: list[ColumnElement[bool]] = [IDENTITY.c.active, *_prefix(IDENTITY.c.birth_date, criteria.birth_date)]
+    if criteria.given:
+        where.append(IDENTITY.c.given.like(f"% {criteria.given}%"))
+    if criteria.sex:
+        where.append(IDENTITY.c.sex == criteria.sex)
+    if criteria.postal_code:
+        where.append(IDENTITY.c.postal_code == criteria.postal_code)
+    return where
