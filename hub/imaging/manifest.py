@@ -134,8 +134,11 @@ def read_manifest(content: bytes) -> Manifest:
 
 
 def clean(text: str, length: int = 64) -> str:
-    """Text as a DICOM short text takes it: no control character, no backslash, at most ``length`` characters."""
-    return _CONTROL.sub(" ", text).strip()[:length].strip()
+    """Text as a DICOM short text takes it: no control character, no backslash, at most ``length`` bytes.
+
+    DICOM counts characters, many readers count bytes: what fits in bytes fits both."""
+    plain = _CONTROL.sub(" ", text).strip().encode("utf-8", "replace")[:length]
+    return plain.decode("utf-8", "ignore").strip()
 
 
 def code_item(value: str, scheme: str, meaning: str) -> Dataset:
