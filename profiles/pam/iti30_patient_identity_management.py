@@ -4,9 +4,13 @@ The merge A40 is dispatched to ITI-8, which defines it with the same content.
 """
 
 from hub.context import Context
+from hub.errors import HubError
+from hub.patients.errors import UnknownDomain
 from hub.patients.model import Fed, FeedIdentity, MergeIdentities
 from hub.pipeline.transaction import AuditEvent, Durability, Hl7, Kind, Transaction
+from hub.wire.hl7v2 import answers
 from hub.wire.hl7v2.answers import acknowledge
+from hub.wire.hl7v2.errors import UNKNOWN_KEY
 from hub.wire.hl7v2.feed import feed
 from hub.wire.hl7v2.message import Hl7Message
 
@@ -34,3 +38,10 @@ def decode(message: Hl7Message, context: Context) -> FeedIdentity | MergeIdentit
 def encode(outcome: Fed | None, message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
     """AA: stored and visible."""
     return acknowledge(message)
+
+
+def refuse(error: HubError, message: Hl7Message, context: Context) -> bytes:
+    """AE; an authority that nobody configured is a key that is not known."""
+    if isinstance(error, UnknownDomain):
+        return answers.refuse(error, message, context, location="PID-3.4", condition=UNKNOWN_KEY)
+    return answers.refuse(error, message, context)

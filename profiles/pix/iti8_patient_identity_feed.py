@@ -5,9 +5,13 @@ content, is taken as ITI-8's, because feeds without PAM know no other way to say
 """
 
 from hub.context import Context
+from hub.errors import HubError
+from hub.patients.errors import InvalidMerge, UnknownDomain
 from hub.patients.model import Fed, FeedIdentity, MergeIdentities
 from hub.pipeline.transaction import AuditEvent, Durability, Hl7, Kind, Transaction
+from hub.wire.hl7v2 import answers
 from hub.wire.hl7v2.answers import acknowledge
+from hub.wire.hl7v2.errors import UNKNOWN_KEY
 from hub.wire.hl7v2.feed import feed
 from hub.wire.hl7v2.message import Hl7Message
 
@@ -35,3 +39,10 @@ def decode(message: Hl7Message, context: Context) -> FeedIdentity | MergeIdentit
 def encode(outcome: Fed | None, message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
     """AA: stored and visible."""
     return acknowledge(message)
+
+
+def refuse(error: HubError, message: Hl7Message, context: Context) -> bytes:
+    """AE; an authority that nobody configured is a key that is not known."""
+    if isinstance(error, UnknownDomain):
+        return answers.refuse(error, message, context, location="PID-3.4", condition=UNKNOWN_KEY)
+    return answers.refuse(error, message, context, location="MRG-1" if isinstance(error, InvalidMerge) else "")

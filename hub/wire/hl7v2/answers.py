@@ -24,9 +24,19 @@ def acknowledge(message: Hl7Message, code: str = ACCEPTED, error: HubError | Non
     return answer(message, "ACK", code, error=error)
 
 
-def refuse(error: HubError, message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
-    """The wire's refusal: AE or AR, with ERR naming what and where."""
-    return acknowledge(message, lookup(ANSWERS, error).acknowledgement, error)
+def refuse(
+    error: HubError,
+    message: Hl7Message,
+    context: Context,  # noqa: ARG001
+    *,
+    location: str = "",
+    condition: str = "",
+) -> bytes:
+    """The wire's refusal: AE or AR, with ERR naming what and where.
+
+    ``location``, ``condition``: where a transaction knows them better than the error and the table."""
+    code = lookup(ANSWERS, error).acknowledgement
+    return answer(message, "ACK", code, error=error, location=error.location or location, condition=condition)
 
 
 def refuse_commit(error: HubError, message: Hl7Message) -> bytes:

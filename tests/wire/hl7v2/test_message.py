@@ -1,6 +1,7 @@
+import contextlib
+
 import pytest
 
-from hub.errors import HubError
 from hub.wire.hl7v2.charset import codec_named, codec_of, label_of
 from hub.wire.hl7v2.errors import FieldMissing, Hl7Charset, Hl7Malformed, Hl7TooLarge, SegmentMissing
 from hub.wire.hl7v2.message import MAX_REPETITIONS, MAX_SEGMENTS, Hl7Message
@@ -168,10 +169,8 @@ def test_every_cut_and_flip_of_a_message_is_read_or_refused() -> None:
     whole = message("EVN||2026", PID, "PV1||O")
     for position in range(len(whole)):
         for mangled in (whole[:position], whole[:position] + b"\xff" + whole[position + 1 :]):
-            try:
+            with contextlib.suppress(Hl7Malformed):
                 Hl7Message.parse(mangled)
-            except HubError as error:
-                assert isinstance(error, Hl7Malformed)
 
 
 def test_repr_shows_no_patient() -> None:

@@ -136,7 +136,7 @@ def test_stop_finishes_what_runs() -> None:
         gate.set()
         assert answers(connection, 1) == [b"AA:last"]
         stopping.join()
-    with pytest.raises(OSError):
+    with pytest.raises(ConnectionRefusedError):
         connect(server)
 
 
@@ -237,8 +237,6 @@ def certificates(folder: object) -> dict[str, str]:
     )
     (directory / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (directory / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return {"cert": str(directory / "cert.pem"), "key": str(directory / "key.pem")}

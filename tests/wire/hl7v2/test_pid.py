@@ -71,7 +71,9 @@ def test_attributes() -> None:
 
 
 def test_an_ins_without_its_oid_is_not_kept() -> None:
-    found = identity(pid("PID|||1^^^A&1.2.3&ISO^PI~279035121518989^^^ASIP-SANTE-INS-NIR^INS||X|||||||||||||||||||||||||||VALI"))
+    found = identity(
+        pid("PID|||1^^^A&1.2.3&ISO^PI~279035121518989^^^ASIP-SANTE-INS-NIR^INS||X|||||||||||||||||||||||||||VALI")
+    )
     assert found.ins is None
     assert found.status is IdentityStatus.VALIDATED
     assert found.others == ()
