@@ -1,0 +1,1 @@
+"""Web-based Image Access (IHE RAD WIA)."""

@@ -1,0 +1,1 @@
+"""Cross-Enterprise Document Sharing for Imaging (IHE RAD XDS-I.b)."""

@@ -1,0 +1,44 @@
+"""RAD-69 Retrieve Imaging Document Set (RAD TF-2: 4.69): instances, by the OID of the archive that holds them."""
+
+from hub.context import Context
+from hub.errors import HubError
+from hub.imaging.model import InstanceStream, RetrieveInstances
+from hub.pipeline.transaction import AuditEvent, Kind, Soap, Transaction
+from hub.wire.ebxml.imaging import imaging_retrieved, read_imaging_retrieve
+from hub.wire.ebxml.names import iherad
+from hub.wire.ebxml.retrieve import retrieve_refused
+from hub.wire.soap.message import SoapMessage, SoapResponse
+
+_BINDING = Soap(
+    path="/xds/imaging",
+    action="urn:ihe:rad:2009:RetrieveImagingDocumentSet",
+    response_action="urn:ihe:iti:2007:RetrieveDocumentSetResponse",
+    body=iherad("RetrieveImagingDocumentSetRequest"),
+)
+TRANSACTION = Transaction(
+    id="RAD-69",
+    title="Retrieve Imaging Document Set",
+    profile="XDS-I.b",
+    initiator="Imaging Document Consumer",
+    responder="Imaging Document Source",
+    bindings=(_BINDING,),
+    section="RAD TF-2: 4.69",
+    kind=Kind.RETRIEVE,
+    permission="imaging.retrieve",
+    audit=AuditEvent("110104", "DICOM Instances Transferred", "R"),
+)
+
+
+def decode(message: SoapMessage, context: Context) -> RetrieveInstances:  # noqa: ARG001
+    """RetrieveImagingDocumentSetRequest -> RetrieveInstances."""
+    return read_imaging_retrieve(message.body)
+
+
+def encode(outcome: InstanceStream, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+    """Every instance that was found, and an error for each of the others."""
+    return imaging_retrieved(message, outcome, _BINDING.response_action)
+
+
+def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+    """A RetrieveDocumentSetResponse with the XDS error code."""
+    return retrieve_refused(error, _BINDING.response_action)
