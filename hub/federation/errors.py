@@ -10,8 +10,8 @@ class FederationError(HubError):
     title = "The region can't be asked."
 
 
-class UnknownSource(FederationError, NotFound):
+class NoSuchSource(FederationError, NotFound):
     """The question names a source that is not configured."""
 
-    code = "unknown-source"
+    code = "no-such-source"
     title = "No source has this name."

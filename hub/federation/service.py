@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from hub.context import Context
 from hub.errors import DeadlineExceeded
-from hub.federation.errors import UnknownSource
+from hub.federation.errors import NoSuchSource
 from hub.federation.matching import matches, merge, source_query
 from hub.imaging.fanout import FanOut, Reply
 from hub.imaging.locate import Archives
@@ -63,7 +63,7 @@ class FederationService:
 
     @use_case
     def find(self, command: FindStudies, context: Context) -> StudyAnswer:
-        """Studies, each once, and what every source said. Raises UnknownSource.
+        """Studies, each once, and what every source said. Raises NoSuchSource.
 
         An unknown person has no studies: that is an answer, not an error."""
         answer = StudyAnswer(())
@@ -75,7 +75,7 @@ class FederationService:
         """The growing answer: first from the index, then again after every source; the last one is complete."""
         query = self._query(command)
         if not set(query.sources) <= set(self.archives.infos):
-            raise UnknownSource()
+            raise NoSuchSource()
         person = self._person(query)
         if query.person is not None:
             context.touch("patient", query.person.cx)

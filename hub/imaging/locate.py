@@ -1,7 +1,7 @@
 """Which source holds a study: the index first, then the sources themselves, all at once."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hub.connector.contract import Connector, DescribesStudy, FindsStudies, StudyQuery
@@ -42,7 +42,7 @@ class Archives:
     def connector(self, name: str) -> Connector:
         """A source's open connector. Raises UnknownImagingSource, or why it can't be opened."""
         self.info(name)
-        return self.sources.get(name).connector
+        return self.sources.get(name)
 
     def capable(self, name: str, capability: Any) -> Any:
         """The connector, which fulfils the capability's protocol. Raises Misconfigured when it does not."""
@@ -53,13 +53,22 @@ class Archives:
 
     def ask(
         self, names: Iterable[str], question: Callable[[str, float], Any], *, at_most: float = float("inf")
-    ) -> Iterable[Reply]:
+    ) -> Iterator[Reply]:
         """Put ``question(name, timeout)`` to the sources at once; replies as they come, each within its deadline."""
         calls = {}
         for name in names:
             deadline = min(self.info(name).deadline, at_most)
             calls[name] = Call(_bind(question, name, deadline), deadline)
-        return self.fanout.ask(calls)
+        for reply in self.fanout.ask(calls):
+            self.note(reply.source, reply.error)
+            yield reply
+
+    def note(self, name: str, error: HubError | None) -> None:
+        """Keep in mind how a source did, for the operator."""
+        if error is None:
+            self.sources.contacted(name)
+        else:
+            self.sources.failed(name, error.message, error.code)
 
     def find(self, name: str, query: StudyQuery, timeout: float) -> Sequence[Study]:
         """Studies at one source. Raises ConnectorError."""

@@ -174,6 +174,15 @@ class PublishStudy(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class StudyArrived(Command):
+    """RAD-8: objects of a study were stored at the hub's own DICOM port; they are safe on disk. Outcome: None."""
+
+    study_instance_uid: str
+    calling: str  #: AE title of the sender
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class FindStudies(Command):
     """Studies of the region: from the index, and live from every source where ``live``. Outcome: StudyAnswer.
 

@@ -14,19 +14,16 @@ from hub.patients.model import Person
 from hub.values import PatientIdentifier
 
 
-class OpenSource(Protocol):
-    """A configured source whose connector is open."""
-
-    @property
-    def connector(self) -> Connector: ...
-
-
 class Sources(Protocol):
-    """All configured sources."""
+    """All configured sources, with a note of how each one does."""
 
-    def get(self, name: str) -> OpenSource:
-        """The source. Raises HubError when there is none of this name, or it can't be opened."""
+    def get(self, name: str) -> Connector:
+        """The open connector. Raises HubError when there is none of this name, or it can't be opened."""
         ...
+
+    def contacted(self, name: str) -> None: ...
+
+    def failed(self, name: str, reason: str, code: str = ...) -> None: ...
 
 
 class Patients(Protocol):

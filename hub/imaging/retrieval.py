@@ -20,7 +20,6 @@ from hub.imaging import frames as pixel_frames
 from hub.imaging import transcode
 from hub.imaging.cache import InstanceCache
 from hub.imaging.errors import TransferSyntaxNotPossible, UnknownInstance, UnknownStudy
-from hub.imaging.headers import metadata_of
 from hub.imaging.locate import Archives
 from hub.imaging.model import (
     FailedInstance,
@@ -35,6 +34,7 @@ from hub.imaging.model import (
 from hub.imaging.store import ImagingStore
 from hub.storage.engine import Database
 from hub.wire import multipart
+from hub.wire.dicom_json import metadata_of
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +147,7 @@ class Retriever:
             except HubError as failure:
                 log.warning("source %s: %s", source, failure.code)
                 error = failure
+            self.archives.note(source, error)
             if error is None and not remaining and (delivered or part.wanted):
                 return
         if not part.wanted and (error is not None or not delivered):
@@ -220,6 +221,7 @@ class Retriever:
                 first = next(objects, None)
             except HubError as failure:
                 error = failure
+                self.archives.note(source, failure)
                 continue
             if first is not None:
                 return _chained(first, objects)
@@ -235,10 +237,10 @@ class Retriever:
             fetch = self._fetch(source, request.study_instance_uid, series)
             if request.sop_instance_uid:
                 path = self.cache.instance(key, request.sop_instance_uid, fetch, timeout=self.silence)
-                yield metadata_of(path)
+                yield _metadata_of(path)
             else:
                 for path in self.cache.instances(key, fetch, timeout=self.silence):
-                    yield metadata_of(path)
+                    yield _metadata_of(path)
 
     def _series(self, source: str, request: InstanceRequest) -> list[str]:
         if request.series_instance_uid:
@@ -313,6 +315,12 @@ class Retriever:
     def close(self) -> None:
         """Start no further fetch."""
         self.cache.close()
+
+
+def _metadata_of(path: Path) -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return metadata_of(dcmread(path, stop_before_pixels=True))
 
 
 def _check(request: InstanceRequest) -> None:

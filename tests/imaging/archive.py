@@ -145,19 +145,21 @@ def study_files(
     return found
 
 
-@dataclass
-class Opened:
-    connector: Any
-
-
 class FakeSources:
     """Open sources by name."""
 
     def __init__(self, *archives: Archive) -> None:
         self.archives = {archive.name: archive for archive in archives}
+        self.failures: list[tuple[str, str]] = []
 
-    def get(self, name: str) -> Opened:
-        return Opened(self.archives[name])
+    def get(self, name: str) -> Archive:
+        return self.archives[name]
+
+    def contacted(self, name: str) -> None:
+        """It answered."""
+
+    def failed(self, name: str, reason: str, code: str = "") -> None:
+        self.failures.append((name, code))
 
 
 class FakePatients:

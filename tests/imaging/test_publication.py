@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_the_submission_keeps_the_registrys_rules(room: Room) -> None:
     room.service.feed_report(FeedReport(REPORT), Context())
     room.work()
     submission = room.documents.commands[0].submission
-    known = {"hash": "a" * 40, "size": 1, "repository_unique_id": "1.2.3"}
+    known: dict[str, Any] = {"hash": "a" * 40, "size": 1, "repository_unique_id": "1.2.3"}
     arrange(replace(submission, entries=tuple(replace(entry, **known) for entry in submission.entries)))
 
 
