@@ -86,8 +86,8 @@ class GetDelivery(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class CountExchange(Command):
-    """How many messages and deliveries there are by state. Outcome: Summary."""
+class GetOverview(Command):
+    """Counts by state, the latest messages, the sources. Outcome: Overview."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class CheckSource(Command):
 
 @dataclass(frozen=True, slots=True)
 class ListAudit(Command):
-    """The latest audit records. Outcome: sequence of AuditRecord."""
+    """The latest audit records. Outcome: AuditPage."""
 
-    before: str = ""
+    cursor: str = ""
     limit: int = 50

@@ -93,13 +93,11 @@ class Clinical:
     def person(self, visit: Visit) -> Response:
         """Traits, identifiers and the timeline from index and registry; the archives' answers stream in after it."""
         person = self.opened(visit)
-        statuses = []
-        answer = self.indexed(visit, person)
-        statuses.append(_count_index(answer))
-        entries, status = self.documents(visit, person)
-        statuses.append(status)
-        live = [source.name for source in self.hub.settings.sources]
-        found: list[IndexedStudy] = list(answer.studies)
+        indexed, index_status = self.indexed(visit, person)
+        entries, documents_status = self.documents(visit, person)
+        statuses = [index_status, documents_status]
+        live = [source.name for source in self.hub.settings.sources] if visit.may("imaging.query") else []
+        found = list(indexed)
         if visit.query.get("live"):  # without JavaScript: everything in one page
             for name in live:
                 more, status = self.asked(visit, person, name)
@@ -136,10 +134,13 @@ class Clinical:
             names=self.names,
         )
 
-    def indexed(self, visit: Visit, person: Person) -> StudyAnswer:
-        """The index's answer."""
-        answer: StudyAnswer = visit.perform(actions.STUDIES, FindStudies(person=person.regional, limit=500))
-        return answer
+    def indexed(self, visit: Visit, person: Person) -> tuple[Sequence[IndexedStudy], SourceStatus]:
+        """The index's answer, and how it went."""
+        try:
+            answer: StudyAnswer = visit.perform(actions.STUDIES, FindStudies(person=person.regional, limit=500))
+        except HubError as error:
+            return (), SourceStatus("index", SourceState.FAILED, reason=error.title)
+        return answer.studies, _count_index(answer)
 
     def asked(
         self, visit: Visit, person: Person | PatientIdentifier, source: str

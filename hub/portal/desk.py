@@ -1,4 +1,3 @@
-# ruff: noqa: ARG002  (a use case takes a command and a context, whether it looks at them or not)
 """The operator's questions as use cases, so that they are permitted and audited like any other."""
 
 import threading
@@ -7,46 +6,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from hub.audit.model import AuditRecord
-from hub.connector.contract import (
-    Capability,
-    Check,
-    Connector,
-    DescribesStudy,
-    FindsStudies,
-    GivesMetadata,
-    PassesThrough,
-    RetrievesInstances,
-)
+from hub.audit.model import AuditPage, AuditSearch
+from hub.connector.contract import Capability, Check
+from hub.connector.loader import SourceHealth
 from hub.context import Context
 from hub.errors import HubError, NotFound
-from hub.exchange.model import Delivery, InboxMessage, Summary
+from hub.exchange.model import Delivery, InboxMessage, Page, Summary
 from hub.portal import actions
-from hub.portal.ports import PortalHub, SourceSettings
+from hub.portal.ports import PortalHub
 from hub.usecase import use_case
 from hub.values import now
-
-CAPABILITIES: tuple[tuple[Capability, type], ...] = (
-    (Capability.FIND_STUDIES, FindsStudies),
-    (Capability.DESCRIBE_STUDY, DescribesStudy),
-    (Capability.RETRIEVE_INSTANCES, RetrievesInstances),
-    (Capability.METADATA, GivesMetadata),
-    (Capability.PASS_THROUGH, PassesThrough),
-)
 
 
 @dataclass(frozen=True, slots=True)
 class SourceView:
     """A source as the operator sees it."""
 
-    name: str
-    title: str
-    kind: str
+    health: SourceHealth
     capabilities: tuple[str, ...] = ()
-    last_contact: datetime | None = None
-    last_error: str = ""
     checks: tuple[Check, ...] = ()  #: of the last self-test in this process
     tested_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The operator's first page."""
+
+    summary: Summary
+    messages: Sequence[InboxMessage]  #: the latest
+    sources: Sequence[SourceView]
 
 
 class Desk:
@@ -82,57 +70,45 @@ class Desk:
         return self.hub.exchange.delivery(command.delivery_id)
 
     @use_case
-    def count(self, command: actions.CountExchange, context: Context) -> Summary:
-        """Messages and deliveries by state."""
-        return self.hub.exchange.summary()
+    def overview(self, command: actions.GetOverview, context: Context) -> Overview:
+        """Everything that the first page shows, in one record of the audit trail."""
+        return Overview(
+            self.hub.exchange.summary(),
+            self.hub.exchange.messages(Page(limit=8)),
+            [self._view(health) for health in self.hub.sources.health()],
+        )
 
     @use_case
-    def list_audit(self, command: actions.ListAudit, context: Context) -> Sequence[AuditRecord]:
+    def list_audit(self, command: actions.ListAudit, context: Context) -> AuditPage:
         """The latest audit records."""
-        return self.hub.audit.recent(limit=command.limit, before=command.before)
+        return self.hub.audit.search(AuditSearch(cursor=command.cursor, limit=command.limit))
 
     @use_case
     def list_sources(self, command: actions.ListSources, context: Context) -> Sequence[SourceView]:
         """Configured sources with their last contact."""
-        return [self.view(source) for source in self.hub.settings.sources]
+        return [self._view(health) for health in self.hub.sources.health()]
 
     @use_case
     def check_source(self, command: actions.CheckSource, context: Context) -> SourceView:
         """Run a source's self-test. Raises NotFound."""
-        for source in self.hub.settings.sources:
-            if source.name == command.name:
-                context.touch("source", source.name)
-                checks = self._check(source)
+        for health in self.hub.sources.health():
+            if health.name == command.name:
+                context.touch("source", health.name)
+                checks = self._check(health.name)
                 with self._lock:
-                    self._tests[source.name] = (now(), checks)
-                return self.view(source)
+                    self._tests[health.name] = (now(), checks)
+                return self._view(health)
         raise NotFound
 
-    def _check(self, source: SourceSettings) -> tuple[Check, ...]:
+    def _check(self, name: str) -> tuple[Check, ...]:
         started = time.monotonic()
         try:
-            connector: Connector = self.hub.sources.get(source.name)
-            return tuple(connector.check())
+            return tuple(self.hub.sources.check(name))
         except HubError as error:
             return (Check("open", False, error.message, int((time.monotonic() - started) * 1000)),)
 
-    def view(self, source: SourceSettings) -> SourceView:
-        """What is known of a source, without asking it."""
+    def _view(self, health: SourceHealth) -> SourceView:
         with self._lock:
-            tested_at, checks = self._tests.get(source.name, (None, ()))
-        try:
-            connector = self.hub.sources.get(source.name)
-            capabilities = tuple(str(name) for name, protocol in CAPABILITIES if isinstance(connector, protocol))
-            error = ""
-        except HubError as failure:
-            capabilities, error = (), failure.message
-        return SourceView(
-            name=source.name,
-            title=source.title or source.name,
-            kind=source.kind,
-            capabilities=capabilities,
-            last_contact=self.hub.sources.last_contact(source.name),
-            last_error=error,
-            checks=checks,
-            tested_at=tested_at,
-        )
+            tested_at, checks = self._tests.get(health.name, (None, ()))
+        offered = tuple(str(one) for one in Capability if self.hub.sources.can(health.name, one))
+        return SourceView(health, offered, checks, tested_at)

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from hub.audit.model import AuditRecord
+from hub.audit.model import AuditPage
 from hub.errors import HubError
 from hub.exchange.model import (
     Delivery,
@@ -17,9 +17,9 @@ from hub.exchange.model import (
     Page,
     ReplayDelivery,
     ReplayMessage,
-    Summary,
 )
 from hub.portal import actions
+from hub.portal.desk import Overview
 from hub.portal.ports import PortalHub
 from hub.portal.render import Renderer, see_other
 from hub.portal.visit import Visit
@@ -63,16 +63,14 @@ class Operator:
 
     def overview(self, visit: Visit) -> Response:
         """Counts by state, what needs attention, sources, the latest messages."""
-        summary: Summary = visit.perform(actions.OVERVIEW, actions.CountExchange())
-        latest = visit.perform(actions.MESSAGES, actions.ListMessages(Page(limit=8)))
-        sources = visit.perform(actions.SOURCES, actions.ListSources()) if visit.may("sources.read") else ()
+        found: Overview = visit.perform(actions.OVERVIEW, actions.GetOverview())
         template = "partials/overview.html" if visit.partial else "operator_overview.html"
         return self.render(
             visit,
             template,
-            summary=summary,
-            messages=latest,
-            sources=sources,
+            summary=found.summary,
+            messages=found.messages,
+            sources=found.sources if visit.may("sources.read") else (),
             MessageState=MessageState,
             DeliveryState=DeliveryState,
         )
@@ -156,10 +154,9 @@ class Operator:
 
     def audit(self, visit: Visit) -> Response:
         """The latest accesses."""
-        before = visit.query.get("before", "")
-        records: Sequence[AuditRecord] = visit.perform(actions.AUDIT_TRAIL, actions.ListAudit(before, PAGE + 1))
-        more = records[PAGE - 1].id if len(records) > PAGE else ""
-        return self.render(visit, "operator_audit.html", records=records[:PAGE], more=more, before=before)
+        cursor = visit.query.get("cursor", "")
+        page: AuditPage = visit.perform(actions.AUDIT_TRAIL, actions.ListAudit(cursor, PAGE))
+        return self.render(visit, "operator_audit.html", records=page.records, more=page.cursor, before=cursor)
 
     # shared
 

@@ -2,12 +2,13 @@
 """What the portal needs of the hub: small protocols, so that it never imports the application that builds it."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from hub.access.model import Credentials, Principal
-from hub.audit.model import AuditRecord
+from hub.audit.model import AuditPage, AuditSearch
+from hub.connector.contract import Capability, Check
+from hub.connector.loader import SourceHealth
 from hub.context import Context
 from hub.errors import HubError
 from hub.exchange.model import Delivery, InboxMessage, Page, Summary
@@ -37,8 +38,8 @@ class Audit(Protocol):
 
     def record(self, transaction: Transaction, context: Context, error: HubError | None, milliseconds: int) -> None: ...
 
-    def recent(self, *, limit: int = 50, before: str = "") -> Sequence[AuditRecord]:
-        """The latest records, newest first; ``before``: older than this record."""
+    def search(self, search: AuditSearch) -> AuditPage:
+        """Records, newest first."""
         ...
 
 
@@ -107,13 +108,13 @@ class PortalSettings(Protocol):
 class Sources(Protocol):
     """The open connectors."""
 
-    def get(self, name: str) -> Any:
-        """The connector of a source. Raises HubError when it can't be opened."""
+    def can(self, name: str, capability: Capability) -> bool: ...
+
+    def check(self, name: str) -> Sequence[Check]:
+        """A source's self-test. Raises HubError when its connector can't be opened."""
         ...
 
-    def last_contact(self, name: str) -> datetime | None:
-        """When the source last answered this process."""
-        ...
+    def health(self) -> Sequence[SourceHealth]: ...
 
 
 class PortalHub(Protocol):

@@ -1,4 +1,4 @@
-# ruff: noqa: ARG002, PLR0917, E501
+# ruff: noqa: PLR0917, E501
 """A small region in memory: the portal's pages run against the real pipeline and these services."""
 
 import base64
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from hub.access.model import Credentials, Principal, Scheme
-from hub.audit.model import AuditOutcome, AuditRecord
-from hub.connector.contract import Check, SourceUnavailable, StudyQuery
+from hub.audit.model import AuditOutcome, AuditPage, AuditRecord, AuditSearch
+from hub.connector.contract import Capability, Check, SourceUnavailable
+from hub.connector.loader import SourceHealth
 from hub.context import Context, Touched
 from hub.documents.model import (
     Author,
@@ -165,8 +166,10 @@ class Audit:
             ),
         )
 
-    def recent(self, *, limit: int = 50, before: str = "") -> Sequence[AuditRecord]:
-        return [record for record in self.records if not before or record.id < before][:limit]
+    def search(self, search: AuditSearch) -> AuditPage:
+        start = int(search.cursor or 0)
+        end = start + search.limit
+        return AuditPage(tuple(self.records[start:end]), str(end) if end < len(self.records) else "")
 
 
 MARTIN = Person(
@@ -490,30 +493,28 @@ class Exchange:
         return delivery
 
 
-class Connector:
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def check(self) -> Sequence[Check]:
-        return (
-            Check("connect", True, "TCP and TLS to 127.0.0.1:8042", 3),
-            Check("find", self.name != "PACS_B", "The calling AE title is not known there.", 18),
-        )
-
-    def close(self) -> None: ...
-
-    def find_studies(self, query: StudyQuery, *, timeout: float) -> Sequence[Study]:
-        return ()
-
-
 class Sources:
-    def get(self, name: str) -> Any:
+    def __init__(self) -> None:
+        at = datetime(2024, 3, 12, 16, 1, 5, tzinfo=UTC)
+        self.states = {
+            "PACS_A": SourceHealth("PACS_A", "dicomweb", "CH d'Aix", at),
+            "PACS_B": SourceHealth("PACS_B", "dimse", "Clinique Saint-Roch", at),
+            "PACS_C": SourceHealth("PACS_C", "dimse", "CH de Digne", None, "The source does not answer.", "", at, 3),
+        }
+
+    def can(self, name: str, capability: Capability) -> bool:
+        return name == "PACS_A" or capability in (Capability.FIND_STUDIES, Capability.RETRIEVE_INSTANCES)
+
+    def check(self, name: str) -> Sequence[Check]:
         if name == "PACS_C":
             raise SourceUnavailable
-        return Connector(name)
+        return (
+            Check("connect", True, "TCP and TLS to 127.0.0.1:8042", 3),
+            Check("find", name != "PACS_B", "Asked for one study; the answer took its time.", 18),
+        )
 
-    def last_contact(self, name: str) -> datetime | None:
-        return None if name == "PACS_C" else datetime(2024, 3, 12, 16, 1, 5, tzinfo=UTC)
+    def health(self) -> Sequence[SourceHealth]:
+        return tuple(self.states.values())
 
 
 class Metrics:

@@ -1,0 +1,102 @@
+"""Forms from elsewhere, headers, hostile requests."""
+
+import re
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from hub.portal.actions import ACTIONS
+from tests.portal.conftest import Server, field
+
+SignedIn = Callable[[str], httpx.Client]
+
+
+@pytest.mark.parametrize("csrf", [None, "", "0" * 64, "é"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/portal/search",
+        "/portal/sign-out",
+        "/portal/operator/messages/m3/replay",
+        "/portal/operator/deliveries/d1/replay",
+        "/portal/operator/sources/PACS_A/check",
+    ],
+)
+def test_a_form_from_elsewhere_does_nothing(server: Server, signed_in: SignedIn, path: str, csrf: str | None) -> None:
+    client = signed_in("zoe")
+    before = len(server.hub.audit.records)
+    answer = client.post(path, data={} if csrf is None else {"csrf": csrf})
+    assert answer.status_code == 403
+    assert "expiré" in answer.text
+    assert len(server.hub.audit.records) == before
+    assert server.hub.exchange.inbox["m3"].state == "refused"
+
+
+def test_a_sign_in_form_belongs_to_its_browser(client: httpx.Client) -> None:
+    csrf = field(client.get("/portal/sign-in").text, "csrf")
+    client.cookies.clear()
+    answer = client.post("/portal/sign-in", data={"csrf": csrf, "login": "claire", "password": "lune"})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/portal/search", "/portal/operator", "/portal/person/x", "/portal/static/portal.js"])
+def test_headers_are_closed(signed_in: SignedIn, path: str) -> None:
+    headers = signed_in("zoe").get(path).headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    if "static" not in path:
+        assert headers["cache-control"] == "no-store"
+
+
+def test_pages_hold_nothing_inline(signed_in: SignedIn) -> None:
+    client = signed_in("zoe")
+    for path in ("/portal/search", "/portal/operator", "/portal/operator/sources", "/portal/operator/audit"):
+        page = client.get(path).text
+        assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son[a-z]+=|javascript:", page), path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/portal/static/../app.py",
+        "/portal/static/%2e%2e%2fapp.py",
+        "/portal/static/..%5capp.py",
+        "/portal/static/none.css",
+        "/ohif/../../etc/passwd",
+        "/ohif/%2e%2e/%2e%2e/etc/passwd",
+    ],
+)
+def test_files_outside_are_not_served(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "root:" not in answer.text
+
+
+def test_hostile_forms(signed_in: SignedIn) -> None:
+    client = signed_in("zoe")
+    assert client.post("/portal/search", content=b"a" * 200_000).status_code == 413
+    assert client.post("/portal/search", content=b"a=1&" * 1000).status_code == 403
+    assert client.post("/portal/search", content=b"\xff\xfe").status_code == 403
+
+
+def test_markup_in_what_is_typed_stays_text(signed_in: SignedIn) -> None:
+    client = signed_in("zoe")
+    csrf = field(client.get("/portal/search").text, "csrf")
+    answer = client.post(
+        "/portal/search",
+        data={"csrf": csrf, "name": '"><script>x</script>', "birth_date": "01/01/1950"},
+        follow_redirects=True,
+    )
+    assert "<script>x" not in answer.text
+
+
+def test_every_action_has_a_permission_and_an_audit_event() -> None:
+    assert len(ACTIONS) >= 18
+    assert len({action.id for action in ACTIONS}) == len(ACTIONS)
+    for action in ACTIONS:
+        assert action.permission
+        assert action.audit.code.isdigit()
