@@ -329,7 +329,7 @@ class ExchangeService:
     def replay_delivery(self, command: ReplayDelivery, context: Context) -> Delivery:
         """Have a dead or discarded delivery tried again; one that waits after a failure is tried now."""
         context.touch("delivery", command.delivery_id)
-        values = {"state": DeliveryState.WAITING, "due_at": now(), "attempts": 0, "owner": "", "done_at": None}
+        values = {"state": DeliveryState.WAITING, "due_at": now(), "attempts": 0, "done_at": None}
         return self._set_delivery(command.delivery_id, **values)
 
     @use_case

@@ -12,7 +12,7 @@ _PARTICLES = frozenset({
     "D", "DE", "DU", "DES", "L", "LA", "LE", "LES", "EL", "AL", "BEN", "BIN", "VAN", "VON", "DER", "DEN", "DA", "DAS",
     "DO", "DOS", "DI", "DEL",
 })  # fmt: skip
-_MOST_KEYS = 8
+_MOST_KEYS = 10
 
 #: Fillers that name nobody: never a reason to link.
 NOBODY = frozenset({
@@ -46,11 +46,12 @@ def given_names(traits: Traits) -> tuple[str, ...]:
 def _keys(name: str) -> tuple[str, ...]:
     text = words(name)
     parts = text.split()
-    rest = list(parts)
+    rest, without = list(parts), []
     while len(rest) > 1 and rest[0] in _PARTICLES:
         rest = rest[1:]
+        without.append(" ".join(rest))
     singles = [part for part in rest if part not in _PARTICLES and len(part) > 1]
-    return tuple(dict.fromkeys([text, "".join(parts), " ".join(rest), *singles]))
+    return tuple(dict.fromkeys([text, "".join(parts), *without, *singles]))
 
 
 def name_keys(traits: Traits) -> tuple[str, ...]:

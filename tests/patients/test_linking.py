@@ -10,7 +10,7 @@ from hub.patients.linking import check_digit
 from hub.patients.model import Fed, FeedIdentity, Identity, IdentityStatus, TaskKind
 from hub.patients.service import PatientService
 from hub.values import PatientIdentifier
-from tests.patients.conftest import A, B, C, DOMAIN, identity, ins
+from tests.patients.conftest import DOMAIN, A, B, C, identity, ins
 
 Feed = Callable[[Identity], Fed]
 PROV = IdentityStatus.PROVISIONAL
@@ -125,7 +125,9 @@ def test_the_link_ends_with_its_basis_and_the_old_number_comes_back(feed: Feed, 
     assert feed(identity("2", B)).regional == one.regional
 
 
-@pytest.mark.parametrize("change", [{"ins": ins("2790329019124")}, {"attributes": frozenset({"DOUT"})}, {"status": PROV}])
+@pytest.mark.parametrize(
+    "change", [{"ins": ins("2790329019124")}, {"attributes": frozenset({"DOUT"})}, {"status": PROV}]
+)
 def test_a_founder_that_changes_leaves(feed: Feed, change: dict[str, object]) -> None:
     feed(identity("1", ins=ins()))
     other = feed(identity("2", B, ins=ins()))
