@@ -103,10 +103,9 @@ def serve(
     from hub.app.wiring import Hub  # noqa: PLC0415 (other commands start faster without it)
 
     loaded = load(settings)
-    logs.configure(loaded.logging)
+    logs.configure(loaded.logging.level, loaded.logging.format)
     hub = Hub(loaded)
     with until_stopped() as stopped:
-        hub.prepare()
         hub.start(frozenset(role or Role))
         for line in hub.addresses():
             log.info("%s", line)
@@ -321,7 +320,7 @@ def demo(
     ] = False,
 ) -> None:
     """A region in a box: two hospitals, one study, read across, with real PACS on this machine."""
-    from hub.app.demo import main as play  # noqa: PLC0415
+    from hub.app.demo.play import play  # noqa: PLC0415
 
     raise typer.Exit(play(once=once))
 

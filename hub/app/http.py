@@ -69,12 +69,35 @@ STATUS: Mapping[type[HubError], int] = {
 class WebHub(Protocol):
     """What the application needs of the hub."""
 
-    settings: Settings
-    catalogue: Catalogue
-    pipeline: Pipeline
-    access: Access
-    content: ContentStore
-    metrics: PrometheusMetrics
+    @property
+    def settings(self) -> Settings:
+        """All settings."""
+        ...
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """All transactions."""
+        ...
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The one path."""
+        ...
+
+    @property
+    def access(self) -> Access:
+        """Who may."""
+        ...
+
+    @property
+    def content(self) -> ContentStore:
+        """Where attachments are spooled."""
+        ...
+
+    @property
+    def metrics(self) -> PrometheusMetrics:
+        """Counts and times."""
+        ...
 
     def public_url(self) -> str:
         """Root URL under which others reach the hub, without a trailing slash."""
@@ -210,6 +233,19 @@ def build(hub: WebHub) -> FastAPI:
     )
     routes = application.router.routes
     routes += [*_soap_routes(hub, door), *_resource_routes(hub, door), *operations(hub)]
+    return application
+
+
+def build_operations(hub: WebHub) -> FastAPI:
+    """Health and metrics only: for a process without the role ``web``."""
+    application = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        middleware=[Middleware(Guard)],
+        exception_handlers={HubError: answer_error, 404: _unknown, 405: _unknown},
+    )
+    application.router.routes.extend(operations(hub))
     return application
 
 

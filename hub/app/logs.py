@@ -13,7 +13,6 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
 
-from hub.app.settings import Logging
 from hub.errors import HubError
 
 #: Set at the edge for each request; copied into the threads that work on it.
@@ -26,15 +25,15 @@ _EXTRA = ("transaction", "source", "code", "destination", "role", "milliseconds"
 Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
-def configure(settings: Logging) -> None:
-    """Everything to standard error in the configured form and level."""
+def configure(level: str = "INFO", form: str = "json") -> None:
+    """Everything to standard error, from a level on, as ``json`` or ``text``."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if settings.format == "json" else TextFormatter())
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     for name in (*OURS, *TRUSTED):
-        logging.getLogger(name).setLevel(settings.level)
+        logging.getLogger(name).setLevel(level)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -14,7 +15,7 @@ MEDIA_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 #: ``messages`` and ``deliveries``: state -> how many
-Counts = Callable[[], Mapping[str, Mapping[str, int]]]
+Counts = Callable[[], Mapping[str, Mapping[Any, int]]]
 
 
 class PrometheusMetrics:

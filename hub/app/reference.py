@@ -8,7 +8,6 @@ from enum import EnumType
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-import click
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -109,8 +108,8 @@ def settings() -> str:
     lines = [
         GENERATED,
         "# Settings\n",
-        "One TOML file: `--settings FILE`, or `$MAILLAGE_SETTINGS`, or `maillage.toml` in the working directory. Unknown "
-        "keys are refused; `maillage check` names every mistake with its line. A single key can come from the "
+        "One TOML file: `--settings FILE`, or `$MAILLAGE_SETTINGS`, or `maillage.toml` in the working directory. "
+        "Unknown keys are refused; `maillage check` names every mistake with its line. A single key can come from the "
         "environment instead: `MAILLAGE_STORAGE__DATABASE` takes the place of `storage.database`.\n",
     ]
     for name, field, model in _tables():
@@ -222,7 +221,7 @@ def _help(command: Any) -> str:
 def _parameters(command: Any) -> Iterable[str]:
     rows = []
     for parameter in command.params:
-        if isinstance(parameter, click.Argument) or parameter.param_type_name == "argument":
+        if parameter.param_type_name == "argument":
             name = f"`{parameter.name.upper()}`"
         else:
             name = ", ".join(f"`{option}`" for option in parameter.opts)
@@ -242,8 +241,8 @@ def connectors() -> str:
     lines = [
         GENERATED,
         "# Connectors\n",
-        "How the hub reaches the systems that institutions keep. A source in the settings names a kind; its `config` is "
-        "the connector's own.\n",
+        "How the hub reaches the systems that institutions keep. A source in the settings names a kind; its `config` "
+        "is the connector's own.\n",
     ]
     for kind, manifest in sorted(manifests().items()):
         lines += [f"## `{kind}`: {manifest.title}\n", *_capabilities(manifest), ""]

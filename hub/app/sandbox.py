@@ -102,10 +102,9 @@ class Sandbox:
         return self.data / "pki"
 
     def __enter__(self) -> Self:
-        logs.configure(self.settings.logging)
+        logs.configure(self.settings.logging.level, self.settings.logging.format)
         try:
             self._hub = Hub(self.settings)
-            self._hub.prepare()
             self._hub.start(frozenset(Role))
             self._seed()
         except BaseException:
@@ -132,8 +131,8 @@ class Sandbox:
             "fhir": f"{base}/fhir",
             "dicomweb": f"{base}/dicom-web",
             "portal": f"{base}/portal",
-            "mllp": f"{self.settings.mllp.host}:{hub.mllp_port}",
-            "dimse": f"{self.settings.dimse.ae_title}@{self.settings.dimse.host}:{hub.dimse_port}",
+            "mllp": hub.mllp_address(),
+            "dimse": hub.dimse_address(),
             "affinity_domain": region.affinity_domain,
             "repository_unique_id": region.repository_unique_id,
             "home_community_id": region.home_community_id,

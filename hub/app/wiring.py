@@ -1,0 +1,261 @@
+"""Builds the hub from its settings: the only place where every room, wire and server meets."""
+
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hub import __version__
+from hub.access.model import Client, User
+from hub.access.service import AccessService
+from hub.app import health, regional, vocabulary
+from hub.app.http import build, build_operations
+from hub.app.metrics import PrometheusMetrics
+from hub.app.mllp import MllpEndpoint
+from hub.app.roles import Role
+from hub.app.scratch import Scratch
+from hub.app.server import WebServer
+from hub.app.settings import Settings
+from hub.app.sources import Connectors, source_configs
+from hub.app.tls import server_context
+from hub.audit.service import AuditService
+from hub.connector.contract import Environment
+from hub.connector.loader import Sources
+from hub.documents.service import DocumentService
+from hub.errors import Misconfigured
+from hub.exchange.service import ExchangeService
+from hub.exchange.worker import Worker
+from hub.federation.service import FederationService
+from hub.imaging.model import SourceInfo
+from hub.imaging.service import ImagingService
+from hub.patients.authorities import AuthorityDirectory
+from hub.patients.service import PatientService
+from hub.pipeline.catalogue import Bound, discover
+from hub.pipeline.pipeline import Pipeline
+from hub.pipeline.transaction import Soap
+from hub.portal.app import build as build_portal
+from hub.storage import migrate
+from hub.storage.content import ContentStore
+from hub.storage.engine import Database
+from hub.usecase import Dispatcher
+from hub.wire.dicomweb.errors import refusal as dicomweb_refuse
+from hub.wire.dimse.errors import refusal as dimse_refuse
+from hub.wire.hl7v2.answers import refuse as hl7v2_refuse
+from hub.wire.soap.writing import refuse as soap_refuse
+
+log = logging.getLogger(__name__)
+
+
+class TablesBehind(Misconfigured):
+    """The database's tables are of an earlier version."""
+
+    code = "tables-behind"
+    title = "The database's tables are not those of this version: run `maillage db upgrade`."
+
+
+class Hub:
+    """One process of the hub: every room, and the servers of its roles.
+
+    Rooms are attributes: ``patients documents imaging federation access audit exchange``; so are ``pipeline``,
+    ``dispatch``, ``catalogue``, ``sources``, ``content``, ``database``, ``metrics``. Nothing runs before ``start``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings.model_copy(update={"viewer": regional.viewer_directory(settings)})
+        storage = settings.storage
+        self.database = open_database(settings)
+        self.content = ContentStore(storage.content)
+        self.scratch = Scratch(storage.content / "series")
+        self.metrics = PrometheusMetrics(__version__)
+        self.catalogue = discover()
+        self.sources = Sources(source_configs(settings), Environment(ae_title=settings.dimse.ae_title))
+        self.directory = AuthorityDirectory(
+            database=self.database,
+            configured=tuple(regional.authorities(settings)),
+            accept_new=settings.security.accept_new_authorities,
+        )
+        self._build_rooms()
+        self.dispatch = Dispatcher([self.patients, self.documents, self.imaging, self.federation, self.exchange])
+        self.pipeline = Pipeline(
+            self.database,
+            self.dispatch,
+            self.access,
+            self.audit,
+            self.exchange,
+            {
+                "soap": soap_refuse,
+                "hl7v2": hl7v2_refuse,
+                "dicomweb": dicomweb_refuse,
+                "dimse": dimse_refuse,
+            },
+            self.metrics,
+        )
+        self.mllp = MllpEndpoint(self.pipeline, self.catalogue, self.settings)
+        self.exchange.processors["hl7v2"] = self.mllp.process
+        self.worker = Worker(self.exchange, self.imaging.handlers())
+        self.metrics.observe(self._counts, lambda: {source.name: source.kind for source in settings.sources})
+        self.roles: frozenset[Role] = frozenset()
+        self.web: WebServer | None = None
+
+    def _build_rooms(self) -> None:
+        settings, region = self.settings, self.settings.region
+        self.access = AccessService(
+            database=self.database,
+            clients=[Client(**client.model_dump()) for client in settings.clients],
+            users=[User(**user.model_dump()) for user in settings.users],
+            node_authentication=settings.security.node_authentication,
+            session_minutes=settings.security.session_minutes,
+        )
+        self.audit = AuditService(database=self.database, spool=settings.storage.content / "audit")
+        self.exchange = ExchangeService(database=self.database)
+        self.patients = PatientService(
+            database=self.database,
+            directory=self.directory,
+            affinity_domain=region.affinity_domain,
+            other_affinity_domains=region.other_affinity_domains,
+            external_index=region.external_index,
+        )
+        self.documents = DocumentService(
+            database=self.database,
+            content=self.content,
+            patients=self.patients,
+            repository_unique_id=region.repository_unique_id,
+            affinity_domains=(region.affinity_domain, *region.other_affinity_domains),
+            home_community_id=region.home_community_id,
+            vocabulary=vocabulary.read(settings.vocabulary) if settings.vocabulary else None,
+        )
+        connectors, infos = Connectors(self.sources), self.infos()
+        self.imaging = ImagingService(
+            database=self.database,
+            sources=connectors,
+            infos=infos,
+            patients=self.patients,
+            documents=self.documents,
+            exchange=self.exchange,
+            content=self.content,
+            cache=self.scratch.path / "cache",
+            source_id=region.source_id,
+            retrieve_url=lambda: f"{self.public_url()}/dicom-web",
+            ae_title=settings.dimse.ae_title,
+            publish_on=settings.imaging.publish_on,
+        )
+        self.imaging.listen(self.patients)
+        self.federation = FederationService(
+            database=self.database,
+            sources=connectors,
+            infos=infos,
+            patients=self.patients,
+            affinity_domain=region.affinity_domain,
+            max_studies=settings.imaging.max_studies,
+        )
+
+    # Running
+
+    def prepare(self) -> None:
+        """Bring the tables of an embedded or empty database up to date. Raises TablesBehind for any other."""
+        if not migrate.pending(self.database):
+            return
+        if not self.database.sqlite and migrate.current(self.database):
+            raise TablesBehind()
+        migrate.upgrade(self.database)
+
+    def start(self, roles: Collection[Role] = frozenset(Role)) -> None:
+        """Prepare the database and start what the roles need. What was started is stopped again when a part fails."""
+        self.prepare()
+        self.roles = frozenset(roles)
+        try:
+            self.audit.start()
+            if Role.WORKER in self.roles:
+                self.worker.start()
+            if Role.MLLP in self.roles:
+                self.mllp.start()
+            self._start_web()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start_web(self) -> None:
+        web, port = self.settings.web, self.settings.health
+        if Role.WEB in self.roles:
+            application = build(self)
+            self.web = WebServer(application, web.host, web.port, server_context(self.settings.tls))
+            application.include_router(build_portal(self))
+        elif port.port:
+            self.web = WebServer(build_operations(self), port.host, port.port)
+        if self.web is not None:
+            self.web.start()
+
+    def stop(self) -> None:
+        """Stop taking in, let what runs end, close everything."""
+        if self.web is not None:
+            self.web.stop()
+        if Role.MLLP in self.roles:
+            self.mllp.stop()
+        if Role.WORKER in self.roles:
+            self.worker.stop()
+        self.imaging.close()
+        self.sources.close()
+        self.audit.stop()
+        self.database.dispose()
+        self.scratch.close()
+
+    # Facts
+
+    def public_url(self) -> str:
+        """Root URL under which others reach the hub, without a trailing slash."""
+        web = self.settings.web
+        if web.public_url:
+            return web.public_url.rstrip("/")
+        if self.web is not None and Role.WEB in self.roles:
+            return self.web.url
+        secure = self.settings.tls.certificate is not None
+        return f"{'https' if secure else 'http'}://{web.host}:{web.port}"
+
+    def mllp_address(self) -> str:
+        """``host:port`` of the HL7 v2 port."""
+        return f"{self.settings.mllp.host}:{self.mllp.port}"
+
+    def dimse_address(self) -> str:
+        """``AET@host:port`` of the DICOM port."""
+        return f"{self.settings.dimse.ae_title}@{self.settings.dimse.host}:{self.settings.dimse.port}"
+
+    def addresses(self) -> Iterator[str]:
+        """What is served where, in sentences."""
+        if Role.WEB in self.roles:
+            yield f"web on {self.public_url()}"
+        if Role.MLLP in self.roles:
+            yield f"mllp on {self.mllp_address()}"
+
+    def soap_endpoints(self) -> Iterator[tuple[Soap, Bound]]:
+        """Every SOAP binding with its transaction."""
+        yield from self.catalogue.bindings(Soap)
+
+    def infos(self) -> tuple[SourceInfo, ...]:
+        """What the imaging rooms know of every source."""
+        return regional.source_infos(self.settings, self.directory)
+
+    def health(self) -> health.Health:
+        """Readiness of this process's roles."""
+        probes = {
+            "database": health.database_probe(self.database),
+            "migrations": health.migrations_probe(self.database),
+            "disk": health.disk_probe(self.settings.storage.content),
+        }
+        if Role.WORKER in self.roles:
+            probes["worker"] = health.running_probe(lambda: self.worker.alive, "the worker")
+        return health.look(probes)
+
+    def capability(self) -> Mapping[str, Any]:
+        """The FHIR CapabilityStatement."""
+        return {}
+
+    def _counts(self) -> Mapping[str, Mapping[Any, int]]:
+        summary = self.exchange.summary()
+        return {"messages": summary.messages, "deliveries": summary.deliveries}
+
+
+def open_database(settings: Settings) -> Database:
+    """The configured database; the directory of an SQLite file is made."""
+    database = Database(settings.storage.database, pool_size=settings.storage.pool_size)
+    if database.sqlite and database.url.database:
+        Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
+    return database
