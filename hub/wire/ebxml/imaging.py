@@ -95,9 +95,8 @@ class _Collection:
     """Instances one behind the other in one temporary file, each readable again."""
 
     def __init__(self, directory: Path | None) -> None:
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(
-            max_size=_IN_MEMORY, dir=str(directory) if directory else None
-        )
+        where = str(directory) if directory else None
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=where)  # noqa: SIM115 - lives on
         self._end = 0
 
     def add(self, chunks: Iterable[bytes]) -> tuple[Iterator[bytes], int]:
