@@ -44,9 +44,11 @@ def programs() -> Path:
 class PostgresqlServer:
     """One server. Use it as a context manager, or call ``start`` and ``stop``.
 
-    As root the programs run under the account ``postgres``, which the server insists on."""
+    As root the programs run under the account ``postgres``, which the server insists on. ``durable``: commits reach
+    the disk, as in production (benchmarks); else what it holds may be lost (tests)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        self.durable = durable
         self.bin = programs()
         self._as: list[str] = []
         if os.geteuid() == 0:
@@ -68,16 +70,17 @@ class PostgresqlServer:
         return f"postgresql+psycopg://{self.user}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> Self:
-        """Make the cluster and start it, without fsync: what it holds may be lost."""
+        """Make the cluster and start it."""
         if self._as:
             shutil.chown(self.directory, ACCOUNT)
         data = self.directory / "data"
         self._run(
             "initdb", "-D", str(data), "-U", self.user, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"
         )
+        fast = "" if self.durable else " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
         options = (
-            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.directory} -c fsync=off "
-            "-c synchronous_commit=off -c full_page_writes=off -c max_connections=200 -c shared_buffers=64MB"
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.directory} "
+            f"-c max_connections=200 -c shared_buffers=64MB{fast}"
         )
         log = self.directory / "server.log"
         try:
