@@ -1,22 +1,28 @@
 """HL7 v2 over MLLP: from MSH-9 to the transaction that takes it, and back to one acknowledgement.
 
 Original mode (MSH-15 empty): AA when bytes and effect are committed. Enhanced mode: CA when the bytes are safe; the
-exchange room's worker carries them out later, in the source's order, through :meth:`MllpEndpoint.process`.
+exchange room's worker carries them out later, in the source's order, through :meth:`MllpEndpoint.process`, and the
+application acknowledgement (MSH-16) goes to the feed's ``answer_to`` through the outbox.
 """
 
+import base64
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
 
 from hub.access.model import Credentials
 from hub.app.settings import Feed, Settings
-from hub.app.tls import server_context
+from hub.app.tls import client_context, server_context
 from hub.context import Context
-from hub.errors import HubError, InternalError
+from hub.errors import Category, HubError, InternalError, Misconfigured
+from hub.exchange.model import Delivery
 from hub.pipeline.catalogue import Bound, Catalogue
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.transaction import Durability, Hl7
-from hub.wire.hl7v2.answers import COMMITTED, acknowledge, refuse, refuse_commit
+from hub.wire.hl7v2.answers import COMMITTED, acknowledge, application_answer, refuse, refuse_commit
 from hub.wire.hl7v2.charset import codec_named
+from hub.wire.hl7v2.client import MllpClient
 from hub.wire.hl7v2.errors import FieldMissing, UnknownEvent, UnknownMessageType, UnsupportedVersion
 from hub.wire.hl7v2.message import Hl7Message
 from hub.wire.hl7v2.mllp import MllpServer, Peer
@@ -24,17 +30,27 @@ from hub.wire.hl7v2.mllp import MllpServer, Peer
 log = logging.getLogger(__name__)
 
 WIRE = "hl7v2"
+ANSWER = "hl7-answer"  #: kind of the deliveries that ``MllpEndpoint.deliver`` carries out
+
+#: ``ExchangeService.enqueue``
+Enqueue = Callable[[str, str, Mapping[str, Any], Context], str]
 
 
 class MllpEndpoint:
-    """The hub's HL7 v2 port."""
+    """The hub's HL7 v2 port. ``enqueue``: the outbox for application acknowledgements; without it none are sent."""
 
-    def __init__(self, pipeline: Pipeline, catalogue: Catalogue, settings: Settings) -> None:
+    def __init__(
+        self, pipeline: Pipeline, catalogue: Catalogue, settings: Settings, enqueue: Enqueue | None = None
+    ) -> None:
         self.pipeline = pipeline
+        self.enqueue = enqueue
+        self.tls = settings.tls
         self.events = _events(catalogue)
         self.feeds = {(feed.application, feed.facility): feed for feed in settings.feeds}
-        self.charsets = {feed.name: codec_named(feed.charset) for feed in settings.feeds if feed.charset}
-        self.default_charset = codec_named(settings.mllp.default_charset)
+        self.charsets = {
+            feed.name: _codec(feed.charset, f"feeds.{feed.name}.charset") for feed in settings.feeds if feed.charset
+        }
+        self.default_charset = _codec(settings.mllp.default_charset, "mllp.default_charset")
         self.server = MllpServer(
             self,
             host=settings.mllp.host,
@@ -94,8 +110,36 @@ class MllpEndpoint:
         """Carry out a kept message again, or for the first time; its application acknowledgement. Raises HubError."""
         feed = self._feed(Hl7Message.salvage(raw), context)
         message = self._read(raw, feed)
-        answer: bytes = self.pipeline.replay(self._bound(message), message, context)
+        with self.pipeline.database.transaction() as work:
+            try:
+                answer: bytes = self.pipeline.replay(self._bound(message), message, context)
+            except HubError as error:
+                if error.category is not Category.TRANSIENT:  # within this unit of work the answer would be lost
+                    work.on_rollback(partial(self._answer_later, feed, message, context, error))
+                raise
+            self._answer_later(feed, message, context)
         return answer
+
+    def deliver(self, delivery: Delivery, context: Context) -> None:
+        """Send an application acknowledgement (delivery of kind ``ANSWER``). Raises PeerUnavailable."""
+        host, _, port = str(delivery.payload["address"]).rpartition(":")
+        tls = client_context(self.tls) if self.tls.certificate else None
+        with MllpClient(host, int(port), tls=tls) as client:
+            client.send(base64.b64decode(delivery.payload["message"]))
+        context.led_to("hl7-answer", str(delivery.payload["control_id"]))
+
+    def _answer_later(
+        self, feed: Feed | None, message: Hl7Message, context: Context, error: HubError | None = None
+    ) -> None:
+        if self.enqueue is None or feed is None or not feed.answer_to or not message.wants_commit:
+            return
+        if message.wants_answer(failed=error is not None):
+            payload = {
+                "address": feed.answer_to,
+                "control_id": message.control_id,
+                "message": base64.b64encode(application_answer(message, error)).decode(),
+            }
+            self.enqueue(f"feed:{feed.name}", ANSWER, payload, context)
 
     def _feed(self, message: Hl7Message, context: Context) -> Feed | None:
         sender = (message.sending_application, message.sending_facility)
@@ -129,6 +173,13 @@ class MllpEndpoint:
         except HubError as error:
             return refuse_commit(error, message)
         return acknowledge(message, COMMITTED)
+
+
+def _codec(name: str, setting: str) -> str:
+    try:
+        return codec_named(name)
+    except LookupError:
+        raise Misconfigured(f"{setting} names no character set that can carry HL7 v2.", location=setting) from None
 
 
 def _events(catalogue: Catalogue) -> dict[str, Bound]:

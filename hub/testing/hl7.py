@@ -24,6 +24,7 @@ class Sender:
     charset: str = "UNICODE UTF-8"
     version: str = "2.5^FRA^2.11"
     accept: str = ""  #: MSH-15; AL asks for enhanced mode
+    answer: str = "NE"  #: MSH-16 in enhanced mode
     delivered_as: str = ""  #: codec really used, where it is not what MSH-18 says
 
     def message(self, event: str, segments: Sequence[str], *, structure: str = "", control_id: str = "") -> bytes:
@@ -40,7 +41,7 @@ class Sender:
             11: "P",
             12: self.version,
             15: self.accept,
-            16: "NE" if self.accept else "",
+            16: self.answer if self.accept else "",
             17: "FRA",
             18: self.charset,
         }

@@ -13,7 +13,7 @@ from hub.access.model import ANONYMOUS, Credentials, Principal, Scheme
 from hub.app.mllp import WIRE, MllpEndpoint
 from hub.app.settings import Feed, Mllp, Settings
 from hub.context import Context
-from hub.errors import HubError, NotAuthenticated
+from hub.errors import HubError, Misconfigured, NotAuthenticated
 from hub.exchange.model import MessageState, Page, ReplayMessage
 from hub.exchange.service import ExchangeService
 from hub.patients.authorities import AuthorityDirectory
@@ -26,10 +26,10 @@ from hub.storage.engine import Database
 from hub.testing.hl7 import Patient, Sender, adt, local, merge, pix_query
 from hub.usecase import Command, Dispatcher
 from hub.values import PatientIdentifier
-from hub.wire.hl7v2.answers import refuse
+from hub.wire.hl7v2.answers import acknowledge, refuse
 from hub.wire.hl7v2.client import MllpClient
 from hub.wire.hl7v2.message import Hl7Message
-from hub.wire.hl7v2.mllp import END, frame
+from hub.wire.hl7v2.mllp import END, MllpServer, Peer, frame
 
 REGION, A = "1.2.250.1.999.1.1", "1.2.250.1.999.2.1"
 HIS = Sender(application="HIS", facility="A")
@@ -239,6 +239,47 @@ def test_enhanced_mode_refusals(hub: Hub) -> None:
     assert hub.send(adt(enhanced, ZOE).replace(b"A1^^^CHA", b"^^^CHA")).require("MSA").value(1) == "CA"
     hub.exchange.process_next()
     assert hub.kept()[-1][2:] == (MessageState.REFUSED, "hl7-field-missing")
+
+
+class Sink:
+    """A sender's port for application acknowledgements."""
+
+    def __init__(self) -> None:
+        self.got: list[Hl7Message] = []
+
+    def handle(self, raw: bytes, peer: Peer) -> bytes:
+        self.got.append(Hl7Message.parse(raw))
+        return acknowledge(self.got[-1], "CA")
+
+    def reject(self, raw: bytes, error: HubError, peer: Peer) -> bytes:
+        raise AssertionError
+
+
+def test_application_acknowledgements_in_enhanced_mode(hub: Hub) -> None:
+    sink = Sink()
+    server = MllpServer(sink)
+    server.start()
+    feed = Feed(application="HIS", facility="A", name="HIS_A", answer_to=f"127.0.0.1:{server.port}")
+    hub.endpoint.feeds["HIS", "A"] = feed
+    hub.endpoint.enqueue = hub.exchange.enqueue
+    enhanced = Sender(application="HIS", facility="A", accept="AL", answer="AL")
+    hub.send(adt(enhanced, ZOE, control_id="good"))
+    hub.send(adt(enhanced, ZOE, control_id="bad").replace(b"A1^^^CHA", b"^^^CHA"))
+    hub.send(adt(Sender(application="HIS", facility="A", accept="AL", answer="NE"), ZOE, control_id="quiet"))
+    while hub.exchange.process_next():
+        pass
+    for delivery in reversed(hub.exchange.deliveries(Page())):
+        hub.endpoint.deliver(delivery, Context())
+    server.stop()
+    answers = [(reply.require("MSA").value(1), reply.require("MSA").value(2)) for reply in sink.got]
+    assert sorted(answers) == [("AA", "good"), ("AE", "bad")]
+
+
+def test_a_wrong_character_set_in_the_settings_is_named() -> None:
+    feeds = (Feed(application="X", facility="Y", name="OLD", charset="klingon"),)
+    with pytest.raises(Misconfigured) as caught:
+        MllpEndpoint(None, discover("profiles"), Settings(feeds=feeds))  # type: ignore[arg-type]
+    assert caught.value.location == "feeds.OLD.charset"
 
 
 def test_random_messages_always_get_one_answer(hub: Hub) -> None:

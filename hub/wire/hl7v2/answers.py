@@ -24,6 +24,12 @@ def acknowledge(message: Hl7Message, code: str = ACCEPTED, error: HubError | Non
     return answer(message, "ACK", code, error=error)
 
 
+def application_answer(message: Hl7Message, error: HubError | None = None) -> bytes:
+    """The application acknowledgement of enhanced mode, a message of its own that asks for a commit acknowledgement."""
+    code = lookup(ANSWERS, error).acknowledgement if error else ACCEPTED
+    return answer(message, "ACK", code, error=error, accept="AL")
+
+
 def refuse(
     error: HubError,
     message: Hl7Message,
@@ -54,6 +60,7 @@ def answer(
     error: HubError | None = None,
     location: str = "",
     condition: str = "",
+    accept: str = "",
 ) -> bytes:
     """A message that answers another: MSH, MSA, ERR where there is an error, then ``segments``.
 
@@ -70,6 +77,8 @@ def answer(
         10: new_key(),
         11: _components(asked, 11, 2) or "P",
         12: _components(asked, 12, 3) or "2.5",
+        15: accept,
+        16: "NE" if accept else "",
         17: escape(asked.value(17)),
     }
     msa = {1: code, 2: escape(message.control_id)}

@@ -234,6 +234,10 @@ class Hl7Message:
         """Whether the sender asks for a commit acknowledgement (enhanced mode, HL7 v2.5: 2.9.3)."""
         return self.accept_acknowledgement in ("AL", "SU", "ER")
 
+    def wants_answer(self, *, failed: bool) -> bool:
+        """Whether the sender asks for an application acknowledgement of its own (MSH-16, HL7 table 0155)."""
+        return self.application_acknowledgement in ("AL", "ER" if failed else "SU")
+
     def __repr__(self) -> str:  # never a patient's data
         return f"Hl7Message({self.event}, {len(self.raw)} bytes)"
 

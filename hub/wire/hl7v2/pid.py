@@ -35,12 +35,12 @@ class PatientNumbers:
 def patient_numbers(segment: Segment, field: int = 3) -> PatientNumbers:
     """The hospital's own number, the INS and the others. Raises FieldMissing, DataTypeError.
 
-    The own number is the first of type PI, else the first that is neither an INS nor a national number."""
+    The own number is the first of type PI, else the first that no state gives, else the first that is no INS."""
     everything = [cx(item, segment.at(field)) for item in segment.repetitions(field)]
     ins = next((item for item in everything if item.authority in INS_AUTHORITIES), None)
     rest = [item for item in everything if not _is_ins(item)]
     candidates = [item for item in rest if item.type_code not in _NOT_LOCAL]
-    local = next((item for item in candidates if item.type_code == "PI"), next(iter(candidates), None))
+    local = next((item for item in candidates if item.type_code == "PI"), next(iter(candidates or rest), None))
     if local is None:
         raise FieldMissing("The hospital's own patient number is missing.", location=segment.at(field))
     return PatientNumbers(local, ins, tuple(item for item in rest if item != local))

@@ -1,5 +1,7 @@
 """PIX and PDQ against the real patient index; hl7apy referees what we answer."""
 
+from typing import Any
+
 import pytest
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.parser import parse_message
@@ -49,9 +51,9 @@ def referee(raw: bytes) -> None:
     assert [segment.name for segment in _leaves(parsed)] == names
 
 
-def _leaves(element: object) -> list[object]:
-    found: list[object] = []
-    for child in element.children:  # type: ignore[attr-defined]
+def _leaves(element: Any) -> list[Any]:
+    found: list[Any] = []
+    for child in element.children:
         found += [child] if child.classname == "Segment" else _leaves(child)
     return found
 

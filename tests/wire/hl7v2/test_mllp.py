@@ -28,6 +28,7 @@ class Echo:
         return b"AA:" + raw
 
     def reject(self, raw: bytes, error: HubError, peer: Peer) -> bytes:
+        self.peers.append(peer)
         return f"AR:{error.code}:{len(raw)}".encode()
 
 
