@@ -20,6 +20,7 @@ from hub.imaging import frames as pixel_frames
 from hub.imaging import transcode
 from hub.imaging.cache import InstanceCache
 from hub.imaging.errors import TransferSyntaxNotPossible, UnknownInstance, UnknownStudy
+from hub.imaging.headers import metadata_of
 from hub.imaging.locate import Archives
 from hub.imaging.model import (
     FailedInstance,
@@ -34,7 +35,6 @@ from hub.imaging.model import (
 from hub.imaging.store import ImagingStore
 from hub.storage.engine import Database
 from hub.wire import multipart
-from hub.wire.dicom_json import metadata_of
 
 log = logging.getLogger(__name__)
 
