@@ -1,6 +1,7 @@
 """Objects with every attribute filled."""
 
 from dataclasses import replace
+from typing import Any
 
 from hub.documents.model import (
     DEPRECATED,
@@ -11,6 +12,7 @@ from hub.documents.model import (
     DocumentEntry,
     Folder,
     ReferenceId,
+    RegistryObject,
     Submission,
     SubmissionSet,
 )
@@ -98,15 +100,14 @@ REPLACES = Association(
     documentation=Code("RPLC", "1.2.8", "remplace"),
 )
 SUBMISSION = Submission(SET, (ENTRY,), (FOLDER,), (MEMBER, REPLACES), home="urn:oid:1.2.250.1.999.1.3")
-OBJECTS = (ENTRY, SET, FOLDER, MEMBER, REPLACES)
+OBJECTS: tuple[RegistryObject, ...] = (ENTRY, SET, FOLDER, MEMBER, REPLACES)
 
 
-def registered(number: int = 1) -> tuple[DocumentEntry | SubmissionSet | Folder | Association, ...]:
+def registered(number: int = 1) -> tuple[RegistryObject, ...]:
     """The same as a registry answers with them."""
-    found = []
+    found: list[RegistryObject] = []
     for position, item in enumerate(OBJECTS):
         uuid = f"urn:uuid:00000000-0000-4000-8000-{number:06d}{position:06d}"
-        found.append(
-            replace(item, id=uuid, logical_id=uuid, version=3, status=DEPRECATED, home="urn:oid:1.2.250.1.999.1.3")  # type: ignore[type-var]
-        )
+        facts: Any = {"id": uuid, "logical_id": uuid, "version": 3, "status": DEPRECATED, "home": SUBMISSION.home}
+        found.append(replace(item, **facts))
     return tuple(found)

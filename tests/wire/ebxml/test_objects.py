@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -82,7 +83,7 @@ def _twice(element: Any) -> None:
     element.addnext(parse_xml(serialise(element)))
 
 
-BREAKAGES = {
+BREAKAGES: dict[str, tuple[Callable[[Any], object], str]] = {
     "slot twice": (lambda o: _twice(_slot(o, "creationTime")), "creationTime"),
     "slot without name": (lambda o: _slot(o, "creationTime").attrib.pop("name"), ""),
     "two values": (lambda o: etree.SubElement(_slot(o, "hash")[0], rim("Value")), "hash"),
