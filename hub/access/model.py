@@ -9,7 +9,8 @@ class Scheme(StrEnum):
 
     NONE = "none"
     CERTIFICATE = "certificate"  #: mutual TLS (ITI-19)
-    TOKEN = "token"  #: bearer token of a system client
+    TOKEN = "token"  # noqa: S105  #: bearer token of a system client
+    AE_TITLE = "ae-title"  #: calling AE title of a DICOM association
     SESSION = "session"  #: a person signed in to the portal
     LOOPBACK = "loopback"  #: the open sandbox, loopback only
     INTERNAL = "internal"  #: the hub itself (workers)
@@ -47,6 +48,7 @@ class Credentials:
     session: str = field(default="", repr=False)
     saml: bytes = field(default=b"", repr=False)
     peer: str = ""  #: address of the caller
+    ae_title: str = ""  #: calling AE title that the DICOM port let in (dimse.callers)
 
 
 @dataclass(frozen=True, slots=True)

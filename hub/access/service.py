@@ -90,13 +90,22 @@ class AccessService:
             return self._token(credentials.bearer)
         if credentials.certificate:
             return self._certificate(credentials.certificate)
+        if credentials.ae_title:
+            return _caller_by_title(credentials.ae_title)
         if not self.node_authentication and is_loopback(credentials.peer):
             return LOOPBACK
         return ANONYMOUS
 
-    def permit(self, principal: Principal, permission: str, context: Context, command: Command | None = None) -> None:
-        """Let the principal do this, or raise NotAuthenticated or AccessDenied. Asked before the request is decoded, and
-        again with the command it turned out to be."""
+    def permit(
+        self,
+        principal: Principal,
+        permission: str,
+        context: Context,
+        command: Command | None = None,
+    ) -> None:
+        """Let the principal do this, or raise NotAuthenticated or AccessDenied.
+
+        Asked before the request is decoded, and again with the command that it turned out to be."""
         decision = self.explain(principal, permission)
         if decision.allowed:
             return
@@ -114,7 +123,7 @@ class AccessService:
         return Decision(allowed=False, reason=f"The permission {permission} is needed.")
 
     def _token(self, token: str) -> Principal:
-        shown = sha256(token.encode()).hexdigest().encode()
+        shown = sha256(token.encode(errors="replace")).hexdigest().encode()
         found = [principal for known, principal in self._by_token.items() if hmac.compare_digest(known, shown)]
         if not found:
             raise BadCredentials
@@ -185,6 +194,12 @@ class AccessService:
         )
 
 
+def _caller_by_title(ae_title: str) -> Principal:
+    """A DICOM system of ``dimse.callers``: images and nothing else."""
+    permissions = frozenset({"imaging.query", "imaging.retrieve", "imaging.store"})
+    return Principal(id=f"ae:{ae_title}", name=ae_title, scheme=Scheme.AE_TITLE, permissions=permissions)
+
+
 def is_loopback(peer: str) -> bool:
     """Whether an address is this machine itself."""
     try:
@@ -230,11 +245,11 @@ def _fingerprint(text: str) -> str:
 
 
 def _token_key(token: str) -> str:
-    return sha256(token.encode()).hexdigest()
+    return sha256(token.encode(errors="replace")).hexdigest()
 
 
 def _login_key(login: str) -> str:
-    return sha256(login.strip().casefold().encode()).hexdigest()
+    return sha256(login.strip().casefold().encode(errors="replace")).hexdigest()
 
 
 def _as(principal: Principal, scheme: Scheme) -> Principal:

@@ -269,7 +269,8 @@ class DocumentStore:
         Waits for another unit of work that is just taking the same one."""
         flavour = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         row = {"value": value, "kind": kind, "hash": content_hash, "size": size}
-        if self._connection.execute(flavour.insert(UNIQUE_ID).values(row).on_conflict_do_nothing()).rowcount == 1:
+        statement = flavour.insert(UNIQUE_ID).values(row).on_conflict_do_nothing().returning(UNIQUE_ID.c.value)
+        if self._connection.scalar(statement) is not None:
             return None
         return self._connection.execute(select(UNIQUE_ID).where(UNIQUE_ID.c.value == value)).one()
 

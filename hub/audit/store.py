@@ -1,0 +1,208 @@
+"""The audit room's tables: records are appended, never changed. ``audit_head`` is the end of the chain."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Index, exists, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Field, SQLModel
+
+from hub.audit.chain import GENESIS, dump, link, load
+from hub.audit.model import AuditPage, AuditRecord, AuditSearch
+from hub.storage.engine import UnitOfWork
+from hub.storage.tables import METADATA, KeyText
+
+_CHUNK = 500
+
+
+class RecordRow(SQLModel, table=True):
+    """A record: its place in the chain, what is searched for, its text, the hash."""
+
+    __tablename__ = "audit_record"
+    __table_args__ = (
+        Index("ix_audit_record_at", "at", "position"),
+        Index("ix_audit_record_transaction", "transaction", "position"),
+        Index("ix_audit_record_principal", "principal", "position"),
+    )
+
+    position: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    id: str = Field(sa_type=KeyText, unique=True)
+    at: int = Field(sa_type=BigInteger)  # microseconds since 1970, UTC
+    transaction: str = Field(sa_type=KeyText)
+    principal: str = Field(sa_type=KeyText)
+    outcome: str = Field(sa_type=KeyText)
+    correlation_id: str = Field(sa_type=KeyText, index=True)
+    body: str
+    hash: str
+
+
+class ObjectRow(SQLModel, table=True):
+    """What a record touched."""
+
+    __tablename__ = "audit_object"
+    __table_args__ = (
+        Index("ix_audit_object_reference", "reference", "position"),
+        {"sqlite_with_rowid": False},
+    )
+
+    position: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    ordinal: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    kind: str = Field(sa_type=KeyText)
+    reference: str = Field(sa_type=KeyText)
+
+
+class HeadRow(SQLModel, table=True):
+    """The end of the chain: one row, locked while records are appended."""
+
+    __tablename__ = "audit_head"
+
+    name: str = Field(primary_key=True, sa_type=KeyText)
+    position: int = Field(sa_type=BigInteger)
+    hash: str
+
+
+RECORD = METADATA.tables["audit_record"]
+OBJECT = METADATA.tables["audit_object"]
+HEAD = METADATA.tables["audit_head"]
+_CHAIN = "chain"
+
+
+class AuditStore:
+    """The chain of records."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._connection = work.session.connection()
+
+    def append(self, bodies: Sequence[str], *, unsure: bool = False) -> int:
+        """Add records, given as canonical text. Returns how many are new.
+
+        ``unsure``: some may be there already (they are taken up after a crash); those are left out."""
+        if unsure:
+            bodies = self._new(bodies)
+        if not bodies:
+            return 0
+        position, previous = self._lock_head()
+        rows, objects = [], []
+        for body in bodies:
+            record, position, previous = load(body), position + 1, link(previous, body)
+            rows.append(_row(record, position, body, previous))
+            objects += [
+                {"position": position, "ordinal": ordinal, "kind": item.kind, "reference": _key(item.reference)}
+                for ordinal, item in enumerate(record.objects)
+            ]
+        self._connection.execute(insert(RECORD), rows)
+        if objects:
+            self._connection.execute(insert(OBJECT), objects)
+        self._connection.execute(update(HEAD).where(HEAD.c.name == _CHAIN).values(position=position, hash=previous))
+        return len(rows)
+
+    def head(self) -> tuple[int, str]:
+        """Position and hash of the last record."""
+        row = self._connection.execute(select(HEAD.c.position, HEAD.c.hash).where(HEAD.c.name == _CHAIN)).one_or_none()
+        return (row.position, row.hash) if row else (0, GENESIS)
+
+    def walk(self, *, after: int = 0) -> Iterator[tuple[int, Any]]:
+        """Every row in the chain's order, as (position, row)."""
+        while True:
+            statement = select(RECORD).where(RECORD.c.position > after).order_by(RECORD.c.position).limit(_CHUNK)
+            rows = self._connection.execute(statement).all()
+            for row in rows:
+                yield row.position, row
+            if len(rows) < _CHUNK:
+                return
+            after = rows[-1].position
+
+    def search(self, search: AuditSearch) -> AuditPage:
+        """One page, newest first."""
+        conditions = list(_conditions(search))
+        if search.cursor:
+            conditions.append(RECORD.c.position < int(search.cursor))
+        statement = (
+            select(RECORD.c.position, RECORD.c.body)
+            .where(*conditions)
+            .order_by(RECORD.c.position.desc())
+            .limit(search.limit + 1)
+        )
+        rows = self._connection.execute(statement).all()
+        shown = rows[: search.limit]
+        cursor = str(shown[-1].position) if len(rows) > search.limit else ""
+        return AuditPage(tuple(load(row.body) for row in shown), cursor)
+
+    def count(self, search: AuditSearch) -> int:
+        """How many records a search finds, on all pages."""
+        statement = select(func.count()).select_from(RECORD).where(*_conditions(search))
+        return self._connection.scalar(statement) or 0
+
+    def position_of(self, record_id: str) -> int | None:
+        """A record's place in the chain."""
+        return self._connection.scalar(select(RECORD.c.position).where(RECORD.c.id == record_id))
+
+    def _lock_head(self) -> tuple[int, str]:
+        flavour = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        first = {"name": _CHAIN, "position": 0, "hash": GENESIS}
+        statement = select(HEAD.c.position, HEAD.c.hash).where(HEAD.c.name == _CHAIN).with_for_update()
+        row = self._connection.execute(statement).one_or_none()
+        if row is None:
+            self._connection.execute(flavour.insert(HEAD).values(first).on_conflict_do_nothing())
+            row = self._connection.execute(statement).one()
+        return row.position, row.hash
+
+    def _new(self, bodies: Sequence[str]) -> list[str]:
+        self._lock_head()  # first: what others append meanwhile is seen below
+        by_id = {load(body).id: body for body in bodies}
+        for chunk in _chunks(list(by_id)):
+            for known in self._connection.scalars(select(RECORD.c.id).where(RECORD.c.id.in_(chunk))).all():
+                del by_id[known]
+        return list(by_id.values())
+
+
+def _row(record: AuditRecord, position: int, body: str, own_hash: str) -> dict[str, Any]:
+    return {
+        "position": position,
+        "id": record.id,
+        "at": int(record.at.timestamp() * 1_000_000),
+        "transaction": _key(record.transaction),
+        "principal": _key(record.principal_id),
+        "outcome": record.outcome.value,
+        "correlation_id": _key(record.correlation_id),
+        "body": body,
+        "hash": own_hash,
+    }
+
+
+def _key(text: str) -> str:
+    """As much of a text as every database takes as a key: the whole text stands in the body."""
+    return text.replace("\0", "")[:500]
+
+
+def same(row: Any) -> bool:
+    """Whether a row's columns say what its text says."""
+    record = load(row.body)
+    return dump(record) == row.body and _row(record, row.position, row.body, row.hash) == dict(row._mapping)
+
+
+def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), _CHUNK):
+        yield values[start : start + _CHUNK]
+
+
+def _conditions(search: AuditSearch) -> Iterable[ColumnElement[bool]]:
+    if search.references or search.kind:
+        touched = [OBJECT.c.position == RECORD.c.position]
+        if search.references:
+            touched.append(OBJECT.c.reference.in_([_key(item) for item in search.references]))
+        if search.kind:
+            touched.append(OBJECT.c.kind == search.kind)
+        yield exists().where(*touched)
+    if search.transaction:
+        yield RECORD.c.transaction == _key(search.transaction)
+    if search.principal:
+        yield RECORD.c.principal == _key(search.principal)
+    if search.outcomes:
+        yield RECORD.c.outcome.in_([item.value for item in search.outcomes])
+    if search.since is not None:
+        yield RECORD.c.at >= int(search.since.timestamp() * 1_000_000)
+    if search.until is not None:
+        yield RECORD.c.at < int(search.until.timestamp() * 1_000_000)
+    if search.correlation_id:
+        yield RECORD.c.correlation_id == _key(search.correlation_id)
