@@ -1,6 +1,6 @@
 """``make bench``: run every benchmark, write build/bench.json and docs/benchmarks.md.
 
-    python -m benchmarks [NAME ...] [--quick]
+python -m benchmarks [NAME ...] [--quick]
 """
 
 import argparse

@@ -56,9 +56,16 @@ def test_nginx_configuration_is_valid(tmp_path: Path) -> None:
              "-keyout", tmp_path / f"{name}.key", "-out", tmp_path / f"{name}.crt"],
             check=True, capture_output=True,
         )  # fmt: skip
-    text = (ROOT / "docker/config/nginx.conf").read_text().replace("/pki/", f"{tmp_path}/").replace("http://web:", "http://127.0.0.1:")
+    text = (
+        (ROOT / "docker/config/nginx.conf")
+        .read_text()
+        .replace("/pki/", f"{tmp_path}/")
+        .replace("http://web:", "http://127.0.0.1:")
+    )
     # Debian 12's nginx knows the older spelling of the same switch.
-    text = text.replace("listen 8443 ssl;\n        http2 on;", "listen 8443 ssl http2;").replace("/run/nginx.pid", f"{tmp_path}/pid")
+    text = text.replace("listen 8443 ssl;\n        http2 on;", "listen 8443 ssl http2;").replace(
+        "/run/nginx.pid", f"{tmp_path}/pid"
+    )
     (tmp_path / "nginx.conf").write_text(text)
     result = subprocess.run([nginx, "-t", "-c", tmp_path / "nginx.conf"], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr

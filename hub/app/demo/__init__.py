@@ -1,1 +1,8 @@
 """``maillage demo``: a study made in one hospital is found and read in another, for real, on this machine."""
+
+
+def main(*, once: bool = False) -> int:
+    """Play the story; exit code 0 only if every step really happened."""
+    from hub.app.demo.play import play  # noqa: PLC0415 - heavy, and only wanted by this command
+
+    return play(once=once)

@@ -101,7 +101,11 @@ class Report:
         """What happened, one line a step."""
         table = Table(title=self.title, title_justify="left", header_style="bold", show_lines=False)
         for name, options in (
-            ("#", {"justify": "right"}), ("Step", {}), ("Protocol", {}), ("What came back", {}), ("ms", {"justify": "right"}),
+            ("#", {"justify": "right"}),
+            ("Step", {}),
+            ("Protocol", {}),
+            ("What came back", {}),
+            ("ms", {"justify": "right"}),
         ):
             table.add_column(name, overflow="fold", **options)  # type: ignore[arg-type]
         for step in self.steps:
