@@ -13,12 +13,11 @@ MANIFEST = Manifest(
         Capability.FIND_STUDIES: Level.FULL,
         Capability.DESCRIBE_STUDY: Level.FULL,
         Capability.RETRIEVE_INSTANCES: Level.FULL,
-        Capability.METADATA: Level.PARTIAL,
+        Capability.METADATA: Level.NONE,
         Capability.PASS_THROUGH: Level.NONE,
     },
     notes=(
-        "Metadata is read from the objects themselves, which are fetched for it.",
-        "Rendered images and frames are not available over DIMSE.",
+        "Metadata, frames and rendered images are made by the hub from the objects, which are fetched for it.",
         "C-MOVE needs the hub's AE title and address configured at the PACS.",
     ),
 )

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -18,7 +18,6 @@ from hub.imaging.model import Instance, InstanceRequest, RetrievedInstance, Seri
 from hub.wire import dicom
 from hub.wire.dicom import DatasetReader
 from hub.wire.dicom_head import header
-from hub.wire.dicom_json import metadata_of
 from hub.wire.dimse import client
 from hub.wire.dimse.association import Association
 from hub.wire.dimse.contexts import PATIENT_FIND, STUDY_FIND, VERIFICATION, for_services
@@ -72,7 +71,8 @@ class DimseConnector:
 
     def describe_study(self, study_instance_uid: str, *, timeout: float) -> Study | None:
         """The study down to its instances, on one association. Raises ConnectorError."""
-        with self._finder(time.monotonic() + timeout) as finder, _lies(self.name):
+        deadline = time.monotonic() + timeout
+        with self._finder(deadline) as finder, _lies(self.name):
             answers = list(finder(level("STUDY", STUDY_KEYS, self.config, StudyInstanceUID=study_instance_uid)))
             wanted = [item for item in answers if self._uid(item, "StudyInstanceUID") == study_instance_uid]
             if not wanted:
@@ -81,7 +81,22 @@ class DimseConnector:
             study = dicom.study_from(self._reader(wanted[0]), self.name, dicom.in_order(series))
             declared = dicom.number(self._reader(wanted[0]), "NumberOfStudyRelatedInstances")
             self._same(declared, sum(len(item.instances) for item in series))
+        if all(instance.sop_class_uid for _, instance in study.instances):
             return study
+        return self._from_objects(study, deadline)
+
+    def _from_objects(self, study: Study, deadline: float) -> Study:
+        """For a PACS that does not tell SOP classes (dcmqrscp): everything from the objects' own headers."""
+        request = InstanceRequest(study.study_instance_uid)
+        planned = [Planned(series.series_instance_uid, item.sop_instance_uid, "") for series, item in study.instances]
+        found = self._retrieval.run(request, planned, ("*",), deadline)
+        with _lies(self.name):
+            described = dicom.study_of_instances((self._header_reader(item) for item in found), self.name)
+        return described or study
+
+    def _header_reader(self, item: RetrievedInstance) -> DatasetReader:
+        with self._peer.translated():
+            return self._reader(header(item.chunks))
 
     def _series(self, finder: "_Finder", study_instance_uid: str) -> Iterator[Series]:
         identifier = level("SERIES", SERIES_KEYS, self.config, StudyInstanceUID=study_instance_uid)
@@ -113,13 +128,6 @@ class DimseConnector:
         planned = self._plan(request, deadline)
         if planned:
             yield from self._retrieval.run(request, planned, transfer_syntaxes, deadline)
-
-    def metadata(self, request: InstanceRequest, *, timeout: float) -> Iterator[Mapping[str, Any]]:
-        """DICOM JSON, read from the objects' headers; pixel data is dropped as it arrives. Raises ConnectorError."""
-        for item in self.retrieve(request, ("*",), timeout=timeout):
-            with self._peer.translated():
-                found = metadata_of(header(item.chunks), self.config.charset)
-            yield found
 
     def _plan(self, request: InstanceRequest, deadline: float) -> list[Planned]:
         with self._finder(deadline) as finder, _lies(self.name):

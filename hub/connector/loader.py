@@ -1,11 +1,13 @@
 """Finds connectors by entry point, reads their settings, and keeps the configured sources open."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from importlib.metadata import entry_points
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -21,8 +23,6 @@ from hub.connector.contract import (
 )
 from hub.errors import HubError, Misconfigured, NotFound
 from hub.values import now
-
-T = TypeVar("T")
 
 
 class UnknownKind(Misconfigured):
@@ -81,6 +81,16 @@ class SourceHealth:
         return self.failures_in_a_row == 0
 
 
+@dataclass(frozen=True, slots=True)
+class OpenSource:
+    """A configured source whose connector is open; every call through ``connector`` is noted in its health."""
+
+    name: str
+    connector: Connector
+    config: SourceConfig
+    manifest: Manifest
+
+
 def manifests() -> dict[str, Manifest]:
     """Every installed connector's manifest, by kind."""
     found = {}
@@ -107,6 +117,46 @@ def read_config(source: SourceConfig, manifest: Manifest) -> ConnectorConfig:
         raise BadSourceSettings(wrong, location=f"sources.{source.name}") from error
 
 
+class Watched:
+    """A connector with the capabilities of the one that it wraps; how every call went is noted."""
+
+    def __init__(self, connector: Connector, contacted: Callable[[], None], failed: Callable[[str, str], None]) -> None:
+        self.name = connector.name
+        self.check = connector.check
+        self.close = connector.close
+        self._contacted = contacted
+        self._failed = failed
+        for method in ("find_studies", "describe_study", "pass_through"):
+            if hasattr(connector, method):
+                setattr(self, method, self._call(getattr(connector, method)))
+        for method in ("retrieve", "metadata"):
+            if hasattr(connector, method):
+                setattr(self, method, self._stream(getattr(connector, method)))
+
+    def _call(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **named: Any) -> Any:
+            with self._noted():
+                return method(*args, **named)
+
+        return call
+
+    def _stream(self, method: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+        def stream(*args: Any, **named: Any) -> Iterator[Any]:
+            with self._noted():
+                yield from method(*args, **named)
+
+        return stream
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except HubError as error:
+            self._failed(error.message, error.code)
+            raise
+        self._contacted()
+
+
 class Sources:
     """The configured sources, opened at first use. Thread-safe."""
 
@@ -119,7 +169,7 @@ class Sources:
         self._manifests = dict(installed if installed is not None else manifests())
         self._environment = environment or Environment()
         self._lock = threading.Lock()
-        self._open: dict[str, Connector] = {}
+        self._open: dict[str, OpenSource] = {}
         self._configs: dict[str, SourceConfig] = {}
         self._settings: dict[str, ConnectorConfig] = {}
         self._health: dict[str, SourceHealth] = {}
@@ -145,7 +195,7 @@ class Sources:
         """Names in the configured order."""
         return tuple(self._configs)
 
-    def __iter__(self) -> Iterator[Connector]:
+    def __iter__(self) -> Iterator[OpenSource]:
         for name in self.names:
             yield self.get(name)
 
@@ -169,34 +219,26 @@ class Sources:
         """Whether a source's connector offers a capability at all."""
         return self.manifest(name).capabilities.get(capability, Level.NONE) is not Level.NONE
 
-    def get(self, name: str) -> Connector:
-        """The open connector. Raises UnknownSource, ConnectorError."""
+    def get(self, name: str) -> OpenSource:
+        """The source with its connector open. Raises UnknownSource, ConnectorError."""
         source = self.config(name)
         with self._lock:
             if name not in self._open:
                 manifest = self._manifests[source.kind]
-                self._open[name] = manifest.open(name, self._settings[name], self._environment)
+                opened = manifest.open(name, self._settings[name], self._environment)
+                connector = Watched(opened, partial(self.contacted, name), partial(self.failed, name))
+                self._open[name] = OpenSource(name, connector, source, manifest)
             return self._open[name]
 
     def check(self, name: str) -> Sequence[Check]:
         """A source's self-test, noted in its health."""
-        steps = self.get(name).check()
+        steps = self.get(name).connector.check()
         failed = next((step for step in steps if not step.passed), None)
         if failed is None:
             self.contacted(name)
         else:
             self.failed(name, f"{failed.name}: {failed.detail}", "check-failed")
         return steps
-
-    def watch(self, name: str, call: Callable[[], T]) -> T:
-        """Carry out a call to a source and note how it went."""
-        try:
-            outcome = call()
-        except HubError as error:
-            self.failed(name, error.message, error.code)
-            raise
-        self.contacted(name)
-        return outcome
 
     def contacted(self, name: str) -> None:
         """Note that a source answered."""
@@ -218,6 +260,6 @@ class Sources:
     def close(self) -> None:
         """Close every open connector."""
         with self._lock:
-            for connector in self._open.values():
-                connector.close()
+            for source in self._open.values():
+                source.connector.close()
             self._open.clear()

@@ -157,7 +157,11 @@ def person_name(text: str) -> str:
 
 def study_from(reader: Reader, source: str, series: tuple[Series, ...] = ()) -> Study:
     """The study-level attributes. Raises Invalid when the study's UID is missing or none."""
-    modalities = [item for item in reader.texts("ModalitiesInStudy") if item] or reader.texts("Modality")
+    modalities = (
+        [item for item in reader.texts("ModalitiesInStudy") if item]
+        or [item.modality for item in series]
+        or reader.texts("Modality")
+    )
     return Study(
         study_instance_uid=uid(first(reader, "StudyInstanceUID")),
         source=source,
@@ -172,7 +176,7 @@ def study_from(reader: Reader, source: str, series: tuple[Series, ...] = ()) -> 
         description=first(reader, "StudyDescription"),
         started=moment(first(reader, "StudyDate"), first(reader, "StudyTime")),
         timezone=_zone(first(reader, "TimezoneOffsetFromUTC")),
-        modalities=tuple(dict.fromkeys(modalities)) or tuple(dict.fromkeys(item.modality for item in series)),
+        modalities=tuple(dict.fromkeys(modalities)),
         referring_physician=person_name(first(reader, "ReferringPhysicianName")),
         procedure_codes=tuple(filter(any, (_code(item) for item in reader.items("ProcedureCodeSequence")))),
         institution=first(reader, "InstitutionName"),

@@ -61,6 +61,7 @@ class Association:
         self.calling = ""
         self.called = ""
         self.peer = ""
+        self.certificate = b""  #: DER of the peer's verified certificate
         self.implementation = ""
         self.contexts: dict[int, Accepted] = {}
         self.peer_max = MAX_PDU
@@ -206,12 +207,17 @@ class Association:
         room = self.peer_max - 6
         waiting = bytearray()
         pending = head
-        for piece in data:
-            waiting += piece
-            while len(waiting) > room:
-                self._send(pending + self._fragment(context.id, 0, memoryview(waiting)[:room]))
-                pending = b""
-                del waiting[:room]
+        try:
+            for piece in data:
+                waiting += piece
+                while len(waiting) > room:
+                    self._send(pending + self._fragment(context.id, 0, memoryview(waiting)[:room]))
+                    pending = b""
+                    del waiting[:room]
+        except BaseException:
+            if not pending:  # half a message is out: the peer can't be told anything else any more
+                self.abort()
+            raise
         self._send(pending + self._fragment(context.id, _LAST, waiting))
 
     def cancelled(self) -> bool:

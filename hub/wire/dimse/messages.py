@@ -30,7 +30,7 @@ class DimseRequest:
     calling: str = ""
     called: str = ""
     message_id: int = 0
-    destination: str = ""  #: C-MOVE
+    destination: str = ""  #: C-MOVE: the permitted destination, "" when it is not one
     transfer_syntax: str = IMPLICIT_LITTLE
     raw: bytes = field(default=b"", repr=False)  #: identifier as received
     acceptable: tuple[str, ...] = ()  #: transfer syntaxes that the receiver of instances takes

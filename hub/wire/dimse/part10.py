@@ -77,3 +77,13 @@ def _element(element: int, vr: str, value: bytes) -> bytes:
         value += b" " if vr in ("AE", "SH") else b"\0"
     size = struct.pack("<HL", 0, len(value)) if vr in _LONG else struct.pack("<H", len(value))
     return struct.pack("<HH", 2, element) + vr.encode() + size + value
+
+
+def end_of_meta(raw: bytes | bytearray) -> int | None:
+    """Where the data set starts; None while ``raw`` does not reach it. Raises Malformed."""
+    if len(raw) < 144:
+        return None
+    if raw[128:132] != b"DICM" or raw[132:136] != b"\x02\0\0\0":
+        raise Malformed("This is not a DICOM file with a group length.")
+    end = 144 + int.from_bytes(raw[140:144], "little")
+    return end if len(raw) >= end else None

@@ -86,6 +86,8 @@ class Server:
             return
         association = Association(link, idle=self._idle)
         association.peer = peer
+        if isinstance(link, ssl.SSLSocket):
+            association.certificate = link.getpeercert(binary_form=True) or b""
         free = self._slots.acquire(blocking=False)
         with self._lock:
             self._active.add(association)

@@ -1,0 +1,230 @@
+"""The hub's DICOM port: C-ECHO, C-FIND, C-GET, C-MOVE, C-STORE (RAD-14, RAD-16, RAD-8)."""
+
+import logging
+from contextlib import AbstractContextManager
+from pathlib import Path
+from queue import Queue
+
+from hub.access.model import Credentials, Principal
+from hub.app.dimse_retrieve import Sender, send_by_get, send_by_move
+from hub.app.dimse_store import ObjectStore, Stored
+from hub.app.settings import Settings
+from hub.app.tls import server_context
+from hub.connector.contract import ReceivedFile
+from hub.context import Context
+from hub.errors import HubError
+from hub.pipeline.catalogue import Bound, Catalogue
+from hub.pipeline.pipeline import Pipeline
+from hub.pipeline.transaction import Dimse
+from hub.wire.dimse import command as commands
+from hub.wire.dimse import contexts
+from hub.wire.dimse.association import Association, Message
+from hub.wire.dimse.client import MAX_IDENTIFIER
+from hub.wire.dimse.errors import PENDING, status_of
+from hub.wire.dimse.messages import DimseAnswer, DimseRequest, StoredStudy, encode
+from hub.wire.dimse.server import Server
+
+log = logging.getLogger(__name__)
+
+WIRE = "dimse"
+_IDLE = 120.0
+_CALLING_UNKNOWN, _CALLED_UNKNOWN = (1, 1, 3), (1, 1, 7)
+_NO_SUCH_OPERATION = 0x0211
+_CHECK_CANCEL_EVERY = 16
+
+
+class DimseEndpoint:
+    """Listens once made, answers once started; also where the hub's own connectors have C-MOVEs delivered to.
+
+    Callers are known by their AE title: ``dimse.callers``, and the hub's own DIMSE sources (which deliver what a C-MOVE
+    asked for). With node authentication off, everybody on this machine is."""
+
+    def __init__(self, pipeline: Pipeline, catalogue: Catalogue, settings: Settings, spool: Path) -> None:
+        self.pipeline = pipeline
+        self.settings = settings
+        self.ae_title = settings.dimse.ae_title
+        self.store = ObjectStore(spool)
+        self._bound = {binding.service: bound for binding, bound in catalogue.bindings(Dimse)}
+        self._open = not settings.security.node_authentication
+        self._callers = frozenset(settings.dimse.callers)
+        self._sources = _titles_of_sources(settings)
+        self._destinations = {title: _address(place) for title, place in settings.dimse.destinations.items()}
+        self._server = Server(
+            settings.dimse.host,
+            settings.dimse.port,
+            self._serve,
+            max_associations=settings.dimse.max_associations,
+            idle=_IDLE,
+            tls=server_context(settings.tls),
+        )
+
+    @property
+    def port(self) -> int:
+        """The real port."""
+        return self._server.port
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """Let running associations finish for a few seconds, then end them."""
+        self._server.stop()
+
+    def expect(self, study_instance_uid: str, *, timeout: float) -> "AbstractContextManager[Queue[ReceivedFile]]":
+        """See ``MoveDestination.expect``."""
+        return self.store.expect(study_instance_uid, timeout=timeout)
+
+    # --- one association
+
+    def _serve(self, association: Association) -> None:
+        request = association.read_request()
+        if not self._open and request.called != self.ae_title:
+            association.reject(*_CALLED_UNKNOWN)
+            return
+        if not self._open and request.calling not in self._callers | self._sources:
+            log.info("association from an unknown calling AE title refused", extra={"peer": association.peer})
+            association.reject(*_CALLING_UNKNOWN)
+            return
+        association.accept(request, *contexts.accept(request))
+        arrived: dict[str, list[Stored]] = {}
+        may_store: bool | None = None
+        try:
+            while (message := association.receive()) is not None:
+                if message.kind == commands.C_STORE:
+                    may_store = self._may_store(association) if may_store is None else may_store
+                    self._store(association, message, arrived, may_keep=may_store)
+                else:
+                    self._answer(association, message)
+        finally:
+            for study, stored in arrived.items():
+                self._announce(association, study, stored)
+
+    def _answer(self, association: Association, message: Message) -> None:
+        if message.kind == commands.C_ECHO:
+            association.send(message.context, commands.response(message.command, 0))
+        elif message.kind in (commands.C_FIND, commands.C_GET, commands.C_MOVE):
+            name = commands.NAMES[message.kind]
+            raw = association.read_data(MAX_IDENTIFIER) if message.has_data else b""
+            context = Context(peer=_host(association))
+            try:
+                self._query_or_retrieve(association, message, name, raw, context)
+            except HubError as error:
+                if not association.open:
+                    raise
+                self._finish(association, message, DimseAnswer(status_of(error), error.message))
+        elif message.kind != commands.C_CANCEL and not message.kind & commands.RESPONSE:
+            association.send(message.context, commands.response(message.command, _NO_SUCH_OPERATION))
+
+    def _query_or_retrieve(
+        self, association: Association, message: Message, name: str, raw: bytes, context: Context
+    ) -> None:
+        destination = commands.text(message.command, "MoveDestination")
+        address = self._destinations.get(destination)
+        request = DimseRequest(
+            service=name,
+            sop_class=message.context.abstract_syntax,
+            calling=association.calling,
+            called=association.called,
+            message_id=commands.integer(message.command, "MessageID"),
+            destination=destination if address else "",
+            transfer_syntax=message.context.transfer_syntax,
+            raw=raw,
+            acceptable=_acceptable(association) if name == "C-GET" else ("*",),
+        )
+        answer: DimseAnswer = self.pipeline.run(
+            self._bound[name], WIRE, request, self._credentials(association), context
+        )
+        if answer.instances is None:
+            self._send_matches(association, message, answer)
+            return
+        sender = Sender(association, message, answer.instances, self.pipeline.dispatch, context)
+        if address is None:
+            send_by_get(sender)
+        else:
+            send_by_move(sender, destination, address, self.ae_title)
+
+    def _send_matches(self, association: Association, message: Message, answer: DimseAnswer) -> None:
+        for index, match in enumerate(answer.matches):
+            if index % _CHECK_CANCEL_EVERY == 0 and association.cancelled():
+                answer = DimseAnswer(0xFE00)
+                break
+            raw = encode(match, message.context.transfer_syntax)
+            association.send(message.context, commands.response(message.command, PENDING), (raw,))
+        self._finish(association, message, answer)
+
+    def _finish(self, association: Association, message: Message, answer: DimseAnswer) -> None:
+        more: dict[str, commands.Value] = {"ErrorComment": answer.comment[:64]} if answer.comment else {}
+        association.send(message.context, commands.response(message.command, answer.status, **more))
+
+    # --- C-STORE
+
+    def _may_store(self, association: Association) -> bool:
+        """Asked once for each association; what came is audited at its end."""
+        bound = self._bound.get("C-STORE")
+        if bound is None:
+            return False
+        try:
+            self._permit(bound, association)
+        except HubError:
+            return False
+        return True
+
+    def _permit(self, bound: Bound, association: Association) -> Principal:
+        principal = self.pipeline.access.authenticate(self._credentials(association))
+        self.pipeline.access.permit(principal, bound.transaction.permission, Context(peer=_host(association)))
+        return principal
+
+    def _store(
+        self, association: Association, message: Message, arrived: dict[str, list[Stored]], *, may_keep: bool
+    ) -> None:
+        try:
+            stored = self.store.receive(association, message, may_keep=may_keep)
+        except HubError as error:
+            if not association.open:
+                raise
+            self._finish(association, message, DimseAnswer(status_of(error), error.message))
+            return
+        if not stored.expected:
+            arrived.setdefault(stored.file.study_instance_uid, []).append(stored)
+        association.send(message.context, commands.response(message.command, 0))
+
+    def _announce(self, association: Association, study: str, stored: list[Stored]) -> None:
+        files = tuple(item.file.path for item in stored)
+        request = DimseRequest(
+            service="C-STORE",
+            sop_class=stored[0].file.sop_class_uid,
+            calling=association.calling,
+            called=association.called,
+            stored=StoredStudy(study, "", association.calling, files),
+        )
+        context = Context(peer=_host(association))
+        self.pipeline.run(self._bound["C-STORE"], WIRE, request, self._credentials(association), context)
+
+    def _credentials(self, association: Association) -> Credentials:
+        """A certificate, or an AE title that may call; a source that only delivers shows nothing."""
+        known = association.calling in self._callers and not self._open
+        return Credentials(
+            peer=_host(association),
+            certificate=association.certificate,
+            ae_title=association.calling if known else "",
+        )
+
+
+def _host(association: Association) -> str:
+    return association.peer.rpartition(":")[0]
+
+
+def _acceptable(association: Association) -> tuple[str, ...]:
+    found = dict.fromkeys(item.transfer_syntax for item in association.contexts.values() if item.scp)
+    return tuple(found) or ("*",)
+
+
+def _titles_of_sources(settings: Settings) -> frozenset[str]:
+    titles = (source.config.get("ae_title", "") for source in settings.sources if source.kind == "dimse")
+    return frozenset(title for title in titles if isinstance(title, str) and title)
+
+
+def _address(place: str) -> tuple[str, int]:
+    host, _, port = place.rpartition(":")
+    return host.strip("[]"), int(port)

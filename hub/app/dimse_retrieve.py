@@ -1,0 +1,200 @@
+"""Sub-operations of C-GET and C-MOVE: objects are sent on as they come from their archives (PS3.4: C.4.2, C.4.3)."""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from hub.context import Context
+from hub.errors import HubError, Malformed
+from hub.imaging.model import FailedInstance, InstanceRequest, RetrievedInstance, RetrieveInstances
+from hub.usecase import Command
+from hub.wire.dicom import to_dataset
+from hub.wire.dimse import client, part10
+from hub.wire.dimse import command as commands
+from hub.wire.dimse.association import Association, Message
+from hub.wire.dimse.contexts import UNCOMPRESSED, for_storage
+from hub.wire.dimse.errors import (
+    ALL_FAILED,
+    CANCEL,
+    PENDING,
+    SUCCESS,
+    WARNING,
+    AssociationFailed,
+    NoContext,
+    PeerSilent,
+)
+from hub.wire.dimse.messages import encode
+
+log = logging.getLogger(__name__)
+
+_WARNINGS = (0xB000, 0xB006, 0xB007)
+_MAX_COUNT = 0xFFFF
+_IDLE = 60.0
+
+Store = Callable[[RetrievedInstance], int]
+
+
+@dataclass(slots=True)
+class Sender:
+    """One retrieval on its way to whoever asked."""
+
+    association: Association
+    message: Message
+    instances: Iterator[RetrievedInstance | FailedInstance]
+    dispatch: Callable[[Command, Context], Any]
+    context: Context
+    completed: int = 0
+    warned: int = 0
+    failed: list[str] = field(default_factory=list)
+    cancelled: bool = False
+
+    def run(self, store: Store) -> None:
+        """Send everything, then the final response."""
+        try:
+            for item in self.instances:
+                self._one(item, store)
+                if self.cancelled or self.association.cancelled():
+                    self.cancelled = True
+                    break
+                self._respond(PENDING)
+        finally:
+            close = getattr(self.instances, "close", None)
+            if close is not None:
+                close()
+        self._respond(self._final())
+
+    def _one(self, item: RetrievedInstance | FailedInstance, store: Store) -> None:
+        if isinstance(item, FailedInstance):
+            log.warning("a C-STORE sub-operation failed: %s", item.error.code)
+            self.failed.append(item.request.sop_instance_uid)
+            return
+        try:
+            status = self._store(item, store)
+        except (AssociationFailed, PeerSilent) as error:
+            if not self.association.open:
+                raise
+            log.warning("a C-STORE sub-operation failed: %s", error.code)
+            status = -1
+        except HubError as error:
+            log.warning("a C-STORE sub-operation failed: %s", error.code)
+            status = -1
+        if status == SUCCESS:
+            self.completed += 1
+        elif status in _WARNINGS:
+            self.warned += 1
+        else:
+            self.failed.append(item.sop_instance_uid)
+
+    def _store(self, item: RetrievedInstance, store: Store) -> int:
+        try:
+            return store(item)
+        except NoContext:
+            request = InstanceRequest(item.study_instance_uid, item.series_instance_uid, item.sop_instance_uid)
+            wanted = tuple(one for one in UNCOMPRESSED if one != item.transfer_syntax)
+            found = self.dispatch(RetrieveInstances((request,), wanted), self.context)
+            with contextlib.closing(found) as stream:
+                for again in stream:
+                    if isinstance(again, RetrievedInstance):
+                        return store(again)
+            raise
+
+    def _respond(self, status: int) -> None:
+        counts: dict[str, commands.Value] = {
+            "NumberOfCompletedSuboperations": min(self.completed, _MAX_COUNT),
+            "NumberOfFailedSuboperations": min(len(self.failed), _MAX_COUNT),
+            "NumberOfWarningSuboperations": min(self.warned, _MAX_COUNT),
+        }
+        answer = commands.response(self.message.command, status, **counts)
+        data = None
+        if status not in (PENDING, SUCCESS) and self.failed:
+            identifier = to_dataset({"FailedSOPInstanceUIDList": [uid for uid in self.failed if uid]})
+            data = (encode(identifier, self.message.context.transfer_syntax),)
+        self.association.send(self.message.context, answer, data)
+
+    def _final(self) -> int:
+        if self.cancelled:
+            return CANCEL
+        if self.failed and not self.completed and not self.warned:
+            return ALL_FAILED
+        return WARNING if self.failed or self.warned else SUCCESS
+
+
+def send_by_get(sender: Sender) -> None:
+    """On the association that asked."""
+    association = sender.association
+
+    def store(item: RetrievedInstance) -> int:
+        context = association.context_for(item.sop_class_uid, item.transfer_syntax, scp=True)
+        request = _request(association, item)
+        association.send(context, request, data_set(item.chunks))
+        while (answer := association.receive()) is not None:
+            if answer.kind == commands.C_STORE | commands.RESPONSE:
+                return answer.status
+            sender.cancelled = sender.cancelled or answer.kind == commands.C_CANCEL
+        raise AssociationFailed("The peer released the association within its C-GET.")
+
+    sender.run(store)
+
+
+def send_by_move(sender: Sender, destination: str, address: tuple[str, int], ae_title: str) -> None:
+    """On an association to the destination; a further one where an object's class or syntax was not negotiated yet."""
+    originator = (sender.association.calling, commands.integer(sender.message.command, "MessageID"))
+    with contextlib.ExitStack() as stack:
+        opened: list[Association] = []
+        tried: set[tuple[str, str]] = set()
+
+        def connect(item: RetrievedInstance) -> Association:
+            if any(not association.open for association in opened):
+                opened.clear()
+                tried.clear()
+            for association in opened:
+                with contextlib.suppress(NoContext):
+                    association.context_for(item.sop_class_uid, item.transfer_syntax)
+                    return association
+            pair = (item.sop_class_uid, item.transfer_syntax)
+            if pair in tried:
+                raise NoContext()
+            tried.add(pair)
+            syntaxes = dict.fromkeys((*UNCOMPRESSED, item.transfer_syntax))
+            association = Association.request(
+                address, called=destination, calling=ae_title, idle=_IDLE,
+                proposals=[one for syntax in syntaxes for one in for_storage([item.sop_class_uid], [syntax])],
+            )  # fmt: skip
+            opened.append(association)
+            stack.callback(association.release)
+            association.context_for(*pair)
+            return association
+
+        def store(item: RetrievedInstance) -> int:
+            return client.store(
+                connect(item), item.sop_class_uid, item.sop_instance_uid, item.transfer_syntax,
+                data_set(item.chunks), originator=originator,
+            )  # fmt: skip
+
+        sender.run(store)
+
+
+def data_set(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """A Part 10 file without its preamble and file meta information. Raises Malformed."""
+    seen = bytearray()
+    for chunk in chunks:
+        seen += chunk
+        end = part10.end_of_meta(seen)
+        if end is not None:
+            yield bytes(seen[end:])
+            break
+    else:
+        raise Malformed("This is not a DICOM file.")
+    yield from chunks
+
+
+def _request(association: Association, item: RetrievedInstance) -> commands.Command:
+    return {
+        "CommandField": commands.C_STORE,
+        "MessageID": association.next_message_id(),
+        "AffectedSOPClassUID": item.sop_class_uid,
+        "AffectedSOPInstanceUID": item.sop_instance_uid,
+        "Priority": 0,
+    }

@@ -1,0 +1,43 @@
+"""RAD-14 Query Images: C-FIND (RAD TF-2: 4.14)."""
+
+from hub.context import Context
+from hub.imaging.model import FindStudies, SourceState, StudyAnswer
+from hub.pipeline.transaction import AuditEvent, Dimse, Kind, Transaction
+from hub.wire.dimse.contexts import FIND
+from hub.wire.dimse.messages import DimseAnswer, DimseRequest
+from hub.wire.dimse.query import matches, question
+
+TRANSACTION = Transaction(
+    id="RAD-14",
+    title="Query Images",
+    profile="SWF.b",
+    initiator="Image Display",
+    responder="Image Manager/Archive",
+    bindings=(Dimse("C-FIND", FIND),),
+    section="RAD TF-2: 4.14",
+    kind=Kind.QUERY,
+    permission="imaging.query",
+    audit=AuditEvent("110112", "Query", "E"),
+    options=("Patient Root and Study Root", "PATIENT, STUDY, SERIES and IMAGE level"),
+)
+#: Studies in one answer: a question that finds more is told so, never cut silently.
+LIMIT = 500
+_TOO_MANY = 0xA700
+_NO_SOURCE = 0xA700
+
+
+def decode(message: DimseRequest, context: Context) -> FindStudies:  # noqa: ARG001 - the pipeline's signature
+    """The identifier as a question."""
+    return question(message.identifier, LIMIT)
+
+
+def encode(outcome: StudyAnswer, message: DimseRequest, context: Context) -> DimseAnswer:  # noqa: ARG001
+    """Matches, and a status that says when they are not all."""
+    silent = [item.source for item in outcome.statuses if item.state in (SourceState.LATE, SourceState.FAILED)]
+    status, comment = 0x0000, ""
+    if len(outcome.studies) >= LIMIT:
+        status, comment = _TOO_MANY, f"More than {LIMIT} studies: narrow the search"
+    elif silent:
+        status = 0x0000 if outcome.studies else _NO_SOURCE
+        comment = f"Without: {', '.join(silent)}"
+    return DimseAnswer(status, comment[:64], matches(message.identifier, outcome.studies, message.called))

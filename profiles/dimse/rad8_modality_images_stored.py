@@ -1,0 +1,33 @@
+"""RAD-8 Modality Images Stored: C-STORE (RAD TF-2: 4.8)."""
+
+from hub.context import Context
+from hub.errors import Malformed
+from hub.imaging.model import StudyArrived
+from hub.pipeline.transaction import AuditEvent, Dimse, Kind, Transaction
+from hub.wire.dimse.messages import DimseAnswer, DimseRequest
+
+TRANSACTION = Transaction(
+    id="RAD-8",
+    title="Modality Images Stored",
+    profile="SWF.b",
+    initiator="Acquisition Modality",
+    responder="Image Manager/Archive",
+    bindings=(Dimse("C-STORE"),),
+    section="RAD TF-2: 4.8",
+    kind=Kind.CHANGE,
+    permission="imaging.store",
+    audit=AuditEvent("110104", "DICOM Instances Transferred", "C"),
+    options=("every storage SOP class, private ones as well", "objects are kept as they were encoded"),
+)
+
+
+def decode(message: DimseRequest, context: Context) -> StudyArrived:  # noqa: ARG001 - the pipeline's signature
+    """What one association brought of one study; every object is on disk by now."""
+    if message.stored is None:
+        raise Malformed("Nothing was stored.")
+    return StudyArrived(message.stored.study_instance_uid, message.calling, len(message.stored.files))
+
+
+def encode(outcome: None, message: DimseRequest, context: Context) -> DimseAnswer:  # noqa: ARG001
+    """Each object has been answered already."""
+    return DimseAnswer()
