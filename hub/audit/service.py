@@ -19,7 +19,7 @@ from hub.audit.chain import GENESIS, dump, link
 from hub.audit.errors import AuditUnavailable
 from hub.audit.model import AuditOutcome, AuditPage, AuditRecord, AuditSearch, ChainState
 from hub.audit.spool import Batch, Spool
-from hub.audit.store import AuditStore, same
+from hub.audit.store import AuditStore
 from hub.context import Context
 from hub.errors import AccessDenied, Category, HubError, InternalError, NotAuthenticated
 from hub.storage.engine import Database
@@ -247,16 +247,16 @@ class AuditService:
             store = AuditStore(work)
             last, head = store.head()
             position, previous = 0, GENESIS
-            for found, row in store.walk():
-                if found > last:
+            for stored in store.walk():
+                if stored.position > last:
                     break  # appended since the head was read
-                if found != position + 1:
+                if stored.position != position + 1:
                     return ChainState(position, previous, position + 1, "records are missing")
-                if link(previous, row.body) != row.hash:
-                    return ChainState(position, previous, found, "the record was changed")
-                if not same(row):
-                    return ChainState(position, previous, found, "the record's columns were changed")
-                position, previous = found, row.hash
+                if link(previous, stored.body) != stored.hash:
+                    return ChainState(position, previous, stored.position, "the record was changed")
+                if not stored.consistent:
+                    return ChainState(position, previous, stored.position, "the record's index was changed")
+                position, previous = stored.position, stored.hash
             if (position, previous) != (last, head):
                 return ChainState(position, previous, position + 1, "the end of the chain is missing")
             return ChainState(position, previous)

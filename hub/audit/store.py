@@ -1,6 +1,7 @@
 """The audit room's tables: records are appended, never changed. ``audit_head`` is the end of the chain."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Index, exists, func, insert, select, update
@@ -67,6 +68,39 @@ HEAD = METADATA.tables["audit_head"]
 _CHAIN = "chain"
 
 
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record as it stands in the tables, for checking."""
+
+    row: dict[str, Any]
+    objects: list[dict[str, Any]]
+
+    @property
+    def position(self) -> int:
+        """Its place in the chain."""
+        return int(self.row["position"])
+
+    @property
+    def body(self) -> str:
+        """Its text."""
+        return str(self.row["body"])
+
+    @property
+    def hash(self) -> str:
+        """Its hash."""
+        return str(self.row["hash"])
+
+    @property
+    def consistent(self) -> bool:
+        """Whether everything beside the text says what the text says."""
+        record = load(self.body)
+        return (
+            dump(record) == self.body
+            and _row(record, self.position, self.body, self.hash) == self.row
+            and _object_rows(record, self.position) == self.objects
+        )
+
+
 class AuditStore:
     """The chain of records."""
 
@@ -86,10 +120,7 @@ class AuditStore:
         for body in bodies:
             record, position, previous = load(body), position + 1, link(previous, body)
             rows.append(_row(record, position, body, previous))
-            objects += [
-                {"position": position, "ordinal": ordinal, "kind": item.kind, "reference": _key(item.reference)}
-                for ordinal, item in enumerate(record.objects)
-            ]
+            objects += _object_rows(record, position)
         self._connection.execute(insert(RECORD), rows)
         if objects:
             self._connection.execute(insert(OBJECT), objects)
@@ -101,15 +132,19 @@ class AuditStore:
         row = self._connection.execute(select(HEAD.c.position, HEAD.c.hash).where(HEAD.c.name == _CHAIN)).one_or_none()
         return (row.position, row.hash) if row else (0, GENESIS)
 
-    def walk(self, *, after: int = 0) -> Iterator[tuple[int, Any]]:
-        """Every row in the chain's order, as (position, row)."""
+    def walk(self, *, after: int = 0) -> Iterator["StoredRecord"]:
+        """Every record in the chain's order, as it stands in the tables."""
         while True:
             statement = select(RECORD).where(RECORD.c.position > after).order_by(RECORD.c.position).limit(_CHUNK)
             rows = self._connection.execute(statement).all()
-            for row in rows:
-                yield row.position, row
-            if len(rows) < _CHUNK:
+            if not rows:
                 return
+            objects: dict[int, list[dict[str, Any]]] = {}
+            within = OBJECT.c.position.between(rows[0].position, rows[-1].position)
+            for item in self._connection.execute(select(OBJECT).where(within).order_by(OBJECT.c.ordinal)):
+                objects.setdefault(item.position, []).append(dict(item._mapping))
+            for row in rows:
+                yield StoredRecord(dict(row._mapping), objects.get(row.position, []))
             after = rows[-1].position
 
     def search(self, search: AuditSearch) -> AuditPage:
@@ -170,15 +205,16 @@ def _row(record: AuditRecord, position: int, body: str, own_hash: str) -> dict[s
     }
 
 
+def _object_rows(record: AuditRecord, position: int) -> list[dict[str, Any]]:
+    return [
+        {"position": position, "ordinal": ordinal, "kind": _key(item.kind), "reference": _key(item.reference)}
+        for ordinal, item in enumerate(record.objects)
+    ]
+
+
 def _key(text: str) -> str:
     """As much of a text as every database takes as a key: the whole text stands in the body."""
     return text.replace("\0", "")[:500]
-
-
-def same(row: Any) -> bool:
-    """Whether a row's columns say what its text says."""
-    record = load(row.body)
-    return dump(record) == row.body and _row(record, row.position, row.body, row.hash) == dict(row._mapping)
 
 
 def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:

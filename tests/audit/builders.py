@@ -1,0 +1,41 @@
+"""Records for tests."""
+
+from collections.abc import Iterable
+
+from hub.audit.service import AuditService
+from hub.context import Context
+from hub.errors import HubError
+from hub.pipeline.transaction import AuditEvent, Kind, Transaction
+
+
+def transaction(name: str = "ITI-18") -> Transaction:
+    return Transaction(
+        id=name,
+        title=name,
+        profile="XDS.b",
+        initiator="Document Consumer",
+        responder="Document Registry",
+        bindings=(),
+        section="",
+        kind=Kind.QUERY,
+        permission="documents.query",
+        audit=AuditEvent("110112", "Query", "E"),
+    )
+
+
+def record(
+    service: AuditService,
+    count: int = 1,
+    *,
+    name: str = "ITI-18",
+    touched: Iterable[tuple[str, str]] = (("patient", "R1^^^&1.2&ISO"),),
+    error: HubError | None = None,
+) -> list[Context]:
+    contexts = []
+    for _ in range(count):
+        context = Context(peer="192.0.2.7")
+        for kind, reference in touched:
+            context.touch(kind, reference)
+        service.record(transaction(name), context, error, 12)
+        contexts.append(context)
+    return contexts
