@@ -5,7 +5,6 @@ gets one answer, and so does anything else that a peer sends.
 """
 
 import asyncio
-import contextlib
 import logging
 import ssl
 import threading
@@ -23,7 +22,7 @@ log = logging.getLogger(__name__)
 START = b"\x0b"
 END = b"\x1c\r"
 _KEPT = 64 * 1024  #: bytes kept of a frame that is too large
-_WAITING = 64  #: messages that one connection may have waiting before its socket is no longer read
+_WAITING = 64  #: messages that one connection may have waiting (or ``max_bytes``) before its socket is left unread
 _BLANK = b" \t\r\n\x1c"
 
 
@@ -126,6 +125,7 @@ class MllpServer:
         max_bytes: int = 32 * 1024 * 1024,
         idle_timeout: float = 300.0,
         threads: int = 16,
+        max_connections: int = 500,
     ) -> None:
         self.handler = handler
         self.host = host
@@ -133,6 +133,7 @@ class MllpServer:
         self.tls = tls
         self.max_bytes = max_bytes
         self.idle_timeout = idle_timeout
+        self.max_connections = max_connections
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="mllp")
         self.connections: set[_Connection] = set()
         self.stopping = False
@@ -188,10 +189,15 @@ class _Connection(asyncio.Protocol):
         self._heard = self.loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._ended = False
+        self._bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # asyncio sets TCP_NODELAY itself
         self.transport = transport
+        if len(self.server.connections) >= self.server.max_connections:
+            log.warning("an HL7 connection was closed at once: %d are open", self.server.max_connections)
+            transport.abort()
+            return
         tls = transport.get_extra_info("ssl_object")
         name = transport.get_extra_info("peername") or ("",)
         self.peer = Peer(str(name[0]), (tls.getpeercert(binary_form=True) or b"") if tls else b"")
@@ -224,23 +230,25 @@ class _Connection(asyncio.Protocol):
             await asyncio.wait([self._running])
 
     def _take(self, items: Iterator[Item]) -> None:
-        self.waiting.extend(items)
+        for item in items:
+            self.waiting.append(item)
+            self._bytes += _size(item)
         if self.waiting and self._running is None:
             self._running = self.loop.create_task(self._work())
-        if len(self.waiting) > _WAITING and self.transport is not None:
+        if (len(self.waiting) > _WAITING or self._bytes > self.server.max_bytes) and self.transport is not None:
             self.transport.pause_reading()
 
     async def _work(self) -> None:
         while self.waiting:
             item = self.waiting.popleft()
+            self._bytes -= _size(item)
             answer = await self.loop.run_in_executor(self.server.pool, self._answer, item)
             if self.transport is None or self.transport.is_closing():
                 break
             self.transport.write(frame(answer))
             self._heard = self.loop.time()
-            if len(self.waiting) <= _WAITING // 2:
-                with contextlib.suppress(RuntimeError):  # reading was not paused, or has ended
-                    self.transport.resume_reading()
+            if len(self.waiting) <= _WAITING // 2 and self._bytes <= self.server.max_bytes:
+                self.transport.resume_reading()
         self._running = None
         if self._ended:
             self.close()
@@ -267,3 +275,7 @@ class _Connection(asyncio.Protocol):
         unfinished = self.framer.unfinished
         if unfinished:
             self._take(iter([(unfinished, Hl7Malformed(reason))]))
+
+
+def _size(item: Item) -> int:
+    return len(item) if isinstance(item, bytes) else len(item[0])

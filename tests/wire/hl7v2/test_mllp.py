@@ -1,10 +1,10 @@
+import contextlib
 import random
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -32,7 +32,7 @@ class Echo:
         return f"AR:{error.code}:{len(raw)}".encode()
 
 
-@contextmanager
+@contextlib.contextmanager
 def serving(handler: Echo | None = None, **options: object) -> Iterator[MllpServer]:
     server = MllpServer(handler or Echo(), **options)  # type: ignore[arg-type]
     server.start()
@@ -139,6 +139,26 @@ def test_stop_finishes_what_runs() -> None:
         stopping.join()
     with pytest.raises(ConnectionRefusedError):
         connect(server)
+
+
+def test_a_fast_sender_is_slowed_down_not_dropped() -> None:
+    with serving(max_bytes=2000) as server, connect(server) as connection:
+        sender = threading.Thread(target=connection.sendall, args=(frame(b"x" * 1500) * 1000,))
+        sender.start()
+        assert answers(connection, 1000) == [b"AA:" + b"x" * 1500] * 1000
+        sender.join()
+
+
+def test_too_many_connections() -> None:
+    with serving(max_connections=1) as server, connect(server) as first:
+        first.sendall(frame(b"1"))
+        assert answers(first, 1) == [b"AA:1"]
+        with connect(server) as second:
+            second.settimeout(10)
+            with contextlib.suppress(ConnectionResetError):
+                assert second.recv(1) == b""
+        first.sendall(frame(b"2"))
+        assert answers(first, 1) == [b"AA:2"]
 
 
 def test_random_bytes_never_get_silence() -> None:
