@@ -8,7 +8,7 @@ from hub.errors import HubError, lookup
 from hub.values import new_key, now
 from hub.wire.hl7v2 import writer
 from hub.wire.hl7v2.errors import ANSWERS, CONDITIONS
-from hub.wire.hl7v2.message import Hl7Message, Segment
+from hub.wire.hl7v2.message import STANDARD, Hl7Message, Segment
 from hub.wire.hl7v2.writer import escape, segment
 
 _LOCATION = re.compile(
@@ -123,5 +123,7 @@ def _hd(msh: Segment, field: int) -> str:
 
 
 def _components(msh: Segment, field: int, count: int) -> str:
+    if msh.delimiters == STANDARD:  # escaped already, as we would
+        return "^".join(msh.field(field).partition("~")[0].split("^")[:count]).rstrip("^")
     first = next(iter(msh.repetitions(field)), None)
     return writer.components(*(first.value(number) for number in range(1, count + 1))) if first else ""
