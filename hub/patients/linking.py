@@ -61,6 +61,8 @@ class Linker:
             self._assert_links(placed.member)
             return placed
         candidates = self.store.candidates(identity, key, 0)
+        if candidates and self.store.lock_links():
+            candidates = self.store.candidates(identity, key, 0)
         allies = _allies(identity, candidates)
         target = self._target(identity, allies)
         if target is None:
@@ -75,17 +77,21 @@ class Linker:
 
     def change(self, before: Member, identity: Identity) -> Placed:
         """An identity that is known, as its owner now describes it."""
-        if not before.identity.active:
-            identity = replace(identity, active=True)
-        elif not _material(before.identity, identity):
+        identity = replace(identity, active=True)
+        if before.identity.active and not _material(before.identity, identity):
             if replace(before.identity, updated_at=identity.updated_at) == identity:
                 self.store.touch_identity(before)
                 return Placed(replace(before, identity=identity))
             return Placed(self.store.change_identity(before, identity, matching.strict_key(identity)))
-        member = self.store.change_identity(before, identity, matching.strict_key(identity))
-        self.store.close_tasks(member.id)
-        placed = Placed(member)
-        self._leave(placed)
+        if self.store.lock_links():
+            before = self.store.by_ids([before.id])[0]
+        placed = Placed(self.store.change_identity(before, identity, matching.strict_key(identity)))
+        self.store.close_tasks(before.id)
+        if before.identity.active:
+            self._leave(placed)
+        else:  # merged away once, and now alive again: not in the person of its former survivor
+            self.store.end([edge.id for edge in self.store.edges([before.id])], "alive-again")
+            self._part(placed, "alive-again")
         self.join(placed)
         return placed
 
@@ -122,9 +128,13 @@ class Linker:
         if not ended:
             return
         self.store.end([edge.id for edge in ended], "basis-gone")
+        self._part(placed, "basis-gone")
+
+    def _part(self, placed: Placed, reason: str) -> None:
+        member = placed.member
         moved = self.settle(member.person, member.id)
         if moved:
-            placed.split, placed.reason = True, "basis-gone"
+            placed.split, placed.reason = True, reason
             placed.persons |= moved | {member.person}
             placed.member = self.store.by_ids([member.id])[0]
 
@@ -158,7 +168,6 @@ class Linker:
         if len(persons) != 1:
             return None
         person = persons.pop()
-        self.store.person(person)  # locked: nobody else joins meanwhile
         return None if any(_vetoes(identity, other.identity) for other in self.store.members(person)) else person
 
     def _order(self, one: int, other: int) -> tuple[PersonRecord, PersonRecord]:

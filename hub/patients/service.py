@@ -96,6 +96,7 @@ class PatientService:
             store = PatientStore(work)
             linker = Linker(store, self.affinity_domain, context)
             store.lock(f"identity:{lost_id.value}^{lost_id.authority}", *self._locks(identity))
+            store.lock_links()
             external = self._external(identity.identifier)
             if external:
                 self._register(store, lost_id)
@@ -133,7 +134,7 @@ class PatientService:
     @staticmethod
     def _register(store: PatientStore, identifier: PatientIdentifier) -> PersonRecord:
         """The live person with this regional identifier, made when it is new."""
-        store.lock(f"person:{identifier.value}^{identifier.authority}")
+        store.lock_links()
         record = store.person_of(identifier)
         if record is None:
             store.add_person(identifier, external=True)

@@ -67,6 +67,7 @@ _BY_IDENTIFIER = select(*MEMBER_COLUMNS).where(
     IDENTITY.c.value == bindparam("value"), IDENTITY.c.authority == bindparam("authority")
 )
 _PERSON = select(PERSON.c.id, PERSON.c.value, PERSON.c.authority, PERSON.c.survivor, PERSON.c.external)
+_PERSON_BY_ID = _PERSON.where(PERSON.c.id == bindparam("key"))
 _UPDATE = update(IDENTITY).where(IDENTITY.c.id == bindparam("row_id"))
 _LIVE = LINK.c.ended_at.is_(None)
 
@@ -125,13 +126,19 @@ class PatientStore:
                 text("SELECT pg_advisory_xact_lock(k) FROM unnest(CAST(:keys AS bigint[])) AS t(k)"), {"keys": keys}
             )
 
+    def lock_links(self) -> bool:
+        """Serialise with everybody else who links, parts or merges. Take it after ``lock``, before any change.
+
+        True: others may have changed what was read before (PostgreSQL)."""
+        self.lock("patients:links")
+        return self._postgresql
+
     # Identities
 
     def identity(self, identifier: PatientIdentifier) -> Member | None:
-        """One identity, active or not, locked against other changes."""
-        query = _BY_IDENTIFIER.with_for_update() if self._postgresql else _BY_IDENTIFIER
+        """One identity, active or not."""
         key = {"value": identifier.value, "authority": identifier.authority}
-        row = self._connection.execute(query, key).first()
+        row = self._connection.execute(_BY_IDENTIFIER, key).first()
         return member(row) if row else None
 
     def add_identity(
@@ -170,13 +177,9 @@ class PatientStore:
         self._connection.execute(delete(NAME).where(NAME.c.identity == lost.id))
 
     def point(self, lost: Member, survivor: Member) -> None:
-        """The owner merged ``lost``, now retired, into ``survivor``: it, and what was merged into it, point there."""
-        same = or_(IDENTITY.c.id == lost.id, IDENTITY.c.survivor == lost.id)
-        self._connection.execute(
-            update(IDENTITY)
-            .where(same, IDENTITY.c.id != survivor.id)
-            .values(survivor=survivor.id, person=survivor.person)
-        )
+        """The owner merged ``lost``, now retired, into ``survivor``: its person follows, with what it had taken in."""
+        self._connection.execute(_UPDATE.values(survivor=survivor.id), {"row_id": lost.id})
+        self.move([lost.id], survivor.person)
 
     def _add_names(self, identity: int, keys: Sequence[str]) -> None:
         if keys:
@@ -193,8 +196,7 @@ class PatientStore:
             return []
         query = select(*MEMBER_COLUMNS).where(or_(*same), IDENTITY.c.active, IDENTITY.c.id != not_id)
         query = query.order_by(IDENTITY.c.id).limit(limit)
-        rows = self._connection.execute(query.with_for_update() if self._postgresql else query)
-        return [member(row) for row in rows]
+        return [member(row) for row in self._connection.execute(query)]
 
     def members(self, person: int) -> list[Member]:
         """A person's active identities, the oldest first."""
@@ -218,9 +220,8 @@ class PatientStore:
         return key
 
     def person(self, person: int) -> PersonRecord:
-        """One person, locked against other changes."""
-        query = _PERSON.where(PERSON.c.id == person)
-        return _record(self._connection.execute(query.with_for_update() if self._postgresql else query).one())
+        """One person."""
+        return _record(self._connection.execute(_PERSON_BY_ID, {"key": person}).one())
 
     def person_of(self, identifier: PatientIdentifier) -> PersonRecord | None:
         """The person or alias with a regional identifier."""
@@ -246,9 +247,13 @@ class PatientStore:
 
     def move(self, identities: Iterable[int], person: int) -> None:
         """Identities, and those merged into them, go to another person."""
-        ids = sorted(identities)
-        same = or_(IDENTITY.c.id.in_(ids), IDENTITY.c.survivor.in_(ids))
-        self._connection.execute(update(IDENTITY).where(same).values(person=person))
+        every: set[int] = set()
+        found = set(identities)
+        while found - every:
+            every |= found
+            merged = select(IDENTITY.c.id).where(IDENTITY.c.survivor.in_(sorted(found)))
+            found = {row[0] for row in self._connection.execute(merged)}
+        self._connection.execute(update(IDENTITY).where(IDENTITY.c.id.in_(sorted(every))).values(person=person))
 
     # Links and tasks
 
