@@ -3,7 +3,6 @@
 import logging
 import re
 import time
-from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -70,8 +69,18 @@ def _identifier(scope: Scope) -> str:
 
 
 def _log(scope: Scope, status: int, milliseconds: int) -> None:
-    # The route's pattern, never the path or the query: both may name a patient.
-    route: Any = scope.get("route")
-    pattern = getattr(route, "path", "") or "(no route)"
+    pattern = _pattern(scope)
     extra = {"method": scope["method"], "route": pattern, "status": status, "milliseconds": milliseconds}
     log.info("%s %s: %d", scope["method"], pattern, status, extra=extra)
+
+
+def _pattern(scope: Scope) -> str:
+    """The route's pattern, never the path or the query: both may name a patient."""
+    if "endpoint" not in scope:
+        return "(no route)"
+    names = {str(value): name for name, value in scope.get("path_params", {}).items()}
+    path: str = scope["path"]
+    for value, name in names.items():
+        if "/" in value:
+            path = path.replace(value, f"{{{name}}}")
+    return "/".join(f"{{{names[part]}}}" if part in names and part else part for part in path.split("/"))

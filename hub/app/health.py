@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,5 +87,19 @@ def disk_probe(directory: Path) -> Probe:
 
 
 def running_probe(is_running: Callable[[], bool], what: str) -> Probe:
-    """A thread or listener of ours runs."""
+    """A thread of ours runs."""
     return lambda: "" if is_running() else f"{what} does not run"
+
+
+def listening_probe(host: str, port: int) -> Probe:
+    """A port of ours takes connections."""
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (compared)
+
+    def probe() -> str:
+        try:
+            with socket.create_connection((address, port), timeout=2):
+                return ""
+        except OSError:
+            return f"port {port} takes no connections"
+
+    return probe

@@ -32,9 +32,10 @@ def configure(level: str = "INFO", form: str = "json") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    for name in (*OURS, *TRUSTED):
+    for name in OURS:
         logging.getLogger(name).setLevel(level)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    for name in TRUSTED:  # they tell every start and every revision
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
 
 

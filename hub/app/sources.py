@@ -10,6 +10,7 @@ from hub.app.settings_file import Mistake, dotted
 from hub.app.toml_lines import key_lines, line_of
 from hub.connector.contract import Connector
 from hub.connector.loader import SourceConfig, Sources, manifests
+from hub.errors import Invalid
 
 
 def source_configs(settings: Settings) -> Iterator[SourceConfig]:
@@ -42,6 +43,9 @@ def check_sources(settings: Settings, file: Path | None) -> tuple[Mistake, ...]:
             continue
         try:
             manifest.config.model_validate(dict(source.config))
+        except Invalid as error:  # a domain value's own rule
+            place = (*path, "config")
+            mistakes.append(Mistake(dotted(place), line_of(lines, place), error.message))
         except ValidationError as error:
             for item in error.errors(include_input=False, include_url=False):
                 place = (*path, "config", *item["loc"])

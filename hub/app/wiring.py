@@ -2,13 +2,16 @@
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 from hub import __version__
 from hub.access.model import Client, User
 from hub.access.service import AccessService
-from hub.app import health, regional, vocabulary
+from hub.app import health, mllp, regional, vocabulary
+from hub.app.dimse import DimseEndpoint
 from hub.app.http import build, build_operations
 from hub.app.metrics import PrometheusMetrics
 from hub.app.mllp import MllpEndpoint
@@ -19,7 +22,7 @@ from hub.app.settings import Settings
 from hub.app.sources import Connectors, source_configs
 from hub.app.tls import server_context
 from hub.audit.service import AuditService
-from hub.connector.contract import Environment
+from hub.connector.contract import Environment, ReceivedFile
 from hub.connector.loader import Sources
 from hub.documents.service import DocumentService
 from hub.errors import Misconfigured
@@ -53,6 +56,13 @@ class TablesBehind(Misconfigured):
     title = "The database's tables are not those of this version: run `maillage db upgrade`."
 
 
+class NoDicomPort(Misconfigured):
+    """A source can only C-MOVE, and this process has no DICOM port to receive on."""
+
+    code = "no-dicom-port"
+    title = "The source delivers by C-MOVE only: the process that fetches from it needs the role dimse as well."
+
+
 class Hub:
     """One process of the hub: every room, and the servers of its roles.
 
@@ -67,7 +77,9 @@ class Hub:
         self.scratch = Scratch(storage.content / "series")
         self.metrics = PrometheusMetrics(__version__)
         self.catalogue = discover()
-        self.sources = Sources(source_configs(settings), Environment(ae_title=settings.dimse.ae_title))
+        self._receiver = _Receiver(settings.dimse.ae_title)
+        environment = Environment(ae_title=settings.dimse.ae_title, receive=self._receiver)
+        self.sources = Sources(source_configs(settings), environment)
         self.directory = AuthorityDirectory(
             database=self.database,
             configured=tuple(regional.authorities(settings)),
@@ -89,9 +101,10 @@ class Hub:
             },
             self.metrics,
         )
-        self.mllp = MllpEndpoint(self.pipeline, self.catalogue, self.settings)
-        self.exchange.processors["hl7v2"] = self.mllp.process
-        self.worker = Worker(self.exchange, self.imaging.handlers())
+        self.mllp = MllpEndpoint(self.pipeline, self.catalogue, self.settings, self.exchange.enqueue)
+        self.exchange.processors[mllp.WIRE] = self.mllp.process
+        self.worker = Worker(self.exchange, {**self.imaging.handlers(), mllp.ANSWER: self.mllp.deliver})
+        self.dimse: DimseEndpoint | None = None
         self.metrics.observe(self._counts, lambda: {source.name: source.kind for source in settings.sources})
         self.roles: frozenset[Role] = frozenset()
         self.web: WebServer | None = None
@@ -168,10 +181,17 @@ class Hub:
                 self.worker.start()
             if Role.MLLP in self.roles:
                 self.mllp.start()
+            if Role.DIMSE in self.roles:
+                self._start_dimse()
             self._start_web()
         except BaseException:
             self.stop()
             raise
+
+    def _start_dimse(self) -> None:
+        self.dimse = DimseEndpoint(self.pipeline, self.catalogue, self.settings, self.scratch.path / "dimse")
+        self._receiver.endpoint = self.dimse
+        self.dimse.start()
 
     def _start_web(self) -> None:
         web, port = self.settings.web, self.settings.health
@@ -190,6 +210,8 @@ class Hub:
             self.web.stop()
         if Role.MLLP in self.roles:
             self.mllp.stop()
+        if self.dimse is not None:
+            self.dimse.stop()
         if Role.WORKER in self.roles:
             self.worker.stop()
         self.imaging.close()
@@ -216,7 +238,8 @@ class Hub:
 
     def dimse_address(self) -> str:
         """``AET@host:port`` of the DICOM port."""
-        return f"{self.settings.dimse.ae_title}@{self.settings.dimse.host}:{self.settings.dimse.port}"
+        port = self.dimse.port if self.dimse is not None else self.settings.dimse.port
+        return f"{self.settings.dimse.ae_title}@{self.settings.dimse.host}:{port}"
 
     def addresses(self) -> Iterator[str]:
         """What is served where, in sentences."""
@@ -224,6 +247,8 @@ class Hub:
             yield f"web on {self.public_url()}"
         if Role.MLLP in self.roles:
             yield f"mllp on {self.mllp_address()}"
+        if Role.DIMSE in self.roles:
+            yield f"dimse on {self.dimse_address()}"
 
     def soap_endpoints(self) -> Iterator[tuple[Soap, Bound]]:
         """Every SOAP binding with its transaction."""
@@ -242,6 +267,10 @@ class Hub:
         }
         if Role.WORKER in self.roles:
             probes["worker"] = health.running_probe(lambda: self.worker.alive, "the worker")
+        if Role.MLLP in self.roles:
+            probes["mllp"] = health.listening_probe(self.settings.mllp.host, self.mllp.port)
+        if self.dimse is not None:
+            probes["dimse"] = health.listening_probe(self.settings.dimse.host, self.dimse.port)
         return health.look(probes)
 
     def capability(self) -> Mapping[str, Any]:
@@ -251,6 +280,20 @@ class Hub:
     def _counts(self) -> Mapping[str, Mapping[Any, int]]:
         summary = self.exchange.summary()
         return {"messages": summary.messages, "deliveries": summary.deliveries}
+
+
+class _Receiver:
+    """What connectors are lent before the DICOM port exists: they are opened at first use, long after."""
+
+    def __init__(self, ae_title: str) -> None:
+        self.ae_title = ae_title
+        self.endpoint: DimseEndpoint | None = None
+
+    def expect(self, study_instance_uid: str, *, timeout: float) -> AbstractContextManager[Queue[ReceivedFile]]:
+        """See ``MoveDestination.expect``. Raises NoDicomPort."""
+        if self.endpoint is None:
+            raise NoDicomPort()
+        return self.endpoint.expect(study_instance_uid, timeout=timeout)
 
 
 def open_database(settings: Settings) -> Database:

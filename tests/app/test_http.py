@@ -185,6 +185,16 @@ def test_the_correlation_id_goes_in_and_out(client: httpx.Client, hub: EdgeHub) 
     assert odd.headers["x-correlation-id"] not in ("a b <script>", "from-outside.1")
 
 
+def test_the_log_holds_the_route_and_not_what_was_asked(client: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="hub.app.guard"):
+        client.get("/fhir/Thing/DUPONT?name=JEAN")
+        client.get("/DUPONT")
+    told = " ".join(record.getMessage() for record in caplog.records)
+    assert "GET /fhir/Thing/{id}: 200" in told
+    assert "DUPONT" not in told
+    assert "JEAN" not in told
+
+
 def test_answers_are_closed_by_default(client: httpx.Client) -> None:
     headers = client.get("/fhir/Thing/1", headers={"Origin": "https://elsewhere"}).headers
     assert headers["x-content-type-options"] == "nosniff"

@@ -56,6 +56,16 @@ def test_rules_between_keys() -> None:
     assert found[("tls.certificate", 20)] == "there is no such file"
 
 
+def test_domain_values_are_mistakes_like_any_other() -> None:
+    found = {
+        (mistake.key, mistake.line)
+        for mistake in mistakes(
+            '[region]\naffinity_domain = "1.2.x"\n[dimse]\nae_title = "much too long for an AE title"\n'
+        )
+    }
+    assert found == {("region.affinity_domain", 2), ("dimse.ae_title", 4)}
+
+
 def test_a_secret_never_appears_in_a_mistake() -> None:
     text = '[[clients]]\nname = "x"\ntoken_sha256 = "very-secret"\n[storage]\ndatabase = ["postgresql://u:pw@h/d"]\n'
     report = " ".join(str(mistake) for mistake in mistakes(text))
