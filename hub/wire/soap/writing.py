@@ -21,6 +21,7 @@ from hub.wire.soap.names import (
     SOAP_FAULT,
     SOAP_TYPE,
     WSA,
+    WSSE,
     XML_LANG,
     XOP_TYPE,
     soap,
@@ -49,18 +50,19 @@ def render(response: SoapResponse, request: SoapMessage | None) -> HttpResponse:
 def refuse(error: HubError, message: SoapMessage | None, context: Context) -> SoapResponse:  # noqa: ARG001
     """A SOAP fault: what went wrong, safe to show, with the error's code and the correlation id in its Detail."""
     row = lookup(FAULTS, error)
-    fault = etree.Element(soap("Fault"), nsmap={"soap": SOAP})
+    # Prefixes that stand in values are declared here: zeep looks for them at the Fault only.
+    fault = etree.Element(soap("Fault"), nsmap={"soap": SOAP, "wsa": WSA, "wsse": WSSE})
     code = etree.SubElement(fault, soap("Code"))
     etree.SubElement(code, soap("Value")).text = f"soap:{row.code}"
     if row.subcode:
         name = etree.QName(row.subcode)
-        value = etree.SubElement(etree.SubElement(code, soap("Subcode")), soap("Value"), nsmap={"sub": name.namespace})
-        value.text = f"sub:{name.localname}"
+        value = etree.SubElement(etree.SubElement(code, soap("Subcode")), soap("Value"))
+        value.text = f"{'wsa' if name.namespace == WSA else 'wsse'}:{name.localname}"
     reason = etree.SubElement(etree.SubElement(fault, soap("Reason")), soap("Text"), {XML_LANG: "en"})
     reason.text = error.message
     detail = etree.SubElement(fault, soap("Detail"))
     if isinstance(error, ActionNotSupported) and error.location:
-        problem = etree.SubElement(detail, wsa("ProblemAction"), nsmap={"wsa": WSA})
+        problem = etree.SubElement(detail, wsa("ProblemAction"))
         etree.SubElement(problem, wsa("Action")).text = error.location
     facts = {"code": error.code, "location": error.location, "correlationId": context.correlation_id}
     etree.SubElement(detail, f"{{{DETAIL}}}Error", {k: v for k, v in facts.items() if v}, nsmap={"hub": DETAIL})

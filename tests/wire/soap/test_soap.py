@@ -253,7 +253,7 @@ def test_faults_say_what_is_wrong(receive: Receive) -> None:
     message = _read(answer, receive)
     assert (answer.status, message.action) == (400, ADDRESSING_FAULT)
     assert message.body.findtext(f".//{wsa('ProblemAction')}/{wsa('Action')}") == "urn:other"
-    assert message.body.findtext(f".//{soap('Subcode')}/{soap('Value')}") == "sub:ActionNotSupported"
+    assert message.body.findtext(f".//{soap('Subcode')}/{soap('Value')}") == "wsa:ActionNotSupported"
     answer = render(refuse(NotUnderstood(location="{urn:n}x"), None, context), None)
     assert isinstance(answer.body, bytes)
     block = parse_xml(answer.body).find(f".//{soap('NotUnderstood')}")
