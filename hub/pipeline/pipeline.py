@@ -111,8 +111,7 @@ class Pipeline:
         started = time.monotonic()
         failure: HubError | None = None
         try:
-            context.principal = self.access.authenticate(credentials)
-            context.source = context.source or context.principal.source
+            self._admit(credentials, context)
             self.access.permit(context.principal, bound.transaction.permission, context)
             return self._carry_out(bound, wire, message, context)
         except HubError as error:
@@ -155,8 +154,7 @@ class Pipeline:
         started = time.monotonic()
         failure: HubError | None = None
         try:
-            context.principal = self.access.authenticate(credentials)
-            context.source = context.source or context.principal.source
+            self._admit(credentials, context)
             self.access.permit(context.principal, bound.transaction.permission, context)
             self.inbox.receive(message, bound.id, wire, context)
         except HubError as error:
@@ -180,8 +178,9 @@ class Pipeline:
                 command = bound.decode(message, context)
                 self.access.permit(context.principal, bound.transaction.permission, context, command)
                 outcome = self.dispatch(command, context)
-            except HubError as error:
-                work.on_rollback(partial(told, error))  # within this unit of work the record would be lost with it
+            except Exception as error:
+                failure = error if isinstance(error, HubError) else InternalError()
+                work.on_rollback(partial(told, failure))  # within this unit of work the record would be lost with it
                 raise
             told(None)
         return bound.encode(outcome, message, context)
@@ -194,7 +193,7 @@ class Pipeline:
         context.peer = context.peer or credentials.peer
         failure = error
         try:
-            context.principal = self.access.authenticate(credentials)
+            self._admit(credentials, context)
             self.inbox.refused(message, UNREADABLE.id, wire, context, error)
         except HubError as refused:
             failure = refused
@@ -208,6 +207,14 @@ class Pipeline:
         if bound.refuse is not None and not isinstance(error, OF_THE_WIRE):
             return bound.refuse(error, message, context)
         return self.wires[wire](error, message, context)
+
+    def _admit(self, credentials: Credentials, context: Context) -> None:
+        """Who calls, and for which source: a client that is bound to one source can't speak for another."""
+        context.principal = self.access.authenticate(credentials)
+        own = context.principal.source
+        if own and context.source and context.source != own:
+            raise AccessDenied("This client may not speak for the sender that the message names.")
+        context.source = context.source or own
 
     def _carry_out(self, bound: Bound, wire: str, message: Any, context: Context) -> Any:
         try:

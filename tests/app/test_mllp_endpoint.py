@@ -41,11 +41,12 @@ class OpenAccess:
     """Everybody may do everything, unless the door is shut."""
 
     shut: bool = False
+    source: str = ""
 
     def authenticate(self, credentials: Credentials) -> Principal:
         if self.shut:
             raise NotAuthenticated()
-        return Principal("his", scheme=Scheme.LOOPBACK)
+        return Principal("his", scheme=Scheme.LOOPBACK, source=self.source)
 
     def permit(self, principal: Principal, permission: str, context: Context, command: Command | None = None) -> None:
         assert principal is not ANONYMOUS
@@ -205,6 +206,16 @@ def test_nothing_of_an_unknown_caller_is_kept(hub: Hub) -> None:
         assert hub.send(raw).require("MSA").value(1) in ("AR", "CR")
     assert hub.kept() == []
     assert [code for _, _, code in hub.records.audited] == ["not-authenticated"] * 3
+
+
+def test_a_client_can_not_speak_for_another_source(hub: Hub) -> None:
+    hub.access.source = "HIS_B"
+    reply = hub.send(adt(HIS, ZOE))
+    assert reply.require("MSA").value(1) == "AR"
+    assert hub.kept() == []
+    assert hub.records.audited == [("ITI-30", "HIS_A", "access-denied")]
+    hub.access.source = "HIS_A"
+    assert hub.send(adt(HIS, ZOE)).require("MSA").value(1) == "AA"
 
 
 def test_refused_message_can_be_replayed(hub: Hub) -> None:
