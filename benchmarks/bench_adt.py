@@ -34,8 +34,8 @@ def run(*, quick: bool) -> Iterator[Figure]:
         yield Figure("adt", "PostgreSQL", 0.0, "msg/s", note=f"not measured: {error.message}")
         return
     with server:
-        hub, bare = server.url(server.create_database()), server.url(server.create_database())
-        yield _figure("PostgreSQL", hub, postgresql_loop(bare, count), count)
+        hub, bare_url = server.url(server.create_database()), server.url(server.create_database())
+        yield _figure("PostgreSQL", hub, postgresql_loop(bare_url, count), count)
 
 
 def _figure(name: str, url: str, bare: float, count: int) -> Figure:

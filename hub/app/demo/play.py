@@ -1,5 +1,6 @@
 """``maillage demo``: sets the region up, plays the story, prints what happened, keeps the portal up."""
 
+import logging
 import signal
 import subprocess
 import sys
@@ -13,8 +14,7 @@ from rich.console import Console
 from hub.app import logs
 from hub.app.demo.region import LOGIN, OPERATOR, PASSWORD, Sites, hospitals, install_missing, settings
 from hub.app.demo.report import Report, StepFailed
-from hub.app.demo.story import Story
-from hub.app.roles import Role
+from hub.app.demo.story import tell
 from hub.app.wiring import Hub
 from hub.errors import HubError
 from hub.portal.install_viewer import install
@@ -24,61 +24,58 @@ REPORT = Path("build/demo-report.json")
 VIEWER = Path("build/ohif")
 
 
-def play(
-    *, once: bool = False, simulate: bool = False, directory: Path | None = None, report_path: Path = REPORT
-) -> int:
+def play(*, once: bool = False, simulate: bool = False, report_path: Path = REPORT) -> int:
     """Play the story. ``once``: end by itself. ``simulate``: the archives are the built-in simulators. Exit code."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=140)
     warnings.filterwarnings("ignore", module="pydicom")
-    report = Report(console, "A study made in one hospital is found and read in another")
+    logging.getLogger("pydicom").setLevel(logging.ERROR)  # the shipped files are odd on purpose
     console.print("[bold]Maillage: a region in a box[/]\n")
+    if not simulate:
+        install_missing(console.print)
+    viewer = _viewer(console)
     with tempfile.TemporaryDirectory(prefix="maillage-demo-") as temporary:
-        root = directory or Path(temporary)
-        root.mkdir(parents=True, exist_ok=True)
-        if not simulate:
-            install_missing(console.print)
-        viewer = _viewer(console)
+        root = Path(temporary)
         ports = (free_port(), free_port(), free_port())
         sites = Sites.start(root, DimseAddress("MAILLAGE", "127.0.0.1", ports[2]), simulate=simulate)
         try:
-            pair = hospitals()
-            told = settings(root, sites, ports, pair).model_copy(update={"viewer": viewer})
-            logs.configure(told.logging.level, told.logging.format)
-            for one, site in zip(pair, (sites.a, sites.b), strict=True):
-                where = "the built-in simulator (not installed here)" if site.simulated else site.kind
-                console.print(f"PACS {one.letter}: {where}", highlight=False)
-                report.facts[f"site_{one.letter.lower()}"] = {"kind": site.kind, "simulated": site.simulated}
-            return _tell(Hub(told), sites, Story, report, console, root, pair, once=once, path=report_path)
+            return _region(console, root, sites, ports, viewer, once=once, report_path=report_path)
         finally:
             sites.stop()
 
 
-def _tell(
-    hub: Hub,
-    sites: Sites,
-    story: type[Story],
-    report: Report,
+def _region(
     console: Console,
     root: Path,
-    pair: tuple,
+    sites: Sites,
+    ports: tuple[int, int, int],
+    viewer: Path | None,
     *,
     once: bool,
-    path: Path,
-) -> int:  # type: ignore[type-arg]
-    hub.start(tuple(Role))
+    report_path: Path,
+) -> int:
+    pair = hospitals()
+    told = settings(root, sites, ports, pair).model_copy(update={"viewer": viewer})
+    logs.configure(told.logging.level, told.logging.format)
+    report = Report(console, "A study made in one hospital is found and read in another")
+    for one, site in zip(pair, (sites.a, sites.b), strict=True):
+        where = "the built-in simulator, as none is installed" if site.simulated else site.kind
+        console.print(f"PACS {one.letter}: {where}", highlight=False)
+        report.facts[f"site_{one.letter.lower()}"] = {"kind": site.kind, "simulated": site.simulated}
+    hub = Hub(told)
+    hub.start()
     try:
+        report.facts["hub"] = hub.public_url()
         console.print(f"Hub: {hub.public_url()}\n", highlight=False)
         try:
-            story(hub, sites, pair, report, root).tell()
+            tell(hub, sites, pair, report, root)
         except StepFailed as failure:
             console.print(f"\n[red]The story stops at {failure}[/]", highlight=False)
-        report.facts["hub"] = hub.public_url()
-        report.write(path)
+        report.write(report_path)
         console.print()
         console.print(report.table())
-        console.print(f"\nThe whole report: {path}", highlight=False)
+        console.print(f"\nThe whole report: {report_path}", highlight=False)
         if not once:
             _stay(console, hub.public_url())
     finally:

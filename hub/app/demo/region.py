@@ -143,7 +143,7 @@ def hospitals() -> tuple[Hospital, Hospital]:
 
 
 def install_missing(say: Callable[[str], None]) -> None:
-    """As root on Debian: Orthanc and DCMTK, where they are missing. Elsewhere the built-in simulators take their place."""
+    """As root on Debian: Orthanc and DCMTK where they are missing. Elsewhere the simulators take their place."""
     packages = [
         *([] if has_orthanc() else ["orthanc", "orthanc-dicomweb", "orthanc-gdcm"]),
         *([] if has_dcmtk() else ["dcmtk"]),
@@ -194,7 +194,13 @@ def settings(directory: Path, sites: Sites, ports: tuple[int, int, int], pair: t
     return Settings(
         region=Region(name="Région de démonstration"),
         authorities=tuple(
-            Authority(namespace=one.source, oid=one.authority, application=f"HIS_{one.letter}", facility=one.source, name=one.title)
+            Authority(
+                namespace=one.source,
+                oid=one.authority,
+                application=f"HIS_{one.letter}",
+                facility=one.source,
+                name=one.title,
+            )
             for one in pair
         ),
         feeds=tuple(
@@ -210,8 +216,8 @@ def settings(directory: Path, sites: Sites, ports: tuple[int, int, int], pair: t
             ),
         ),
         users=(
-            User(login=LOGIN, name="Dr Anne Bernard", password_argon2=_hash(), roles=("clinician",), organisation=b.title),
-            User(login=OPERATOR, name="Exploitation régionale", password_argon2=_hash(), roles=("operator", "officer")),
+            User(login=LOGIN, name="Dr Anne Bernard", password_argon2=_hash(), organisation=b.title),
+            User(login=OPERATOR, name="Exploitation", password_argon2=_hash(), roles=("operator", "officer")),
         ),
         web=Web(port=web),
         mllp=Mllp(port=mllp),
