@@ -1,0 +1,65 @@
+"""The CapabilityStatement, derived from the transactions' bindings: no list is kept by hand (FHIR R4: 2.21)."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from hub.wire.fhir.r4 import MEDIA_TYPE, VERSION
+
+
+class Interaction(Protocol):
+    """A FHIR binding, as ``hub.pipeline.transaction.Fhir`` declares it."""
+
+    @property
+    def resource(self) -> str:
+        """``ImagingStudy``."""
+        ...
+
+    @property
+    def interaction(self) -> str:
+        """``read``, ``search-type`` ..."""
+        ...
+
+    @property
+    def search_parameters(self) -> Sequence[tuple[str, str, str]]:
+        """(name, type, what it means)."""
+        ...
+
+
+def capability_statement(
+    interactions: Iterable[Interaction], *, url: str, version: str, date: datetime, title: str = "Maillage"
+) -> dict[str, Any]:
+    """What this server offers. ``url``: its FHIR base."""
+    resources: dict[str, dict[str, Any]] = {}
+    for item in interactions:
+        found = resources.setdefault(item.resource, {"type": item.resource, "interaction": [], "searchParam": []})
+        offered = {"code": item.interaction}
+        if offered not in found["interaction"]:
+            found["interaction"].append(offered)
+        names = {parameter["name"] for parameter in found["searchParam"]}
+        found["searchParam"] += [
+            {"name": name, "type": kind, "documentation": text}
+            for name, kind, text in item.search_parameters
+            if name not in names and "." not in name  # a chained parameter is no parameter of the resource
+        ]
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": date.isoformat(timespec="seconds"),
+        "kind": "instance",
+        "software": {"name": "Maillage", "version": version},
+        "implementation": {"description": title, "url": url},
+        "fhirVersion": VERSION,
+        "format": [MEDIA_TYPE, "json"],
+        "rest": [
+            {
+                "mode": "server",
+                "security": {"description": "Mutual TLS (IHE ATNA) or a bearer token."},
+                "resource": [_clean(resources[name]) for name in sorted(resources)],
+            }
+        ],
+    }
+
+
+def _clean(resource: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in resource.items() if value}

@@ -1,0 +1,93 @@
+"""The HTTP status and OperationOutcome of every error of the hub (FHIR R4: 3.1.0.1.5, 2.34)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from hub.context import Context
+from hub.errors import (
+    AccessDenied,
+    Ambiguous,
+    Conflict,
+    DeadlineExceeded,
+    HubError,
+    InternalError,
+    Invalid,
+    Malformed,
+    Misconfigured,
+    NotAuthenticated,
+    NotFound,
+    TooLarge,
+    Unavailable,
+    Unsupported,
+    lookup,
+)
+from hub.wire.fhir.r4 import MEDIA_TYPE
+from hub.wire.http import HttpResponse
+
+
+class FormatNotSupported(Unsupported):
+    """The caller accepts no JSON."""
+
+    code = "fhir-format"
+    title = "This server answers in application/fhir+json only."
+
+
+class UnknownParameter(Invalid):
+    """A search parameter that this server does not know: ignoring it would widen the answer."""
+
+    code = "fhir-parameter"
+    title = "The search parameter is not supported."
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """HTTP status and IssueType."""
+
+    status: int
+    issue: str
+
+
+OUTCOMES: Mapping[type[HubError], Row] = {
+    HubError: Row(500, "processing"),
+    InternalError: Row(500, "exception"),
+    Malformed: Row(400, "structure"),
+    TooLarge: Row(413, "too-long"),
+    Unsupported: Row(404, "not-supported"),
+    FormatNotSupported: Row(406, "not-supported"),
+    UnknownParameter: Row(400, "not-supported"),
+    NotAuthenticated: Row(401, "login"),
+    AccessDenied: Row(403, "forbidden"),
+    NotFound: Row(404, "not-found"),
+    Invalid: Row(400, "invalid"),
+    Conflict: Row(409, "conflict"),
+    Ambiguous: Row(409, "multiple-matches"),
+    Unavailable: Row(503, "transient"),
+    DeadlineExceeded: Row(504, "timeout"),
+    Misconfigured: Row(502, "processing"),
+}
+
+
+def outcome(severity: str, issue: str, text: str, *, code: str = "", expression: str = "") -> dict[str, Any]:
+    """An OperationOutcome with one issue."""
+    found: dict[str, Any] = {"severity": severity, "code": issue, "diagnostics": text}
+    if code:
+        found["details"] = {"coding": [{"system": "urn:maillage:error", "code": code}], "text": text}
+    if expression:
+        found["expression"] = [expression]
+    return {"resourceType": "OperationOutcome", "issue": [found]}
+
+
+def refusal(error: HubError, message: Any, context: Context) -> HttpResponse:  # noqa: ARG001 - the pipeline's signature
+    """The answer that says no, with the error's code and the correlation id."""
+    row = lookup(OUTCOMES, error)
+    body = outcome("error", row.issue, error.message, code=error.code, expression=error.location)
+    body["id"] = context.correlation_id
+    headers = {"X-Correlation-Id": context.correlation_id}
+    if row.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="fhir"'
+    if row.status == 503:
+        headers["Retry-After"] = "30"
+    return HttpResponse(row.status, orjson.dumps(body), MEDIA_TYPE, headers)

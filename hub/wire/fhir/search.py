@@ -1,0 +1,193 @@
+"""Search parameters in, bundles out (FHIR R4: 3.1.1)."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+
+from hub.errors import Invalid
+from hub.values import Oid, PatientIdentifier
+from hub.wire.fhir.errors import FormatNotSupported, UnknownParameter
+from hub.wire.fhir.r4 import MEDIA_TYPE
+from hub.wire.http import HttpRequest, HttpResponse
+
+#: Parameters that shape the answer without narrowing it: more than asked for may be returned.
+SHAPING = frozenset({"_format", "_pretty", "_summary", "_elements", "_sort", "_total"})
+PAGING = frozenset({"_count", "_offset", "_cursor"})
+DEFAULT_COUNT, MAX_COUNT = 50, 200
+_JSON = ("json", "application/json", "application/fhir+json", "text/json")
+_DATE = re.compile(r"(eq|ge|le|gt|lt|sa|eb)?(\d{4})(?:-(\d{2})(?:-(\d{2})(T.*)?)?)?")
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """``system|code``; a system of None was not given."""
+
+    code: str
+    system: str | None = None
+
+
+def parameters(message: HttpRequest, known: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The search parameters by name, each once per AND. Raises UnknownParameter, FormatNotSupported."""
+    accept_json(message)
+    names = {*known, *PAGING}
+    found: dict[str, tuple[str, ...]] = {}
+    for name, text in message.query:
+        if name in SHAPING or not text:
+            continue
+        if name not in names:
+            raise UnknownParameter(location=name[:64])
+        found[name] = (*found.get(name, ()), text)
+    return found
+
+
+def accept_json(message: HttpRequest) -> None:
+    """Raises FormatNotSupported when the caller can't take JSON."""
+    wanted = message.parameter("_format")
+    if wanted and wanted.split(";")[0] not in _JSON:
+        raise FormatNotSupported()
+    accept = message.headers.get("accept", "")
+    ranges = [item.split(";")[0].strip() for item in accept.split(",") if item.strip()]
+    if not wanted and ranges and not any("json" in item or item in ("*/*", "application/*") for item in ranges):
+        raise FormatNotSupported()
+
+
+def single(found: Mapping[str, tuple[str, ...]], name: str) -> str:
+    """A parameter that may stand once, "" when absent. Raises Invalid."""
+    values = found.get(name, ())
+    if len(values) > 1:
+        raise Invalid("The search parameter may stand only once.", location=name)
+    return values[0] if values else ""
+
+
+def alternatives(text: str) -> tuple[str, ...]:
+    """The values of an OR list (comma separated, ``\\,`` escaped)."""
+    parts = re.split(r"(?<!\\),", text) if text else []
+    return tuple(re.sub(r"\\(.)", r"\1", part) for part in parts if part)
+
+
+def token(text: str) -> Token:
+    """``system|code``, ``|code``, ``code``."""
+    system, bar, code = text.partition("|")
+    return Token(code, system) if bar else Token(text)
+
+
+def identifier(text: str, name: str) -> PatientIdentifier:
+    """A patient's identifier, ``urn:oid:...|number``; without a system it is a regional one. Raises Invalid."""
+    found = token(text)
+    if not found.code:
+        raise Invalid("An identifier needs a value.", location=name)
+    return PatientIdentifier(found.code, str(Oid.from_urn(found.system)) if found.system else "")
+
+
+def reference_id(text: str, kind: str, name: str) -> str:
+    """The id of ``Patient/1``, of an absolute URL, or as it stands. Raises Invalid."""
+    head, _, found = text.rpartition("/")
+    if (head and not head.endswith(kind)) or not _ID.fullmatch(found):
+        raise Invalid(f"A reference to a {kind} is expected.", location=name)
+    return found
+
+
+def days(texts: Sequence[str], name: str) -> tuple[str, str]:
+    """Inclusive YYYYMMDD bounds ("" : open) of date parameters with prefixes. Raises Invalid."""
+    start = end = ""
+    for text in texts:
+        low, high = _bounds(text, name)
+        start = max(start, low) if low else start
+        end = min(end, high) if end and high else end or high
+    return start, end
+
+
+def _bounds(text: str, name: str) -> tuple[str, str]:
+    match = _DATE.fullmatch(text)
+    if match is None:
+        raise Invalid("A date has the form [eq|ge|le|gt|lt]YYYY[-MM[-DD]].", location=name)
+    prefix, year, month, day, clock = match.groups()
+    try:
+        first = date(int(year), int(month or 1), int(day or 1))
+        last = first if day else (_next_month(first) if month else date(int(year) + 1, 1, 1)) - timedelta(days=1)
+        one = timedelta(days=0 if clock else 1)
+        bounds = {
+            "eq": (first, last),
+            "ge": (first, None),
+            "le": (None, last),
+            "gt": (last + one, None),
+            "sa": (last + one, None),
+            "lt": (None, first - one),
+            "eb": (None, first - one),
+        }[prefix or "eq"]
+    except (ValueError, OverflowError) as error:
+        raise Invalid("There is no such date.", location=name) from error
+    low, high = (item.strftime("%Y%m%d") if item else "" for item in bounds)
+    return low, high
+
+
+def _next_month(first: date) -> date:
+    return (first.replace(day=28) + timedelta(days=4)).replace(day=1)
+
+
+def count(found: Mapping[str, tuple[str, ...]]) -> int:
+    """``_count``, bounded."""
+    return min(_number(found, "_count", DEFAULT_COUNT), MAX_COUNT)
+
+
+def offset(found: Mapping[str, tuple[str, ...]]) -> int:
+    """``_offset``: how many matches to skip."""
+    return _number(found, "_offset", 0)
+
+
+def _number(found: Mapping[str, tuple[str, ...]], name: str, default: int) -> int:
+    text = single(found, name)
+    if not text:
+        return default
+    if not (text.isdecimal() and text.isascii() and len(text) < 10):
+        raise Invalid("A whole number is expected.", location=name)
+    return int(text)
+
+
+def bundle(
+    message: HttpRequest,
+    matches: Iterable[Mapping[str, Any]],
+    *,
+    total: int | None = None,
+    next_page: Mapping[str, str] | None = None,
+    outcomes: Iterable[Mapping[str, Any]] = (),
+) -> HttpResponse:
+    """A searchset. ``next_page``: parameters that replace those of this page; None at the end."""
+    here = _url(message, message.query)
+    links = [{"relation": "self", "url": here}]
+    if next_page is not None:
+        kept = [(name, text) for name, text in message.query if name not in next_page]
+        links.append({"relation": "next", "url": _url(message, (*kept, *next_page.items()))})
+    entries = [
+        {
+            "fullUrl": f"{message.base}/{resource['resourceType']}/{resource['id']}",
+            "resource": resource,
+            "search": {"mode": "match"},
+        }
+        for resource in matches
+    ]
+    entries += [{"resource": resource, "search": {"mode": "outcome"}} for resource in outcomes]
+    found: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "link": links}
+    if total is not None:
+        found["total"] = total
+    if entries:
+        found["entry"] = entries
+    return answer(found)
+
+
+def _url(message: HttpRequest, query: Iterable[tuple[str, str]]) -> str:
+    root = message.base.removesuffix("/fhir")
+    path = message.path if message.path.startswith("/fhir") else f"/fhir{message.path}"
+    pairs = urlencode(tuple(query))
+    return f"{root}{path}?{pairs}" if pairs else f"{root}{path}"
+
+
+def answer(resource: Mapping[str, Any], status: int = 200) -> HttpResponse:
+    """One resource."""
+    return HttpResponse(status, orjson.dumps(resource), MEDIA_TYPE)

@@ -1,0 +1,1 @@
+"""Studies and patients over FHIR R4."""

@@ -1,0 +1,119 @@
+"""ImagingStudy search and read (FHIR R4: 11.2): the region's studies."""
+
+from hub.context import Context
+from hub.imaging.errors import UnknownStudy
+from hub.imaging.model import FindStudies, SourceState, SourceStatus, StudyAnswer
+from hub.pipeline.transaction import AuditEvent, Fhir, Kind, Transaction
+from hub.values import PatientIdentifier
+from hub.wire.fhir import search
+from hub.wire.fhir.errors import outcome
+from hub.wire.fhir.imaging_study import imaging_study, status_of
+from hub.wire.http import HttpRequest, HttpResponse
+
+_PARAMETERS = (
+    ("_id", "token", "StudyInstanceUID"),
+    ("patient", "reference", "The person: Patient/[regional identifier]"),
+    ("patient.identifier", "token", "Any identifier of the person: urn:oid:[authority]|[number]"),
+    ("identifier", "token", "urn:dicom:uid|urn:oid:[StudyInstanceUID], or an accession number"),
+    ("started", "date", "When the study started, by day"),
+    ("modality", "token", "Modality of a series (DCM)"),
+    ("status", "token", "registered, available, cancelled"),
+)
+_NAMES = tuple(name for name, _, _ in _PARAMETERS)
+TRANSACTION = Transaction(
+    id="FHIR-ImagingStudy",
+    title="ImagingStudy search and read",
+    profile="FHIR Imaging",
+    initiator="Imaging Document Consumer",
+    responder="Imaging Document Responder",
+    bindings=(
+        Fhir("GET", "/ImagingStudy", "ImagingStudy", "search-type", _PARAMETERS),
+        Fhir("POST", "/ImagingStudy/_search", "ImagingStudy", "search-type"),
+        Fhir("GET", "/ImagingStudy/{id}", "ImagingStudy", "read"),
+    ),
+    section="FHIR R4: 11.2",
+    kind=Kind.QUERY,
+    permission="imaging.query",
+    audit=AuditEvent("110112", "Query", "E"),
+    options=("series and instances on read", "_count and links to the next page", "a warning per source that failed"),
+)
+
+
+def decode(message: HttpRequest, context: Context) -> FindStudies:  # noqa: ARG001
+    """Search parameters or an id -> FindStudies."""
+    wanted = message.path_parameters.get("id")
+    if wanted:
+        search.accept_json(message)
+        return FindStudies(study_instance_uids=(wanted,), level="IMAGE", live=True, limit=1)
+    found = search.parameters(message, _NAMES)
+    uids, accession = _identifiers(search.single(found, "identifier"))
+    ids = search.alternatives(search.single(found, "_id"))
+    if ids and uids:
+        uids = tuple(uid for uid in uids if uid in ids) or ("0",)
+    start, end = search.days(found.get("started", ()), "started")
+    modalities = [search.token(text).code for text in search.alternatives(search.single(found, "modality"))]
+    return FindStudies(
+        person=_person(found),
+        study_instance_uids=uids or ids,
+        accession_number=accession,
+        modalities=tuple(modalities),
+        started_from=start,
+        started_to=end,
+        live=True,
+        limit=search.count(found),
+        offset=search.offset(found),
+    )
+
+
+def encode(outcome: StudyAnswer, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+    """A searchset, or the one study."""
+    dicomweb = f"{message.base.removesuffix('/fhir')}/dicom-web"
+    if "id" in message.path_parameters:
+        if not outcome.studies:
+            raise _why(outcome.statuses)
+        return search.answer(imaging_study(outcome.studies[0], dicomweb))
+    found = search.parameters(message, _NAMES)
+    limit, offset = search.count(found), search.offset(found)
+    statuses = [search.token(text).code for text in search.alternatives(search.single(found, "status"))]
+    studies = [item for item in outcome.studies if not statuses or status_of(item) in statuses]
+    total = outcome.total if not statuses else None
+    more = len(outcome.studies) == limit > 0 and (total is None or offset + limit < total)
+    return search.bundle(
+        message,
+        (imaging_study(item, dicomweb) for item in studies),
+        total=total,
+        next_page={"_offset": str(offset + limit)} if more else None,
+        outcomes=[_warning(status) for status in _missing(outcome.statuses)],
+    )
+
+
+def _identifiers(text: str) -> tuple[tuple[str, ...], str]:
+    """StudyInstanceUIDs and the accession number of an identifier parameter."""
+    tokens = [search.token(part) for part in search.alternatives(text)]
+    uids = tuple(
+        item.code.removeprefix("urn:oid:")
+        for item in tokens
+        if item.system == "urn:dicom:uid" or item.code.startswith("urn:oid:")
+    )
+    return uids, next((item.code for item in tokens), "") if not uids else ""
+
+
+def _person(found: dict[str, tuple[str, ...]]) -> PatientIdentifier | None:
+    reference, identifier = search.single(found, "patient"), search.single(found, "patient.identifier")
+    if reference:
+        return PatientIdentifier(search.reference_id(reference, "Patient", "patient"), "")
+    return search.identifier(identifier, "patient.identifier") if identifier else None
+
+
+def _missing(statuses: tuple[SourceStatus, ...]) -> list[SourceStatus]:
+    return [status for status in statuses if status.state in (SourceState.LATE, SourceState.FAILED)]
+
+
+def _warning(status: SourceStatus) -> dict[str, object]:
+    issue = "timeout" if status.state is SourceState.LATE else "incomplete"
+    return outcome("warning", issue, f"{status.source}: {status.reason}")
+
+
+def _why(statuses: tuple[SourceStatus, ...]) -> UnknownStudy:
+    missing = ", ".join(status.source for status in _missing(statuses))
+    return UnknownStudy(f"The study is not known here; not asked with success: {missing}." if missing else "")

@@ -1,0 +1,133 @@
+import json
+from urllib.parse import parse_qsl
+
+import pytest
+
+from hub.context import Context
+from hub.errors import Invalid, NotFound
+from hub.imaging.errors import UnknownStudy
+from hub.imaging.model import FindStudies, IndexedStudy, SourceState, SourceStatus, Study, StudyAnswer, StudyState
+from hub.patients.model import FindPersons, IdentityStatus, Person, PersonPage, Traits
+from hub.pipeline.catalogue import discover
+from hub.pipeline.transaction import Fhir
+from hub.values import PatientIdentifier, Uid
+from hub.wire.http import HttpRequest, HttpResponse
+from profiles.fhir_imaging import imaging_study as studies
+from profiles.fhir_imaging import patient as patients
+
+BASE = "http://127.0.0.1:8080/fhir"
+CONTEXT = Context()
+REGIONAL = PatientIdentifier("R1", "1.2.250.1.999.1.1")
+
+
+def request(resource: str, query: str = "", wanted: str = "") -> HttpRequest:
+    path = f"/fhir/{resource}/{wanted}" if wanted else f"/fhir/{resource}"
+    return HttpRequest("GET", path, BASE, {"id": wanted} if wanted else {}, tuple(parse_qsl(query)))
+
+
+def body(answer: HttpResponse) -> dict[str, object]:
+    assert isinstance(answer.body, bytes)
+    found: dict[str, object] = json.loads(answer.body)
+    return found
+
+
+def test_bindings() -> None:
+    found = {(binding.method, binding.path) for binding, _ in discover().bindings(Fhir)}
+    assert {
+        ("GET", "/ImagingStudy"),
+        ("GET", "/ImagingStudy/{id}"),
+        ("GET", "/Patient"),
+        ("GET", "/Patient/{id}"),
+    } <= found
+
+
+@pytest.mark.parametrize(
+    ("query", "command"),
+    [
+        ("patient=R1", FindStudies(person=PatientIdentifier("R1", ""), live=True, limit=50)),
+        (
+            "patient.identifier=urn:oid:1.2.3|A-1&_count=2&_offset=4",
+            FindStudies(person=PatientIdentifier("A-1", "1.2.3"), live=True, limit=2, offset=4),
+        ),
+        ("identifier=urn:dicom:uid|urn:oid:1.2", FindStudies(study_instance_uids=("1.2",), live=True, limit=50)),
+        ("identifier=ACC-1", FindStudies(accession_number="ACC-1", live=True, limit=50)),
+        (
+            "started=ge2026-03-01&modality=CT,MR",
+            FindStudies(started_from="20260301", modalities=("CT", "MR"), live=True, limit=50),
+        ),
+        ("_id=1.2,1.3", FindStudies(study_instance_uids=("1.2", "1.3"), live=True, limit=50)),
+    ],
+)
+def test_searches(query: str, command: FindStudies) -> None:
+    assert studies.decode(request("ImagingStudy", query), CONTEXT) == command
+
+
+def answer(*uids: str, total: int | None = None, statuses: tuple[SourceStatus, ...] = ()) -> StudyAnswer:
+    found = tuple(IndexedStudy(Study(Uid(uid), "A"), REGIONAL, StudyState.PUBLISHED) for uid in uids)
+    return StudyAnswer(found, statuses, total)
+
+
+def test_a_page_leads_to_the_next() -> None:
+    found = body(studies.encode(answer("1.2", total=2), request("ImagingStudy", "_count=1"), CONTEXT))
+    assert found["total"] == 2
+    assert isinstance(found["link"], list)
+    assert found["link"][1]["url"].endswith("/ImagingStudy?_count=1&_offset=1")
+    last = body(studies.encode(answer("1.2", total=2), request("ImagingStudy", "_count=1&_offset=1"), CONTEXT))
+    assert isinstance(last["link"], list)
+    assert len(last["link"]) == 1
+
+
+def test_a_source_that_failed_is_said() -> None:
+    statuses = (SourceStatus("PACS_B", SourceState.FAILED, reason="The source does not answer."),)
+    found = body(studies.encode(answer("1.2", statuses=statuses), request("ImagingStudy"), CONTEXT))
+    assert isinstance(found["entry"], list)
+    assert [entry["search"]["mode"] for entry in found["entry"]] == ["match", "outcome"]
+
+
+def test_status_narrows() -> None:
+    found = body(studies.encode(answer("1.2"), request("ImagingStudy", "status=cancelled"), CONTEXT))
+    assert "entry" not in found
+
+
+def test_read() -> None:
+    message = request("ImagingStudy", wanted="1.2")
+    assert studies.decode(message, CONTEXT).level == "IMAGE"
+    assert body(studies.encode(answer("1.2"), message, CONTEXT))["id"] == "1.2"
+    with pytest.raises(UnknownStudy):
+        studies.encode(answer(), message, CONTEXT)
+
+
+PERSON = Person(
+    REGIONAL, Traits("DURAND"), IdentityStatus.VALIDATED, aliases=(PatientIdentifier("R0", REGIONAL.authority),)
+)
+OTHER = Person(PatientIdentifier("R9", REGIONAL.authority), Traits("PETIT"), IdentityStatus.VALIDATED)
+
+
+def test_patient_searches() -> None:
+    query = "family=dur&given=elo&birthdate=1979-03-27&gender=female&_count=3"
+    assert patients.decode(request("Patient", query), CONTEXT) == FindPersons(
+        name="dur", given="elo", birth_date="19790327", sex="F", limit=3
+    )
+    found = patients.decode(request("Patient", "identifier=urn:oid:1.2|A-1"), CONTEXT)
+    assert found.identifier == PatientIdentifier("A-1", "1.2")
+    assert patients.decode(request("Patient", "identifier=A-1"), CONTEXT).identifier_value == "A-1"
+    with pytest.raises(Invalid):
+        patients.decode(request("Patient", "birthdate=1979"), CONTEXT)
+
+
+def test_patient_pages() -> None:
+    found = body(patients.encode(PersonPage((PERSON,), "next", 4), request("Patient", "family=dur"), CONTEXT))
+    assert isinstance(found["link"], list)
+    assert found["link"][1]["url"].endswith("_cursor=next")
+
+
+@pytest.mark.parametrize("number", ["R1", "R0"])
+def test_patient_read(number: str) -> None:
+    message = request("Patient", wanted=number)
+    assert patients.decode(message, CONTEXT) == FindPersons(identifier_value=number)
+    assert body(patients.encode(PersonPage((OTHER, PERSON)), message, CONTEXT))["id"] == "R1"
+
+
+def test_another_authoritys_equal_number_is_nobody() -> None:
+    with pytest.raises(NotFound):
+        patients.encode(PersonPage((OTHER,)), request("Patient", wanted="R1"), CONTEXT)
