@@ -34,11 +34,12 @@ from profiles.wia import rad107_wado_rs as wado
 from profiles.wia import rad129_qido_rs as qido
 from tests.imaging.archive import STUDY, part10, study_files
 
+Query = tuple[tuple[str, str], ...]
 BASE = "http://127.0.0.1:8080/dicom-web"
 CONTEXT = Context()
 
 
-def request(path: str, query: tuple[tuple[str, str], ...] = (), accept: str = "", **named: str) -> HttpRequest:
+def request(path: str, query: Query = (), accept: str = "", **named: str) -> HttpRequest:
     return HttpRequest("GET", f"/dicom-web{path}", BASE, named, query, {"accept": accept})
 
 
@@ -154,13 +155,14 @@ ROOT = "/studies/1.2/series/1.2.3/instances/1.2.3.4"
     ],
 )
 def test_parts_of_an_instance(rest: str, path: str) -> None:
-    command = wado.decode(request(ROOT + rest, **INSTANCE), CONTEXT)
+    command = wado.decode(request(ROOT + rest, (), "", **INSTANCE), CONTEXT)
     assert command == RetrieveFrames(InstanceRequest("1.2", "1.2.3", "1.2.3.4"), path)
 
 
 def test_metadata_and_instances() -> None:
     assert wado.decode(request("/studies/1.2/metadata", study="1.2"), CONTEXT) == GetMetadata(InstanceRequest("1.2"))
-    accept = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.4.70;q=0.9, multipart/related; type=application/dicom'
+    lossless = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.4.70;q=0.9'
+    accept = f"{lossless}, multipart/related; type=application/dicom"
     assert wado.decode(
         request("/studies/1.2/series/1.2.3", accept=accept, study="1.2", series="1.2.3"), CONTEXT
     ) == RetrieveInstances((InstanceRequest("1.2", "1.2.3"),), ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.70"))
@@ -191,7 +193,7 @@ def test_instances_as_multipart() -> None:
 
 
 def test_one_instance_without_multipart() -> None:
-    answer = wado.encode(retrieved(), request(ROOT, accept="application/dicom", **INSTANCE), CONTEXT)
+    answer = wado.encode(retrieved(), request(ROOT, (), "application/dicom", **INSTANCE), CONTEXT)
     assert answer.media_type.startswith("application/dicom")
     assert body(answer) == part10(study_files()[0])
 
@@ -228,7 +230,7 @@ def test_bulk_data_leads_through_the_hub() -> None:
 
 def test_frames_are_passed_on() -> None:
     passed = PassedThrough("image/jpeg", iter([b"x"]), {"ETag": "1"})
-    answer = wado.encode(passed, request(f"{ROOT}/rendered", **INSTANCE), CONTEXT)
+    answer = wado.encode(passed, request(f"{ROOT}/rendered", (), "", **INSTANCE), CONTEXT)
     assert (answer.media_type, body(answer), answer.headers) == ("image/jpeg", b"x", {"ETag": "1"})
 
 
