@@ -70,6 +70,7 @@ class _Reader:
         self.layout = self._layout()
         self.label = f"{self.layout.name} {_printable(self.id)}".strip()
         self.slots = read_slots(element, self.label)
+        self.schemes = self._by_scheme()
 
     def _layout(self) -> Layout:
         if self.element.tag != rim("RegistryPackage"):
@@ -176,10 +177,9 @@ class _Reader:
         return found
 
     def _codes(self) -> dict[str, Any]:
-        schemes = self._by_scheme()
         values: dict[str, Any] = {}
         for field in self.layout.codes:
-            elements = schemes.get(field.scheme, [])
+            elements = self.schemes.get(field.scheme, [])
             if len(elements) > 1 and not field.many:
                 raise self._broken(field.name, f"stands {len(elements)} times, at most 1 is allowed")
             codes = tuple(self._code(element, field.name) for element in elements)
@@ -200,7 +200,7 @@ class _Reader:
         return Code(value, scheme[0], str(display.get("value", "")) if display is not None else "")
 
     def _authors(self) -> tuple[Author, ...]:
-        elements = self._by_scheme().get(self.layout.author, [])
+        elements = self.schemes.get(self.layout.author, [])
         return tuple(
             Author(**self._slot_values(read_slots(element, f"{self.label}, author"), AUTHOR_SLOTS))
             for element in elements

@@ -26,13 +26,21 @@ class SoapFault(HubError):
     code = "soap-fault"
     title = "The peer refused the request with a SOAP fault."
 
-    def __init__(self, fault: Element, status: int) -> None:
-        self.fault_code = _local(fault.findtext(f"{soap('Code')}/{soap('Value')}"))
-        self.subcode = _local(fault.findtext(f"{soap('Code')}/{soap('Subcode')}/{soap('Value')}"))
-        self.reason = str(fault.findtext(f"{soap('Reason')}/{soap('Text')}") or "")
-        self.status = status
-        names = "/".join(filter(None, (self.fault_code, self.subcode)))
-        super().__init__(f"The peer refused the request with a SOAP fault ({names}, HTTP {status}).")
+    fault_code = ""
+    subcode = ""
+    reason = ""
+    status = 0
+
+    @classmethod
+    def of(cls, fault: Element, status: int) -> Self:
+        """From the Fault element and the HTTP status."""
+        code = _local(fault.findtext(f"{soap('Code')}/{soap('Value')}"))
+        subcode = _local(fault.findtext(f"{soap('Code')}/{soap('Subcode')}/{soap('Value')}"))
+        names = "/".join(filter(None, (code, subcode)))
+        error = cls(f"The peer refused the request with a SOAP fault ({names}, HTTP {status}).")
+        error.fault_code, error.subcode, error.status = code, subcode, status
+        error.reason = str(fault.findtext(f"{soap('Reason')}/{soap('Text')}") or "")
+        return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +118,7 @@ class SoapClient:
         message = parse_response(content_type, answer.iter_bytes(_CHUNK), self.receive, self.limits)
         if message.body.tag == soap("Fault"):
             message.discard()
-            raise SoapFault(message.body, answer.status_code)
+            raise SoapFault.of(message.body, answer.status_code)
         return message
 
     def close(self) -> None:
