@@ -327,7 +327,7 @@ def to_dataset(values: Attributes) -> Dataset:
         if dictionary_VR(keyword) == "SQ":
             setattr(found, keyword, [_item(item) for item in value])
         else:
-            setattr(found, keyword, "" if value is None else value)
+            setattr(found, keyword, None if value == "" else value)
     return found
 
 
