@@ -179,11 +179,22 @@ def _attribute(element: Any, name: str) -> str:
 
 
 def _name(element: Any) -> str:
+    """Birth names first (qualifier BR), the used family name after them in brackets."""
     if element is None:
         return ""
-    order = ("prefix", "given", "family")
-    parts = [_text(part) for kind in order for part in list(element.iterfind(f"{NS}{kind}"))[:2]]
+    given = _qualified(element, "given", "BR") or _qualified(element, "given")
+    family = _qualified(element, "family", "BR") or _qualified(element, "family")
+    used = _qualified(element, "family", "CL", "SP")
+    parts = [_text(element.find(f"{NS}prefix")), given, family, f"({used})" if used and used != family else ""]
     return " ".join(filter(None, parts)) or _text(element)
+
+
+def _qualified(element: Any, kind: str, *qualifiers: str) -> str:
+    """The first part of a kind, of one of the qualifiers where they are given."""
+    for part in element.iterfind(f"{NS}{kind}"):
+        if not qualifiers or set(part.get("qualifier", "").split()) & set(qualifiers):
+            return _text(part)
+    return ""
 
 
 def _author(author: Any) -> str:

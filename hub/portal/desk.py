@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002  (a use case takes a command and a context, whether it looks at them or not)
 """The operator's questions as use cases, so that they are permitted and audited like any other."""
 
 import threading

@@ -21,17 +21,23 @@ from hub.portal.visit import SESSION_COOKIE
 
 INSTALL = "python -m hub.portal.install_viewer"
 PERMISSION = "imaging.retrieve"
-#: OHIF needs cross-origin isolation (shared memory), WebAssembly, workers from blobs and styles of its own making.
+#: OHIF needs cross-origin isolation (shared memory), WebAssembly, workers from blobs and inline styles.
 HEADERS: Mapping[str, str] = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' 'unsafe-eval'; "
+    "Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
     "connect-src 'self' blob: data:; worker-src 'self' blob:; media-src 'self' blob:; manifest-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+}
+#: Decoders run in workers, whose policy is that of their own file; they build their bindings with ``new Function``.
+WORKER_HEADERS: Mapping[str, str] = {
+    **HEADERS,
+    "Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' 'unsafe-eval'; "
+    "connect-src 'self' blob: data:; worker-src 'self' blob:",
 }
 MEDIA_TYPES = {".wasm": "application/wasm", ".js": "text/javascript", ".mjs": "text/javascript"}
 
@@ -83,6 +89,10 @@ def app_config() -> str:
         "window.browserImportFunction = name => import(name);\n"
         f"window.config = {json.dumps(CONFIG, indent=2)};\n"
         "window.config.customizationService = [{ 'ohif.tours': { $set: [] } }];\n"
+        "window.config.whiteLabeling = { createLogoComponentFn: React => React.createElement('a',\n"
+        "  { href: '/portal', style: { display: 'flex', gap: '10px', alignItems: 'center', color: '#fff' } },\n"
+        "  React.createElement('img', { src: '/portal/static/logo.svg', alt: '', width: 30, height: 30 }),\n"
+        "  'Maillage') };\n"
     )
 
 
@@ -117,7 +127,9 @@ class Viewer:
             hashed = path.suffix in (".js", ".wasm", ".woff2") and ".bundle." in path.name
             caching = "public, max-age=31536000, immutable" if hashed else "no-cache"
             return FileResponse(
-                path, media_type=media_type or "application/octet-stream", headers={**HEADERS, "Cache-Control": caching}
+                path,
+                media_type=media_type or "application/octet-stream",
+                headers={**WORKER_HEADERS, "Cache-Control": caching},
             )
         if "." in name.rpartition("/")[2]:
             return PlainTextResponse("Not found", 404, dict(HEADERS))
@@ -129,10 +141,11 @@ class Viewer:
 
     def _permitted(self, request: Request) -> bool:
         peer = request.client.host if request.client else ""
+        session = request.cookies.get(SESSION_COOKIE, "")
+        if not session:  # an open hub on loopback takes programs without a session, never a person
+            return False
         try:
-            principal = self.access.authenticate(
-                Credentials(session=request.cookies.get(SESSION_COOKIE, ""), peer=peer)
-            )
+            principal = self.access.authenticate(Credentials(session=session, peer=peer))
             self.access.permit(principal, PERMISSION, Context(principal=principal, peer=peer))
         except HubError:
             return False

@@ -1,4 +1,4 @@
-# ruff: noqa: PLR0917, E501
+# ruff: noqa: ARG002, PLR0917, E501
 """A small region in memory: the portal's pages run against the real pipeline and these services."""
 
 import base64

@@ -285,6 +285,13 @@ EN = {
     "effect.order": "order",
     "effect.query": "query",
     "effect.manifest": "manifest",
+    "effect.report": "report",
+    "effect.study-held": "study held back",
+    "effect.study-published": "study published",
+    "effect.study-withdrawn": "study withdrawn",
+    "effect.task": "task",
+    "effect.source": "source",
+    "effect.user": "user",
     # errors
     "error.title": "Something went wrong",
     "error.reference": "Reference to give to the operator:",

@@ -285,6 +285,13 @@ FR = {
     "effect.order": "demande",
     "effect.query": "question",
     "effect.manifest": "manifeste",
+    "effect.report": "compte rendu",
+    "effect.study-held": "examen retenu",
+    "effect.study-published": "examen publié",
+    "effect.study-withdrawn": "examen retiré",
+    "effect.task": "tâche",
+    "effect.source": "source",
+    "effect.user": "utilisateur",
     # erreurs
     "error.title": "Une difficulté est survenue",
     "error.reference": "Référence à communiquer à l'exploitant :",
