@@ -38,6 +38,13 @@ class StudyNotThereYet(ImagingError, Unavailable):
     title = "No source holds the study's images yet."
 
 
+class ImagesMissing(ImagingError, NotFound):
+    """The images that a report or an order speaks of have not come for a day."""
+
+    code = "images-missing"
+    title = "The study's images did not come; when they have, try again."
+
+
 class SeveralStudies(ImagingError, Ambiguous):
     """Several studies bear the accession number, and nothing tells which one is meant."""
 

@@ -6,7 +6,7 @@ Every step may run twice. What a submission registers and what the index says of
 import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -57,16 +57,16 @@ class Wanted:
     order_number: str = ""
     authority: str = ""  #: OID of the patient numbers of the feed
     source: str = ""  #: name of the archive
+    tries: int = 0  #: how often its images were looked for in vain
 
     @classmethod
     def of(cls, delivery: Delivery) -> "Wanted":
         """From a delivery's payload."""
-        names = ("study_instance_uid", "accession_number", "order_number", "authority", "source")
-        return cls(*(str(delivery.payload.get(name, "")) for name in names))
+        return cls(**{item.name: delivery.payload[item.name] for item in fields(cls) if item.name in delivery.payload})
 
 
 class Publisher:
-    """Carries out ``publish-study`` deliveries."""
+    """Carries out ``publish-study`` deliveries. ``later`` queues another look at a study."""
 
     def __init__(
         self,
@@ -77,6 +77,7 @@ class Publisher:
         documents: Documents,
         content: Contents,
         settings: PublicationSettings,
+        later: Callable[[Wanted, Context], object],
     ) -> None:
         self.database = database
         self.archives = archives
@@ -84,6 +85,7 @@ class Publisher:
         self.documents = documents
         self.content = content
         self.settings = settings
+        self.later = later
 
     def publish(self, wanted: Wanted, context: Context) -> tuple[str, str]:
         """(source, StudyInstanceUID) of what was published or held. Raises StudyNotThereYet, SeveralStudies,
@@ -191,16 +193,14 @@ class Publisher:
             store.change(study.source, study.study_instance_uid, state=StudyState.WITHDRAWN.value)
             context.led_to("study-withdrawn", study.study_instance_uid)
             return
-        reason, report_patient = self._contradiction(study, person, draft.reports)
+        reason, waits_for = self._contradiction(study, person, draft.reports)
         if reason or person is None:
-            store.change(
-                study.source,
-                study.study_instance_uid,
-                state=StudyState.HELD.value,
-                held_because=reason,
-                report_patient=report_patient,
-            )
+            held = {"state": StudyState.HELD.value, "held_because": reason, "report_patient": waits_for}
+            store.change(study.source, study.study_instance_uid, **held)
             context.led_to("study-held", study.study_instance_uid)
+            if row.state != StudyState.HELD.value:
+                # The identity may be arriving in this very moment, unseen by either side: look once more.
+                self.later(Wanted(study.study_instance_uid, authority=local.authority, source=study.source), context)
             return
         context.touch("patient", person.cx)
         publishing = self._publishing(store, study, info, person, local)

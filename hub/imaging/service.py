@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,7 +11,7 @@ from zoneinfo import ZoneInfo
 from hub.context import Context
 from hub.exchange.model import Delivery
 from hub.imaging.cache import InstanceCache
-from hub.imaging.errors import ReportIncomplete, UnknownStudy
+from hub.imaging.errors import ImagesMissing, ReportIncomplete, StudyNotThereYet, UnknownStudy
 from hub.imaging.fanout import FanOut
 from hub.imaging.locate import Archives
 from hub.imaging.metadata import Vocabulary
@@ -41,6 +43,8 @@ log = logging.getLogger(__name__)
 
 #: Kind of the deliveries that ``ImagingService.publish`` carries out.
 PUBLISH = "publish-study"
+#: Seconds until images are looked for again: 30, 60, 120 ... an hour, for about a day.
+_FIRST_DELAY, _LONGEST_DELAY, _MOST_TRIES = 30.0, 3600.0, 30
 _CANCELLED = frozenset({"CA", "OC", "DC", "CR"})
 
 
@@ -91,6 +95,7 @@ class ImagingService:
             documents=documents,
             content=content,
             settings=settings,
+            later=self._later,
         )
         self.retriever = Retriever(database, self.archives, InstanceCache(cache, max_bytes=cache_bytes))
 
@@ -154,8 +159,17 @@ class ImagingService:
         return self.indexed(uid_found, source)
 
     def publish(self, delivery: Delivery, context: Context) -> None:
-        """Handler of ``publish-study`` deliveries."""
-        self.publisher.publish(Wanted.of(delivery), context)
+        """Handler of ``publish-study`` deliveries. Raises ImagesMissing when the images don't come for a day.
+
+        Images that are awaited hold nothing up: the look at them is put off, other studies of the source go on."""
+        wanted = Wanted.of(delivery)
+        try:
+            self.publisher.publish(wanted, context)
+        except StudyNotThereYet as error:
+            if wanted.tries >= _MOST_TRIES:
+                raise ImagesMissing() from error
+            self._later(replace(wanted, tries=wanted.tries + 1), context)
+            context.led_to("study-awaited", wanted.study_instance_uid or wanted.accession_number)
 
     def handlers(self) -> Mapping[str, Any]:
         """What a worker needs: delivery kind -> handler."""
@@ -249,18 +263,17 @@ class ImagingService:
             if same and row.state == "waiting":
                 store.change_report(row.id, state="withdrawn")
 
-    def _enqueue(self, wanted: Wanted, context: Context) -> str:
+    def _later(self, wanted: Wanted, context: Context) -> str:
+        delay = min(_FIRST_DELAY * 2 ** max(0, wanted.tries - 1), _LONGEST_DELAY)
+        return self._enqueue(wanted, context, delay=delay)
+
+    def _enqueue(self, wanted: Wanted, context: Context, *, delay: float = 0) -> str:
         own = self.archives.of_authority(wanted.authority)
         source = wanted.source or (own[0].name if len(own) == 1 else "")
         key = wanted.study_instance_uid or f"{wanted.authority}|{wanted.accession_number or wanted.order_number}"
-        payload = {
-            "study_instance_uid": wanted.study_instance_uid,
-            "accession_number": wanted.accession_number,
-            "order_number": wanted.order_number,
-            "authority": wanted.authority,
-            "source": wanted.source,
-        }
-        return self.exchange.enqueue(f"source:{source}" if source else "sources", PUBLISH, payload, context, key=key)
+        destination = f"source:{source}" if source else "sources"
+        due_at = now() + timedelta(seconds=delay)
+        return self.exchange.enqueue(destination, PUBLISH, asdict(wanted), context, key=key, due_at=due_at)
 
 
 def _wanted_order(order: Order) -> Wanted:

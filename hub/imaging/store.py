@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Index, Text, and_, delete, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Row
 from sqlmodel import Field, SQLModel
 
@@ -140,11 +141,17 @@ class ImagingStore:
         if known is None:
             values |= {"source": study.source, "study_instance_uid": study.study_instance_uid}
             values |= _defaults(STUDY, values) | {"state": StudyState.INDEXED.value}
-            self.session.execute(insert(STUDY).values(values))
-            return
+            if self._inserted(values):
+                return
         if known == StudyState.ORDERED.value:
             values["state"] = StudyState.INDEXED.value
         self.session.execute(update(STUDY).where(here).values(values))
+
+    def _inserted(self, values: Mapping[str, Any]) -> bool:
+        """Whether the study's row is new; another unit of work may have been faster."""
+        dialect = postgresql if self.session.get_bind().dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(STUDY).values(values).on_conflict_do_nothing().returning(STUDY.c.source)
+        return self.session.execute(statement).first() is not None
 
     def change(self, source: str, study_instance_uid: str, **values: Any) -> None:
         """Set columns of one study."""

@@ -19,7 +19,7 @@ from hub.context import Context
 from hub.documents.model import DocumentEntry, ProvideDocuments, Registered
 from hub.imaging.model import InstanceRequest, PassedThrough, RetrievedInstance, SourceInfo, Study
 from hub.patients.model import IdentityStatus, Person, Traits
-from hub.values import PatientIdentifier, new_uuid
+from hub.values import PatientIdentifier, new_uuid, now
 from hub.wire.dicom import DatasetReader, study_of_instances
 
 A = SourceInfo(
@@ -212,6 +212,7 @@ class FakeExchange:
     """Remembers what is queued."""
 
     queued: list[tuple[str, str, Mapping[str, Any], str]] = field(default_factory=list)
+    later: list[tuple[str, str, Mapping[str, Any], str]] = field(default_factory=list)
 
     def enqueue(
         self,
@@ -223,5 +224,5 @@ class FakeExchange:
         key: str = "",
         due_at: Any = None,
     ) -> str:
-        self.queued.append((destination, kind, payload, key))
+        (self.later if due_at and due_at > now() else self.queued).append((destination, kind, payload, key))
         return f"delivery-{len(self.queued)}"

@@ -6,7 +6,7 @@ import pytest
 from hub.context import Context
 from hub.documents.model import AssociationType
 from hub.documents.structure import arrange
-from hub.imaging.errors import ReportIncomplete, SeveralStudies, StudyNotThereYet
+from hub.imaging.errors import ImagesMissing, ReportIncomplete, SeveralStudies
 from hub.imaging.manifest import read_manifest
 from hub.imaging.model import FeedOrder, FeedReport, Order, PublishStudy, Report, StudyState
 from hub.imaging.publication import OTHER_ACCESSION, OTHER_PATIENT, UNKNOWN_PATIENT
@@ -194,9 +194,32 @@ def test_a_cancelled_order_leaves_no_study(room: Room) -> None:
 def test_images_that_are_not_there_yet_are_waited_for(room: Room) -> None:
     room.patients.add("R1", PATIENT)
     room.service.feed_report(FeedReport(REPORT), Context())
-    with pytest.raises(StudyNotThereYet) as raised:
+    [context] = room.work()
+    assert [effect.kind for effect in context.effects] == ["study-awaited"]
+    room.a.datasets = study_files()
+    room.exchange.queued.append(room.exchange.later.pop())
+    room.work()
+    assert room.service.indexed(STUDY).state is StudyState.PUBLISHED
+
+
+def test_images_that_never_come_are_given_up(room: Room) -> None:
+    room.service.feed_report(FeedReport(REPORT), Context())
+    for _ in range(30):
         room.work()
-    assert raised.value.category == "transient"
+        room.exchange.queued.append(room.exchange.later.pop())
+    with pytest.raises(ImagesMissing):
+        room.work()
+
+
+def test_a_held_study_is_looked_at_once_more(room: Room) -> None:
+    room.a.datasets = study_files()
+    room.service.feed_report(FeedReport(REPORT), Context())
+    room.work()
+    assert len(room.exchange.later) == 1
+    room.patients.add("R1", PATIENT)
+    room.exchange.queued.append(room.exchange.later.pop())
+    room.work()
+    assert room.service.indexed(STUDY).state is StudyState.PUBLISHED
 
 
 def test_two_studies_with_one_accession_number_need_an_operator(room: Room) -> None:
