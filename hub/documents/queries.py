@@ -113,7 +113,7 @@ def _one_of(*names: str, multiple: bool) -> tuple[Parameter, ...]:
 
 
 _FORMAT = _codes(f"{_DE}FormatCode", "format_code")
-_CONFIDENTIALITY = _code_list(f"{_DE}ConfidentialityCode", "confidentialityCode")
+_CONFIDENTIALITY = _code_list(f"{_DE}ConfidentialityCode", "confidentiality_codes")
 #: Absent: stable documents only (ITI TF-2: 3.18.4.1.2.3.6.2).
 _TYPE = Parameter(f"{_DE}Type", "object_type", Value.TEXT, multiple=True, default=(STABLE,))
 _LEVEL = Parameter("$MetadataLevel", "", Value.IGNORED)
@@ -127,7 +127,7 @@ _FIND_DOCUMENTS: tuple[Parameter, ...] = (
     _codes(f"{_DE}PracticeSettingCode", "practice_code"),
     _codes(f"{_DE}HealthcareFacilityTypeCode", "facility_code"),
     _FORMAT,
-    _code_list(f"{_DE}EventCodeList", "eventCodeList"),
+    _code_list(f"{_DE}EventCodeList", "event_codes"),
     _CONFIDENTIALITY,
     *_period(f"{_DE}CreationTime", "creation_time"),
     *_period(f"{_DE}ServiceStartTime", "service_start_time"),
@@ -159,7 +159,7 @@ QUERIES: Mapping[str, Query] = {
                 *_FIND_DOCUMENTS,
                 Parameter(
                     f"{_DE}ReferenceIdList",
-                    "referenceIdList",
+                    "reference_ids",
                     Value.REFERENCE,
                     required=True,
                     multiple=True,
@@ -186,7 +186,7 @@ QUERIES: Mapping[str, Query] = {
                 _required(f"{_FOL}PatientId", "patient", Value.PATIENT, multiple=False),
                 _required(f"{_FOL}Status", "status", Value.STATUS),
                 *_period(f"{_FOL}LastUpdateTime", "last_update_time"),
-                _code_list(f"{_FOL}CodeList", "codeList"),
+                _code_list(f"{_FOL}CodeList", "codes"),
             ),
         ),
         Query(

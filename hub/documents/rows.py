@@ -1,6 +1,6 @@
 """Registry objects -> rows of the room's tables. Pure functions."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +8,8 @@ from hub.documents.codec import dump, patient_key
 from hub.documents.formats import pad_dtm, reference_key
 from hub.documents.model import Association, DocumentEntry, Folder, SubmissionSet
 from hub.values import Code
+
+SEPARATOR = "\x1f"
 
 
 def _key(code: Code | None) -> str:
@@ -36,6 +38,9 @@ def entry_row(entry: DocumentEntry, content: str, at: datetime) -> dict[str, Any
         "format_code": _key(entry.format_code),
         "facility_code": _key(entry.healthcare_facility_type_code),
         "practice_code": _key(entry.practice_setting_code),
+        "confidentiality_codes": packed(code.key for code in entry.confidentiality_codes),
+        "event_codes": packed(code.key for code in entry.event_codes),
+        "reference_ids": packed(reference_key(item.text) for item in entry.reference_ids),
         "creation_time": pad_dtm(entry.creation_time),
         "service_start_time": pad_dtm(entry.service_start_time),
         "service_stop_time": pad_dtm(entry.service_stop_time),
@@ -66,6 +71,7 @@ def folder_row(item: Folder) -> dict[str, Any]:
         "unique_id": item.unique_id,
         "patient": patient_key(item.patient_id),
         "last_update_time": item.last_update_time,
+        "codes": packed(code.key for code in item.codes),
     }
 
 
@@ -74,18 +80,6 @@ def association_row(item: Association) -> dict[str, Any]:
     return {**_common(item), "type": item.type, "source": item.source, "target": item.target}
 
 
-def value_rows(item: DocumentEntry | Folder) -> Iterator[dict[str, Any]]:
-    """The values of the attributes that an object has several of."""
-    for attribute, values in _values(item).items():
-        for position, value in enumerate(dict.fromkeys(values)):
-            yield {"object_id": item.id, "attribute": attribute, "position": position, "value": value}
-
-
-def _values(item: DocumentEntry | Folder) -> Mapping[str, Iterable[str]]:
-    if isinstance(item, Folder):
-        return {"codeList": [code.key for code in item.codes]}
-    return {
-        "confidentialityCode": [code.key for code in item.confidentiality_codes],
-        "eventCodeList": [code.key for code in item.event_codes],
-        "referenceIdList": [reference_key(reference.text) for reference in item.reference_ids],
-    }
+def packed(values: Iterable[str]) -> str:
+    """Several values in one column, so that a search needs no other table: each between separators."""
+    return SEPARATOR + "".join(f"{value}{SEPARATOR}" for value in dict.fromkeys(values))

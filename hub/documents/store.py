@@ -1,15 +1,15 @@
 """The documents room's tables and queries.
 
 An object is one row: what is asked for in columns, the whole metadata beside it as JSON text, so that an answer is one
-statement. Codes that an object has several of stand in ``documents_value``. ``documents_unique_id`` has every uniqueId
-once: two submissions of the same one meet there, and one of them waits for the other's end.
+statement and reads no other table. ``documents_unique_id`` has every uniqueId once: two submissions of the same one
+meet there, and one of them waits for the other's end.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, Index, Table, exists, insert, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Index, Table, exists, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, SQLModel
@@ -26,7 +26,7 @@ from hub.documents.model import (
     Submission,
     SubmissionSet,
 )
-from hub.documents.rows import association_row, entry_row, folder_row, set_row, value_rows
+from hub.documents.rows import SEPARATOR, association_row, entry_row, folder_row, set_row
 from hub.storage.engine import UnitOfWork
 from hub.storage.tables import METADATA, KeyText, UtcDateTime
 from hub.values import PatientIdentifier
@@ -53,6 +53,9 @@ class EntryRow(SQLModel, table=True):
     format_code: str = ""
     facility_code: str = ""
     practice_code: str = ""
+    confidentiality_codes: str  # these three: packed, see rows.packed
+    event_codes: str
+    reference_ids: str
     creation_time: str = Field(sa_type=KeyText)
     service_start_time: str = Field(sa_type=KeyText)
     service_stop_time: str = Field(sa_type=KeyText)
@@ -95,6 +98,7 @@ class FolderRow(SQLModel, table=True):
     patient: str = Field(sa_type=KeyText)
     status: str = Field(sa_type=KeyText)
     last_update_time: str = Field(sa_type=KeyText)
+    codes: str  # packed
     body: str
 
 
@@ -117,18 +121,6 @@ class AssociationRow(SQLModel, table=True):
     body: str
 
 
-class ValueRow(SQLModel, table=True):
-    """One value of an attribute that an object has several of."""
-
-    __tablename__ = "documents_value"
-    __table_args__ = {"sqlite_with_rowid": False}
-
-    object_id: str = Field(primary_key=True, sa_type=KeyText)
-    attribute: str = Field(primary_key=True, sa_type=KeyText)
-    position: int = Field(primary_key=True)
-    value: str = Field(sa_type=KeyText)
-
-
 class UniqueIdRow(SQLModel, table=True):
     """A uniqueId that is taken: by what, and for a document with which content."""
 
@@ -145,7 +137,6 @@ ENTRY = METADATA.tables["documents_entry"]
 SUBMISSION_SET = METADATA.tables["documents_submission_set"]
 FOLDER = METADATA.tables["documents_folder"]
 ASSOCIATION = METADATA.tables["documents_association"]
-VALUE = METADATA.tables["documents_value"]
 UNIQUE_ID = METADATA.tables["documents_unique_id"]
 
 _TABLES: Mapping[type, Table] = {
@@ -177,6 +168,7 @@ class DocumentStore:
         self, work: UnitOfWork, *, patient: Callable[[str], PatientIdentifier] = patient_of, home: str = ""
     ) -> None:
         self._connection = work.session.connection()
+        self._dialect = self._connection.dialect.name
         self._patient = patient
         self._home = home
 
@@ -188,9 +180,16 @@ class DocumentStore:
         """The objects that fulfil every clause (LIKE is not decided here), in a stable order."""
         table = _TABLES[kind]
         order = [table.c[name] for name in _ORDER[kind]]
+        asked = [clause for clause in clauses if clause.operator is not Operator.LIKE]
         statement = (
             select(*(table.c[name] for name in _COLUMNS[kind]))
-            .where(*(_condition(table, clause) for clause in clauses if clause.operator is not Operator.LIKE))
+            .where(
+                *(
+                    _condition(table, clause, self._dialect)
+                    for clause in clauses
+                    if clause.operator is not Operator.LIKE
+                )
+            )
             .order_by(*(column.desc() for column in order) if newest_first else order)
             .limit(limit)
         )
@@ -267,7 +266,7 @@ class DocumentStore:
         """Take a uniqueId. None when it was free, otherwise the row (kind, hash, size) of who has it.
 
         Waits for another unit of work that is just taking the same one."""
-        flavour = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        flavour = postgresql if self._dialect == "postgresql" else sqlite
         row = {"value": value, "kind": kind, "hash": content_hash, "size": size}
         statement = flavour.insert(UNIQUE_ID).values(row).on_conflict_do_nothing().returning(UNIQUE_ID.c.value)
         if self._connection.scalar(statement) is not None:
@@ -281,9 +280,6 @@ class DocumentStore:
         self._insert(SUBMISSION_SET, [set_row(submission.submission_set, message_id, at)])
         self._insert(FOLDER, [folder_row(item) for item in submission.folders])
         self.add_associations(submission.associations)
-        values = [row for item in submission.entries for row in value_rows(item)]
-        values += [row for item in submission.folders for row in value_rows(item)]
-        self._insert(VALUE, values)
 
     def add_associations(self, associations: Iterable[Association]) -> None:
         """Keep associations."""
@@ -319,12 +315,12 @@ def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
         yield ordered[start : start + _CHUNK]
 
 
-def _condition(table: Table, clause: Clause) -> ColumnElement[bool]:
-    if clause.operator is Operator.HAS:
-        return exists().where(
-            VALUE.c.object_id == table.c.id, VALUE.c.attribute == clause.field, VALUE.c.value.in_(clause.values)
-        )
+def _condition(table: Table, clause: Clause, dialect: str) -> ColumnElement[bool]:
     column = table.c[clause.field]
+    if clause.operator is Operator.HAS:
+        # Not LIKE: SQLite's takes capital and small letters for the same.
+        position = func.strpos if dialect == "postgresql" else func.instr
+        return or_(*(position(column, f"{SEPARATOR}{value}{SEPARATOR}") > 0 for value in clause.values))
     if clause.operator is Operator.FROM:
         return (column != "") & (column >= clause.values[0])
     if clause.operator is Operator.BEFORE:

@@ -104,6 +104,9 @@ def upgrade() -> None:
         sa.Column("format_code", sa.String(), nullable=False),
         sa.Column("facility_code", sa.String(), nullable=False),
         sa.Column("practice_code", sa.String(), nullable=False),
+        sa.Column("confidentiality_codes", sa.String(), nullable=False),
+        sa.Column("event_codes", sa.String(), nullable=False),
+        sa.Column("reference_ids", sa.String(), nullable=False),
         sa.Column("creation_time", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column(
             "service_start_time", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False
@@ -132,6 +135,7 @@ def upgrade() -> None:
         sa.Column("patient", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("status", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("last_update_time", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("codes", sa.String(), nullable=False),
         sa.Column("body", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_documents_folder")),
     )
@@ -167,15 +171,6 @@ def upgrade() -> None:
         sa.Column("hash", sa.String(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("value", name=op.f("pk_documents_unique_id")),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
-        "documents_value",
-        sa.Column("object_id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
-        sa.Column("attribute", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("value", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
-        sa.PrimaryKeyConstraint("object_id", "attribute", "position", name=op.f("pk_documents_value")),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -488,7 +483,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_exchange_delivery_destination")
 
     op.drop_table("exchange_delivery")
-    op.drop_table("documents_value")
     op.drop_table("documents_unique_id")
     with op.batch_alter_table("documents_submission_set", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_documents_submission_set_unique_id"))
