@@ -42,7 +42,10 @@ def find_studies(message: HttpRequest, level: str) -> FindStudies:
     uids = (named["study"],) if "study" in named else _list(keys.get("StudyInstanceUID", ""))
     start, end = date_range(keys["StudyDate"]) if "StudyDate" in keys else ("", "")
     command = FindStudies(
-        person=_person(keys["PatientID"], keys.get("IssuerOfPatientID", "")) if "PatientID" in keys else None,
+        # Viewers put wildcards around numbers; a number is exact, or it would find other persons.
+        person=_person(keys["PatientID"].strip("*"), keys.get("IssuerOfPatientID", ""))
+        if "PatientID" in keys
+        else None,
         study_instance_uids=uids,
         accession_number=keys.get("AccessionNumber", ""),
         modalities=_list(keys.get("ModalitiesInStudy", "") or keys.get("Modality", "")),
