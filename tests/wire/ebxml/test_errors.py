@@ -5,23 +5,24 @@ import pytest
 
 import hub
 from hub.documents import errors as documents
-from hub.errors import HubError, NotFound, Unavailable, all_errors, lookup
+from hub.errors import HubError, NotFound, Unavailable, lookup
 from hub.wire.ebxml.errors import CODES, problem_of, read_problems
 from hub.wire.ebxml.names import ERROR, FAILURE
 from hub.wire.ebxml.submissions import registry_response, write_refusal
+from tests.every_error import EVERY_ERROR, example
 from tests.wire.ebxml.schemas import validate
 
 for module in pkgutil.walk_packages(hub.__path__, "hub."):
     if module.name.endswith(".errors"):
         importlib.import_module(module.name)
 
-ERRORS = [kind for kind in all_errors() if kind.__module__.startswith("hub.")]
+ERRORS = EVERY_ERROR
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("repository", [True, False])
 def test_every_error_has_a_code_and_a_valid_answer(kind: type[HubError], repository: bool) -> None:
-    error = kind("A safe text.", location="there")
+    error = example(kind)
     answer = write_refusal(error, repository=repository)
     validate(answer, "ebRS30/rs.xsd")
     (problem,) = read_problems(answer)

@@ -2,10 +2,11 @@ import pytest
 
 from hub import errors
 from hub.context import Context
-from hub.errors import HubError, InternalError, NotFound, all_errors, lookup
+from hub.errors import HubError, InternalError, NotFound, lookup
 from hub.wire.hl7v2.answers import acknowledge, answer, err_location, refuse, refuse_commit
 from hub.wire.hl7v2.errors import ANSWERS, CONDITIONS, FieldMissing, Hl7Malformed, UnknownEvent
 from hub.wire.hl7v2.message import Hl7Message
+from tests.every_error import EVERY_ERROR
 
 
 def asked(version: str = "2.5", charset: str = "8859/15") -> Hl7Message:
@@ -58,7 +59,7 @@ def test_garbage_can_be_answered() -> None:
     Hl7Message.parse(raw)
 
 
-@pytest.mark.parametrize("kind", list(all_errors()))
+@pytest.mark.parametrize("kind", EVERY_ERROR)
 def test_every_error_has_an_answer(kind: type[HubError]) -> None:
     row = lookup(ANSWERS, kind)
     assert row.acknowledgement in ("AE", "AR")

@@ -7,7 +7,7 @@ import pytest
 from lxml import etree
 
 from hub.context import Context
-from hub.errors import AccessDenied, HubError, Malformed, NotAuthenticated, TooLarge, all_errors, lookup
+from hub.errors import AccessDenied, HubError, Malformed, NotAuthenticated, TooLarge, lookup
 from hub.wire.http import HttpResponse
 from hub.wire.soap.client import spool_to
 from hub.wire.soap.errors import (
@@ -27,6 +27,7 @@ from hub.wire.soap.names import ADDRESSING_FAULT, SOAP, SOAP_1_1, SOAP_FAULT, WS
 from hub.wire.soap.reading import expect, parse_request, parse_response, select
 from hub.wire.soap.writing import build_envelope, mtom_package, plain_type, refuse, render
 from hub.wire.xml import parse_xml, serialise
+from tests.every_error import EVERY_ERROR, example
 
 ACTION = "urn:test:Ask"
 SIMPLE = "application/soap+xml; charset=UTF-8"
@@ -231,9 +232,9 @@ def test_streaming_holds_one_chunk_at_a_time(receive: Receive) -> None:
     assert made == [0]
 
 
-@pytest.mark.parametrize("kind", list(all_errors()), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", EVERY_ERROR, ids=lambda kind: kind.__name__)
 def test_every_error_becomes_a_fault(receive: Receive, kind: type[HubError]) -> None:
-    error = kind("A safe text.", location="{urn:x}there")
+    error = example(kind, location="{urn:x}there")
     answer = render(refuse(error, None, Context(correlation_id="c0ffee")), None)
     message = _read(answer, receive)
     assert answer.status >= 400
