@@ -30,6 +30,9 @@ NEEDED = (
     Needed("chromium", ("/usr/bin/chromium",), "portal and viewer in a browser"),
     Needed("fonts-dejavu-core", ("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",), "text in screenshots"),
     Needed("wrk", ("/usr/bin/wrk",), "load over HTTP"),
+    Needed("maven", ("/usr/bin/mvn", "/usr/local/bin/mvn"), "the public schemas and WSDLs of XDS"),
+    Needed("npm", ("/usr/bin/npm", "/usr/local/bin/npm"), "the OHIF viewer"),
+    Needed("openssl", ("/usr/bin/openssl",), "throw-away certificates"),
 )
 
 

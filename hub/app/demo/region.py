@@ -3,7 +3,8 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,22 +144,39 @@ def hospitals() -> tuple[Hospital, Hospital]:
 
 
 def install_missing(say: Callable[[str], None]) -> None:
-    """As root on Debian: Orthanc and DCMTK where they are missing. Elsewhere the simulators take their place."""
+    """As root on Debian: Orthanc, DCMTK and npm where they are missing. Elsewhere the demo does with less, and says so."""
     packages = [
         *([] if has_orthanc() else ["orthanc", "orthanc-dicomweb", "orthanc-gdcm"]),
         *([] if has_dcmtk() else ["dcmtk"]),
+        *([] if shutil.which("npm") else ["npm"]),
     ]
     if not packages or os.geteuid() != 0 or shutil.which("apt-get") is None:
         return
     say(f"installing {', '.join(packages)} (apt-get) ...")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for command in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
-        done = subprocess.run(
-            ["apt-get", *command], env=environment, capture_output=True, stdin=subprocess.DEVNULL, check=False
-        )
-        if done.returncode:
-            say("apt-get failed; simulators take the archives' place")
-            return
+    with no_services():
+        for command in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
+            environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+            done = subprocess.run(
+                ["apt-get", *command], env=environment, capture_output=True, stdin=subprocess.DEVNULL, check=False
+            )
+            if done.returncode:
+                say("apt-get failed: the built-in simulators take the archives' place")
+                return
+
+
+@contextmanager
+def no_services() -> Iterator[None]:
+    """Packages that are installed meanwhile don't start their servers: the demo starts its own, on loopback."""
+    policy = Path("/usr/sbin/policy-rc.d")
+    if policy.exists():
+        yield
+        return
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink()
 
 
 @dataclass
