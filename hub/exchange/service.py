@@ -97,14 +97,7 @@ class ExchangeService:
     def processed(self, context: Context) -> None:
         """Note what the message led to, in the unit of work that kept it."""
         with self.database.transaction() as work:
-            MessageStore(work).change(
-                context.message_id,
-                state=MessageState.PROCESSED,
-                processed_at=now(),
-                effects=_stored(context.effects),
-                reason="",
-                error_code="",
-            )
+            MessageStore(work).done(context.message_id, _stored(context.effects))
 
     def receive(self, message: KeptMessage, transaction: str, wire: str, context: Context) -> bool:
         """Keep the bytes only: durable when this returns, processed later in the source's order (enhanced mode).

@@ -28,6 +28,7 @@ from sqlmodel import Field, SQLModel
 from hub.context import Touched
 from hub.exchange.model import Delivery, DeliveryState, InboxMessage, MessageState, Page
 from hub.storage.engine import UnitOfWork
+from hub.storage.prepared import Prepared
 from hub.storage.tables import METADATA, KeyText, UtcDateTime
 from hub.values import now
 
@@ -106,13 +107,19 @@ class DeliveryRow(SQLModel, table=True):
 MESSAGE = METADATA.tables["exchange_message"]
 DELIVERY = METADATA.tables["exchange_delivery"]
 _HEAD = [column for column in MESSAGE.c if column.name not in ("raw", "sha256")]
-_REPEAT = select(MESSAGE.c.id, MESSAGE.c.state).where(
-    MESSAGE.c.source == bindparam("source"),
-    MESSAGE.c.control_id == bindparam("control_id"),
-    MESSAGE.c.transaction == bindparam("transaction"),
-    MESSAGE.c.sha256 == bindparam("sha256"),
+_REPEAT = Prepared(
+    lambda _dialect: select(MESSAGE.c.id, MESSAGE.c.state).where(
+        MESSAGE.c.source == bindparam("source"),
+        MESSAGE.c.control_id == bindparam("control_id"),
+        MESSAGE.c.transaction == bindparam("transaction"),
+        MESSAGE.c.sha256 == bindparam("sha256"),
+    )
 )
-_CHANGE = update(MESSAGE).where(MESSAGE.c.id == bindparam("row_id"))
+_ADD = Prepared(lambda _dialect: insert(MESSAGE), *MESSAGE.c.keys())
+_DONE = Prepared(
+    lambda _dialect: update(MESSAGE).where(MESSAGE.c.id == bindparam("row_id")),
+    *("state", "processed_at", "effects", "reason", "error_code"),
+)
 _PENDING = (DeliveryState.WAITING, DeliveryState.RUNNING)
 
 
@@ -122,7 +129,7 @@ class MessageStore:
     ATTEMPTS = MESSAGE.c.attempts  #: the stored number, for ``change(attempts=ATTEMPTS + 1)``
 
     def __init__(self, work: UnitOfWork) -> None:
-        self._connection = work.session.connection()
+        self._connection = work.connection
 
     def lock(self, name: str) -> None:
         """Let other processes wait for the end of this unit of work (SQLite has one writer anyway)."""
@@ -132,18 +139,23 @@ class MessageStore:
 
     def repeat(self, source: str, control_id: str, transaction: str, sha256: str) -> tuple[str, MessageState] | None:
         """The row that already holds these bytes under this control id, if any."""
-        row = self._connection.execute(
-            _REPEAT, {"source": source, "control_id": control_id, "transaction": transaction, "sha256": sha256}
-        ).first()
+        values = {"source": source, "control_id": control_id, "transaction": transaction, "sha256": sha256}
+        row = _REPEAT.first(self._connection, values)
         return (row[0], MessageState(row[1])) if row else None
 
     def add(self, values: Mapping[str, Any]) -> None:
-        """A new message."""
-        self._connection.execute(insert(MESSAGE), dict(values))
+        """A new message: every column."""
+        _ADD.run(self._connection, values)
+
+    def done(self, message_id: str, effects: list[list[str]]) -> None:
+        """It was processed, and led to this."""
+        values = {"state": MessageState.PROCESSED, "effects": effects, "reason": "", "error_code": ""}
+        _DONE.run(self._connection, values | {"row_id": message_id, "processed_at": now()})
 
     def change(self, message_id: str, **values: Any) -> bool:
         """Change a row; False when there is none."""
-        return self._connection.execute(_CHANGE.values(**values), {"row_id": message_id}).rowcount > 0
+        query = update(MESSAGE).where(MESSAGE.c.id == message_id).values(**values)
+        return self._connection.execute(query).rowcount > 0
 
     def get(self, message_id: str, *, raw: bool = True) -> InboxMessage | None:
         """One message."""
@@ -205,7 +217,7 @@ class DeliveryStore:
     """The outbox."""
 
     def __init__(self, work: UnitOfWork) -> None:
-        self._connection = work.session.connection()
+        self._connection = work.connection
 
     def add(self, values: Mapping[str, Any]) -> None:
         """A new delivery."""

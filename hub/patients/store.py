@@ -2,11 +2,10 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     bindparam,
     delete,
     insert,
@@ -21,6 +20,7 @@ from hub.patients.model import Authority, Identity, IdentityStatus, TaskKind, Tr
 from hub.patients.normalise import given_names, name_keys
 from hub.patients.store_tables import AUTHORITY, IDENTITY, LINK, NAME, PERSON, TASK
 from hub.storage.engine import UnitOfWork
+from hub.storage.prepared import Prepared
 from hub.values import PatientIdentifier, now
 
 MEMBER_COLUMNS = tuple(
@@ -63,13 +63,50 @@ class Edge:
     rule: str
 
 
-_BY_IDENTIFIER = select(*MEMBER_COLUMNS).where(
-    IDENTITY.c.value == bindparam("value"), IDENTITY.c.authority == bindparam("authority")
+_MEMBER = select(*MEMBER_COLUMNS)
+_BY_IDENTIFIER = Prepared(
+    lambda _dialect: _MEMBER.where(
+        IDENTITY.c.value == bindparam("value"), IDENTITY.c.authority == bindparam("authority")
+    )
 )
+_BY_ID = Prepared(lambda _dialect: _MEMBER.where(IDENTITY.c.id == bindparam("key")))
+_MEMBERS = Prepared(
+    lambda _dialect: _MEMBER.where(IDENTITY.c.person == bindparam("person"), IDENTITY.c.active).order_by(IDENTITY.c.id)
+)
+_CANDIDATES = Prepared(  # a key that is NULL finds nothing
+    lambda _dialect: (
+        _MEMBER.where(
+            or_(IDENTITY.c.ins_value == bindparam("ins"), IDENTITY.c.strict_key == bindparam("strict")),
+            IDENTITY.c.active,
+            IDENTITY.c.id != bindparam("not_id"),
+        )
+        .order_by(IDENTITY.c.id)
+        .limit(200)
+    )
+)
+_DESCRIPTION = (
+    "active", "status", "attributes", "traits", "others", "ins_value", "ins_authority", "strict_key", "birth_date",
+    "given", "sex", "postal_code", "updated_at", "survivor",
+)  # fmt: skip
+_ADD_IDENTITY = Prepared(
+    lambda _dialect: insert(IDENTITY).returning(IDENTITY.c.id), "value", "authority", "person", "home", *_DESCRIPTION
+)
+_CHANGE_IDENTITY = Prepared(
+    lambda _dialect: update(IDENTITY).where(IDENTITY.c.id == bindparam("row_id")), *_DESCRIPTION
+)
+_TOUCH = Prepared(lambda _dialect: update(IDENTITY).where(IDENTITY.c.id == bindparam("row_id")), "updated_at")
+_ADD_NAME = Prepared(lambda _dialect: insert(NAME), "key", "identity")
+_ADD_LINK = Prepared(lambda _dialect: insert(LINK), "one", "other", "rule", "message_id", "since", "ended_why")
 _PERSON = select(PERSON.c.id, PERSON.c.value, PERSON.c.authority, PERSON.c.survivor, PERSON.c.external)
-_PERSON_BY_ID = _PERSON.where(PERSON.c.id == bindparam("key"))
-_UPDATE = update(IDENTITY).where(IDENTITY.c.id == bindparam("row_id"))
+_PERSON_BY_ID = Prepared(lambda _dialect: _PERSON.where(PERSON.c.id == bindparam("key")))
+_INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+_ADD_PERSON = Prepared(
+    lambda dialect: _INSERTS[dialect](PERSON).on_conflict_do_nothing().returning(PERSON.c.id),
+    *("value", "authority", "external", "created_at"),
+)
+_LOCK = Prepared(lambda _dialect: text("SELECT pg_advisory_xact_lock(k) FROM unnest(CAST(:keys AS bigint[])) AS t(k)"))
 _LIVE = LINK.c.ended_at.is_(None)
+_TRAITS = tuple(item.name for item in fields(Traits))
 
 
 def member(row: Any) -> Member:
@@ -94,7 +131,7 @@ def _values(identity: Identity, strict_key: int | None) -> dict[str, Any]:
         "active": identity.active,
         "status": identity.status.value,
         "attributes": " ".join(sorted(identity.attributes)),
-        "traits": asdict(identity.traits),
+        "traits": {name: value for name in _TRAITS if (value := getattr(identity.traits, name))},
         "others": [[item.value, item.authority, item.type_code, item.namespace] for item in identity.others],
         "ins_value": identity.ins.value if identity.ins else None,
         "ins_authority": identity.ins.authority if identity.ins else None,
@@ -104,6 +141,7 @@ def _values(identity: Identity, strict_key: int | None) -> dict[str, Any]:
         "sex": identity.traits.sex,
         "postal_code": identity.traits.postal_code,
         "updated_at": identity.updated_at or now(),
+        "survivor": None,
     }
 
 
@@ -111,9 +149,8 @@ class PatientStore:
     """Identities, persons, links and tasks, for changes."""
 
     def __init__(self, work: UnitOfWork) -> None:
-        self._connection = work.session.connection()
+        self._connection = work.connection
         self._postgresql = self._connection.dialect.name == "postgresql"
-        self._insert: Any = postgresql.insert if self._postgresql else sqlite.insert
 
     # Locks (PostgreSQL; SQLite has one writer)
 
@@ -122,9 +159,7 @@ class PatientStore:
         if self._postgresql:
             digests = (hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
             keys = sorted({int.from_bytes(digest, "big", signed=True) for digest in digests})
-            self._connection.execute(
-                text("SELECT pg_advisory_xact_lock(k) FROM unnest(CAST(:keys AS bigint[])) AS t(k)"), {"keys": keys}
-            )
+            _LOCK.run(self._connection, {"keys": keys})
 
     def lock_links(self) -> bool:
         """Serialise with everybody else who links, parts or merges. Take it after ``lock``, before any change.
@@ -138,7 +173,7 @@ class PatientStore:
     def identity(self, identifier: PatientIdentifier) -> Member | None:
         """One identity, active or not."""
         key = {"value": identifier.value, "authority": identifier.authority}
-        row = self._connection.execute(_BY_IDENTIFIER, key).first()
+        row = _BY_IDENTIFIER.first(self._connection, key)
         return member(row) if row else None
 
     def add_identity(
@@ -152,14 +187,13 @@ class PatientStore:
             "home": person if home else None,
             "survivor": survivor,
         }
-        key = self._connection.execute(insert(IDENTITY).returning(IDENTITY.c.id), values).scalar_one()
+        [(key,)] = _ADD_IDENTITY.rows(self._connection, values)
         self._add_names(key, name_keys(identity.traits) if identity.active else ())
         return Member(key, person, person if home else None, survivor, identity)
 
     def change_identity(self, before: Member, identity: Identity, strict_key: int | None) -> Member:
         """The identity as it is now announced; an inactive one lives again."""
-        values = _values(identity, strict_key) | {"row_id": before.id, "survivor": None}
-        self._connection.execute(_UPDATE.values({name: bindparam(name) for name in values if name != "row_id"}), values)
+        _CHANGE_IDENTITY.run(self._connection, _values(identity, strict_key) | {"row_id": before.id})
         old = name_keys(before.identity.traits) if before.identity.active else ()
         new = name_keys(identity.traits)
         if set(old) != set(new):
@@ -169,44 +203,38 @@ class PatientStore:
 
     def touch_identity(self, identity: Member) -> None:
         """Nothing changed but the time."""
-        self._connection.execute(_UPDATE.values(updated_at=bindparam("at")), {"row_id": identity.id, "at": now()})
+        _TOUCH.run(self._connection, {"row_id": identity.id, "updated_at": now()})
 
     def retire(self, lost: Member) -> None:
         """An identity is used no more."""
-        self._connection.execute(_UPDATE.values(active=False, strict_key=None), {"row_id": lost.id})
+        values = {"active": False, "strict_key": None}
+        self._connection.execute(update(IDENTITY).where(IDENTITY.c.id == lost.id).values(values))
         self._connection.execute(delete(NAME).where(NAME.c.identity == lost.id))
 
     def point(self, lost: Member, survivor: Member) -> None:
         """The owner merged ``lost``, now retired, into ``survivor``: its person follows, with what it had taken in."""
-        self._connection.execute(_UPDATE.values(survivor=survivor.id), {"row_id": lost.id})
+        self._connection.execute(update(IDENTITY).where(IDENTITY.c.id == lost.id).values(survivor=survivor.id))
         self.move([lost.id], survivor.person)
 
     def _add_names(self, identity: int, keys: Sequence[str]) -> None:
         if keys:
-            self._connection.execute(insert(NAME), [{"key": key, "identity": identity} for key in keys])
+            _ADD_NAME.many(self._connection, [{"key": key, "identity": identity} for key in keys])
 
-    def candidates(self, identity: Identity, strict_key: int | None, not_id: int, limit: int = 200) -> list[Member]:
+    def candidates(self, identity: Identity, strict_key: int | None, not_id: int) -> list[Member]:
         """Active identities with the same INS or the same strict traits."""
-        same: list[ColumnElement[bool]] = []
-        if identity.ins is not None:
-            same.append(IDENTITY.c.ins_value == identity.ins.value)
-        if strict_key is not None:
-            same.append(IDENTITY.c.strict_key == strict_key)
-        if not same:
+        ins = identity.ins.value if identity.ins else None
+        if ins is None and strict_key is None:
             return []
-        query = select(*MEMBER_COLUMNS).where(or_(*same), IDENTITY.c.active, IDENTITY.c.id != not_id)
-        query = query.order_by(IDENTITY.c.id).limit(limit)
-        return [member(row) for row in self._connection.execute(query)]
+        values = {"ins": ins, "strict": strict_key, "not_id": not_id}
+        return [member(row) for row in _CANDIDATES.rows(self._connection, values)]
 
     def members(self, person: int) -> list[Member]:
         """A person's active identities, the oldest first."""
-        query = select(*MEMBER_COLUMNS).where(IDENTITY.c.person == person, IDENTITY.c.active).order_by(IDENTITY.c.id)
-        return [member(row) for row in self._connection.execute(query)]
+        return [member(row) for row in _MEMBERS.rows(self._connection, {"person": person})]
 
     def by_ids(self, ids: Iterable[int]) -> list[Member]:
         """Identities by their rows' ids."""
-        query = select(*MEMBER_COLUMNS).where(IDENTITY.c.id.in_(sorted(ids)))
-        return [member(row) for row in self._connection.execute(query)]
+        return [member(row) for key in sorted(ids) for row in _BY_ID.rows(self._connection, {"key": key})]
 
     # Persons
 
@@ -215,13 +243,13 @@ class PatientStore:
         values = {
             "value": identifier.value, "authority": identifier.authority, "external": external, "created_at": now()
         }  # fmt: skip
-        statement = self._insert(PERSON).on_conflict_do_nothing().returning(PERSON.c.id)
-        key: int | None = self._connection.execute(statement, values).scalar()
-        return key
+        row = _ADD_PERSON.first(self._connection, values)
+        return row[0] if row else None
 
     def person(self, person: int) -> PersonRecord:
         """One person."""
-        return _record(self._connection.execute(_PERSON_BY_ID, {"key": person}).one())
+        [row] = _PERSON_BY_ID.rows(self._connection, {"key": person})
+        return _record(row)
 
     def person_of(self, identifier: PatientIdentifier) -> PersonRecord | None:
         """The person or alias with a regional identifier."""
@@ -259,8 +287,8 @@ class PatientStore:
 
     def link(self, one: int, other: int, rule: str, message_id: str) -> None:
         """A new edge."""
-        values = {"one": one, "other": other, "rule": rule, "message_id": message_id, "since": now()}
-        self._connection.execute(insert(LINK), values)
+        values = {"one": one, "other": other, "rule": rule, "message_id": message_id, "since": now(), "ended_why": ""}
+        _ADD_LINK.run(self._connection, values)
 
     def edges(self, identities: Iterable[int]) -> list[Edge]:
         """Live edges of the identities."""
@@ -298,7 +326,7 @@ class AuthorityStore:
     """Assigning authorities that were learned."""
 
     def __init__(self, work: UnitOfWork) -> None:
-        self._connection = work.session.connection()
+        self._connection = work.connection
 
     def find(self, oid: str, namespace: str) -> Authority | None:
         """By OID, or by namespace where there is no OID."""

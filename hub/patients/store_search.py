@@ -66,7 +66,7 @@ class PatientReader:
     """Persons, for questions."""
 
     def __init__(self, work: UnitOfWork) -> None:
-        self._connection = work.session.connection()
+        self._connection = work.connection
 
     def regional(self, identifier: PatientIdentifier) -> int | None:
         """The person behind a regional identifier or alias."""

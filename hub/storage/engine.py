@@ -4,13 +4,15 @@ SQLite (WAL, full synchronisation, one writer) is the embedded default, PostgreS
 """
 
 import contextvars
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from hub.storage.tables import METADATA
@@ -20,13 +22,31 @@ SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "bu
 
 
 class UnitOfWork:
-    """One transaction of the database. ``session`` is for the rooms' stores only."""
+    """One transaction of the database. ``connection`` and ``session`` are for the rooms' stores only."""
 
-    def __init__(self, session: Session, *, writing: bool) -> None:
-        self.session = session
+    def __init__(self, connection: Connection, *, writing: bool) -> None:
+        self.connection = connection
         self.writing = writing
+        self._session: Session | None = None
         self._committed: list[Hook] = []
         self._rolled_back: list[Hook] = []
+
+    @property
+    def session(self) -> Session:
+        """A session over the connection, made when it is first asked for: hot paths use the connection itself."""
+        if self._session is None:
+            self._session = Session(self.connection, expire_on_commit=False)
+        return self._session
+
+    def flush(self) -> None:
+        """Send to the database what the session still holds."""
+        if self._session is not None:
+            self._session.flush()
+
+    def close(self) -> None:
+        """Give the session back, after the transaction has ended."""
+        if self._session is not None:
+            self._session.close()
 
     def on_commit(self, hook: Hook) -> None:
         """Call the hook after the outermost commit."""
@@ -52,7 +72,13 @@ class Database:
         self.url = parsed
         self.sqlite = parsed.get_backend_name() == "sqlite"
         options: dict[str, Any] = {} if self.sqlite else {"pool_pre_ping": True}
-        self.engine: Engine = create_engine(parsed, pool_size=pool_size, max_overflow=pool_size * 3, **options)
+        self.engine: Engine = create_engine(
+            parsed,
+            pool_size=pool_size,
+            max_overflow=pool_size * 3,
+            hide_parameters=True,  # they are patients' data: not for logs and tracebacks
+            **options,
+        )
         self._current: contextvars.ContextVar[UnitOfWork | None] = contextvars.ContextVar("unit_of_work", default=None)
         # One writer at a time in this process: waiting here is fair and cheap, SQLite's own busy wait is neither.
         self._writer = threading.RLock()
@@ -82,25 +108,30 @@ class Database:
         yield from self._work(writing=False)
 
     def _work(self, *, writing: bool) -> Iterator[UnitOfWork]:
-        with Session(self.engine, expire_on_commit=False) as session:
+        with self.engine.connect() as connection:
+            transaction = connection.begin()
             if self.sqlite:
-                session.connection().exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-            work = UnitOfWork(session, writing=writing)
+                _begin(connection, "BEGIN IMMEDIATE" if writing else "BEGIN")
+            work = UnitOfWork(connection, writing=writing)
             token = self._current.set(work)
             try:
                 yield work
                 if writing:
-                    session.commit()
+                    work.flush()
+                    transaction.commit()
                 else:
-                    session.rollback()
+                    transaction.rollback()
             except BaseException:
-                session.rollback()
+                transaction.rollback()
                 self._current.reset(token)
+                work.close()
                 work.finished(committed=False)
                 raise
             self._current.reset(token)
-            if writing:
-                work.finished(committed=True)
+            work.close()
+        # The connection is back in the pool: a hook may use the database.
+        if writing:
+            work.finished(committed=True)
 
     def create_all(self) -> None:
         """All tables of the loaded stores at once: for tests; a real database is built by the migrations."""
@@ -109,6 +140,14 @@ class Database:
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def _begin(connection: Connection, how: str) -> None:
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.execute(how)
+    except sqlite3.OperationalError as error:  # another process kept the writer's place beyond busy_timeout
+        raise OperationalError(how, None, error) from error
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
