@@ -25,7 +25,7 @@ from hub.storage import migrate
 from hub.storage.engine import Database
 
 log = logging.getLogger(__name__)
-out = Console()
+out = Console(width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True)
 
 app = typer.Typer(
@@ -173,13 +173,12 @@ def transactions(
         typer.echo(json.dumps(rows, indent=2))
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("id", "title", "profile", "hub is", "wire", "where", "needs permission", "specification"):
-        table.add_column(name, overflow="fold")
+    for name, folds in (("id", False), ("title", True), ("hub is", True), ("wire", False), ("where", True)):
+        table.add_column(name, overflow="fold", no_wrap=not folds)
     for row in rows:
         for position, binding in enumerate(row["bindings"]):
-            first = (row["id"], row["title"], row["profile"], row["actor"]) if position == 0 else ("", "", "", "")
-            last = (row["permission"], row["section"]) if position == 0 else ("", "")
-            table.add_row(*first, binding["wire"], binding["where"], *last)
+            first = (row["id"], row["title"], row["actor"]) if position == 0 else ("", "", "")
+            table.add_row(*first, binding["wire"], binding["where"])
     out.print(table)
 
 

@@ -229,7 +229,7 @@ def build(hub: WebHub) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         middleware=[Middleware(Guard)],
-        exception_handlers={HubError: answer_error, 404: _unknown, 405: _unknown},
+        exception_handlers={HubError: answer_error, 404: _nothing_here(hub), 405: _nothing_here(hub)},
     )
     routes = application.router.routes
     routes += [*_soap_routes(hub, door), *_resource_routes(hub, door), *operations(hub)]
@@ -272,8 +272,6 @@ def _resource_routes(hub: WebHub, door: Edge) -> Iterable[Route]:
         found += [(root + binding.path, binding, bound, root) for binding, bound in _bindings(hub, kind)]
     for path, binding, bound, root in sorted(found, key=lambda row: _specific_first(row[0])):
         yield Route(path, door.resource(binding, bound, root), methods=[binding.method])
-        if isinstance(binding, Fhir) and binding.interaction == "search-type":
-            yield Route(f"{path}/_search", door.resource(binding, bound, root), methods=["POST"])
 
 
 def _specific_first(path: str) -> tuple[tuple[int, str], ...]:
@@ -329,6 +327,21 @@ async def answer_error(_request: Request, error: Exception) -> Response:
     if error.category is Category.TRANSIENT:
         headers["retry-after"] = "5"
     return Response(orjson.dumps(body), status, headers, "application/json")
+
+
+def _nothing_here(hub: WebHub) -> Callable[[Request, Exception], Any]:
+    """No route: said in the wire's own way where the path belongs to one."""
+    wires = {FHIR_ROOT: "fhir", DICOMWEB_ROOT: "dicomweb"}
+
+    async def handler(request: Request, error: Exception) -> Response:
+        wire = wires.get("/" + request.url.path.split("/")[1])
+        if wire is None:
+            return await _unknown(request, error)
+        context = Context(correlation_id=correlation_id.get() or new_key())
+        refused = hub.pipeline.wires[wire](NotFound("There is nothing at this address."), None, context)
+        return edge.http_answer(refused)
+
+    return handler
 
 
 async def _unknown(request: Request, _error: Exception) -> Response:

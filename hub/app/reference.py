@@ -4,7 +4,6 @@ import importlib
 import json
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
-from enum import EnumType
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -98,7 +97,7 @@ def errors() -> str:
         if error.__module__.startswith(("hub.", "connectors.", "profiles.")) and "testing" not in error.__module__
     }
     for error in sorted(known, key=lambda kind: (kind.code, kind.__module__, kind.__name__)):
-        when = " ".join((error.__doc__ or "").split())
+        when = " ".join((error.__doc__ or "").split("\n\n")[0].split())
         lines.append(f"| `{error.code}` | {error.category} | {error.title} | {when} |")
     return "\n".join([*lines, ""])
 
@@ -225,15 +224,10 @@ def _parameters(command: Any) -> Iterable[str]:
             name = f"`{parameter.name.upper()}`"
         else:
             name = ", ".join(f"`{option}`" for option in parameter.opts)
-        choices = f" One of: {', '.join(map(str, parameter.type.choices))}." if _is_choice(parameter.type) else ""
         text = (getattr(parameter, "help", None) or "").strip()
-        if text or choices:
-            rows.append(f"- {name}: {text}{choices}")
+        if text:
+            rows.append(f"- {name}: {text}")
     return [*rows, ""] if rows else []
-
-
-def _is_choice(kind: Any) -> bool:
-    return bool(getattr(kind, "choices", None)) and not isinstance(kind, EnumType)
 
 
 def connectors() -> str:

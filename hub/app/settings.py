@@ -81,7 +81,7 @@ class Source(Table):
     """Shown to people."""
     authority: str = ""
     """Namespace of the authority whose patient numbers it holds; default: the source's name."""
-    repository_unique_id: OidText | None = None
+    repository_unique_id: OidText | None = Field(default=None, examples=["1.2.250.1.999.1.2.1"])
     """OID as an imaging document source (RAD-69); default: derived from the region's repository id and the name."""
     deadline: float = 10.0
     """Seconds that a federated question waits for it."""

@@ -35,14 +35,17 @@ from hub.patients.authorities import AuthorityDirectory
 from hub.patients.service import PatientService
 from hub.pipeline.catalogue import Bound, discover
 from hub.pipeline.pipeline import Pipeline
-from hub.pipeline.transaction import Soap
+from hub.pipeline.transaction import Fhir, Soap
 from hub.portal.app import build as build_portal
 from hub.storage import migrate
 from hub.storage.content import ContentStore
 from hub.storage.engine import Database
 from hub.usecase import Dispatcher
+from hub.values import now
 from hub.wire.dicomweb.errors import refusal as dicomweb_refuse
 from hub.wire.dimse.errors import refusal as dimse_refuse
+from hub.wire.fhir.capability import capability_statement
+from hub.wire.fhir.errors import refusal as fhir_refuse
 from hub.wire.hl7v2.answers import refuse as hl7v2_refuse
 from hub.wire.soap.writing import refuse as soap_refuse
 
@@ -77,6 +80,7 @@ class Hub:
         self.scratch = Scratch(storage.content / "series")
         self.metrics = PrometheusMetrics(__version__)
         self.catalogue = discover()
+        self._built = now()
         self._receiver = _Receiver(settings.dimse.ae_title)
         environment = Environment(ae_title=settings.dimse.ae_title, receive=self._receiver)
         self.sources = Sources(source_configs(settings), environment)
@@ -96,6 +100,7 @@ class Hub:
             {
                 "soap": soap_refuse,
                 "hl7v2": hl7v2_refuse,
+                "fhir": fhir_refuse,
                 "dicomweb": dicomweb_refuse,
                 "dimse": dimse_refuse,
             },
@@ -275,7 +280,9 @@ class Hub:
 
     def capability(self) -> Mapping[str, Any]:
         """The FHIR CapabilityStatement."""
-        return {}
+        interactions = [binding for binding, _ in self.catalogue.bindings(Fhir)]
+        url, title = f"{self.public_url()}/fhir", self.settings.region.name
+        return capability_statement(interactions, url=url, version=__version__, date=self._built, title=title)
 
     def _counts(self) -> Mapping[str, Mapping[Any, int]]:
         summary = self.exchange.summary()

@@ -195,7 +195,15 @@ CATALOGUE = Catalogue(
         ),
         Bound(transaction("T-2", Fhir("GET", "/Thing/{id}", "Thing", "read")), _fhir_decode, _http_encode, None, "t2"),
         Bound(
-            transaction("T-3", Fhir("GET", "/Thing", "Thing", "search-type")), _fhir_decode, _http_encode, None, "t3"
+            transaction(
+                "T-3",
+                Fhir("GET", "/Thing", "Thing", "search-type"),
+                Fhir("POST", "/Thing/_search", "Thing", "search-type"),
+            ),
+            _fhir_decode,
+            _http_encode,
+            None,
+            "t3",
         ),
         Bound(
             transaction("T-4", Dicomweb("POST", "/studies"), kind=Kind.CHANGE), _fhir_decode, _http_encode, None, "t4"

@@ -207,6 +207,7 @@ def test_unknown_places_and_methods(client: httpx.Client) -> None:
     for answer in (client.get("/nowhere"), client.get("/soap"), client.get("/openapi.json")):
         assert answer.status_code == 404
         assert answer.json()["code"] == "not-found"
+    assert client.get("/fhir/Nothing").text == client.delete("/fhir/Thing/1").text == "refused not-found"
 
 
 def test_health_and_metrics(client: httpx.Client, hub: EdgeHub) -> None:

@@ -1,0 +1,107 @@
+"""The command as people type it: what it prints, and its exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hub.app import pki
+
+WRONG = '[web]\nport = "x"\n\n[[sources]]\nname = "A"\nkind = "dicomweb"\nconfig = { uri = "http://127.0.0.1/" }\n'
+
+
+def maillage(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAILLAGE")}
+    return subprocess.run(
+        [sys.executable, "-c", "from hub.app.cli import main; main()", *arguments],
+        cwd=cwd,
+        env={**environment, "NO_COLOR": "1", "TERM": "dumb"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_help_tells_every_command() -> None:
+    done = maillage("--help")
+    assert done.returncode == 0
+    for command in ("serve", "check", "health", "transactions", "db", "pki", "sandbox", "docs", "demo"):
+        assert command in done.stdout
+
+
+def test_check_names_every_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.toml"
+    file.write_text(WRONG)
+    done = maillage("check", "--settings", str(file))
+    assert done.returncode == 1
+    assert "line 2: web.port" in done.stdout
+    file.write_text(WRONG.replace('"x"', "80"))
+    done = maillage("check", "--settings", str(file))
+    assert done.returncode == 1
+    assert "line 7: sources[0].config.uri" in done.stdout
+    file.write_text(WRONG.replace('"x"', "80").replace("dicomweb", "telepathy"))
+    assert "line 6: sources[0].kind: no such connector" in maillage("check", "--settings", str(file)).stdout
+
+
+def test_check_warns_of_open_doors(tmp_path: Path) -> None:
+    file = tmp_path / "open.toml"
+    file.write_text("[security]\nnode_authentication = false\n")
+    done = maillage("check", "--settings", str(file))
+    assert done.returncode == 0
+    assert "warning security.node_authentication is off" in done.stdout
+
+
+def test_serve_refuses_wrong_settings(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.toml"
+    file.write_text(WRONG)
+    done = maillage("serve", "--settings", str(file))
+    assert done.returncode == 1
+    assert "line 2: web.port" in done.stderr
+
+
+def test_transactions_as_table_and_as_json() -> None:
+    rows = json.loads(maillage("transactions", "--json").stdout)
+    found = {row["id"]: row for row in rows}
+    assert found["ITI-18"]["bindings"][0]["wire"] == "soap"
+    assert found["ITI-8"]["permission"]
+    table = maillage("transactions").stdout
+    assert all(name in table for name in found)
+
+
+def test_the_database_is_upgraded_once(tmp_path: Path) -> None:
+    file = tmp_path / "maillage.toml"
+    file.write_text(f'[storage]\ndatabase = "sqlite:///{tmp_path}/hub.sqlite"\n')
+    assert maillage("db", "current", cwd=tmp_path).returncode == 1
+    assert maillage("db", "upgrade", cwd=tmp_path).returncode == 0
+    assert "upgraded by 0" in maillage("db", "upgrade", cwd=tmp_path).stdout
+    assert maillage("db", "current", cwd=tmp_path).returncode == 0
+
+
+def test_certificates_for_nodes(tmp_path: Path) -> None:
+    directory = tmp_path / "pki"
+    assert maillage("pki", "node", "his", "-d", str(directory)).returncode == 1
+    assert maillage("pki", "init", "-d", str(directory), "--node", "hub").returncode == 0
+    assert maillage("pki", "node", "his", "-d", str(directory), "--host", "his.example").returncode == 0
+    shown = maillage("pki", "show", "-d", str(directory)).stdout
+    assert pki.fingerprint(directory / "his.crt") in shown
+    assert "hub" in shown
+
+
+def test_health_of_a_hub_that_does_not_run(tmp_path: Path, free_port: int) -> None:
+    file = tmp_path / "maillage.toml"
+    file.write_text(f"[web]\nport = {free_port}\n[health]\nport = 0\n")
+    done = maillage("health", cwd=tmp_path)
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {"status": "not-running"}
+
+
+@pytest.mark.parametrize("arguments", [("sandbox", "--source", "x"), ("sandbox", "--seed", "x")])
+def test_the_sandbox_refuses_what_it_can_not_read(arguments: tuple[str, ...]) -> None:
+    done = maillage(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr

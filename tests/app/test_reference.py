@@ -1,0 +1,62 @@
+"""The reference pages and the example file say what the code does: stale or incomplete ones fail here."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from hub.app import reference, settings_file
+from hub.app.settings import Settings
+from hub.app.settings_file import model_of
+
+ROOT = Path(__file__).parents[2]
+STALE = "run `maillage docs`"
+
+
+@pytest.mark.parametrize("name", sorted(reference.pages()))
+def test_pages_are_those_of_the_code(name: str) -> None:
+    path = ROOT / "docs" / "reference" / name
+    assert path.exists(), STALE
+    assert path.read_text() == reference.pages()[name], STALE
+
+
+def test_the_example_is_that_of_the_code() -> None:
+    assert reference.EXAMPLE.read_text() == reference.example(), STALE
+
+
+def test_the_example_is_valid_as_it_is_and_with_everything_switched_on() -> None:
+    text = reference.example()
+    assert settings_file.parse(text) == Settings()
+    switched_on = re.sub(r"^#(\[\[\w+\]\]|\w+ = )", r"\1", text, flags=re.MULTILINE)
+    data = tomllib.loads(switched_on)
+    Settings.model_validate(data)
+    assert set(data) == set(Settings.model_fields)
+    for name, field in Settings.model_fields.items():
+        model = model_of(field.annotation)
+        if model is not None:
+            table = data[name][0] if isinstance(data[name], list) else data[name]
+            assert set(table) == set(model.model_fields), name
+
+
+def test_every_setting_says_what_it_is() -> None:
+    undocumented = [name for name, field in Settings.model_fields.items() if not field.description]
+    for name, field in Settings.model_fields.items():
+        model = model_of(field.annotation)
+        if model is not None:
+            undocumented += [f"{name}.{key}" for key, item in model.model_fields.items() if not item.description]
+    assert undocumented == []
+
+
+def test_every_command_and_error_is_there() -> None:
+    pages = reference.pages()
+    for command in ("serve", "check", "transactions", "db upgrade", "pki init", "sandbox", "demo"):
+        assert f"## `maillage {command}`" in pages["command-line.md"]
+    rows = [line for line in pages["errors.md"].splitlines() if line.startswith("| `")]
+    assert len(rows) > 50
+    assert [row for row in rows if row.rstrip("| ").endswith("|") or row.endswith("|  |")] == []
+
+
+def test_every_connector_is_there() -> None:
+    assert "## `dicomweb`" in reference.pages()["connectors.md"]
+    assert "## `dimse`" in reference.pages()["connectors.md"]
