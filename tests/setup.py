@@ -1,13 +1,11 @@
 """``python -m tests.setup``: the foreign software that the tests drive; as root on Debian it is installed."""
 
-import os
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from hub.testing import debian
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +44,6 @@ def _exists(pattern: str) -> bool:
     return any(True for _ in Path("/").glob(str(path.relative_to("/"))))
 
 
-@contextmanager
-def no_services() -> Iterator[None]:
-    """Packages that are installed meanwhile don't start their servers: the tests start their own, on loopback."""
-    policy = Path("/usr/sbin/policy-rc.d")
-    if policy.exists():
-        yield
-        return
-    policy.write_text("#!/bin/sh\nexit 101\n")
-    policy.chmod(0o755)
-    try:
-        yield
-    finally:
-        policy.unlink()
-
-
-def install(items: Iterable[Needed]) -> bool:
-    """One apt call for everything; whether it worked."""
-    names = [item.package for item in items]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *names]
-    with no_services():
-        for attempt in (["apt-get", "update", "-q"], command):
-            done = subprocess.run(attempt, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-            if done.returncode:
-                print(done.stdout.decode(errors="replace")[-2000:], done.stderr.decode(errors="replace")[-2000:])
-                return False
-    return True
-
-
 def main() -> int:
     """Exit code 0 unless the installation was tried and failed: what is missing makes its tests skip."""
     absent = missing()
@@ -82,18 +51,20 @@ def main() -> int:
         print("setup: everything that the tests drive is installed")
         return 0
     names = ", ".join(item.package for item in absent)
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+    if not debian.can_install():
         print(f"setup: missing, their tests will be skipped: {names}")
         for item in absent:
             print(f"  {item.package}: {item.what_for}")
         print(f"setup: as root on Debian: apt-get install {' '.join(item.package for item in absent)}")
         return 0
     print(f"setup: installing {names}", flush=True)
-    done = install(absent)
+    wrong = debian.install([item.package for item in absent])
+    if wrong:
+        print(wrong)
     still = missing()
     if still:
         print(f"setup: still missing: {', '.join(item.package for item in still)}")
-    return 0 if done and not still else 1
+    return 1 if wrong or still else 0
 
 
 if __name__ == "__main__":

@@ -1,10 +1,7 @@
 """The demo's region: two hospitals with their own numbers, character sets and archives; one person who went to both."""
 
-import os
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +23,7 @@ from hub.app.settings import (
     Web,
 )
 from hub.patients.model import Traits
-from hub.testing import hl7
+from hub.testing import debian, hl7
 from hub.testing.dicom import Label
 from hub.testing.sites import DimseAddress, Site, dicomweb_site, dimse_site, has_dcmtk, has_orthanc
 from hub.values import new_uid, now
@@ -144,39 +141,17 @@ def hospitals() -> tuple[Hospital, Hospital]:
 
 
 def install_missing(say: Callable[[str], None]) -> None:
-    """As root on Debian: Orthanc, DCMTK and npm where they are missing. Elsewhere the demo does with less, and says so."""
+    """As root on Debian: Orthanc, DCMTK and npm where they are missing. Elsewhere the demo does with less."""
     packages = [
         *([] if has_orthanc() else ["orthanc", "orthanc-dicomweb", "orthanc-gdcm"]),
         *([] if has_dcmtk() else ["dcmtk"]),
         *([] if shutil.which("npm") else ["npm"]),
     ]
-    if not packages or os.geteuid() != 0 or shutil.which("apt-get") is None:
+    if not packages or not debian.can_install():
         return
     say(f"installing {', '.join(packages)} (apt-get) ...")
-    with no_services():
-        for command in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
-            environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-            done = subprocess.run(
-                ["apt-get", *command], env=environment, capture_output=True, stdin=subprocess.DEVNULL, check=False
-            )
-            if done.returncode:
-                say("apt-get failed: the built-in simulators take the archives' place")
-                return
-
-
-@contextmanager
-def no_services() -> Iterator[None]:
-    """Packages that are installed meanwhile don't start their servers: the demo starts its own, on loopback."""
-    policy = Path("/usr/sbin/policy-rc.d")
-    if policy.exists():
-        yield
-        return
-    policy.write_text("#!/bin/sh\nexit 101\n")
-    policy.chmod(0o755)
-    try:
-        yield
-    finally:
-        policy.unlink()
+    if debian.install(packages):
+        say("apt-get failed: the built-in simulators take the archives' place")
 
 
 @dataclass
