@@ -63,7 +63,7 @@ def level(name: str, keys: Iterable[str], config: DimseConfig, **values: str) ->
     found.QueryRetrieveLevel = name
     for keyword in keys:
         if keyword not in config.omit_keys:
-            setattr(found, keyword, "")
+            setattr(found, keyword, None)
     for keyword, value in values.items():
         if value:
             setattr(found, keyword, value)

@@ -14,7 +14,7 @@ from hub.wire.dicom import to_dataset
 from hub.wire.dimse import client, part10
 from hub.wire.dimse import command as commands
 from hub.wire.dimse.association import Association, Message
-from hub.wire.dimse.contexts import UNCOMPRESSED, for_storage
+from hub.wire.dimse.contexts import COMMON, KNOWN, UNCOMPRESSED, for_storage
 from hub.wire.dimse.errors import (
     ALL_FAILED,
     CANCEL,
@@ -26,12 +26,13 @@ from hub.wire.dimse.errors import (
     PeerSilent,
 )
 from hub.wire.dimse.messages import encode
+from hub.wire.dimse.pdu import MAX_CONTEXTS, Proposal
 
 log = logging.getLogger(__name__)
 
 _WARNINGS = (0xB000, 0xB006, 0xB007)
 _MAX_COUNT = 0xFFFF
-_IDLE = 60.0
+_IDLE = 30.0
 
 Store = Callable[[RetrievedInstance], int]
 
@@ -139,41 +140,61 @@ def send_by_get(sender: Sender) -> None:
 
 
 def send_by_move(sender: Sender, destination: str, address: tuple[str, int], ae_title: str) -> None:
-    """On an association to the destination; a further one where an object's class or syntax was not negotiated yet."""
+    """On an association to the destination, one at a time: small receivers take no second one."""
     originator = (sender.association.calling, commands.integer(sender.message.command, "MessageID"))
-    with contextlib.ExitStack() as stack:
-        opened: list[Association] = []
-        tried: set[tuple[str, str]] = set()
+    line = _Line(destination, address, ae_title)
 
-        def connect(item: RetrievedInstance) -> Association:
-            if any(not association.open for association in opened):
-                opened.clear()
-                tried.clear()
-            for association in opened:
-                with contextlib.suppress(NoContext):
-                    association.context_for(item.sop_class_uid, item.transfer_syntax)
-                    return association
-            pair = (item.sop_class_uid, item.transfer_syntax)
-            if pair in tried:
-                raise NoContext()
-            tried.add(pair)
-            syntaxes = dict.fromkeys((*UNCOMPRESSED, item.transfer_syntax))
-            association = Association.request(
-                address, called=destination, calling=ae_title, idle=_IDLE,
-                proposals=[one for syntax in syntaxes for one in for_storage([item.sop_class_uid], [syntax])],
-            )  # fmt: skip
-            opened.append(association)
-            stack.callback(association.release)
-            association.context_for(*pair)
-            return association
+    def store(item: RetrievedInstance) -> int:
+        return client.store(
+            line.to(item), item.sop_class_uid, item.sop_instance_uid, item.transfer_syntax,
+            data_set(item.chunks), originator=originator,
+        )  # fmt: skip
 
-        def store(item: RetrievedInstance) -> int:
-            return client.store(
-                connect(item), item.sop_class_uid, item.sop_instance_uid, item.transfer_syntax,
-                data_set(item.chunks), originator=originator,
-            )  # fmt: skip
-
+    try:
         sender.run(store)
+    finally:
+        line.close()
+
+
+class _Line:
+    """The association to a destination, renegotiated when an object needs a class that was not proposed."""
+
+    def __init__(self, destination: str, address: tuple[str, int], ae_title: str) -> None:
+        self._destination = destination
+        self._address = address
+        self._ae_title = ae_title
+        self._association: Association | None = None
+        self._classes: dict[str, None] = {}
+
+    def to(self, item: RetrievedInstance) -> Association:
+        """An association that takes the object. Raises HubError: NoContext, or that the destination can't be reached."""
+        current = self._association
+        known = item.sop_class_uid in self._classes
+        if current is None or not current.open or not known:
+            self.close()
+            self._classes[item.sop_class_uid] = None
+            current = self._association = Association.request(
+                self._address,
+                called=self._destination,
+                calling=self._ae_title,
+                proposals=self._proposals(),
+                idle=_IDLE,
+            )
+        current.context_for(item.sop_class_uid, item.transfer_syntax)
+        return current
+
+    def close(self) -> None:
+        """Release it."""
+        if self._association is not None:
+            self._association.release()
+            self._association = None
+
+    def _proposals(self) -> list[Proposal]:
+        """The classes seen so far in every syntax, the common ones uncompressed."""
+        seen = list(self._classes)
+        others = [item for item in COMMON if item not in self._classes]
+        wanted = for_storage(seen, KNOWN, room=MAX_CONTEXTS - len(others))
+        return (wanted + for_storage(others, UNCOMPRESSED, room=len(others)))[:MAX_CONTEXTS]
 
 
 def data_set(chunks: Iterator[bytes]) -> Iterator[bytes]:

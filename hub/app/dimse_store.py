@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hub.connector.contract import ReceivedFile, SourceUnavailable
+from hub.context import Context
 from hub.errors import AccessDenied, HubError, Malformed
+from hub.imaging.model import StudyArrived
+from hub.usecase import use_case
 from hub.values import new_key
 from hub.wire.dicom_head import peek
 from hub.wire.dimse import command as commands
@@ -29,6 +32,7 @@ log = logging.getLogger(__name__)
 _UID = re.compile(r"[0-9.]{1,64}")
 #: So much of a data set is looked at for its study before a real parser has to.
 _GLANCE = 64 * 1024
+_ABANDONED = 24 * 3600.0
 
 
 class OutOfResources(HubError):
@@ -54,8 +58,9 @@ class ObjectStore:
         self._kept = directory / "kept"
         for path in (self._incoming, self._kept):
             path.mkdir(parents=True, exist_ok=True)
-        for leftover in self._incoming.iterdir():  # never acknowledged
-            leftover.unlink()
+        for leftover in self._incoming.iterdir():  # never acknowledged; younger ones may be another process's
+            if time.time() - leftover.stat().st_mtime > _ABANDONED:
+                leftover.unlink(missing_ok=True)
         self._lock = threading.Condition()
         self._waiting: dict[str, queue.Queue[ReceivedFile]] = {}
 
@@ -78,6 +83,11 @@ class ObjectStore:
             with contextlib.suppress(queue.Empty):
                 while True:
                     arrivals.get_nowait().path.unlink(missing_ok=True)
+
+    @use_case
+    def arrived(self, command: StudyArrived, context: Context) -> None:
+        """RAD-8, once for each study and association: for the audit trail."""
+        context.touch("study", command.study_instance_uid)
 
     def receive(self, association: Association, message: Message, *, may_keep: bool) -> Stored:
         """Write the data set to disk as it comes. Raises Malformed, AccessDenied, OutOfResources."""

@@ -162,12 +162,8 @@ class DicomwebSimulator:
         held = self.archive.find(study, series, instance)
         if not held:
             return Response(status_code=404)
-        found = [
-            dcmread(item.path, stop_before_pixels=True).to_json_dict(
-                bulk_data_threshold=4096, suppress_invalid_tags=True
-            )
-            for item in held
-        ]
+        headers = (dcmread(item.path, stop_before_pixels=True) for item in held)
+        found = [header.to_json_dict(bulk_data_threshold=4096, suppress_invalid_tags=True) for header in headers]
         return JSONResponse(found, media_type=JSON)
 
     async def _stow(self, request: Request) -> Response:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
+from pynetdicom import AE, _config, evt
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelFind,
@@ -23,6 +23,7 @@ from hub.testing.sites import DimseAddress, free_port
 from hub.values import AETitle
 from hub.wire.dimse.query import matches, wanted_instances
 
+_config.UNRESTRICTED_STORAGE_SERVICE = True  # pynetdicom's only way to accept every storage class
 EXPLICIT = "1.2.840.10008.1.2.1"
 
 
@@ -69,22 +70,14 @@ class PacsSimulator:
         if self.wrong.refuse_association:
             entity.require_calling_aet = ["NOBODY"]
         entity.supported_contexts = [
-            *(
-                build_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES)
-                for context in AllStoragePresentationContexts
-            ),
-            *(
-                build_context(model)
-                for model in (
-                    Verification,
-                    StudyRootQueryRetrieveInformationModelFind,
-                    StudyRootQueryRetrieveInformationModelGet,
-                    StudyRootQueryRetrieveInformationModelMove,
-                )
-            ),
+            build_context(model)
+            for model in (
+                Verification,
+                StudyRootQueryRetrieveInformationModelFind,
+                StudyRootQueryRetrieveInformationModelGet,
+                StudyRootQueryRetrieveInformationModelMove,
+            )
         ]
-        for context in entity.supported_contexts:
-            context.scu_role, context.scp_role = True, True
         handlers = [
             (evt.EVT_ACCEPTED, self._accepted),
             (evt.EVT_C_STORE, self._stored),
