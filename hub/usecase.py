@@ -1,4 +1,4 @@
-"""How a command finds its use case: the type of the method's first argument says it, so that no list is kept by hand."""
+"""How a command finds its use case: the type of the method's first argument says it; no list is kept by hand."""
 
 import inspect
 import typing
@@ -19,7 +19,7 @@ Handler = Callable[[Command, Context], Any]
 
 
 def use_case(function: F) -> F:
-    """Mark a service's method ``(self, command: SomeCommand, context: Context) -> outcome`` as the way to carry it out."""
+    """Mark a service's method ``(self, command: SomeCommand, context: Context) -> outcome`` as a use case."""
     function.__use_case__ = True  # type: ignore[attr-defined]
     return function
 

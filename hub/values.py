@@ -19,6 +19,7 @@ class Oid(str):
     __slots__ = ()
 
     def __new__(cls, value: str) -> Self:
+        """Parse. Raises Invalid."""
         if len(value) > 64 or not _OID.fullmatch(value):
             raise Invalid("An OID must be dotted decimal numbers, at most 64 characters.")
         return super().__new__(cls, value)
@@ -46,6 +47,7 @@ class AETitle(str):
     __slots__ = ()
 
     def __new__(cls, value: str) -> Self:
+        """Parse; surrounding blanks do not count. Raises Invalid."""
         text = value.strip(" ")
         if not 1 <= len(text) <= 16 or not text.isascii() or not text.isprintable() or "\\" in text:
             raise Invalid("An AE title has 1 to 16 printable ASCII characters and no backslash.")

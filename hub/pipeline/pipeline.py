@@ -30,19 +30,27 @@ class Message(Protocol):
     """What the pipeline needs of a received message, whatever its wire."""
 
     @property
-    def raw(self) -> bytes: ...
+    def raw(self) -> bytes:
+        """The bytes as received."""
+        ...
 
     @property
-    def control_id(self) -> str: ...
+    def control_id(self) -> str:
+        """What the sender calls it."""
+        ...
 
     @property
-    def event(self) -> str: ...
+    def event(self) -> str:
+        """What it is about."""
+        ...
 
 
 class Access(Protocol):
     """The access room, as the pipeline sees it."""
 
-    def authenticate(self, credentials: Credentials) -> Principal: ...
+    def authenticate(self, credentials: Credentials) -> Principal:
+        """Who the caller is; ANONYMOUS when nothing was shown. Raises NotAuthenticated."""
+        ...
 
     def permit(self, principal: Principal, permission: str, context: Context, command: Command | None = None) -> None:
         """Raises NotAuthenticated or AccessDenied."""
@@ -52,7 +60,9 @@ class Access(Protocol):
 class Audit(Protocol):
     """The audit room, as the pipeline sees it."""
 
-    def record(self, transaction: Transaction, context: Context, error: HubError | None, milliseconds: int) -> None: ...
+    def record(self, transaction: Transaction, context: Context, error: HubError | None, milliseconds: int) -> None:
+        """Keep what happened."""
+        ...
 
 
 class Inbox(Protocol):
@@ -66,9 +76,13 @@ class Inbox(Protocol):
         """Keep the bytes only, durably, to be processed later in order. False: a repeat."""
         ...
 
-    def processed(self, context: Context) -> None: ...
+    def processed(self, context: Context) -> None:
+        """Note what the kept message led to."""
+        ...
 
-    def refused(self, message: Message, transaction: str, wire: str, context: Context, error: HubError) -> None: ...
+    def refused(self, message: Message, transaction: str, wire: str, context: Context, error: HubError) -> None:
+        """Keep a message that could not be processed, with its reason."""
+        ...
 
     def in_order(self, source: str) -> Any:
         """A context manager: one message per source at a time."""
@@ -78,13 +92,15 @@ class Inbox(Protocol):
 class Metrics(Protocol):
     """Counts and times of transactions."""
 
-    def transaction(self, transaction_id: str, outcome: str, seconds: float) -> None: ...
+    def transaction(self, transaction_id: str, outcome: str, seconds: float) -> None:
+        """Count one: ``outcome`` is success, or the error's code."""
+        ...
 
 
 class Pipeline:
     """Carries every message along the one path."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 (the parts, in the order of the path)
         self,
         database: Database,
         dispatch: Dispatcher,

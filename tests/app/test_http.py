@@ -51,7 +51,7 @@ def fault(answer: httpx.Response) -> tuple[str, str]:
     root = etree.fromstring(answer.content)
     subcode = root.findtext(f".//{{{SOAP}}}Subcode/{{{SOAP}}}Value") or ""
     error = root.find(".//{urn:maillage:fault}Error")
-    return subcode.rpartition(":")[2], error.get("code") if error is not None else ""
+    return subcode.rpartition(":")[2], error.get("code", "") if error is not None else ""
 
 
 def test_soap_is_dispatched_on_the_action(client: httpx.Client) -> None:
