@@ -100,8 +100,8 @@ class AccessService:
         self,
         principal: Principal,
         permission: str,
-        context: Context,
-        command: Command | None = None,
+        context: Context,  # noqa: ARG002
+        command: Command | None = None,  # noqa: ARG002
     ) -> None:
         """Let the principal do this, or raise NotAuthenticated or AccessDenied.
 

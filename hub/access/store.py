@@ -53,7 +53,7 @@ class AccessStore:
     """Sessions and failed attempts."""
 
     def __init__(self, work: UnitOfWork) -> None:
-        self._connection = work.session.connection()
+        self._connection = work.connection
 
     def session(self, token_hash: str) -> Session | None:
         """A session, expired or not."""

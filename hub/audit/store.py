@@ -105,7 +105,7 @@ class AuditStore:
     """The chain of records."""
 
     def __init__(self, work: UnitOfWork) -> None:
-        self._connection = work.session.connection()
+        self._connection = work.connection
 
     def append(self, bodies: Sequence[str], *, unsure: bool = False) -> int:
         """Add records, given as canonical text. Returns how many are new.

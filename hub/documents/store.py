@@ -167,7 +167,7 @@ class DocumentStore:
     def __init__(
         self, work: UnitOfWork, *, patient: Callable[[str], PatientIdentifier] = patient_of, home: str = ""
     ) -> None:
-        self._connection = work.session.connection()
+        self._connection = work.connection
         self._dialect = self._connection.dialect.name
         self._patient = patient
         self._home = home
@@ -183,13 +183,7 @@ class DocumentStore:
         asked = [clause for clause in clauses if clause.operator is not Operator.LIKE]
         statement = (
             select(*(table.c[name] for name in _COLUMNS[kind]))
-            .where(
-                *(
-                    _condition(table, clause, self._dialect)
-                    for clause in clauses
-                    if clause.operator is not Operator.LIKE
-                )
-            )
+            .where(*(_condition(table, clause, self._dialect) for clause in asked))
             .order_by(*(column.desc() for column in order) if newest_first else order)
             .limit(limit)
         )

@@ -167,7 +167,7 @@ def test_signing_in_opens_a_session(access: AccessService) -> None:
 def test_the_token_itself_is_not_stored(access: AccessService, database: Database) -> None:
     token = access.sign_in("marie", "radium")
     with database.reading() as work:
-        rows = work.session.connection().execute(SESSION.select()).all()
+        rows = work.connection.execute(SESSION.select()).all()
     assert len(rows) == 1
     assert token not in str(rows)
 

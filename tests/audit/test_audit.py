@@ -97,7 +97,7 @@ def test_tampering_is_found(service: AuditService, database: Database, tampering
     record(service, 5)
     service.flush()
     with database.transaction() as work:
-        work.session.connection().execute(tampering)  # type: ignore[call-overload]
+        work.connection.execute(tampering)  # type: ignore[call-overload]
     state = service.verify()
     assert not state.intact
     assert state.broken_at == position
@@ -283,4 +283,4 @@ def test_records_can_only_be_appended_by_position(service: AuditService, databas
     record(service)
     service.flush()
     with database.reading() as work:
-        assert work.session.connection().execute(text("SELECT position FROM audit_record")).scalars().all() == [1]
+        assert work.connection.execute(text("SELECT position FROM audit_record")).scalars().all() == [1]
