@@ -4,7 +4,6 @@ import hashlib
 import logging
 import random
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
@@ -36,6 +35,7 @@ log = logging.getLogger(__name__)
 #: Carries out the raw bytes of a kept message, inside the open unit of work. Raises HubError.
 Processor = Callable[[bytes, Context], Any]
 
+_LOCKS = 256
 _CLOSED = (MessageState.PROCESSED, MessageState.RECEIVED)  # bytes that need not be taken a second time
 
 
@@ -77,7 +77,8 @@ class ExchangeService:
         self.backoff = backoff
         self.longest_backoff = longest_backoff
         self.listeners: list[Callable[[], None]] = []  #: called after a commit that left work to do
-        self._sources: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
+        # A fixed number: names may come from messages, and two sources that share a lock only wait a little longer.
+        self._sources = tuple(threading.RLock() for _ in range(_LOCKS))
 
     # The inbox
 
@@ -85,7 +86,7 @@ class ExchangeService:
         """One message of a source at a time. Enter it before a unit of work, never inside one.
 
         Other processes are kept out by a lock that ``keep`` takes; an unknown source ("") has no order."""
-        return self._sources[source] if source else nullcontext()
+        return self._sources[hash(source) % _LOCKS] if source else nullcontext()
 
     def keep(self, message: KeptMessage, transaction: str, wire: str, context: Context) -> bool:
         """Keep the bytes in the open unit of work as processed: its commit makes bytes and effect durable together.

@@ -136,7 +136,7 @@ def _values(identity: Identity, strict_key: int | None) -> dict[str, Any]:
         "ins_value": identity.ins.value if identity.ins else None,
         "ins_authority": identity.ins.authority if identity.ins else None,
         "strict_key": strict_key,
-        "birth_date": identity.traits.birth_date,
+        "birth_date": identity.traits.birth_date[:8],
         "given": f" {' '.join(given_names(identity.traits))}",
         "sex": identity.traits.sex,
         "postal_code": identity.traits.postal_code,

@@ -214,7 +214,11 @@ def _prefix(column: Any, prefix: str) -> list[ColumnElement[bool]]:
 
 
 def _filters(criteria: Criteria) -> list[ColumnElement[bool]]:
-    where: list[ColumnElement[bool]] = [IDENTITY.c.active, *_prefix(IDENTITY.c.birth_date, criteria.birth_date)]
+    where: list[ColumnElement[bool]] = [IDENTITY.c.active]
+    if len(criteria.birth_date) == 8:  # equal, so that the index gives the rows in order
+        where.append(IDENTITY.c.birth_date == criteria.birth_date)
+    else:
+        where += _prefix(IDENTITY.c.birth_date, criteria.birth_date)
     if criteria.given:
         where.append(IDENTITY.c.given.like(f"% {criteria.given}%"))
     if criteria.sex:
