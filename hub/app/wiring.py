@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -17,8 +17,8 @@ from hub.app.metrics import PrometheusMetrics
 from hub.app.mllp import MllpEndpoint
 from hub.app.roles import Role
 from hub.app.scratch import Scratch
-from hub.app.server import WebServer
-from hub.app.settings import Settings
+from hub.app.server import CannotListen, WebServer
+from hub.app.settings import DimsePort, Mllp, Settings
 from hub.app.sources import Connectors, source_configs
 from hub.app.tls import server_context
 from hub.audit.service import AuditService
@@ -113,6 +113,7 @@ class Hub:
         self.metrics.observe(self._counts, lambda: {source.name: source.kind for source in settings.sources})
         self.roles: frozenset[Role] = frozenset()
         self.web: WebServer | None = None
+        self._mllp_runs = False
 
     def _build_rooms(self) -> None:
         settings, region = self.settings, self.settings.region
@@ -184,16 +185,23 @@ class Hub:
             self.audit.start()
             if Role.WORKER in self.roles:
                 self.worker.start()
-            if Role.MLLP in self.roles:
-                self.mllp.start()
-            if Role.DIMSE in self.roles:
+            with listening("mllp", self.settings.mllp):
+                self._start_mllp()
+            with listening("dimse", self.settings.dimse):
                 self._start_dimse()
             self._start_web()
         except BaseException:
             self.stop()
             raise
 
+    def _start_mllp(self) -> None:
+        if Role.MLLP in self.roles:
+            self.mllp.start()
+            self._mllp_runs = True
+
     def _start_dimse(self) -> None:
+        if Role.DIMSE not in self.roles:
+            return
         self.dimse = DimseEndpoint(self.pipeline, self.catalogue, self.settings, self.scratch.path / "dimse")
         self._receiver.endpoint = self.dimse
         self.dimse.start()
@@ -213,11 +221,11 @@ class Hub:
         """Stop taking in, let what runs end, close everything."""
         if self.web is not None:
             self.web.stop()
-        if Role.MLLP in self.roles:
+        if self._mllp_runs:
             self.mllp.stop()
         if self.dimse is not None:
             self.dimse.stop()
-        if Role.WORKER in self.roles:
+        if self.worker.alive:
             self.worker.stop()
         self.imaging.close()
         self.sources.close()
@@ -301,6 +309,15 @@ class _Receiver:
         if self.endpoint is None:
             raise NoDicomPort()
         return self.endpoint.expect(study_instance_uid, timeout=timeout)
+
+
+@contextmanager
+def listening(name: str, place: Mllp | DimsePort) -> Iterator[None]:
+    """An address that can't be listened on is a mistake of the settings. Raises CannotListen."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotListen(f"{name}: can't listen on {place.host}:{place.port}: {error.strerror}.") from error
 
 
 def open_database(settings: Settings) -> Database:
