@@ -167,7 +167,7 @@ class _Line:
         self._classes: dict[str, None] = {}
 
     def to(self, item: RetrievedInstance) -> Association:
-        """An association that takes the object. Raises HubError: NoContext, or that the destination can't be reached."""
+        """An association that takes the object. Raises NoContext, or that the destination can't be reached."""
         current = self._association
         known = item.sop_class_uid in self._classes
         if current is None or not current.open or not known:

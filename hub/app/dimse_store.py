@@ -16,10 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hub.connector.contract import ReceivedFile, SourceUnavailable
-from hub.context import Context
 from hub.errors import AccessDenied, HubError, Malformed
-from hub.imaging.model import StudyArrived
-from hub.usecase import use_case
 from hub.values import new_key
 from hub.wire.dicom_head import peek
 from hub.wire.dimse import command as commands
@@ -83,11 +80,6 @@ class ObjectStore:
             with contextlib.suppress(queue.Empty):
                 while True:
                     arrivals.get_nowait().path.unlink(missing_ok=True)
-
-    @use_case
-    def arrived(self, command: StudyArrived, context: Context) -> None:
-        """RAD-8, once for each study and association: for the audit trail."""
-        context.touch("study", command.study_instance_uid)
 
     def receive(self, association: Association, message: Message, *, may_keep: bool) -> Stored:
         """Write the data set to disk as it comes. Raises Malformed, AccessDenied, OutOfResources."""

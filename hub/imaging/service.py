@@ -29,6 +29,7 @@ from hub.imaging.model import (
     RetrieveInstances,
     SourceInfo,
     Study,
+    StudyArrived,
     StudyState,
 )
 from hub.imaging.ports import Contents, Documents, Exchange, ListensToPatients, Patients, Sources
@@ -100,6 +101,11 @@ class ImagingService:
         self.retriever = Retriever(database, self.archives, InstanceCache(cache, max_bytes=cache_bytes))
 
     # orders and reports
+
+    @use_case
+    def study_arrived(self, command: StudyArrived, context: Context) -> None:
+        """Objects were stored at the hub's own DICOM port: noted for the audit trail."""
+        context.touch("study", command.study_instance_uid)
 
     @use_case
     def feed_order(self, command: FeedOrder, context: Context) -> IndexedStudy | None:

@@ -128,9 +128,10 @@ def test_a_pacs_that_declares_more_than_it_lists(connect: Opener, pacs: object, 
 def test_a_pacs_that_says_success_without_sending(
     connect: Opener, pacs: object, studies: Studies, wrong: dict[str, object]
 ) -> None:
-    connector = connect(pacs(**wrong), "dimse")  # type: ignore[operator]
+    site = pacs(**wrong)  # type: ignore[operator]
+    site.store(studies["ct"][1])
     with pytest.raises(SourceLied, match="announced"):
-        drain(connector, studies["mixed"][0])
+        drain(connect(site, "dimse"), studies["ct"][0])
 
 
 def test_a_pacs_that_tells_no_sop_classes(connect: Opener, pacs: object, studies: Studies) -> None:

@@ -95,8 +95,9 @@ class PacsSimulator:
 
     def stop(self) -> None:
         """Stop listening."""
-        self._stopped = True
-        self._server.shutdown()
+        if not self._stopped:
+            self._stopped = True
+            self._server.shutdown()
 
     def _accepted(self, _event: Any) -> None:
         self.associations += 1
@@ -125,8 +126,9 @@ class PacsSimulator:
 
     def _matches(self, identifier: Dataset) -> Iterator[Dataset]:
         studies = [IndexedStudy(study, None, StudyState.INDEXED) for study in self.archive.studies()]
-        if not self.wrong.ignore_keys:
-            studies = [item for item in studies if _fits(item, identifier)]
+        if self.wrong.ignore_keys:
+            identifier = _without_values(identifier)
+        studies = [item for item in studies if _fits(item, identifier)]
         for match in matches(identifier, studies, "SIMPACS"):
             for keyword in self.wrong.omit:
                 if keyword in match:
@@ -166,6 +168,13 @@ class PacsSimulator:
         yield len(wanted)
         for held in wanted:
             yield 0xFF00, dcmread(held.path)
+
+
+def _without_values(identifier: Dataset) -> Dataset:
+    found = Dataset()
+    for element in identifier:
+        setattr(found, element.keyword, element.value if element.keyword == "QueryRetrieveLevel" else None)
+    return found
 
 
 def _fits(item: IndexedStudy, identifier: Dataset) -> bool:
