@@ -219,7 +219,7 @@ class StoredQuery(Command):
     leaf_class: bool = True  #: LeafClass or ObjectRef
     home: str = ""
     request_id: str = ""
-    lists: frozenset[str] = frozenset()  #: parameters whose values stood in parentheses
+    lists: frozenset[str] | None = None  #: parameters whose values all stood in parentheses; None: not from a wire
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 ``read`` turns what the wire parsed into clauses, or says with the standard's own error what is wrong with it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -245,8 +245,8 @@ QUERIES: Mapping[str, Query] = {
 }
 
 
-def read(query_id: str, parameters: Mapping[str, Groups]) -> Question:
-    """The question that a request asks.
+def read(query_id: str, parameters: Mapping[str, Groups], lists: Set[str] | None = None) -> Question:
+    """The question that a request asks. ``lists``: the parameters that stood in parentheses; None: not checked.
 
     Raises UnknownStoredQuery, StoredQueryMissingParam, StoredQueryParamNumber, RegistryError; ``location`` is the
     parameter. Parameters that the query does not know are ignored (ITI TF-2: 3.18.4.1.2.3.4)."""
@@ -266,6 +266,8 @@ def read(query_id: str, parameters: Mapping[str, Groups]) -> Question:
         if not groups or parameter.value is Value.IGNORED:
             continue
         _check_number(parameter, groups)
+        if lists is not None and parameter.name in given:
+            _check_form(parameter, parameter.name in lists)
         values[parameter.name] = tuple(value for group in groups for value in group)
         if parameter.value is Value.PATIENT:
             patient = _patient(parameter, groups[0][0])
@@ -300,6 +302,15 @@ def _check_number(parameter: Parameter, groups: Groups) -> None:
         raise StoredQueryParamNumber(f"{parameter.name} may stand only once.", location=parameter.name)
     if len(groups[0]) > 1 and not parameter.multiple:
         raise StoredQueryParamNumber(f"{parameter.name} takes one value.", location=parameter.name)
+
+
+def _check_form(parameter: Parameter, listed: bool) -> None:
+    if listed != parameter.multiple:
+        raise RegistryError(
+            f"{parameter.name} {'takes a list in parentheses' if parameter.multiple else 'takes one value, no list'} "
+            "(ITI TF-2: 3.18.4.1.2.3.5).",
+            location=parameter.name,
+        )
 
 
 def _patient(parameter: Parameter, text: str) -> PatientIdentifier:

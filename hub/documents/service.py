@@ -177,7 +177,7 @@ class DocumentService:
     def query(self, command: StoredQuery, context: Context) -> QueryResult:
         """Answer a stored query (ITI TF-2: 3.18). An unknown patient has no documents: the answer is empty."""
         self._check_home(command.home)
-        question = read(command.query_id, command.parameters)
+        question = read(command.query_id, command.parameters, command.lists)
         context.touch("query", question.query.name)
         survivors = _Survivors(self.patients)
         patients = self._patients(question, survivors, context)

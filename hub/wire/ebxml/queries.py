@@ -46,21 +46,21 @@ def read_query(request: Element) -> StoredQuery:
         raise RegistryError("The request must hold one AdhocQuery (ITI TF-2: 3.18.4.1.2.3).", location="AdhocQuery")
     parameters: dict[str, tuple[tuple[str, ...], ...]] = {}
     lists: set[str] = set()
+    singles: set[str] = set()
     for slot in queries[0].iterchildren(rim("Slot")):
         name = (slot.get("name") or "").strip()
         group, listed = read_values(
             name, [value.text or "" for value in slot.iterfind(f"{rim('ValueList')}/{rim('Value')}")]
         )
         parameters[name] = (*parameters.get(name, ()), group)
-        if listed:
-            lists.add(name)
+        (lists if listed else singles).add(name)
     return StoredQuery(
         query_id=queries[0].get("id", ""),
         parameters=parameters,
         leaf_class=leaf_class,
         home=queries[0].get("home", ""),
         request_id=request.get("id", ""),
-        lists=frozenset(lists),
+        lists=frozenset(lists - singles),
     )
 
 
@@ -70,17 +70,20 @@ def read_values(name: str, texts: Iterable[str]) -> tuple[tuple[str, ...], bool]
     ``'a'``, ``123``, ``('a','b')``; a list may go on in further Values. Raises RegistryError, naming the parameter.
     """
     values: list[str] = []
-    listed = False
+    forms: set[bool] = set()
     for text in texts:
         inner = text.strip()
-        if inner.startswith("(") and inner.endswith(")"):
-            listed, inner = True, inner[1:-1]
+        forms.add(inner.startswith("(") and inner.endswith(")"))
+        if forms == {True, False}:
+            raise _syntax(name)
+        if True in forms:
+            inner = inner[1:-1]
             if not inner.strip():
                 continue
             values += _list(name, inner)
         else:
             values.append(_single(name, inner))
-    return tuple(values), listed
+    return tuple(values), True in forms
 
 
 def _list(name: str, text: str) -> Iterable[str]:

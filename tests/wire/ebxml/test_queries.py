@@ -51,6 +51,11 @@ def test_bad_values_are_refused(text: str) -> None:
     assert caught.value.location == "$x"
 
 
+def test_a_list_goes_on_as_a_list() -> None:
+    with pytest.raises(RegistryError):
+        read_values("$x", ["('a')", "'b'"])
+
+
 def test_a_query_survives_and_is_valid() -> None:
     parameters = {"$XDSDocumentEntryPatientId": "4^^^&1.2&ISO", "$XDSDocumentEntryStatus": ("a'b", "c")}
     request = write_query(ID, parameters, leaf_class=False, home=HOME)
