@@ -1,0 +1,214 @@
+"""Fill a registry quickly with what a region would hold: through the rooms' own rows, without the wires."""
+
+import hashlib
+import itertools
+import random
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Table, event
+
+from hub.context import Context
+from hub.documents.model import (
+    Association,
+    AssociationType,
+    Author,
+    DocumentEntry,
+    ReferenceId,
+    SubmissionSet,
+)
+from hub.documents.rows import association_row, entry_row, set_row
+from hub.documents.store import ASSOCIATION, ENTRY, SUBMISSION_SET, UNIQUE_ID
+from hub.patients.authorities import AuthorityDirectory
+from hub.patients.model import FeedIdentity, Identity, Traits
+from hub.patients.service import PatientService
+from hub.storage.engine import Database
+from hub.storage.migrate import upgrade
+from hub.values import Code, PatientIdentifier
+
+AFFINITY_DOMAIN = "1.2.250.1.999.1.1"
+PER_PATIENT = 20
+PER_SUBMISSION = 4
+CHUNK = 500  #: patients in one transaction
+#: While filling nothing has to survive a crash, and the indexes should stay in memory.
+_HASTE = ("synchronous=OFF", "cache_size=-1048576", "temp_store=MEMORY")
+_AT = datetime(2026, 1, 1, tzinfo=UTC)
+_REPOSITORY = "1.2.250.1.999.1.2"
+_HOSPITAL = "1.2.250.1.999.8.1"
+_NAMES = ("MARTIN", "BERNARD", "DUBOIS", "THOMAS", "ROBERT", "RICHARD", "PETIT", "DURAND", "LEROY", "MOREAU")
+_GIVEN = ("MARIE", "JEAN", "PIERRE", "LOUISE", "PAUL", "JEANNE", "LOUIS", "ANNE", "JACQUES", "SOPHIE")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What kind of document it is."""
+
+    title: str
+    mime_type: str
+    class_code: Code
+    type_code: Code
+    format_code: Code
+    event: Code
+
+
+def _kind(title: str, mime: str, loinc: str, form: str, event: tuple[str, str, str]) -> _Kind:
+    return _Kind(title, mime, _CLASS, Code(loinc, _LOINC, title), Code(form, _FORMATS, form), Code(*event))
+
+
+_DCM, _LOINC, _FORMATS = "1.2.840.10008.2.16.4", "2.16.840.1.113883.6.1", "1.3.6.1.4.1.19376.1.2.3"
+_CLASS = Code("31", "1.2.250.1.213.1.1.4.1", "Imagerie médicale")
+_KINDS = (
+    _kind("CR d'imagerie médicale", "text/xml", "18748-4", "urn:ihe:rad:CDA:ImagingReport:2013", ("CT", _DCM, "CT")),
+    _kind("Scanner thoracique", "application/dicom", "18748-4", "1.2.840.10008.5.1.4.1.1.88.59", ("CT", _DCM, "CT")),
+    _kind("IRM cérébrale", "application/dicom", "18748-4", "1.2.840.10008.5.1.4.1.1.88.59", ("MR", _DCM, "MR")),
+    _kind("Lettre de sortie", "application/pdf", "18842-5", "urn:ihe:iti:xds-sd:pdf:2008", ("DX", _DCM, "DX")),
+)
+_FACILITY = Code("SA01", "1.2.250.1.71.4.2.4", "Etablissement public de santé")
+_PRACTICE = Code("ETABLISSEMENT", "1.2.250.1.213.1.1.4.9", "Etablissement de santé")
+_NORMAL = Code("N", "2.16.840.1.113883.5.25", "Normal")
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Rows that wait to be written."""
+
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    sets: list[dict[str, Any]] = field(default_factory=list)
+    associations: list[dict[str, Any]] = field(default_factory=list)
+    unique_ids: list[dict[str, Any]] = field(default_factory=list)
+
+    def write(self, connection: Connection) -> None:
+        _write(connection, ENTRY, self.entries)
+        _write(connection, SUBMISSION_SET, self.sets)
+        _write(connection, ASSOCIATION, self.associations)
+        _write(connection, UNIQUE_ID, self.unique_ids)
+
+
+def patient_number(index: int) -> str:
+    """The regional identifier of the patient with this index."""
+    return f"{20_000_000 + index}"
+
+
+def fill(url: str, size: int) -> None:
+    """Make a migrated database with ``size`` document entries, PER_PATIENT for each of its patients."""
+    database = Database(url)
+    if database.sqlite:
+        event.listen(database.engine, "connect", _hasten)
+    upgrade(database)
+    patients = PatientService(
+        database=database,
+        directory=AuthorityDirectory(database=database, configured=(), accept_new=True),
+        affinity_domain=AFFINITY_DOMAIN,
+        external_index=True,
+    )
+    choose = random.Random(size)
+    try:
+        for chunk in _chunks(range(size // PER_PATIENT), CHUNK):
+            rows = _Rows()
+            with database.transaction() as work:
+                for index in chunk:
+                    patient = PatientIdentifier(patient_number(index), AFFINITY_DOMAIN)
+                    patients.feed(FeedIdentity(_identity(patient, choose)), Context(source="benchmark"))
+                    _documents(patient, index, choose, rows)
+                rows.write(work.connection)
+        with database.transaction() as work:
+            work.connection.exec_driver_sql("ANALYZE")
+    finally:
+        database.dispose()
+
+
+def _identity(patient: PatientIdentifier, choose: random.Random) -> Identity:
+    return Identity(
+        identifier=patient,
+        traits=Traits(
+            birth_name=f"{choose.choice(_NAMES)} {choose.choice(_NAMES)}", birth_given=choose.choice(_GIVEN),
+            birth_date=f"{choose.randint(1930, 2020)}{choose.randint(1, 12):02d}{choose.randint(1, 28):02d}",
+            sex=choose.choice("MF"), birth_place=f"{choose.randint(1001, 95999):05d}",
+        ),
+    )  # fmt: skip
+
+
+def _documents(patient: PatientIdentifier, index: int, choose: random.Random, rows: _Rows) -> None:
+    for first in range(0, PER_PATIENT, PER_SUBMISSION):
+        day = f"{choose.randint(2015, 2025)}{choose.randint(1, 12):02d}{choose.randint(1, 28):02d}"
+        submission = SubmissionSet(
+            id=_uuid(choose), unique_id=_uid(choose), source_id="1.2.250.1.999.1.4", patient_id=patient,
+            submission_time=f"{day}180000", content_type_code=Code("04", "1.2.250.1.213.2.2", "Hospitalisation"),
+            authors=(Author("801234567890^RADIO^Claire^^^^^^&1.2.250.1.71.4.2.1&ISO^D^^^IDNPS"),),
+        )  # fmt: skip
+        rows.sets.append(set_row(submission, "", _AT))
+        rows.unique_ids.append({"value": submission.unique_id, "kind": "SubmissionSet", "hash": "", "size": None})
+        for number in range(first, first + PER_SUBMISSION):
+            entry = _entry(patient, index, number, day, choose)
+            rows.entries.append(entry_row(entry, "", _AT))
+            rows.unique_ids.append(
+                {"value": entry.unique_id, "kind": "DocumentEntry", "hash": entry.hash, "size": entry.size}
+            )
+            member = Association(
+                _uuid(choose), AssociationType.HAS_MEMBER, submission.id, entry.id, submission_set_status="Original"
+            )
+            rows.associations.append(association_row(member))
+
+
+def _entry(patient: PatientIdentifier, index: int, number: int, day: str, choose: random.Random) -> DocumentEntry:
+    kind = _KINDS[number % len(_KINDS)]
+    unique_id = _uid(choose)
+    return DocumentEntry(
+        id=_uuid(choose),
+        unique_id=unique_id,
+        patient_id=patient,
+        mime_type=kind.mime_type,
+        class_code=kind.class_code,
+        type_code=kind.type_code,
+        format_code=kind.format_code,
+        healthcare_facility_type_code=_FACILITY,
+        practice_setting_code=_PRACTICE,
+        confidentiality_codes=(_NORMAL,),
+        event_codes=(kind.event,),
+        authors=(
+            Author(
+                "801234567890^RADIO^Claire^^^^^^&1.2.250.1.71.4.2.1&ISO^D^^^IDNPS",
+                ("CHU DE LA REGION^^^^^&1.2.250.1.71.4.2.2&ISO^IDNST^^^1750000001",),
+                (),
+                ("G15_10/SM44^Radio-diagnostic^1.2.250.1.213.2.28",),
+            ),
+        ),
+        creation_time=f"{day}1015{number:02d}",
+        service_start_time=f"{day}100000",
+        service_stop_time=f"{day}101000",
+        language_code="fr-FR",
+        source_patient_id=f"{index}^^^&{_HOSPITAL}&ISO^PI",
+        source_patient_info=("PID-5|MARTIN^MARIE^^^^^L", "PID-7|19520316", "PID-8|F"),
+        reference_ids=(ReferenceId(f"A{index}{number:02d}", "1.2.250.1.999.8.2", "urn:ihe:iti:xds:2013:accession"),),
+        title=kind.title,
+        hash=hashlib.sha1(unique_id.encode(), usedforsecurity=False).hexdigest(),
+        size=choose.randint(2_000, 500_000),
+        repository_unique_id=_REPOSITORY,
+    )
+
+
+def _hasten(connection: Any, _record: Any) -> None:
+    for pragma in _HASTE:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _write(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(table.insert(), rows)
+
+
+def _chunks(items: Iterable[int], size: int) -> Iterator[list[int]]:
+    rest = iter(items)
+    while chunk := list(itertools.islice(rest, size)):
+        yield chunk
+
+
+def _uuid(choose: random.Random) -> str:
+    return f"urn:uuid:{uuid.UUID(int=choose.getrandbits(128), version=4)}"
+
+
+def _uid(choose: random.Random) -> str:
+    return f"2.25.{choose.getrandbits(127)}"
