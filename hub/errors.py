@@ -126,6 +126,13 @@ class DeadlineExceeded(Unavailable):
     title = "The deadline passed before the answer came."
 
 
+class PeerRefused(HubError):
+    """Another system, which the hub asked on the caller's behalf, refused or failed."""
+
+    code = "peer-refused"
+    title = "Another system refused what the hub asked it."
+
+
 class Misconfigured(HubError):
     """A setting, here or at a peer, makes this impossible."""
 

@@ -181,8 +181,9 @@ class DicomwebConnector:
         self, request: InstanceRequest, path: str, query: Sequence[tuple[str, str]], accept: str, *, timeout: float
     ) -> PassedThrough:
         """The server's own answer, streamed. Raises ConnectorError."""
+        wanted = "*/*" if "*/*" in accept else accept  # type="*/*" within multipart is not known to all
         with self._translated():
-            answer = self._client.stream(f"{_path(request)}/{path}", query, accept, timeout=timeout)
+            answer = self._client.stream(f"{_path(request)}/{path}", query, wanted, timeout=timeout)
         length = answer.headers.get("content-length")
         return PassedThrough(
             answer.media_type, self._watched(answer.chunks), {"Content-Length": length} if length else {}

@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from hub.errors import Category, HubError, Unavailable
+from hub.errors import Category, PeerRefused, Unavailable
 from hub.imaging.model import InstanceRequest, PassedThrough, RetrievedInstance, Study
 
 ENTRY_POINTS = "maillage.connectors"
@@ -49,7 +49,7 @@ class ConnectorConfig(BaseModel):
     max_connections: int = 4
 
 
-class ConnectorError(HubError):
+class ConnectorError(PeerRefused):
     """The source refused or failed; the same request would be refused again."""
 
     code = "source-refused"

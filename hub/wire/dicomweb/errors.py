@@ -18,6 +18,7 @@ from hub.errors import (
     Misconfigured,
     NotAuthenticated,
     NotFound,
+    PeerRefused,
     TooLarge,
     Unavailable,
     Unsupported,
@@ -49,6 +50,7 @@ STATUS: Mapping[type[HubError], int] = {
     Unavailable: 503,
     DeadlineExceeded: 504,
     Misconfigured: 502,
+    PeerRefused: 502,
 }
 
 
