@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from hub.context import Context
-from hub.patients import golden, matching
+from hub.patients import golden, matching, search
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.errors import (
     AmbiguousIdentifier,
     AuthorityNotOwned,
-    InvalidCursor,
     InvalidMerge,
     SearchTooBroad,
     UnknownDomain,
@@ -32,9 +31,8 @@ from hub.patients.model import (
     PersonPage,
     Task,
 )
-from hub.patients.normalise import words
 from hub.patients.store import Member, PatientStore, PersonRecord
-from hub.patients.store_search import Criteria, Hit, PatientReader, StoredPerson, matching_keys
+from hub.patients.store_search import Criteria, PatientReader, StoredPerson, matching_keys
 from hub.storage.engine import Database
 from hub.usecase import use_case
 from hub.values import PatientIdentifier, now
@@ -224,7 +222,7 @@ class PatientService:
         for domain in command.domains:
             if not self._known_domain(domain):
                 raise UnknownDomain(domain=domain)
-        criteria = _criteria(command)
+        criteria = search.criteria(command)
         if command.identifier is not None or command.identifier_value:
             page = PersonPage(self._by_number(command, criteria))
         elif len(criteria.birth_date) == 8 or len(criteria.name) >= 2:
@@ -257,22 +255,22 @@ class PatientService:
         persons: list[Person] = []
         with self.database.reading() as work:
             reader = PatientReader(work)
-            last = _from_cursor(reader, criteria, command.cursor) if command.cursor else None
+            last = search.from_cursor(reader, criteria, command.cursor) if command.cursor else None
             for _ in range(_MOST_BATCHES):
                 hits = reader.search(criteria, last, limit + 1)
                 found = reader.persons([hit.person for hit in hits])
                 for hit in hits:
                     if len(persons) == limit:
-                        return PersonPage(tuple(persons), _cursor(reader, criteria, last))
+                        return PersonPage(tuple(persons), search.cursor(reader, criteria, last))
                     stored = found[hit.person]
-                    if _first(stored, criteria) == (hit.key, hit.identity) and self._in_domains(
+                    if search.first(stored, criteria) == (hit.key, hit.identity) and self._in_domains(
                         stored, command.domains
                     ):
                         persons.append(self._person(stored))
                     last = hit
                 if len(hits) <= limit:
                     return PersonPage(tuple(persons))
-            return PersonPage(tuple(persons), _cursor(reader, criteria, last))
+            return PersonPage(tuple(persons), search.cursor(reader, criteria, last))
 
     def _in_domains(self, stored: StoredPerson, domains: tuple[str, ...]) -> bool:
         if not domains or stored.regional.authority in domains:
@@ -379,38 +377,3 @@ def _not_worse(before: Member | None, identity: Identity) -> Identity:
     if not identity.traits.birth_name or unchecked:
         return replace(known, active=True, updated_at=identity.updated_at)
     return identity
-
-
-def _criteria(command: FindPersons) -> Criteria:
-    return Criteria(
-        name=words(command.name),
-        given=words(command.given),
-        birth_date=command.birth_date.strip()[:8],
-        sex=command.sex,
-        postal_code=command.postal_code.strip(),
-    )
-
-
-def _first(stored: StoredPerson, criteria: Criteria) -> tuple[str, int]:
-    """Where a search finds a person first."""
-    places = ((keys[0], member.id) for member in stored.members if (keys := matching_keys(member.identity, criteria)))
-    return min(places, default=("", 0))
-
-
-def _cursor(reader: PatientReader, criteria: Criteria, last: Hit | None) -> str:
-    """The last row and which of its keys: a cursor shows in addresses, so it holds no name."""
-    member = reader.identity(last.identity) if last is not None else None
-    if last is None or member is None:
-        return ""
-    return f"{last.identity}.{matching_keys(member.identity, criteria).index(last.key)}"
-
-
-def _from_cursor(reader: PatientReader, criteria: Criteria, cursor: str) -> Hit:
-    identity, _, number = cursor.partition(".")
-    if not (identity.isdecimal() and number.isdecimal() and len(cursor) < 30):
-        raise InvalidCursor()
-    member = reader.identity(int(identity))
-    keys = matching_keys(member.identity, criteria) if member is not None else []
-    if int(number) >= len(keys):
-        raise InvalidCursor()
-    return Hit(keys[int(number)], int(identity), 0)
