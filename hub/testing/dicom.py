@@ -49,7 +49,7 @@ def relabelled(directory: Path, label: Label, names: Sequence[str] = PLAIN) -> S
     series: dict[str, str] = {}
     numbers: dict[str, int] = {}
     for index, name in enumerate(names):
-        dataset = dcmread(testdata(name))
+        dataset = dcmread(shipped_file(name))
         modality = str(dataset.get("Modality", "OT"))
         _label(dataset, label, study_uid)
         dataset.SeriesInstanceUID = series.setdefault(modality, new_uid())
@@ -101,7 +101,7 @@ def describe(files: Iterable[Path], source: str = "") -> Study:
     return found
 
 
-def testdata(name: str) -> Path:
+def shipped_file(name: str) -> Path:
     """The path of a file that pydicom ships. Raises FileNotFoundError."""
     path = get_testdata_file(name, download=False)
     if path is None:

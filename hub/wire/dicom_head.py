@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
 
@@ -15,8 +16,9 @@ from hub.wire.dicom import DatasetReader, first
 
 _SERIES_UID, _PIXEL_DATA = 0x0020000E, 0x7FE00008
 _STEPS = (16 * 1024, 256 * 1024, 2 << 20, 16 << 20, 128 << 20)
-_UNREADABLE = (EOFError, ValueError, KeyError, OSError, NotImplementedError, AttributeError, TypeError, RecursionError,
-               struct.error)  # fmt: skip
+#: What a hostile file makes pydicom raise.
+_UNREADABLE = (InvalidDicomError, BytesLengthException, EOFError, ValueError, KeyError, OSError, NotImplementedError,
+               AttributeError, TypeError, RecursionError, struct.error)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
