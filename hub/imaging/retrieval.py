@@ -13,9 +13,9 @@ from typing import Any
 
 from pydicom import dcmread
 
-from hub.connector.contract import GivesMetadata, PassesThrough, RetrievesInstances
+from hub.connector.contract import ConnectorError, GivesMetadata, PassesThrough, RetrievesInstances
 from hub.context import Context
-from hub.errors import HubError, Invalid, NotFound
+from hub.errors import HubError, Invalid, NotFound, Unavailable
 from hub.imaging import frames as pixel_frames
 from hub.imaging import transcode
 from hub.imaging.cache import InstanceCache
@@ -276,7 +276,18 @@ class Retriever:
         request = command.request
         connector = self.archives.connector(source)
         if isinstance(connector, PassesThrough):
-            return connector.pass_through(request, command.path, command.query, command.accept, timeout=self.silence)
+            try:
+                return connector.pass_through(
+                    request, command.path, command.query, command.accept, timeout=self.silence
+                )
+            except Unavailable:
+                raise
+            except ConnectorError as refused:  # an archive that gives whole objects only: the frame is cut out here
+                log.info("the source passes nothing through", extra={"source": source, "code": refused.code})
+        return self._cut_out(source, command)
+
+    def _cut_out(self, source: str, command: RetrieveFrames) -> PassedThrough:
+        request = command.request
         match = _FRAMES.fullmatch(command.path)
         if match is None or not request.series_instance_uid or not request.sop_instance_uid:
             raise NotFound("The source has no such resource.")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom.encaps import encapsulate
 from pydicom.pixels import pixel_array
 
 from hub.context import Context
@@ -92,6 +93,7 @@ def test_what_cannot_be_converted_fails_alone(published: Room) -> None:
 
 def test_an_undecodable_instance_fails_alone(room: Room) -> None:
     room.a.datasets = study_files(names=("CT_small.dcm", "MR_small_jpeg_ls_lossless.dcm"))
+    room.a.datasets[1].PixelData = encapsulate([b"\xff\xd8 no picture \xff\xd9"])
     found, failed = got(ask(room, InstanceRequest(STUDY), syntaxes=(EXPLICIT,)))
     assert set(found) == {f"{STUDY}.1.1"}
     assert isinstance(failed[f"{STUDY}.2.1"].error, TransferSyntaxNotPossible)
