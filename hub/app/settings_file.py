@@ -42,8 +42,8 @@ class SettingsRefused(Misconfigured):
     code = "settings-refused"
     title = "The settings are not valid."
 
-    def __init__(self, file: str, mistakes: tuple[Mistake, ...]) -> None:
-        super().__init__(f"{file}: " + "; ".join(str(mistake) for mistake in mistakes))
+    def __init__(self, file: str = "", mistakes: tuple[Mistake, ...] = ()) -> None:
+        super().__init__(f"{file}: " + "; ".join(str(mistake) for mistake in mistakes) if mistakes else "")
         self.mistakes = mistakes
 
 
