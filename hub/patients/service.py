@@ -288,11 +288,13 @@ class PatientService:
             return self.directory.named(reader.identifier(keys[0])) if len(keys) == 1 else None
 
     def registered(self, identifier: PatientIdentifier) -> bool:
-        """Whether the registry may take it as a patientId: a regional identifier that was given, or its alias."""
+        """Whether the registry may take it as a patientId: a regional identifier that was given, or its alias.
+
+        One that an external index merged into another may not be used any more (ITI TF-2: 3.8.4.2.4)."""
         if identifier.authority not in self.affinity_domains:
             return False
         with self.database.reading() as work:
-            return PatientReader(work).regional(identifier) is not None
+            return PatientReader(work).in_use(identifier)
 
     def equivalents(self, identifier: PatientIdentifier) -> tuple[PatientIdentifier, ...]:
         """All identifiers in affinity domains that mean the same person: the survivor, then aliases."""

@@ -45,7 +45,7 @@ class StoredPerson:
     aliases: tuple[PatientIdentifier, ...]
 
 
-_REGIONAL = select(PERSON.c.id, PERSON.c.survivor).where(
+_REGIONAL = select(PERSON.c.id, PERSON.c.survivor, PERSON.c.external).where(
     PERSON.c.value == bindparam("value"), PERSON.c.authority == bindparam("authority")
 )
 _LOCAL = select(IDENTITY.c.person).where(
@@ -72,6 +72,11 @@ class PatientReader:
         """The person behind a regional identifier or alias."""
         row = self._connection.execute(_REGIONAL, _key(identifier)).first()
         return None if row is None else (row[1] if row[1] is not None else row[0])
+
+    def in_use(self, identifier: PatientIdentifier) -> bool:
+        """Whether a regional identifier or alias stands, and no external index merged it away."""
+        row = self._connection.execute(_REGIONAL, _key(identifier)).first()
+        return row is not None and not (row[1] is not None and row[2])
 
     def local(self, identifier: PatientIdentifier) -> int | None:
         """The person of a hospital's number, also of one that was merged away."""

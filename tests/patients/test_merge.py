@@ -173,6 +173,7 @@ def test_an_external_merge_makes_an_alias(sandbox: PatientService) -> None:
     fed = sandbox.merge(MergeIdentities(identity("X1", DOMAIN), two), Context())
     assert (fed.regional, fed.lost) == (one, two)
     assert sandbox.equivalents(two) == (one, two)
+    assert (sandbox.registered(one), sandbox.registered(two)) == (True, False)
     assert sandbox.resolve(PatientIdentifier("7", "1.2.3")) == one
     unknown = PatientIdentifier("X9", DOMAIN)
     sandbox.merge(MergeIdentities(identity("X1", DOMAIN), unknown), Context())
