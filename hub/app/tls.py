@@ -11,6 +11,7 @@ from hub.app.settings import Tls
 _VERIFY = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
 MAX_HEADER_BYTES = 64 * 1024
 HEADER_SECONDS = 30.0
+GOODBYE_SECONDS = 1.0  #: how long an idle peer may take to end TLS when the hub stops
 
 
 def server_context(tls: Tls) -> ssl.SSLContext | None:
@@ -57,6 +58,12 @@ class PeerCertificateProtocol(HttpToolsProtocol):
         """Stop waiting for a head."""
         self._head_came()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The hub stops: an idle peer that never answers the end of TLS does not hold it up."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(GOODBYE_SECONDS, self.transport.abort)
 
     def on_message_begin(self) -> None:
         """Add the extension to the new request's scope."""

@@ -78,6 +78,9 @@ def encode(outcome: StudyAnswer, message: HttpRequest, context: Context) -> Http
     studies = [item for item in outcome.studies if not statuses or status_of(item) in statuses]
     total = outcome.total if not statuses else None
     more = len(outcome.studies) == limit > 0 and (total is None or offset + limit < total)
+    last = len(outcome.studies) < limit and (outcome.studies or not offset)
+    if total is None and last and not statuses and not _missing(outcome.statuses):
+        total = offset + len(outcome.studies)
     return search.bundle(
         message,
         (imaging_study(item, dicomweb) for item in studies),
