@@ -3,6 +3,7 @@
 import re
 import secrets
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
@@ -116,6 +117,18 @@ class Code:
     def key(self) -> str:
         """``code^^scheme``, as in stored queries."""
         return f"{self.value}^^{self.scheme}"
+
+
+def setting(kind: type[str]) -> Callable[[str], str]:
+    """The kind's own rule as settings want it: a ValueError for what it refuses."""
+
+    def parse(value: str) -> str:
+        try:
+            return str(kind(value))
+        except Invalid as error:
+            raise ValueError(error.message) from error
+
+    return parse
 
 
 def now() -> datetime:

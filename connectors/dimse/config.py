@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from hub.connector.contract import ConnectorConfig
-from hub.values import AETitle
+from hub.values import AETitle, setting
 
-AETitleText = Annotated[str, AfterValidator(lambda value: str(AETitle(value)))]
+AETitleText = Annotated[str, AfterValidator(setting(AETitle))]
 
 
 class DimseConfig(ConnectorConfig):

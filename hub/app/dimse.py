@@ -82,7 +82,8 @@ class DimseEndpoint:
         if not self._open and request.called != self.ae_title:
             association.reject(*_CALLED_UNKNOWN)
             return
-        if not self._open and request.calling not in self._callers | self._sources:
+        known = association.certificate or request.calling in self._callers | self._sources
+        if not self._open and not known:
             log.info("association from an unknown calling AE title refused", extra={"peer": association.peer})
             association.reject(*_CALLING_UNKNOWN)
             return

@@ -5,24 +5,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from hub.errors import Invalid
-from hub.values import AETitle, Oid
+from hub.values import AETitle, Oid, setting
 
-
-def _valid(kind: type[Oid] | type[AETitle]) -> AfterValidator:
-    """The domain value's own rule, as pydantic wants to hear it."""
-
-    def validate(value: str) -> str:
-        try:
-            return str(kind(value))
-        except Invalid as error:
-            raise ValueError(error.message) from error
-
-    return AfterValidator(validate)
-
-
-OidText = Annotated[str, _valid(Oid)]
-AETitleText = Annotated[str, _valid(AETitle)]
+OidText = Annotated[str, AfterValidator(setting(Oid))]
+AETitleText = Annotated[str, AfterValidator(setting(AETitle))]
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 

@@ -12,6 +12,7 @@ from hub.access.model import Client, User
 from hub.access.service import AccessService
 from hub.app import health, mllp, regional, vocabulary
 from hub.app.dimse import DimseEndpoint
+from hub.app.housekeeping import Housekeeping
 from hub.app.http import build, build_operations
 from hub.app.metrics import PrometheusMetrics
 from hub.app.mllp import MllpEndpoint
@@ -109,6 +110,9 @@ class Hub:
         self.mllp = MllpEndpoint(self.pipeline, self.catalogue, self.settings, self.exchange.enqueue)
         self.exchange.processors[mllp.WIRE] = self.mllp.process
         self.worker = Worker(self.exchange, {**self.imaging.handlers(), mllp.ANSWER: self.mllp.deliver})
+        self.housekeeping = Housekeeping(
+            self.content, lambda sha256: self.documents.refers_to(sha256) or self.imaging.knows_content(sha256)
+        )
         self.dimse: DimseEndpoint | None = None
         self.metrics.observe(self._counts, lambda: {source.name: source.kind for source in settings.sources})
         self.roles: frozenset[Role] = frozenset()
@@ -185,6 +189,7 @@ class Hub:
             self.audit.start()
             if Role.WORKER in self.roles:
                 self.worker.start()
+                self.housekeeping.start()
             with listening("mllp", self.settings.mllp):
                 self._start_mllp()
             with listening("dimse", self.settings.dimse):
@@ -202,7 +207,9 @@ class Hub:
     def _start_dimse(self) -> None:
         if Role.DIMSE not in self.roles:
             return
-        self.dimse = DimseEndpoint(self.pipeline, self.catalogue, self.settings, self.scratch.path / "dimse")
+        self.dimse = DimseEndpoint(
+            self.pipeline, self.catalogue, self.settings, self.settings.storage.content / "dimse"
+        )
         self._receiver.endpoint = self.dimse
         self.dimse.start()
 
@@ -226,6 +233,7 @@ class Hub:
         if self.dimse is not None:
             self.dimse.stop()
         if self.worker.alive:
+            self.housekeeping.stop()
             self.worker.stop()
         self.imaging.close()
         self.sources.close()

@@ -101,7 +101,7 @@ class FederationService:
     def _query(self, command: FindStudies) -> FindStudies:
         person = command.person
         if person is not None and not person.authority:
-            person = PatientIdentifier(person.value, self.affinity_domain)
+            person = self.patients.meant_by(person.value) or PatientIdentifier(person.value, self.affinity_domain)
         limit = max(0, min(command.limit, self.max_studies))
         return replace(command, person=person, limit=limit, offset=max(0, command.offset))
 

@@ -35,6 +35,8 @@ class Patients(Protocol):
 
     def person(self, identifier: PatientIdentifier) -> Person | None: ...
 
+    def meant_by(self, number: str) -> PatientIdentifier | None: ...
+
 
 class ListensToPatients(Protocol):
     """A patients room that tells about changes."""

@@ -64,6 +64,7 @@ class PatientService:
         self.affinity_domain = affinity_domain
         self.affinity_domains = (affinity_domain, *other_affinity_domains)
         self.external_index = external_index
+        directory.reserved = self.affinity_domains
         self.listeners: list[Listener] = []
 
     # Feeds
@@ -232,6 +233,15 @@ class PatientService:
         for person in page.persons:
             context.touch("patient", person.regional.cx)
         return page
+
+    def meant_by(self, number: str) -> PatientIdentifier | None:
+        """The regional identifier of the one person who has this number, in whatever domain; None if none or several.
+
+        Viewers ask with a number alone: it means somebody only where it can mean nobody else."""
+        with self.database.reading() as work:
+            reader = PatientReader(work)
+            found = reader.any_value(number.strip(), 2)
+            return reader.identifier(found[0]) if len(found) == 1 else None
 
     def _by_number(self, command: FindPersons, criteria: Criteria) -> tuple[Person, ...]:
         with self.database.reading() as work:

@@ -186,6 +186,10 @@ class FakePatients:
     def person(self, identifier: PatientIdentifier) -> Person | None:
         return self.people.get(identifier)
 
+    def meant_by(self, number: str) -> PatientIdentifier | None:
+        found = {person.regional for identifier, person in self.people.items() if identifier.value == number}
+        return found.pop() if len(found) == 1 else None
+
 
 class FakeDocuments:
     """A registry that gives ids and remembers."""

@@ -153,3 +153,12 @@ def test_an_identity_is_found_under_its_new_name_only(feed: Feed, patients: Pati
     feed(identity("1", used_name="Bernard"))
     assert find(patients, name="martin") == []
     assert find(patients, name="bernard") == ["1"]
+
+
+def test_a_number_alone_means_somebody_only_where_it_can_mean_nobody_else(feed: Feed, patients: PatientService) -> None:
+    one = feed(identity("77", ins=ins())).regional
+    assert patients.meant_by("77") == one
+    assert patients.meant_by(one.value) == one
+    assert patients.meant_by("78") is None
+    feed(identity("77", B, birth_name="AUTRE", birth_date="19500101"))
+    assert patients.meant_by("77") is None

@@ -267,7 +267,7 @@ def encode_passed(passed: PassedThrough) -> HttpResponse:
 
 
 def _person(number: str, issuer: str) -> PatientIdentifier:
-    """Whom a PatientID means; without an issuer it is a regional identifier."""
+    """Whom a PatientID means; without an issuer, the one person of the region who has that number."""
     if "^" in number:
         return PatientIdentifier.from_cx(number)
     return PatientIdentifier(number, str(Oid(issuer)) if issuer else "")

@@ -67,7 +67,7 @@ def test_a_query_survives_and_is_valid() -> None:
         "$XDSDocumentEntryPatientId": (("4^^^&1.2&ISO",),),
         "$XDSDocumentEntryStatus": (("a'b", "c"),),
     }
-    assert command.lists == {"$XDSDocumentEntryStatus"}
+    assert command.lists == frozenset({"$XDSDocumentEntryStatus"})
 
 
 def test_a_repeated_slot_is_an_and() -> None:

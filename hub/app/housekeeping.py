@@ -1,0 +1,45 @@
+"""What must be done now and then: bytes that nobody refers to leave the content store."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from hub.storage.content import ContentStore
+
+log = logging.getLogger(__name__)
+
+
+class Housekeeping:
+    """A thread of the worker role. ``known``: whether somebody refers to a content's SHA-256. ``every`` in seconds.
+
+    A refused submission's bytes are left behind on purpose, as another may refer to the same ones; they go here, when
+    they are old enough that no unit of work can still be about to name them."""
+
+    def __init__(self, content: ContentStore, known: Callable[[str], bool], *, every: float = 3600.0) -> None:
+        self.content = content
+        self.known = known
+        self.every = every
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(10.0)
+            self._thread = None
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self.every):
+            try:
+                gone = self.content.sweep(self.known)
+            except Exception:
+                log.exception("the content store could not be swept; the next round tries again")
+            else:
+                log.info("content store swept: %d files that nobody refers to removed", gone)
