@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +14,11 @@ from pydicom.tag import BaseTag
 
 from hub.errors import Malformed, TooLarge
 from hub.wire.dicom import DatasetReader, first
+from hub.wire.dimse import part10, scan
 
 _SERIES_UID, _PIXEL_DATA = 0x0020000E, 0x7FE00008
+_ENOUGH = 4096  #: bytes in which the head of nearly every file ends
+_UID = re.compile(r"[0-9.]{1,64}")
 _STEPS = (16 * 1024, 256 * 1024, 2 << 20, 16 << 20, 128 << 20)
 #: What a hostile file makes pydicom raise.
 _UNREADABLE = (InvalidDicomError, BytesLengthException, EOFError, ValueError, KeyError, OSError, NotImplementedError,
@@ -34,6 +38,13 @@ class Head:
 
 def peek(chunks: Iterator[bytes]) -> tuple[Head, Iterator[bytes]]:
     """What the file is, and the whole file again. Raises Malformed."""
+    start = next(chunks, b"")
+    while len(start) < _ENOUGH and (more := next(chunks, b"")):
+        start += more
+    chunks = itertools.chain((start,), chunks)
+    glanced = _glance(start)
+    if glanced is not None:
+        return glanced, chunks
     dataset, seen = _read(chunks, _SERIES_UID)
     reader = DatasetReader(dataset)
     meta = dataset.file_meta
@@ -47,6 +58,21 @@ def peek(chunks: Iterator[bytes]) -> tuple[Head, Iterator[bytes]]:
     if not head.sop_instance_uid or not head.transfer_syntax:
         raise Malformed("The object is no DICOM file with a SOP instance UID and a transfer syntax.")
     return head, itertools.chain((seen,), chunks)
+
+
+def _glance(raw: bytes) -> Head | None:
+    """The head of a file that says it plainly; None leaves it to the parser, and what is wrong as well."""
+    if raw[128:136] != b"DICM\x02\0\0\0":
+        return None
+    try:
+        syntax = part10.read_meta(io.BytesIO(raw[:_ENOUGH]))["transfer_syntax"]
+        start = part10.end_of_meta(raw)
+    except Malformed:
+        return None
+    found = scan.uids(raw, start, syntax) if start is not None else None
+    if found is None or len(found) < 4 or not all(_UID.fullmatch(text) for text in (*found.values(), syntax)):
+        return None
+    return Head(found[scan.STUDY], found[scan.SERIES], found[scan.SOP_INSTANCE], found[scan.SOP_CLASS], syntax)
 
 
 def header(chunks: Iterator[bytes]) -> Dataset:

@@ -199,11 +199,22 @@ class _Reader:
                     return
                 searched = after - self._position  # a longer line that only begins like the boundary
                 continue
-            # Kept back: a delimiter that has only begun, and the carriage return before it.
-            safe = (found if found >= 0 else len(self._buffer) - len(delimiter)) - 1
+            # Kept back: a delimiter that has only begun, and the carriage return before it. Mostly there is neither,
+            # and a chunk goes on as it came, without being copied.
+            safe = found if found >= 0 else self._begun()
+            if safe > self._position and self._buffer[safe - 1] == _CARRIAGE_RETURN:
+                safe -= 1
             if safe > self._position + skip:
                 piece = self._buffer[self._position + skip : safe]
                 self._position, skip, searched = safe, 0, 0
                 yield piece
             if not self._fill():
                 raise Malformed("The multipart message ends before its final boundary.")
+
+    def _begun(self) -> int:
+        """Where the window's end could be the beginning of a delimiter; the end itself when it is not."""
+        size = len(self._buffer)
+        start = self._buffer.find(b"\n", max(self._position, size - len(self._delimiter) - 1))
+        while start >= 0 and not self._delimiter.startswith(self._buffer[start : start + len(self._delimiter)]):
+            start = self._buffer.find(b"\n", start + 1)
+        return start if start >= 0 else size

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from hub.errors import Invalid, Malformed
 from hub.testing.dicom import Label, relabelled, shipped_file
-from hub.wire import dicom
+from hub.wire import dicom, dicom_head
 from hub.wire.dicom import DatasetReader, JsonReader, attributes, study_from, study_of_instances, to_dataset, to_json
 from hub.wire.dicom_head import header, peek
 from hub.wire.dimse.part10 import chunks_of
@@ -96,6 +96,16 @@ def test_the_head_of_a_file_is_read_without_the_rest() -> None:
     found = header(iter([path.read_bytes()[index : index + 1000] for index in range(0, path.stat().st_size, 1000)]))
     assert "PixelData" not in found
     assert found.Rows == 128
+
+
+def test_a_glance_at_a_file_sees_what_the_parser_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [path.read_bytes() for path in shipped_file("CT_small.dcm").parent.glob("*.dcm")]
+    glanced = [dicom_head._glance(raw) for raw in files]
+    monkeypatch.setattr(dicom_head, "_glance", lambda _raw: None)
+    for raw, head in zip(files, glanced, strict=True):
+        if head is not None:
+            assert peek(iter((raw,)))[0] == head
+    assert sum(head is not None for head in glanced) > len(files) / 2
 
 
 @pytest.mark.parametrize("raw", [b"", b"GIF89a", b"\0" * 128 + b"DICM", b"\0" * 128 + b"DICM" + b"\xff" * 400])
