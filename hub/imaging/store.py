@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Index, Text, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Index, Text, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Row
 from sqlmodel import Field, SQLModel
@@ -13,6 +13,7 @@ from sqlmodel import Field, SQLModel
 from hub.imaging import codec
 from hub.imaging.model import FindStudies, IndexedStudy, Order, Study, StudyState
 from hub.storage.engine import UnitOfWork
+from hub.storage.prepared import Prepared
 from hub.storage.tables import KeyText, UtcDateTime
 from hub.values import PatientIdentifier, new_key, now
 
@@ -32,7 +33,7 @@ class StudyRow(SQLModel, table=True):
     person_authority: str = ""
     patient_id: str = Field(default="", sa_type=KeyText)
     patient_authority: str = ""
-    report_patient: str = ""  # a held study waits for this identity, CX
+    report_patient: str = Field(default="", index=True)  # a held study waits for this identity, CX
     accession_number: str = Field(default="", sa_type=KeyText, index=True)
     started: str = Field(default="", sa_type=KeyText, index=True)
     modalities: str = ""  # |CT|SR|
@@ -107,13 +108,26 @@ STUDY = StudyRow.__table__  # type: ignore[attr-defined]
 ORDER = OrderRow.__table__  # type: ignore[attr-defined]
 REPORT = ReportRow.__table__  # type: ignore[attr-defined]
 _LISTED = [column for column in STUDY.c if column.name != "series"]
+_BEARS = Prepared(  # whether any study bears a number: every message about a patient asks, few have images
+    lambda _dialect: (
+        select(STUDY.c.source)
+        .where(
+            or_(
+                and_(STUDY.c.patient_id == bindparam("value"), STUDY.c.patient_authority == bindparam("authority")),
+                and_(STUDY.c.person == bindparam("value"), STUDY.c.person_authority == bindparam("authority")),
+                STUDY.c.report_patient == bindparam("text"),
+            )
+        )
+        .limit(1)
+    )
+)
 
 
 class ImagingStore:
     """The room's rows, within one unit of work."""
 
     def __init__(self, work: UnitOfWork) -> None:
-        self.session = work.session
+        self._connection = work.connection
 
     # studies
 
@@ -137,7 +151,7 @@ class ImagingStore:
             "series": codec.dump_series(study.series),
         }
         here = _at(study.source, study.study_instance_uid)
-        known = self.session.execute(select(STUDY.c.state).where(here).with_for_update()).scalar()
+        known = self._connection.execute(select(STUDY.c.state).where(here).with_for_update()).scalar()
         if known is None:
             values |= {"source": study.source, "study_instance_uid": study.study_instance_uid}
             values |= _defaults(STUDY, values) | {"state": StudyState.INDEXED.value}
@@ -145,30 +159,30 @@ class ImagingStore:
                 return
         if known == StudyState.ORDERED.value:
             values["state"] = StudyState.INDEXED.value
-        self.session.execute(update(STUDY).where(here).values(values))
+        self._connection.execute(update(STUDY).where(here).values(values))
 
     def _inserted(self, values: Mapping[str, Any]) -> bool:
         """Whether the study's row is new; another unit of work may have been faster."""
-        dialect = postgresql if self.session.get_bind().dialect.name == "postgresql" else sqlite
+        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         statement = dialect.insert(STUDY).values(values).on_conflict_do_nothing().returning(STUDY.c.source)
-        return self.session.execute(statement).first() is not None
+        return self._connection.execute(statement).first() is not None
 
     def change(self, source: str, study_instance_uid: str, **values: Any) -> None:
         """Set columns of one study."""
         values["updated_at"] = now()
-        self.session.execute(update(STUDY).where(_at(source, study_instance_uid)).values(values))
+        self._connection.execute(update(STUDY).where(_at(source, study_instance_uid)).values(values))
 
     def row(self, source: str, study_instance_uid: str) -> Row[Any] | None:
         """The columns of one study without its series, locked until the end of the unit of work."""
         here = _at(source, study_instance_uid)
-        return self.session.execute(select(*_LISTED).where(here).with_for_update()).one_or_none()
+        return self._connection.execute(select(*_LISTED).where(here).with_for_update()).one_or_none()
 
     def studies(self, uids: Sequence[str], *, deep: bool = False) -> list[IndexedStudy]:
         """Every source's row of these studies, newest first; with series and instances where ``deep``."""
         if not uids:
             return []
         columns = list(STUDY.c) if deep else _LISTED
-        rows = self.session.execute(select(*columns).where(STUDY.c.study_instance_uid.in_(uids))).all()
+        rows = self._connection.execute(select(*columns).where(STUDY.c.study_instance_uid.in_(uids))).all()
         reports = self._report_ids(uids)
         found = [_indexed(row, reports.get(row.study_instance_uid, ())) for row in rows]
         return sorted(found, key=lambda item: (item.study.started, item.study.study_instance_uid), reverse=True)
@@ -185,10 +199,10 @@ class ImagingStore:
             .limit(query.limit)
             .offset(query.offset)
         )
-        uids = list(self.session.execute(page).scalars())
+        uids = list(self._connection.execute(page).scalars())
         if not query.offset and len(uids) < query.limit:
             return uids, len(uids)
-        total = self.session.execute(
+        total = self._connection.execute(
             select(func.count(STUDY.c.study_instance_uid.distinct())).where(where)
         ).scalar_one()
         return uids, total
@@ -197,14 +211,14 @@ class ImagingStore:
         """Names of the sources that hold the study."""
         held = STUDY.c.state.notin_((StudyState.ORDERED.value, StudyState.WITHDRAWN.value))
         query = select(STUDY.c.source).where(STUDY.c.study_instance_uid == study_instance_uid, held)
-        return list(self.session.execute(query.order_by(STUDY.c.instance_count.desc(), STUDY.c.source)).scalars())
+        return list(self._connection.execute(query.order_by(STUDY.c.instance_count.desc(), STUDY.c.source)).scalars())
 
     def of_identifiers(self, identifiers: Iterable[PatientIdentifier]) -> list[Row[Any]]:
         """Studies whose images, report or person bear one of the identifiers."""
         numbers = [(item.value, item.authority) for item in identifiers]
-        if not numbers:
-            return []
         texts = [f"{value}^^^&{authority}&ISO" for value, authority in numbers]
+        if not any(self._bears(*number, text) for number, text in zip(numbers, texts, strict=True)):
+            return []
         same = [
             and_(column == value, authority_column == authority)
             for value, authority in numbers
@@ -213,7 +227,13 @@ class ImagingStore:
                 (STUDY.c.person, STUDY.c.person_authority),
             )
         ]
-        return list(self.session.execute(select(*_LISTED).where(or_(*same, STUDY.c.report_patient.in_(texts)))).all())
+        return list(
+            self._connection.execute(select(*_LISTED).where(or_(*same, STUDY.c.report_patient.in_(texts)))).all()
+        )
+
+    def _bears(self, value: str, authority: str, text: str) -> bool:
+        values = {"value": value, "authority": authority, "text": text}
+        return _BEARS.first(self._connection, values) is not None
 
     # orders
 
@@ -236,13 +256,13 @@ class ImagingStore:
             "requested_at": order.requested_at,
             "requester": order.requester,
         }
-        known = self.session.execute(select(ORDER.c.number).where(here).with_for_update()).scalar()
+        known = self._connection.execute(select(ORDER.c.number).where(here).with_for_update()).scalar()
         if known is None:
             values |= {"source": order.source, "number": number, "updated_at": now()}
-            self.session.execute(insert(ORDER).values(values))
+            self._connection.execute(insert(ORDER).values(values))
         else:  # a later message that leaves a field empty does not take it away
             kept = {name: value for name, value in values.items() if value}
-            self.session.execute(update(ORDER).where(here).values(kept | {"updated_at": now()}))
+            self._connection.execute(update(ORDER).where(here).values(kept | {"updated_at": now()}))
 
     def orders(
         self, *, study_instance_uid: str = "", accession_number: str = "", number: str = "", authority: str = ""
@@ -263,29 +283,29 @@ class ImagingStore:
         query = select(ORDER).where(or_(*either)).order_by(ORDER.c.updated_at.desc())
         if authority:
             query = query.where(ORDER.c.patient_authority == authority)
-        return list(self.session.execute(query).all())
+        return list(self._connection.execute(query).all())
 
     # reports
 
     def keep_report(self, values: Mapping[str, Any]) -> str:
         """Insert the report, or update the row of the same document and bytes. Returns the row's id."""
         same = and_(REPORT.c.document_id == values["document_id"], REPORT.c.sha256 == values["sha256"])
-        known = self.session.execute(select(REPORT.c.id).where(same).with_for_update()).scalar()
+        known = self._connection.execute(select(REPORT.c.id).where(same).with_for_update()).scalar()
         if known is not None:
             kept = {name: value for name, value in values.items() if name not in ("state", "received_at")}
-            self.session.execute(update(REPORT).where(REPORT.c.id == known).values(kept))
+            self._connection.execute(update(REPORT).where(REPORT.c.id == known).values(kept))
             return str(known)
         key = new_key()
-        self.session.execute(insert(REPORT).values({"id": key, "entry": "", **values}))
+        self._connection.execute(insert(REPORT).values({"id": key, "entry": "", **values}))
         return key
 
     def change_report(self, key: str, **values: Any) -> None:
         """Set columns of one report."""
-        self.session.execute(update(REPORT).where(REPORT.c.id == key).values(values))
+        self._connection.execute(update(REPORT).where(REPORT.c.id == key).values(values))
 
     def report(self, key: str) -> Row[Any] | None:
         """One report's row."""
-        return self.session.execute(select(REPORT).where(REPORT.c.id == key)).one_or_none()
+        return self._connection.execute(select(REPORT).where(REPORT.c.id == key)).one_or_none()
 
     def reports(
         self, *, study_instance_uid: str = "", accession_number: str = "", authority: str = ""
@@ -300,16 +320,18 @@ class ImagingStore:
         if not either:
             return []
         query = select(REPORT).where(or_(*either)).order_by(REPORT.c.received_at, REPORT.c.id)
-        return list(self.session.execute(query).all())
+        return list(self._connection.execute(query).all())
 
     def knows_content(self, sha256: str) -> bool:
         """Whether a report has these bytes."""
-        return self.session.execute(select(REPORT.c.id).where(REPORT.c.sha256 == sha256).limit(1)).first() is not None
+        return (
+            self._connection.execute(select(REPORT.c.id).where(REPORT.c.sha256 == sha256).limit(1)).first() is not None
+        )
 
     def forget_order(self, source: str, study_instance_uid: str) -> None:
         """Remove the placeholder of an order that was cancelled before there was any image."""
         ordered = STUDY.c.state == StudyState.ORDERED.value
-        self.session.execute(delete(STUDY).where(_at(source, study_instance_uid), ordered))
+        self._connection.execute(delete(STUDY).where(_at(source, study_instance_uid), ordered))
 
     def _report_ids(self, uids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         query = (
@@ -318,7 +340,7 @@ class ImagingStore:
             .order_by(REPORT.c.received_at)
         )
         found: dict[str, tuple[str, ...]] = {}
-        for uid, document_id in self.session.execute(query):
+        for uid, document_id in self._connection.execute(query):
             found[uid] = (*found.get(uid, ()), document_id)
         return found
 

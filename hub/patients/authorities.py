@@ -23,6 +23,7 @@ class AuthorityDirectory:
     def __init__(self, *, database: Database, configured: Iterable[Authority] = (), accept_new: bool = False) -> None:
         self.database = database
         self.accept_new = accept_new
+        self.reserved: tuple[str, ...] = ()  #: OIDs that are never learned: those of regional identifiers
         self._configured = tuple(configured)
         self._by_oid: dict[str, Authority] = {}
         self._by_namespace: dict[str, Authority] = {}
@@ -47,7 +48,10 @@ class AuthorityDirectory:
 
     def by_oid(self, oid: str) -> Authority | None:
         """The authority with this OID."""
-        return self._by_oid.get(oid) or (self._learned(oid, "") if self.accept_new and oid else None)
+        known = self._by_oid.get(oid)
+        if known is not None or not self.accept_new or not oid or oid in self.reserved:
+            return known
+        return self._learned(oid, "")
 
     def by_namespace(self, namespace: str) -> Authority | None:
         """The authority with this namespace."""
@@ -103,7 +107,9 @@ class AuthorityDirectory:
     def _learned(self, oid: str, namespace: str) -> Authority | None:
         with self.database.reading() as work:  # perhaps by another process
             found = AuthorityStore(work).find(oid, namespace)
-        if found is not None and not work.writing:
+        if found is not None and work.writing:  # perhaps learned just now, and not for good before the commit
+            work.on_commit(lambda: self._remember(found))
+        elif found is not None:
             self._remember(found)
         return found
 

@@ -70,7 +70,7 @@ _BY_IDENTIFIER = Prepared(
     )
 )
 _BY_ID = Prepared(lambda _dialect: _MEMBER.where(IDENTITY.c.id == bindparam("key")))
-_MEMBERS = Prepared(
+MEMBERS = Prepared(
     lambda _dialect: _MEMBER.where(IDENTITY.c.person == bindparam("person"), IDENTITY.c.active).order_by(IDENTITY.c.id)
 )
 _CANDIDATES = Prepared(  # a key that is NULL finds nothing
@@ -230,7 +230,7 @@ class PatientStore:
 
     def members(self, person: int) -> list[Member]:
         """A person's active identities, the oldest first."""
-        return [member(row) for row in _MEMBERS.rows(self._connection, {"person": person})]
+        return [member(row) for row in MEMBERS.rows(self._connection, {"person": person})]
 
     def by_ids(self, ids: Iterable[int]) -> list[Member]:
         """Identities by their rows' ids."""

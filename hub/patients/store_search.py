@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, bindparam, exists, or_, select, tuple_, un
 
 from hub.patients.model import Identity, Link, Task, TaskKind
 from hub.patients.normalise import given_names, name_keys
-from hub.patients.store import MEMBER_COLUMNS, Member, member
+from hub.patients.store import MEMBER_COLUMNS, MEMBERS, Member, member
 from hub.patients.store_tables import IDENTITY, LINK, NAME, PERSON, TASK
 from hub.storage.engine import UnitOfWork
+from hub.storage.prepared import Prepared
 from hub.storage.tables import prefix_end
 from hub.values import PatientIdentifier
 
@@ -45,19 +46,35 @@ class StoredPerson:
     aliases: tuple[PatientIdentifier, ...]
 
 
-_REGIONAL = select(PERSON.c.id, PERSON.c.survivor, PERSON.c.external).where(
-    PERSON.c.value == bindparam("value"), PERSON.c.authority == bindparam("authority")
+_REGIONAL = Prepared(
+    lambda _dialect: select(PERSON.c.id, PERSON.c.survivor, PERSON.c.external).where(
+        PERSON.c.value == bindparam("value"), PERSON.c.authority == bindparam("authority")
+    )
 )
-_LOCAL = select(IDENTITY.c.person).where(
-    IDENTITY.c.value == bindparam("value"), IDENTITY.c.authority == bindparam("authority")
+_LOCAL = Prepared(
+    lambda _dialect: select(IDENTITY.c.person).where(
+        IDENTITY.c.value == bindparam("value"), IDENTITY.c.authority == bindparam("authority")
+    )
 )
-_INS = (
-    select(IDENTITY.c.person)
-    .distinct()
-    .where(
-        IDENTITY.c.ins_value == bindparam("value"),
-        IDENTITY.c.ins_authority == bindparam("authority"),
-        IDENTITY.c.active,
+_INS = Prepared(
+    lambda _dialect: (
+        select(IDENTITY.c.person)
+        .distinct()
+        .where(
+            IDENTITY.c.ins_value == bindparam("value"),
+            IDENTITY.c.ins_authority == bindparam("authority"),
+            IDENTITY.c.active,
+        )
+    )
+)
+_ALIASES = Prepared(
+    lambda _dialect: (
+        select(PERSON.c.value, PERSON.c.authority).where(PERSON.c.survivor == bindparam("person")).order_by(PERSON.c.id)
+    )
+)
+_STANDING = Prepared(
+    lambda _dialect: select(PERSON.c.value, PERSON.c.authority).where(
+        PERSON.c.id == bindparam("person"), PERSON.c.survivor.is_(None)
     )
 )
 
@@ -70,22 +87,22 @@ class PatientReader:
 
     def regional(self, identifier: PatientIdentifier) -> int | None:
         """The person behind a regional identifier or alias."""
-        row = self._connection.execute(_REGIONAL, _key(identifier)).first()
+        row = _REGIONAL.first(self._connection, _key(identifier))
         return None if row is None else (row[1] if row[1] is not None else row[0])
 
     def in_use(self, identifier: PatientIdentifier) -> bool:
         """Whether a regional identifier or alias stands, and no external index merged it away."""
-        row = self._connection.execute(_REGIONAL, _key(identifier)).first()
+        row = _REGIONAL.first(self._connection, _key(identifier))
         return row is not None and not (row[1] is not None and row[2])
 
     def local(self, identifier: PatientIdentifier) -> int | None:
         """The person of a hospital's number, also of one that was merged away."""
-        found: int | None = self._connection.execute(_LOCAL, _key(identifier)).scalar()
-        return found
+        row = _LOCAL.first(self._connection, _key(identifier))
+        return row[0] if row else None
 
     def ins(self, identifier: PatientIdentifier) -> list[int]:
         """The persons whose qualified identities carry the INS."""
-        return [row[0] for row in self._connection.execute(_INS, _key(identifier))]
+        return [row[0] for row in _INS.rows(self._connection, _key(identifier))]
 
     def any_value(self, value: str, limit: int) -> list[int]:
         """The persons with this number in whatever domain."""
@@ -104,13 +121,21 @@ class PatientReader:
 
     def aliases(self, person: int) -> list[PatientIdentifier]:
         """A person's former regional identifiers."""
-        query = select(PERSON.c.value, PERSON.c.authority).where(PERSON.c.survivor == person).order_by(PERSON.c.id)
-        return [PatientIdentifier(row[0], row[1]) for row in self._connection.execute(query)]
+        return [PatientIdentifier(row[0], row[1]) for row in _ALIASES.rows(self._connection, {"person": person})]
+
+    def person(self, key: int) -> StoredPerson | None:
+        """One person with its active identities and aliases."""
+        values = {"person": key}
+        row = _STANDING.first(self._connection, values)
+        if row is None:
+            return None
+        members = tuple(member(found) for found in MEMBERS.rows(self._connection, values))
+        return StoredPerson(PatientIdentifier(row[0], row[1]), members, tuple(self.aliases(key)))
 
     def persons(self, ids: Sequence[int]) -> dict[int, StoredPerson]:
         """Persons with their active identities and aliases."""
-        if not ids:
-            return {}
+        if len(ids) < 2:
+            return {key: stored for key in ids if (stored := self.person(key)) is not None}
         wanted = sorted(set(ids))
         members: defaultdict[int, list[Member]] = defaultdict(list)
         query = select(*MEMBER_COLUMNS).where(IDENTITY.c.person.in_(wanted), IDENTITY.c.active)

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "a5bc19c2ac20"
+revision = "163ed21994ea"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -318,6 +318,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_imaging_study_accession_number"), ["accession_number"], unique=False)
         batch_op.create_index("ix_imaging_study_patient", ["patient_authority", "patient_id"], unique=False)
         batch_op.create_index("ix_imaging_study_person", ["person_authority", "person", "started"], unique=False)
+        batch_op.create_index(batch_op.f("ix_imaging_study_report_patient"), ["report_patient"], unique=False)
         batch_op.create_index(batch_op.f("ix_imaging_study_started"), ["started"], unique=False)
         batch_op.create_index(batch_op.f("ix_imaging_study_state"), ["state"], unique=False)
 
@@ -455,6 +456,7 @@ def downgrade() -> None:
     with op.batch_alter_table("imaging_study", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_imaging_study_state"))
         batch_op.drop_index(batch_op.f("ix_imaging_study_started"))
+        batch_op.drop_index(batch_op.f("ix_imaging_study_report_patient"))
         batch_op.drop_index("ix_imaging_study_person")
         batch_op.drop_index("ix_imaging_study_patient")
         batch_op.drop_index(batch_op.f("ix_imaging_study_accession_number"))
