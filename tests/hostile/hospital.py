@@ -92,7 +92,7 @@ def formats(system: Integrator, patient: str, status: str = "") -> list[str]:
     parameters = {
         "PatientId": f"'{patient}'",
         "Status": f"('{status or 'urn:oasis:names:tc:ebxml-regrep:StatusType:Approved'}')",
-    }  # noqa: E501
+    }
     answer = system.ask(FIND_DOCUMENTS, {f"XDSDocumentEntry{name}": value for name, value in parameters.items()})
     scheme = "urn:uuid:a09d5840-386c-46f2-b5ad-9c3699a4309d"
     return [

@@ -221,6 +221,25 @@ def package(
     return kind, b"".join(body)
 
 
+def provision(
+    entries: Iterable[Entry], owner: Set, *more: str, documents: Mapping[str, bytes] | None = None, url: str = ""
+) -> tuple[str, bytes]:
+    """Content-Type and body of an ITI-41 request. ``documents``: as in ``Integrator.provide``."""
+    entries = tuple(entries)
+    contents = {item.id: item.content for item in entries} if documents is None else documents
+    names = {name: f"doc{number}@x" for number, name in enumerate(contents)}
+    listed = "".join(
+        f'<xdsb:Document id="{name}"><xop:Include xmlns:xop="{XOP}" href="cid:{part}"/></xdsb:Document>'
+        for name, part in names.items()
+    )
+    body = (
+        f'<xdsb:ProvideAndRegisterDocumentSetRequest xmlns:xdsb="{XDSB}">{submission(entries, owner, *more)}'
+        f"{listed}</xdsb:ProvideAndRegisterDocumentSetRequest>"
+    )
+    action = ACTION + "ProvideAndRegisterDocumentSet-b"
+    return package(envelope(action, body, url), {names[name]: one for name, one in contents.items()}, action)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came back."""
@@ -323,19 +342,8 @@ class Integrator:
         self, entries: Iterable[Entry], owner: Set, *more: str, documents: Mapping[str, bytes] | None = None
     ) -> Answer:
         """ITI-41. ``documents``: entry id -> bytes, where they are not those of the entries."""
-        entries = tuple(entries)
-        contents = {item.id: item.content for item in entries} if documents is None else documents
-        names = {name: f"doc{number}@x" for number, name in enumerate(contents)}
-        listed = "".join(
-            f'<xdsb:Document id="{name}"><xop:Include xmlns:xop="{XOP}" href="cid:{part}"/></xdsb:Document>'
-            for name, part in names.items()
-        )
-        body = (
-            f'<xdsb:ProvideAndRegisterDocumentSetRequest xmlns:xdsb="{XDSB}">{submission(entries, owner, *more)}'
-            f"{listed}</xdsb:ProvideAndRegisterDocumentSetRequest>"
-        )
-        parts = {names[name]: content for name, content in contents.items()}
-        return self.call("xds_repository", ACTION + "ProvideAndRegisterDocumentSet-b", body, parts)
+        url = self.box["xds_repository"]
+        return read(self.post(url, *provision(entries, owner, *more, documents=documents, url=url)))
 
     def register(self, entries: Iterable[Entry], owner: Set, *more: str) -> Answer:
         """ITI-42."""
