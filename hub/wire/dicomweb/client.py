@@ -27,8 +27,8 @@ from hub.errors import (
     Unsupported,
 )
 from hub.wire import multipart
+from hub.wire.http_client import StreamingTransport
 
-CHUNK = 256 * 1024
 MAX_JSON = 512 * 1024 * 1024
 _TYPES = {401: NotAuthenticated, 403: AccessDenied, 404: NotFound, 406: Unsupported, 415: Unsupported, 501: Unsupported}
 
@@ -117,11 +117,9 @@ class DicomwebClient:
         self._http = httpx.Client(
             auth=auth,
             headers=headers,
-            verify=tls if tls is not None else True,
-            http2=False,
+            transport=StreamingTransport(tls=tls, max_connections=max_connections),
             trust_env=False,
             follow_redirects=False,
-            limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
         )
 
     def close(self) -> None:
@@ -236,7 +234,7 @@ class DicomwebClient:
     def _chunks(self, answer: httpx.Response) -> Iterator[bytes]:
         deadline = answer.request.extensions["maillage_deadline"]
         with _translated():
-            for piece in answer.iter_raw(CHUNK):
+            for piece in answer.iter_raw():
                 if time.monotonic() > deadline:
                     raise DeadlineExceeded("The DICOMweb server's answer took too long.")
                 yield piece
