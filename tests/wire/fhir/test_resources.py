@@ -7,7 +7,7 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
 from hub.context import Context
-from hub.errors import HubError, Invalid, all_errors
+from hub.errors import HubError, Invalid
 from hub.imaging.model import IndexedStudy, Instance, Series, Study, StudyState
 from hub.patients.model import IdentityStatus, Person, Traits
 from hub.pipeline.transaction import Fhir
@@ -18,6 +18,7 @@ from hub.wire.fhir.errors import FormatNotSupported, UnknownParameter, outcome, 
 from hub.wire.fhir.imaging_study import imaging_study, started
 from hub.wire.fhir.patient import birth_date, patient
 from hub.wire.http import HttpRequest
+from tests.every_error import EVERY_ERROR, example
 
 BASE = "http://127.0.0.1:8080/fhir"
 REGIONAL = PatientIdentifier("R1", "1.2.250.1.999.1.1")
@@ -129,9 +130,9 @@ def test_the_capability_statement_is_valid() -> None:
     assert [item["name"] for item in resource["searchParam"]] == ["patient"]
 
 
-@pytest.mark.parametrize("kind", list(all_errors()))
+@pytest.mark.parametrize("kind", EVERY_ERROR)
 def test_every_error_has_an_outcome(kind: type[HubError]) -> None:
-    answer = refusal(kind(), None, Context())
+    answer = refusal(example(kind), None, Context())
     assert isinstance(answer.body, bytes)
     validated(json.loads(answer.body))
     assert answer.status >= 400
