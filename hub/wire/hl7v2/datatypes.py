@@ -60,6 +60,8 @@ def dtm(text: str, location: str) -> str:
     if found is None:
         raise DataTypeError("A time must have the form YYYY[MM[DD[HH[MM[SS]]]]][+ZZZZ].", location=location)
     digits = found[1]
+    if digits[4:6] > "12" or digits[6:8] > "31":
+        raise DataTypeError("A month or day is out of range.", location=location)
     if digits[8:10] > "23" or digits[10:12] > "59" or digits[12:14] > "59":
         raise DataTypeError("A time of day is out of range.", location=location)
     return digits
