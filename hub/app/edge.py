@@ -24,6 +24,8 @@ SESSION_COOKIE = "maillage_session"
 CHUNK_SECONDS = 60.0  #: how long a body may pause
 BATCH = 512 * 1024  #: bytes handed over at once when streaming
 
+SMALL = 16 * 1024  #: pieces that are not worth being sent on their own
+
 #: Threads that carry out transactions, and threads that read streams: neither can starve the other.
 WORK = anyio.CapacityLimiter(64)
 STREAMS = anyio.CapacityLimiter(128)
@@ -176,7 +178,7 @@ class StreamedAnswer(Response):
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send. A stream that fails midway ends the connection, so that nobody takes half for the whole."""
         gone = asyncio.ensure_future(_disconnected(receive))
-        ahead: asyncio.Task[bytes] | None = None
+        ahead: asyncio.Task[list[bytes]] | None = None
         try:
             ahead = asyncio.ensure_future(self._batch())
             first = await ahead  # a failure before the first byte can still be answered properly
@@ -184,7 +186,8 @@ class StreamedAnswer(Response):
             batch = first
             while batch and not gone.done():
                 ahead = asyncio.ensure_future(self._batch())
-                await send({"type": "http.response.body", "body": batch, "more_body": True})
+                for piece in batch:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
                 batch = await ahead
             if not gone.done():
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -196,19 +199,25 @@ class StreamedAnswer(Response):
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(_close, self.chunks, limiter=STREAMS)
 
-    async def _batch(self) -> bytes:
+    async def _batch(self) -> list[bytes]:
         return await anyio.to_thread.run_sync(_gather, self.chunks, limiter=STREAMS)
 
 
-def _gather(chunks: Iterator[bytes]) -> bytes:
-    pieces: list[bytes] = []
+def _gather(chunks: Iterator[bytes]) -> list[bytes]:
+    """About a batch, empty at the end; small pieces are joined, large ones go on as they are."""
+    batch: list[bytes] = []
+    small: list[bytes] = []
     size = 0
     for piece in chunks:
-        pieces.append(piece)
         size += len(piece)
+        if len(piece) < SMALL:
+            small.append(piece)
+        else:
+            batch += [b"".join(small), piece] if small else [piece]
+            small.clear()
         if size >= BATCH:
             break
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return [*batch, b"".join(small)] if small else batch
 
 
 def _close(chunks: Any) -> None:
