@@ -11,6 +11,7 @@ from typing import Self
 from hub.errors import Invalid
 
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
+_UID_AS_WRITTEN = re.compile(r"[0-9]+(\.[0-9]+)*")
 _ROOT = "2.25"
 
 
@@ -40,6 +41,13 @@ class Uid(Oid):
     """A DICOM unique identifier (PS3.5: 9)."""
 
     __slots__ = ()
+
+
+def is_uid(text: str) -> bool:
+    """Whether it is a UID as archives write them: numbers, with leading zeros perhaps, and single dots between them.
+
+    So it is safe in a path, where two dots would lead elsewhere."""
+    return len(text) <= 64 and _UID_AS_WRITTEN.fullmatch(text) is not None
 
 
 class AETitle(str):

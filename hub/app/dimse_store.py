@@ -8,7 +8,6 @@ import contextlib
 import logging
 import os
 import queue
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from hub.connector.contract import ReceivedFile, SourceUnavailable
 from hub.errors import AccessDenied, HubError, Malformed
-from hub.values import new_key
+from hub.values import is_uid, new_key
 from hub.wire.dicom_head import peek
 from hub.wire.dimse import command as commands
 from hub.wire.dimse import part10
@@ -26,7 +25,6 @@ from hub.wire.dimse.scan import study_and_series
 
 log = logging.getLogger(__name__)
 
-_UID = re.compile(r"[0-9.]{1,64}")
 #: So much of a data set is looked at for its study before a real parser has to.
 _GLANCE = 64 * 1024
 _ABANDONED = 24 * 3600.0
@@ -85,7 +83,7 @@ class ObjectStore:
         """Write the data set to disk as it comes. Raises Malformed, AccessDenied, OutOfResources."""
         sop_class = commands.text(message.command, "AffectedSOPClassUID")
         sop_instance = commands.text(message.command, "AffectedSOPInstanceUID")
-        if not _UID.fullmatch(sop_instance) or not _UID.fullmatch(sop_class) or not message.has_data:
+        if not is_uid(sop_instance) or not is_uid(sop_class) or not message.has_data:
             raise Malformed("A C-STORE request names its object and holds it.")
         syntax = message.context.transfer_syntax
         path = self._incoming / new_key()
@@ -138,7 +136,7 @@ class ObjectStore:
             return arrivals is not None
 
     def _keep(self, file: ReceivedFile) -> ReceivedFile:
-        if not _UID.fullmatch(file.study_instance_uid):
+        if not is_uid(file.study_instance_uid):
             raise Malformed("The object's StudyInstanceUID is no UID.")
         folder = self._kept / file.study_instance_uid
         if not folder.is_dir():

@@ -17,6 +17,7 @@ from pathlib import Path
 from hub.errors import DeadlineExceeded, HubError, InternalError
 from hub.imaging.errors import UnknownInstance
 from hub.imaging.model import RetrievedInstance
+from hub.wire.dicom_deflated import check_size
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +120,7 @@ class InstanceCache:
             for number, item in enumerate(fetch()):
                 path = series.path / f"{number}.dcm"
                 size = _write(path, item.chunks)
+                check_size(path)  # frames are read out of it later
                 with series.condition:
                     series.landed[item.sop_instance_uid] = path
                     series.size += size

@@ -34,12 +34,15 @@ from hub.imaging.model import (
 )
 from hub.imaging.store import ImagingStore
 from hub.storage.engine import Database
+from hub.values import is_uid
 from hub.wire import multipart
+from hub.wire.dicom_deflated import check_size
 
 log = logging.getLogger(__name__)
 
-_UID = re.compile(r"[0-9.]{1,64}")
 _FRAMES = re.compile(r"frames/([0-9,]+)(/rendered|/thumbnail)?|(rendered|thumbnail)")
+#: What may follow an instance's path: no segment that leads elsewhere, no query, nothing to escape.
+_RESOURCE = re.compile(r"(?!(.*/)?\.{1,2}(/|$))[A-Za-z0-9._~,:@=+-]+(/[A-Za-z0-9._~,:@=+-]+)*")
 _REMEMBER = 60.0  #: seconds that a live answer to "who holds this study" is believed
 #: From so many wanted instances of a series on, the series is asked for as a whole.
 _WHOLE_SERIES = 4
@@ -261,6 +264,8 @@ class Retriever:
         """As the source serves them, or cut out of the instance here."""
         request = command.request
         _check(request)
+        if not _RESOURCE.fullmatch(command.path):
+            raise NotFound("A source has no such resource.")
         context.touch("study", request.study_instance_uid)
         error: HubError = UnknownStudy()
         for source in self._sources(request):
@@ -329,6 +334,7 @@ class Retriever:
 
 
 def _metadata_of(path: Path) -> dict[str, Any]:
+    check_size(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return metadata_of(dcmread(path, stop_before_pixels=True))
@@ -336,7 +342,7 @@ def _metadata_of(path: Path) -> dict[str, Any]:
 
 def _check(request: InstanceRequest) -> None:
     for uid in (request.study_instance_uid, request.series_instance_uid, request.sop_instance_uid):
-        if uid and not _UID.fullmatch(uid):
+        if uid and not is_uid(uid):
             raise Invalid("A UID is made of digits and dots, at most 64 characters.")
     if not request.study_instance_uid:
         raise Invalid("A StudyInstanceUID is needed.")

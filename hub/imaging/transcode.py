@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from hub.imaging.errors import TransferSyntaxNotPossible
+from hub.wire.dicom_deflated import check_size
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ def convert(path: Path, transfer_syntax: str) -> Path:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            check_size(path)
             ds = dcmread(path)
             decompress(ds)
             ds.file_meta.TransferSyntaxUID = UID(transfer_syntax)

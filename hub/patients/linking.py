@@ -129,6 +129,13 @@ class Linker:
             return
         self.store.end([edge.id for edge in ended], "basis-gone")
         self._part(placed, "basis-gone")
+        member = placed.member
+        together = [other for other in self.store.members(member.person) if other.id != member.id]
+        if any(matching.contradiction(member.identity, other.identity) for other in together):
+            # Somebody in between agrees with both: not a reason for two who contradict each other to stay one person.
+            left = [edge for edge in self.store.edges([member.id]) if edge.rule in _AUTOMATIC]
+            self.store.end([edge.id for edge in left], "contradiction")
+            self._part(placed, "contradiction")
 
     def _part(self, placed: Placed, reason: str) -> None:
         member = placed.member

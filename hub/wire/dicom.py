@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 
 from hub.errors import Invalid
 from hub.imaging.model import Instance, Series, Study
-from hub.values import Oid, Uid
+from hub.values import Oid, Uid, is_uid
 from hub.wire.dicom_reader import NUMBERS, PADDING, DatasetReader, JsonReader, Reader, first, hex_tag, number
 
 __all__ = [
@@ -40,7 +40,6 @@ __all__ = [
     "uid",
 ]
 
-_UID = re.compile(r"[0-9.]{1,64}")
 _DATE = re.compile(r"([0-9]{4})[.\-/]?([0-9]{2})[.\-/]?([0-9]{2})")
 _TIME = re.compile(r"([0-9]{2}):?([0-9]{2})?:?([0-9]{2})?")
 _ZONE = re.compile(r"[+-][0-9]{4}")
@@ -72,7 +71,7 @@ def uid(text: str) -> Uid:
     try:
         return Uid(value)
     except Invalid:
-        if not _UID.fullmatch(value):
+        if not is_uid(value):
             raise
         return str.__new__(Uid, value)
 

@@ -2,23 +2,25 @@
 
 import io
 import itertools
-import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_partial
+from pydicom.filereader import read_dataset, read_partial
 from pydicom.tag import BaseTag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from hub.errors import Malformed, TooLarge
+from hub.values import is_uid
 from hub.wire.dicom import DatasetReader, first
+from hub.wire.dicom_deflated import data_set, is_deflated
 from hub.wire.dimse import part10, scan
 
 _SERIES_UID, _PIXEL_DATA = 0x0020000E, 0x7FE00008
 _ENOUGH = 4096  #: bytes in which the head of nearly every file ends
-_UID = re.compile(r"[0-9.]{1,64}")
+_MAX_INFLATED = 16 << 20  #: bytes of a deflated data set that are looked at
 _STEPS = (16 * 1024, 256 * 1024, 2 << 20, 16 << 20, 128 << 20)
 #: What a hostile file makes pydicom raise.
 _UNREADABLE = (InvalidDicomError, BytesLengthException, EOFError, ValueError, KeyError, OSError, NotImplementedError,
@@ -70,7 +72,7 @@ def _glance(raw: bytes) -> Head | None:
     except Malformed:
         return None
     found = scan.uids(raw, start, syntax) if start is not None else None
-    if found is None or len(found) < 4 or not all(_UID.fullmatch(text) for text in (*found.values(), syntax)):
+    if found is None or len(found) < 4 or not all(is_uid(text) for text in (*found.values(), syntax)):
         return None
     return Head(found[scan.STUDY], found[scan.SERIES], found[scan.SOP_INSTANCE], found[scan.SOP_CLASS], syntax)
 
@@ -99,6 +101,17 @@ def _read(chunks: Iterator[bytes], last: int) -> tuple[Dataset, bytes]:
     raise TooLarge("The header of the object is too large.")
 
 
+def _partial(raw: bytes, stop: Callable[[BaseTag, str | None, int], bool]) -> Dataset:
+    if not is_deflated(raw):
+        return read_partial(io.BytesIO(raw), stop, force=False)
+    dataset: Dataset = read_dataset(
+        io.BytesIO(data_set(raw, _MAX_INFLATED)), is_implicit_VR=False, is_little_endian=True, stop_when=stop
+    )
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    return dataset
+
+
 def _parse(raw: bytes, last: int, *, complete: bool) -> Dataset | None:
     """None when the bytes do not reach far enough."""
     reached = False
@@ -109,7 +122,7 @@ def _parse(raw: bytes, last: int, *, complete: bool) -> Dataset | None:
         return reached
 
     try:
-        dataset: Dataset = read_partial(io.BytesIO(raw), stop, force=False)
+        dataset = _partial(raw, stop)
     except _UNREADABLE as error:
         if complete:
             raise Malformed("The object is not a readable DICOM file.") from error

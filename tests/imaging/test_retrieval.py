@@ -9,7 +9,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import pixel_array
 
 from hub.context import Context
-from hub.errors import Invalid
+from hub.errors import Invalid, NotFound
 from hub.imaging.errors import (
     NoSuchFrame,
     NotRendered,
@@ -169,7 +169,7 @@ def test_a_study_that_nobody_holds_fails(room: Room) -> None:
     assert isinstance(failed[""].error, UnknownStudy)
 
 
-@pytest.mark.parametrize("uid", ["", "1.2/../3", "x", "1" * 65])
+@pytest.mark.parametrize("uid", ["", "1.2/../3", "..", ".", "1..2", "x", "1" * 65])
 def test_what_is_no_uid_is_refused(room: Room, uid: str) -> None:
     with pytest.raises(Invalid):
         ask(room, InstanceRequest(uid))
@@ -210,6 +210,14 @@ def parts(passed: PassedThrough) -> Iterator[tuple[str, bytes]]:
 
 def test_frames_are_passed_through(published: Room) -> None:
     assert b"".join(frames(published, 1, "frames/1").chunks) == b"frames/1"
+
+
+@pytest.mark.parametrize(
+    "path", ["bulk/../../1", "..", "bulk/.", "bulk/x?y=z", "bulk/x#y", "bulk//x", "bulk/%2e%2e", "a b"]
+)
+def test_a_path_that_leads_out_of_the_instance_never_reaches_a_source(published: Room, path: str) -> None:
+    with pytest.raises(NotFound):
+        frames(published, 1, path)
 
 
 def test_frames_of_a_source_that_gives_instances_only(room: Room) -> None:

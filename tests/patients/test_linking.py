@@ -144,6 +144,19 @@ def test_three_hospitals_one_leaves_two_stay(feed: Feed, patients: PatientServic
     assert patients.resolve(PatientIdentifier("1", B)) == patients.resolve(PatientIdentifier("2", C)) == regional.pop()
 
 
+def test_somebody_in_between_does_not_keep_two_together_who_contradict_each_other(
+    feed: Feed, patients: PatientService
+) -> None:
+    between = feed(identity("1"))
+    feed(identity("2", B, ins=ins()))
+    feed(identity("3", C))
+    changed = feed(identity("3", C, ins=ins("2790329019124")))
+    assert (changed.split, changed.reason) == (True, "contradiction")
+    assert changed.regional != between.regional
+    assert patients.resolve(PatientIdentifier("2", B)) == between.regional
+    assert TaskKind.BRIDGE in {task.kind for task in patients.tasks()}
+
+
 def test_listeners_hear_of_every_person_that_changed(feed: Feed, patients: PatientService) -> None:
     heard: list[PatientIdentifier] = []
     patients.listeners.append(lambda regional, _context: heard.append(regional))

@@ -1,5 +1,7 @@
 """Tolerant reading of what archives really hold."""
 
+import io
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -7,13 +9,14 @@ import pydicom
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from hub.errors import Invalid, Malformed
+from hub.errors import Invalid, Malformed, TooLarge
 from hub.testing.dicom import Label, relabelled, shipped_file
-from hub.wire import dicom, dicom_head
+from hub.wire import dicom, dicom_deflated, dicom_head
 from hub.wire.dicom import DatasetReader, JsonReader, attributes, study_from, study_of_instances, to_dataset, to_json
 from hub.wire.dicom_head import header, peek
-from hub.wire.dimse.part10 import chunks_of
+from hub.wire.dimse.part10 import chunks_of, end_of_meta
 
 CHARSETS = Path(pydicom.__file__).parent / "data" / "charset_files"
 
@@ -39,6 +42,8 @@ def test_uids_as_archives_write_them() -> None:
     assert dicom.uid("1.2.03.4\0") == "1.2.03.4"
     with pytest.raises(Invalid):
         dicom.uid("one.two")
+    with pytest.raises(Invalid):
+        dicom.uid("..")
     with pytest.raises(Invalid):
         dicom.uid("")
 
@@ -112,3 +117,38 @@ def test_a_glance_at_a_file_sees_what_the_parser_reads(monkeypatch: pytest.Monke
 def test_what_is_no_dicom_file(raw: bytes) -> None:
     with pytest.raises(Malformed):
         peek(iter((raw,)))
+
+
+def deflated(pixels: int) -> bytes:
+    dataset = dcmread(shipped_file("CT_small.dcm"))
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.PixelData = bytes(pixels)
+    out = io.BytesIO()
+    dataset.save_as(out, enforce_file_format=True)
+    return out.getvalue()
+
+
+def test_a_deflated_file_is_inflated_only_as_far_as_it_is_looked_at(tmp_path: Path) -> None:
+    raw = deflated(64 << 20)
+    tracemalloc.start()
+    head, whole = peek(iter((raw[:20_000], raw[20_000:])))
+    assert "PixelData" not in header(iter((raw,)))
+    assert tracemalloc.get_traced_memory()[1] < 50 << 20
+    tracemalloc.stop()
+    assert head.transfer_syntax == DeflatedExplicitVRLittleEndian
+    assert head.study_instance_uid == dcmread(shipped_file("CT_small.dcm")).StudyInstanceUID
+    assert b"".join(whole) == raw
+
+
+def test_a_deflated_file_that_would_fill_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "small.dcm"
+    path.write_bytes(deflated(4 << 20))
+    dicom_deflated.check_size(path)
+    dicom_deflated.check_size(shipped_file("CT_small.dcm"))
+    monkeypatch.setattr(dicom_deflated, "MAX_INFLATED", 2 << 20)
+    with pytest.raises(TooLarge):
+        dicom_deflated.check_size(path)
+    raw = path.read_bytes()
+    path.write_bytes(raw[: end_of_meta(raw)] + b"\xff" * 500)
+    with pytest.raises(Malformed):
+        dicom_deflated.check_size(path)
