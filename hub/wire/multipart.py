@@ -31,6 +31,7 @@ class Part:
 
     headers: Mapping[str, str]
     chunks: Iterator[bytes] = field(repr=False)
+    size: int | None = None  #: bytes of the content, where a writer knows it
 
     @property
     def content_id(self) -> str:
@@ -87,11 +88,27 @@ def write(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
     """A multipart body, chunk by chunk as the parts give them."""
     lead = f"--{boundary}\r\n"
     for part in parts:
-        headers = "".join(f"{name}: {value}\r\n" for name, value in part.headers.items())
-        yield f"{lead}{headers}\r\n".encode()
+        yield _head(part, lead)
         yield from part.chunks
         lead = f"\r\n--{boundary}\r\n"
     yield f"\r\n--{boundary}--\r\n".encode()
+
+
+def size_of(parts: Iterable[Part], boundary: str) -> int | None:
+    """Bytes of the body that ``write`` makes of the parts; None when one does not know its size."""
+    size = len(f"\r\n--{boundary}--\r\n")
+    lead = f"--{boundary}\r\n"
+    for part in parts:
+        if part.size is None:
+            return None
+        size += len(_head(part, lead)) + part.size
+        lead = f"\r\n--{boundary}\r\n"
+    return size
+
+
+def _head(part: Part, lead: str) -> bytes:
+    headers = "".join(f"{name}: {value}\r\n" for name, value in part.headers.items())
+    return f"{lead}{headers}\r\n".encode()
 
 
 def _quote(text: str) -> str:

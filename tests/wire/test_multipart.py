@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from hub.errors import Malformed, TooLarge
-from hub.wire.multipart import ContentType, Part, parse_content_type, read, strip_brackets, write
+from hub.wire.multipart import ContentType, Part, parse_content_type, read, size_of, strip_brackets, write
 
 TYPE = 'multipart/related; boundary="b0undary"; type="application/dicom"'
 
@@ -27,6 +27,13 @@ def test_what_is_written_is_read_whatever_the_chunks(size: int) -> None:
     result = _all(b"".join(write(parts, "b0undary")), size)
     assert [headers["content-id"] for headers, _ in result] == [f"<{n}>" for n in range(len(bodies))]
     assert [body for _, body in result] == bodies
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_the_size_is_known_before(count: int) -> None:
+    parts = [Part({"N": str(n)}, iter([bytes(n)]), n) for n in range(count)]
+    assert size_of(parts, "b0undary") == len(b"".join(write(parts, "b0undary")))
+    assert size_of([*parts, Part({}, iter(()))], "b0undary") is None
 
 
 def test_random_content_survives_random_cuts() -> None:

@@ -9,7 +9,7 @@ from hub.context import Context
 from hub.errors import HubError, lookup
 from hub.values import new_key, new_uuid
 from hub.wire.http import HttpResponse
-from hub.wire.multipart import ContentType, Part, write
+from hub.wire.multipart import ContentType, Part, size_of, write
 from hub.wire.soap.errors import FAULTS, ActionNotSupported, NotUnderstood
 from hub.wire.soap.message import Outgoing, SoapMessage, SoapResponse
 from hub.wire.soap.names import (
@@ -41,8 +41,13 @@ def render(response: SoapResponse, request: SoapMessage | None) -> HttpResponse:
         not_understood=response.not_understood,
     )
     if request is not None and request.mtom:
-        media_type, body = mtom_package(envelope, response.attachments)
-        return HttpResponse(response.status, _whole(body, response), media_type, response.headers)
+        media_type, parts, boundary = _package(envelope, response.attachments)
+        headers = dict(response.headers)
+        if isinstance(response.attachments, list | tuple):
+            parts = list(parts)
+            size = size_of(parts, boundary)
+            headers |= {"Content-Length": str(size)} if size is not None else {}
+        return HttpResponse(response.status, _whole(write(parts, boundary), response), media_type, headers)
     body = _inlined(envelope, response.attachments)
     return HttpResponse(response.status, _whole(body, response), plain_type(response.action), response.headers)
 
@@ -112,6 +117,11 @@ def plain_type(action: str) -> str:
 
 def mtom_package(envelope: Element, attachments: Iterable[Outgoing], action: str = "") -> tuple[str, Iterator[bytes]]:
     """Content-Type and body of an MTOM package (XOP 1.0: 5); ``action`` for a request's Content-Type."""
+    media_type, parts, boundary = _package(envelope, attachments, action)
+    return media_type, write(parts, boundary)
+
+
+def _package(envelope: Element, attachments: Iterable[Outgoing], action: str = "") -> tuple[str, Iterable[Part], str]:
     boundary = f"maillage-{new_key()}"
     parameters = {"type": XOP_TYPE, "boundary": boundary, "start": f"<{_ROOT_PART}>", "start-info": SOAP_TYPE}
     if action:
@@ -121,18 +131,18 @@ def mtom_package(envelope: Element, attachments: Iterable[Outgoing], action: str
         "Content-Transfer-Encoding": "binary",
         "Content-ID": f"<{_ROOT_PART}>",
     }
-    return str(ContentType(MTOM_TYPE, parameters)), write(_parts(root, serialise(envelope), attachments), boundary)
+    return str(ContentType(MTOM_TYPE, parameters)), _parts(root, serialise(envelope), attachments), boundary
 
 
 def _parts(root: dict[str, str], envelope: bytes, attachments: Iterable[Outgoing]) -> Iterator[Part]:
-    yield Part(root, iter((envelope,)))
+    yield Part(root, iter((envelope,)), len(envelope))
     for attachment in attachments:
         headers = {
             "Content-Type": attachment.mime_type or "application/octet-stream",
             "Content-Transfer-Encoding": "binary",
             "Content-ID": f"<{attachment.content_id}>",
         }
-        yield Part(headers, iter(attachment.chunks))
+        yield Part(headers, iter(attachment.chunks), attachment.size)
 
 
 def _whole(body: Iterator[bytes], response: SoapResponse) -> bytes | Iterator[bytes]:
