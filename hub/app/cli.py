@@ -165,21 +165,18 @@ def health(settings: SettingsOption = None) -> None:
 def transactions(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array instead of a table.")] = False,
 ) -> None:
-    """List every transaction that this hub speaks, as its own code declares them."""
-    from hub.app.describe import transaction_rows  # noqa: PLC0415
+    """List every transaction that this hub speaks, by number: its wire, the module that holds it, its title.
+
+    Addresses, actors, permissions and audit events: `--json`, or the reference page of the transactions.
+    """
+    from hub.app.describe import transaction_lines, transaction_rows  # noqa: PLC0415
 
     rows = transaction_rows(discover())
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name, folds in (("id", False), ("title", True), ("hub is", True), ("wire", False), ("where", True)):
-        table.add_column(name, overflow="fold", no_wrap=not folds)
-    for row in rows:
-        for position, binding in enumerate(row["bindings"]):
-            first = (row["id"], row["title"], row["actor"]) if position == 0 else ("", "", "")
-            table.add_row(*first, binding["wire"], binding["where"])
-    out.print(table)
+    for line in transaction_lines(rows):
+        typer.echo(line[: out.width].rstrip() if sys.stdout.isatty() else line)
 
 
 @db.command("upgrade")

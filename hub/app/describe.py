@@ -1,5 +1,6 @@
 """Transactions as rows of plain values: for ``maillage transactions`` and the reference pages."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from hub.pipeline.catalogue import Bound, Catalogue
@@ -9,6 +10,23 @@ from hub.pipeline.transaction import Binding, Dicomweb, Dimse, Direction, Fhir, 
 def transaction_rows(catalogue: Catalogue) -> list[dict[str, Any]]:
     """Every transaction, in the catalogue's order."""
     return [_row(bound) for bound in catalogue]
+
+
+def transaction_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """One line each, in the order of their numbers: id, wires, module, title."""
+    table = [("id", "wire", "module", "title")]
+    for row in sorted(rows, key=lambda row: _by_number(row["id"])):
+        wires = ", ".join(dict.fromkeys(binding["wire"] for binding in row["bindings"]))
+        table.append((row["id"], wires, row["module"].removeprefix("profiles."), row["title"]))
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for cells in table:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _by_number(transaction_id: str) -> tuple[str, int, str]:
+    """ITI-8 before ITI-18."""
+    family, _, rest = transaction_id.partition("-")
+    return family, int(rest) if rest.isdecimal() else 0, rest
 
 
 def _row(bound: Bound) -> dict[str, Any]:

@@ -11,6 +11,7 @@ OidText = Annotated[str, AfterValidator(setting(Oid))]
 AETitleText = Annotated[str, AfterValidator(setting(AETitle))]
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
+LISTENERS = ("web", "mllp", "dimse", "health")  #: the tables of what listens
 
 class Table(BaseModel):
     """Base of every settings table: unknown keys are refused."""
@@ -279,7 +280,8 @@ class Settings(Table):
     @model_validator(mode="after")
     def _open_only_on_loopback(self) -> Self:
         if not self.security.node_authentication:
-            for name, host in (("web", self.web.host), ("mllp", self.mllp.host), ("dimse", self.dimse.host)):
+            for name in LISTENERS:
+                host = getattr(self, name).host
                 if host not in LOOPBACK:
                     raise ValueError(
                         f"{name}.host is {host}: with security.node_authentication = false everything must listen on "

@@ -70,6 +70,10 @@ def test_transactions_as_table_and_as_json() -> None:
     assert found["ITI-8"]["permission"]
     table = maillage("transactions").stdout
     assert all(name in table for name in found)
+    lines = {line.split()[0]: line for line in table.splitlines()}
+    assert list(lines).index("ITI-8") < list(lines).index("ITI-18") < list(lines).index("ITI-41")
+    assert "xds_b.iti18_registry_stored_query" in lines["ITI-18"]
+    assert len(table.splitlines()) == len(found) + 1
 
 
 def test_the_database_is_upgraded_once(tmp_path: Path) -> None:

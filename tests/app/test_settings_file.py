@@ -78,8 +78,9 @@ def test_text_that_is_not_toml_names_the_line() -> None:
     assert mistake.line == 3
 
 
-def test_open_beyond_loopback_is_refused() -> None:
-    (mistake,) = mistakes('[security]\nnode_authentication = false\n[web]\nhost = "0.0.0.0"\n')
+@pytest.mark.parametrize("table", ["web", "mllp", "dimse", "health"])
+def test_open_beyond_loopback_is_refused(table: str) -> None:
+    (mistake,) = mistakes(f'[security]\nnode_authentication = false\n[{table}]\nhost = "0.0.0.0"\n')
     assert "loopback" in mistake.message
 
 
