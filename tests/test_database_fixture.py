@@ -10,5 +10,5 @@ from hub.storage.engine import Database
 def test_each_test_gets_a_clean_database(database: Database, run: int) -> None:
     assert "made_here" not in inspect(database.engine).get_table_names()
     with database.transaction() as work:
-        work.session.connection().execute(text("CREATE TABLE made_here (id INTEGER PRIMARY KEY)"))
+        work.connection.execute(text("CREATE TABLE made_here (id INTEGER PRIMARY KEY)"))
     assert "made_here" in inspect(database.engine).get_table_names()

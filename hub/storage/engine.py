@@ -4,49 +4,28 @@ SQLite (WAL, full synchronisation, one writer) is the embedded default, PostgreS
 """
 
 import contextvars
-import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
-from sqlmodel import Session
 
 from hub.storage.tables import METADATA
+from hub.storage.writer import SharedWriter
 
 Hook = Callable[[], None]
 SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-65536")
 
 
 class UnitOfWork:
-    """One transaction of the database. ``connection`` and ``session`` are for the rooms' stores only."""
+    """What is committed together. ``connection`` is for the rooms' stores only."""
 
     def __init__(self, connection: Connection, *, writing: bool) -> None:
         self.connection = connection
         self.writing = writing
-        self._session: Session | None = None
         self._committed: list[Hook] = []
         self._rolled_back: list[Hook] = []
-
-    @property
-    def session(self) -> Session:
-        """A session over the connection, made when it is first asked for: hot paths use the connection itself."""
-        if self._session is None:
-            self._session = Session(self.connection, expire_on_commit=False)
-        return self._session
-
-    def flush(self) -> None:
-        """Send to the database what the session still holds."""
-        if self._session is not None:
-            self._session.flush()
-
-    def close(self) -> None:
-        """Give the session back, after the transaction has ended."""
-        if self._session is not None:
-            self._session.close()
 
     def on_commit(self, hook: Hook) -> None:
         """Call the hook after the outermost commit."""
@@ -80,8 +59,8 @@ class Database:
             **options,
         )
         self._current: contextvars.ContextVar[UnitOfWork | None] = contextvars.ContextVar("unit_of_work", default=None)
-        # One writer at a time in this process: waiting here is fair and cheap, SQLite's own busy wait is neither.
-        self._writer = threading.RLock()
+        self.writer = SharedWriter(self.engine)  # SQLite's; PostgreSQL shares flushes between connections itself
+        self._write = self.writer.unit if self.sqlite else self.engine.begin
         if self.sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
 
@@ -92,11 +71,18 @@ class Database:
         if current is not None and current.writing:
             yield current
             return
-        if self.sqlite:
-            with self._writer:
-                yield from self._work(writing=True)
-        else:
-            yield from self._work(writing=True)
+        work: UnitOfWork | None = None
+        try:
+            with self._write() as connection:
+                work = UnitOfWork(connection, writing=True)
+                with self._as_current(work):
+                    yield work
+        except BaseException:
+            if work is not None:
+                work.finished(committed=False)
+            raise
+        # The connection is back in the pool: a hook may use the database.
+        work.finished(committed=True)
 
     @contextmanager
     def reading(self) -> Iterator[UnitOfWork]:
@@ -105,33 +91,21 @@ class Database:
         if current is not None:
             yield current
             return
-        yield from self._work(writing=False)
-
-    def _work(self, *, writing: bool) -> Iterator[UnitOfWork]:
         with self.engine.connect() as connection:
-            transaction = connection.begin()
+            connection.begin()
             if self.sqlite:
-                _begin(connection, "BEGIN IMMEDIATE" if writing else "BEGIN")
-            work = UnitOfWork(connection, writing=writing)
-            token = self._current.set(work)
-            try:
+                connection.connection.driver_connection.execute("BEGIN")  # type: ignore[union-attr]
+            work = UnitOfWork(connection, writing=False)
+            with self._as_current(work):
                 yield work
-                if writing:
-                    work.flush()
-                    transaction.commit()
-                else:
-                    transaction.rollback()
-            except BaseException:
-                transaction.rollback()
-                self._current.reset(token)
-                work.close()
-                work.finished(committed=False)
-                raise
+
+    @contextmanager
+    def _as_current(self, work: UnitOfWork) -> Iterator[None]:
+        token = self._current.set(work)
+        try:
+            yield
+        finally:
             self._current.reset(token)
-            work.close()
-        # The connection is back in the pool: a hook may use the database.
-        if writing:
-            work.finished(committed=True)
 
     def create_all(self) -> None:
         """All tables of the loaded stores at once: for tests; a real database is built by the migrations."""
@@ -142,24 +116,10 @@ class Database:
         self.engine.dispose()
 
 
-def _begin(connection: Connection, how: str) -> None:
-    driver: Any = connection.connection.driver_connection
-    try:
-        driver.execute(how)
-    except sqlite3.OperationalError as error:  # another process kept the writer's place beyond busy_timeout
-        raise OperationalError(how, None, error) from error
-
-
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # SQLAlchemy opens the transaction itself (BEGIN IMMEDIATE for writers), so that no reader turns writer midway.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "busy_timeout=30000",
-        "cache_size=-65536",
-    ):
+    for pragma in SQLITE_PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

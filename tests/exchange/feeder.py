@@ -49,7 +49,7 @@ class Hub:
     def carry_out(self, raw: bytes, context: Context) -> None:
         number = int(raw)
         with self.database.transaction() as work:
-            work.session.execute(insert(EFFECT), {"kind": "message", "number": number})
+            work.connection.execute(insert(EFFECT), {"kind": "message", "number": number})
             self.exchange.enqueue(f"node:{number % 3}", "publish", {"number": number}, context)
 
     def deliver(self, delivery: Delivery, _context: Context) -> None:
@@ -57,8 +57,8 @@ class Hub:
         number = delivery.payload["number"]
         with self.database.transaction() as work:
             there = select(func.count()).where(EFFECT.c.kind == "delivery", EFFECT.c.number == number)
-            if work.session.execute(there).scalar_one() == 0:
-                work.session.execute(insert(EFFECT), {"kind": "delivery", "number": number})
+            if work.connection.execute(there).scalar_one() == 0:
+                work.connection.execute(insert(EFFECT), {"kind": "delivery", "number": number})
 
     def take(self, number: int, mode: str) -> None:
         message = Message(b"%d" % number, str(number))
@@ -73,7 +73,7 @@ class Hub:
 
     def numbers(self, kind: str) -> list[int]:
         with self.database.reading() as work:
-            rows = work.session.execute(select(EFFECT.c.number).where(EFFECT.c.kind == kind).order_by(EFFECT.c.id))
+            rows = work.connection.execute(select(EFFECT.c.number).where(EFFECT.c.kind == kind).order_by(EFFECT.c.id))
             return [row[0] for row in rows]
 
 

@@ -59,13 +59,13 @@ def test_instants_are_aware_utc_on_every_database(empty: Database) -> None:
     table.metadata.create_all(empty.engine)
     paris = datetime(2026, 11, 22, 1, 30, 15, 123456, tzinfo=timezone(timedelta(hours=1)))
     with empty.transaction() as work:
-        work.session.execute(insert(table), [{"at": paris}, {"at": None}])
+        work.connection.execute(insert(table), [{"at": paris}, {"at": None}])
     with empty.reading() as work:
-        found = work.session.execute(select(table.c.at)).scalars().all()
+        found = work.connection.execute(select(table.c.at)).scalars().all()
         assert set(found) == {datetime(2026, 11, 22, 0, 30, 15, 123456, tzinfo=UTC), None}
         assert all(value is None or value.tzinfo is UTC for value in found)
     with empty.transaction() as work, pytest.raises(StatementError):
-        work.session.execute(insert(table), {"at": paris.replace(tzinfo=None)})
+        work.connection.execute(insert(table), {"at": paris.replace(tzinfo=None)})
 
 
 def test_the_end_of_a_prefix() -> None:

@@ -1,0 +1,140 @@
+"""SQLite's one writer: units of work that wait for each other share one commit (docs/decisions/0003).
+
+A commit costs a disk flush, and SQLite does one at a time. So whoever finishes while others wait for the writer's place
+leaves the transaction open; they carry out their work in it, each in a savepoint of its own, and the last one commits
+for all. Nobody returns before the commit: done means durable, as if each had committed alone.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
+
+_LONGEST = 0.02  # seconds after its begin in which a transaction takes in further units of work
+
+
+class SharedWriter:
+    """One writer at a time in this process: waiting here is cheap, SQLite's own busy wait is not."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._place = threading.Lock()
+        self._counting = threading.Lock()
+        self.waiting = 0  #: units of work that want the place
+        self._group: _Group | None = None
+
+    @contextmanager
+    def unit(self) -> Iterator[Connection]:
+        """The connection for one unit of work; ends when that is committed. Raises OperationalError when it can't be.
+
+        An exception takes back this unit of work and none of the others."""
+        self._take_place()
+        try:
+            group = self._group = self._group or _Group(self._engine)
+            try:
+                group.begin()
+                yield group.connection
+                group.keep()
+            except BaseException:
+                group.undo()
+                raise
+            finally:
+                if not self.waiting or group.complete:
+                    self._group = None
+                    group.end()
+        finally:
+            self._place.release()
+        group.wait()
+
+    def _take_place(self) -> None:
+        if self._place.acquire(blocking=False):
+            return
+        with self._counting:
+            self.waiting += 1
+        try:
+            self._place.acquire()
+        finally:
+            with self._counting:
+                self.waiting -= 1
+
+
+class _Group:
+    """One transaction and the units of work in it, one after the other."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.connection = engine.connect()
+        try:
+            self._transaction = self.connection.begin()
+            self._driver: Any = self.connection.connection.driver_connection
+            self._execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self.connection.close()
+            raise
+        self._until = time.monotonic() + _LONGEST
+        self._kept = 0
+        self._stands = True
+        self._failure: BaseException | None = None
+        self._ended = threading.Event()
+
+    @property
+    def complete(self) -> bool:
+        """Whether it should take in no more."""
+        return not self._stands or time.monotonic() >= self._until
+
+    def begin(self) -> None:
+        """A unit of work starts. The first needs no savepoint: until it is kept there is nobody else's work."""
+        if self._kept:
+            self._execute("SAVEPOINT unit")
+
+    def keep(self) -> None:
+        """The unit of work is done."""
+        if self._kept:
+            self._execute("RELEASE unit")
+        elif not self._driver.in_transaction:
+            raise OperationalError("COMMIT", None, sqlite3.OperationalError("SQLite gave the transaction up"))
+        self._kept += 1
+
+    def undo(self) -> None:
+        """The unit of work failed: as if it had never been."""
+        if not self._kept:
+            self._stands = False
+            return
+        try:
+            self._execute("ROLLBACK TO unit")
+            self._execute("RELEASE unit")
+        except OperationalError as error:  # a full disk and the like: SQLite has taken everything back
+            self._stands, self._failure = False, error
+
+    def end(self) -> None:
+        """Commit for all. What fails here is raised by ``wait``."""
+        try:
+            if self._stands:
+                self._transaction.commit()
+        except BaseException as error:
+            self._failure = error
+            self.connection.invalidate()  # closed for good: whatever state it is in
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            try:
+                self.connection.close()  # rolls back what was not committed
+            finally:
+                self._ended.set()
+
+    def wait(self) -> None:
+        """Until the commit. Raises OperationalError."""
+        self._ended.wait()
+        if self._failure is not None:
+            cause = getattr(self._failure, "orig", None) or self._failure
+            raise OperationalError("COMMIT", None, cause) from self._failure
+
+    def _execute(self, statement: str) -> None:
+        try:
+            self._driver.execute(statement)
+        except sqlite3.OperationalError as error:  # another process writes beyond busy_timeout, the disk is full
+            raise OperationalError(statement, None, error) from error
