@@ -17,11 +17,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hub.access.model import Credentials
-from hub.errors import DeadlineExceeded, Malformed, TooLarge
+from hub.errors import DeadlineExceeded, HubError, Malformed, TooLarge
 from hub.wire.http import HttpRequest, HttpResponse
 
 SESSION_COOKIE = "maillage_session"
-CHUNK_SECONDS = 60.0  #: how long a body may pause
+BATCH_SECONDS = 60.0  #: how long a body may take for each batch
+AHEAD = 64 * 1024  #: bytes of a body that are awaited before a thread is taken for it
 BATCH = 512 * 1024  #: bytes handed over at once when streaming
 
 SMALL = 16 * 1024  #: pieces that are not worth being sent on their own
@@ -89,8 +90,19 @@ class Body:
         self.limit = limit
         self.complete = request.method in ("GET", "HEAD")
         self._pieces = request.stream()
+        self._ahead: bytes | None = None
+        self._failure: HubError | None = None
         announced = request.headers.get("content-length", "")
         self._announced = int(announced) if announced.isdigit() else 0
+
+    async def prefetch(self) -> None:
+        """Await the beginning: callers that send slowly hold their connection, not a thread. Never raises."""
+        if self.complete or self._announced > self.limit:
+            return
+        try:
+            self._ahead = await self._batch(AHEAD)
+        except HubError as error:
+            self._failure = error
 
     def __iter__(self) -> Iterator[bytes]:
         """The pieces, as they come. Must run in a thread that anyio started."""
@@ -109,15 +121,21 @@ class Body:
         return b"".join(self)
 
     async def _next(self) -> bytes:
-        """At least a batch, or what is left: one change of thread for many small pieces."""
+        if self._failure is not None:
+            raise self._failure
+        ahead, self._ahead = self._ahead, None
+        return await self._batch(BATCH) if ahead is None else ahead
+
+    async def _batch(self, wanted: int) -> bytes:
+        """At least so much, or what is left: one change of thread for many small pieces."""
         pieces: list[bytes] = []
         size = 0
         try:
-            while size < BATCH:
-                async with asyncio.timeout(CHUNK_SECONDS):
+            async with asyncio.timeout(BATCH_SECONDS):
+                while size < wanted:
                     piece = await anext(self._pieces)
-                pieces.append(piece)
-                size += len(piece)
+                    pieces.append(piece)
+                    size += len(piece)
         except StopAsyncIteration:
             pass
         except TimeoutError as error:

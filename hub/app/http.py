@@ -154,9 +154,12 @@ class Edge:
             body = Body(request, self.limits.body)
             credentials = edge.credentials_of(request, self.proxy, sessions=False)
             content_type = request.headers.get("content-type", "")
+            admitted = await anyio.to_thread.run_sync(self.admitted, every, credentials, limiter=edge.WORK)
+            if admitted:
+                await body.prefetch()
 
             def work(context: Context) -> HttpResponse:
-                if not self.admitted(every, credentials):
+                if not admitted:
                     likely = next((bound for action, (_, bound) in table.items() if action in content_type), every[0])
                     return render(self.hub.pipeline.run(likely, "soap", None, credentials, context), None)
                 return self._soap(dict(table), content_type, body, credentials, context)
@@ -198,10 +201,15 @@ class Edge:
             sessions = request.method in ("GET", "HEAD")
             credentials = edge.credentials_of(request, self.proxy, sessions=sessions)
             base = self.hub.public_url() + root
+            reads = request.method not in ("GET", "HEAD")
+            if reads:
+                reads = await anyio.to_thread.run_sync(self.admitted, (bound,), credentials, limiter=edge.WORK)
+            if reads:
+                await body.prefetch()
 
             def work(context: Context) -> HttpResponse:
                 message = edge.http_request(request, base)
-                if request.method not in ("GET", "HEAD") and self.admitted((bound,), credentials):
+                if reads:
                     message = replace(message, body=body.read())
                     if request.url.path.endswith("/_search"):
                         message = edge.with_form(message)

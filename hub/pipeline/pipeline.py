@@ -210,6 +210,8 @@ class Pipeline:
         failure = error
         try:
             self._admit(credentials, context)
+            if not context.principal.authenticated:
+                raise NotAuthenticated()
             self.inbox.refused(message, UNREADABLE.id, wire, context, error)
         except HubError as refused:
             failure = refused

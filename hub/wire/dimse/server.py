@@ -1,6 +1,7 @@
 """An SCP: accepts associations, one thread each, up to a limit."""
 
 import logging
+import select
 import socket
 import ssl
 import threading
@@ -74,6 +75,14 @@ class Server:
                 target=self._run, args=(link, f"{address[0]}:{address[1]}"), name="dimse-association", daemon=True
             ).start()
 
+    def _speaks(self, link: socket.socket) -> bool:
+        """Whether the peer sends anything in time: one that is merely connected takes nobody's place."""
+        if isinstance(link, ssl.SSLSocket) and link.pending():
+            return True
+        waiting = select.poll()
+        waiting.register(link, select.POLLIN)
+        return bool(waiting.poll(self._idle * 1000))
+
     def _run(self, link: socket.socket, peer: str) -> None:
         try:
             link.settimeout(self._idle)
@@ -88,6 +97,9 @@ class Server:
         association.peer = peer
         if isinstance(link, ssl.SSLSocket):
             association.certificate = link.getpeercert(binary_form=True) or b""
+        if not self._speaks(link):
+            link.close()
+            return
         free = self._slots.acquire(blocking=False)
         with self._lock:
             self._active.add(association)
