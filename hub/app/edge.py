@@ -18,9 +18,10 @@ from starlette.types import Receive, Scope, Send
 
 from hub.access.model import Credentials
 from hub.errors import DeadlineExceeded, HubError, Malformed, TooLarge
+from hub.portal.visit import SESSION_COOKIE
+from hub.portal.web import peer_of
 from hub.wire.http import HttpRequest, HttpResponse
 
-SESSION_COOKIE = "maillage_session"
 BATCH_SECONDS = 60.0  #: how long a body may take for each batch
 AHEAD = 64 * 1024  #: bytes of a body that are awaited before a thread is taken for it
 BATCH = 512 * 1024  #: bytes handed over at once when streaming
@@ -38,15 +39,6 @@ def header(request: Request, name: str) -> str:
     if len(values) > 1:
         raise Malformed(f"The header {name} is given more than once.")
     return values[0] if values else ""
-
-
-def peer_of(request: Request, trusted_proxy: str) -> str:
-    """The caller's address: what the trusted proxy says, or the socket's."""
-    address = request.client.host if request.client else ""
-    if trusted_proxy and address == trusted_proxy:
-        forwarded = request.headers.get("x-forwarded-for", "")
-        return forwarded.rpartition(",")[2].strip() or address
-    return address
 
 
 def credentials_of(request: Request, trusted_proxy: str, *, sessions: bool) -> Credentials:

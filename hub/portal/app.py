@@ -51,7 +51,7 @@ def build(hub: PortalHub) -> APIRouter:
         for route in module.routes:
             router.add_route(route.path, front.endpoint(route), methods=[route.method], include_in_schema=False)
     router.add_route("/portal/static/{name}", static, methods=["GET"], include_in_schema=False)
-    for path, endpoint in Viewer(hub.settings.viewer, hub.access).routes:
+    for path, endpoint in Viewer(hub.settings.viewer, hub.access, hub.settings.web.trusted_proxy).routes:
         router.add_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False)
     return router
 

@@ -92,6 +92,15 @@ class RegionSettings(Protocol):
     def affinity_domain(self) -> str: ...
 
 
+class WebSettings(Protocol):
+    """How the hub is reached."""
+
+    @property
+    def public_url(self) -> str: ...
+    @property
+    def trusted_proxy(self) -> str: ...
+
+
 class PortalSettings(Protocol):
     """The settings that pages need."""
 
@@ -103,6 +112,8 @@ class PortalSettings(Protocol):
     def authorities(self) -> Sequence[AuthoritySettings]: ...
     @property
     def viewer(self) -> Path | None: ...
+    @property
+    def web(self) -> WebSettings: ...
 
 
 class Sources(Protocol):

@@ -18,6 +18,7 @@ from hub.context import Context
 from hub.errors import HubError
 from hub.portal.ports import Access
 from hub.portal.visit import SESSION_COOKIE
+from hub.portal.web import peer_of
 
 INSTALL = "python -m hub.portal.install_viewer"
 PERMISSION = "imaging.retrieve"
@@ -99,9 +100,10 @@ def app_config() -> str:
 class Viewer:
     """Serves the installed files under ``/ohif/`` to people who may read images."""
 
-    def __init__(self, directory: Path | None, access: Access) -> None:
+    def __init__(self, directory: Path | None, access: Access, trusted_proxy: str = "") -> None:
         self.directory = directory.resolve() if directory is not None else None
         self.access = access
+        self.trusted_proxy = trusted_proxy
 
     @property
     def routes(self) -> Sequence[tuple[str, Callable[[Request], Any]]]:
@@ -140,7 +142,7 @@ class Viewer:
         )
 
     def _permitted(self, request: Request) -> bool:
-        peer = request.client.host if request.client else ""
+        peer = peer_of(request, self.trusted_proxy)
         session = request.cookies.get(SESSION_COOKIE, "")
         if not session:  # an open hub on loopback takes programs without a session, never a person
             return False

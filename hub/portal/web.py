@@ -47,6 +47,15 @@ STATUS: Mapping[type[HubError], int] = {
 Function = Callable[[Visit], Response]
 
 
+def peer_of(request: Request, trusted_proxy: str) -> str:
+    """The caller's address: what the trusted proxy says, or the socket's."""
+    address = request.client.host if request.client else ""
+    if trusted_proxy and address == trusted_proxy:
+        forwarded = request.headers.get("x-forwarded-for", "")
+        return forwarded.rpartition(",")[2].strip() or address
+    return address
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A page: where, how, and the function that answers."""
@@ -98,8 +107,8 @@ class Front:
             pipeline=self.hub.pipeline,
             phrases=Phrases(language),
             path=request.url.path,
-            peer=request.client.host if request.client else "",
-            secure=request.url.scheme == "https",
+            peer=peer_of(request, self.hub.settings.web.trusted_proxy),
+            secure=request.url.scheme == "https" or self.hub.settings.web.public_url.startswith("https:"),
             partial=request.headers.get("x-requested-with") == "portal",
             token=request.cookies.get(SESSION_COOKIE, ""),
             parameters=dict(request.path_params),

@@ -90,6 +90,12 @@ class Authority:
 
 
 @dataclass
+class Web:
+    public_url: str = ""
+    trusted_proxy: str = ""
+
+
+@dataclass
 class Settings:
     region: Region = field(default_factory=Region)
     sources: tuple[Source, ...] = (
@@ -103,6 +109,7 @@ class Settings:
         Authority(REGION, "REGION", "Région"),
     )
     viewer: Path | None = None
+    web: Web = field(default_factory=Web)
 
 
 class Access:

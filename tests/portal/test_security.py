@@ -8,6 +8,7 @@ import pytest
 
 from hub.portal.actions import ACTIONS
 from tests.portal.conftest import Server, field
+from tests.portal.fake import PASSWORDS
 
 SignedIn = Callable[[str], httpx.Client]
 
@@ -50,6 +51,21 @@ def test_headers_are_closed(signed_in: SignedIn, path: str) -> None:
     assert headers["x-content-type-options"] == "nosniff"
     if "static" not in path:
         assert headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(("proxy", "peer"), [("127.0.0.1", "192.0.2.7"), ("", "127.0.0.1"), ("192.0.2.1", "127.0.0.1")])
+def test_behind_a_proxy_that_ends_tls(server: Server, client: httpx.Client, proxy: str, peer: str) -> None:
+    server.hub.settings.web.public_url = "https://hub.example"
+    server.hub.settings.web.trusted_proxy = proxy
+    form = client.get("/portal/sign-in")
+    assert "secure" in form.headers["set-cookie"].lower()
+    key = form.cookies["maillage_form"]
+    headers = {"X-Forwarded-For": "127.0.0.1, 192.0.2.7", "Cookie": f"maillage_form={key}"}
+    answer = client.post(
+        "/portal/sign-in", data={"csrf": key, "login": "zoe", "password": PASSWORDS["zoe"]}, headers=headers
+    )
+    assert answer.status_code == 303
+    assert server.hub.audit.records[0].peer == peer
 
 
 def test_pages_hold_nothing_inline(signed_in: SignedIn) -> None:
