@@ -1,0 +1,57 @@
+"""The benchmarks work, in their quick form; what they measure is not judged here."""
+
+import importlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from benchmarks import __main__ as main
+from benchmarks.figures import Figure, percentile
+from benchmarks.registry_filler import PER_PATIENT, fill, patient_number
+from hub.testing.sites import has_dcmtk, has_orthanc
+
+PEERS = {
+    "cstore": has_dcmtk() and has_orthanc(),
+    "federation": True,
+    "retrieve": has_orthanc() and all(map(shutil.which, ("curl", "nginx"))),
+}
+
+
+@pytest.mark.parametrize("name", sorted(PEERS))
+def test_a_benchmark_gives_figures(name: str) -> None:
+    if not PEERS[name]:
+        pytest.skip("its peers are not installed")
+    figures = list(importlib.import_module(f"benchmarks.bench_{name}").run(quick=True))
+    assert {figure.bench for figure in figures} == {name}
+    assert all(figure.value > 0 and figure.ratio for figure in figures)
+
+
+def test_a_filled_registry(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'hub.sqlite'}"
+    fill(url, 3 * PER_PATIENT)
+    with create_engine(url).connect() as connection:
+        rows = connection.execute(text("SELECT patient, count(*) FROM documents_entry GROUP BY patient")).all()
+        assert sorted(rows) == [(f"{patient_number(i)}^^^&1.2.250.1.999.1.1&ISO", PER_PATIENT) for i in range(3)]
+        assert connection.scalar(text("SELECT count(*) FROM documents_association")) == 3 * PER_PATIENT
+
+
+def test_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "docs").mkdir()
+    monkeypatch.setattr(main, "ROOT", tmp_path)
+    figure = Figure("adt", "messages", 50.0, "msg/s", "bare loop", 100.0, "at least 0.6", met=False, note="a note")
+    main.write([figure], [], quick=False)
+    assert json.loads((tmp_path / "build/bench.json").read_text())["figures"][0]["ratio"] == 0.5
+    page = (tmp_path / "docs/benchmarks.md").read_text()
+    assert "| adt: messages | 50.0 msg/s | bare loop: 100.0 msg/s | 0.50 | at least 0.6 | **no** |" in page
+    assert "- adt, messages: a note" in page
+    main.write([figure], ["query"], quick=True)
+    assert (tmp_path / "docs/benchmarks.md").read_text() == page
+    assert main.line(figure) == "messages: 50.0 msg/s, 0.50 of bare loop (100.0) [goal at least 0.6, NOT met]"
+
+
+def test_percentiles() -> None:
+    assert percentile(range(100), 0.99) == 99
+    assert percentile([3, 1, 2], 0.5) == 2
