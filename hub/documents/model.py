@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 from hub.errors import HubError
 from hub.usecase import Command
@@ -246,6 +247,14 @@ class RetrieveDocuments(Command):
     requests: tuple[DocumentRequest, ...]
 
 
+class Lease(Protocol):
+    """Keeps a passing file; forgotten, it lets the file go as well."""
+
+    def release(self) -> None:
+        """Let the file go now."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RetrievedDocument:
     """One found document: where its bytes are, and what they are."""
@@ -254,6 +263,7 @@ class RetrievedDocument:
     mime_type: str
     path: Path
     size: int
+    lease: Lease | None = None  #: of a file that is only passing through: whoever has read it releases it
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,3 +272,71 @@ class RetrievedDocuments:
 
     documents: tuple[RetrievedDocument, ...]
     failures: tuple[tuple[DocumentRequest, HubError], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A stored query by its name. The parameters that every query of a person needs are added by the room."""
+
+    query: str  #: "FindDocuments"
+    parameters: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """What a stored query can't ask, decided after reading. Every row must hold, by one of its values."""
+
+    names: tuple[tuple[str, tuple[str, ...]], ...] = ()  #: family | given -> beginnings, in whatever case and accents
+    codes: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()  #: fields -> codes, with ``^^scheme`` or of any
+    statuses: tuple[str, ...] = ()
+    start_from: str = ""  #: DTM: the service starts not before
+    start_before: str = ""
+    stop_from: str = ""
+    stop_before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FindShared(Command):
+    """One page of entries, or of submission sets and folders, by stored queries (MHD ITI-66, ITI-67).
+
+    ``asked``: what every group finds, in each by one of its queries. Outcome: SharedPage."""
+
+    asked: tuple[tuple[Asked, ...], ...]
+    patient: PatientIdentifier | None = None  #: any identifier of the person; without authority: a number
+    matching: Matching = field(default_factory=Matching)
+    lists: bool = False  #: submission sets and folders, not entries
+    limit: int = 50
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SharedPage:
+    """``associations``: those that start at the page's objects; ``members``: what HasMember among them leads to."""
+
+    objects: tuple[DocumentEntry | SubmissionSet | Folder, ...] = ()
+    total: int = 0
+    associations: tuple[Association, ...] = ()
+    members: tuple[DocumentEntry | Folder, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDocument(Command):
+    """ITI-68: the bytes of the document that an entry is about. Outcome: OpenedDocument."""
+
+    entry_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedDocument:
+    """An entry and where its document's bytes are."""
+
+    entry: DocumentEntry
+    document: RetrievedDocument
+
+
+@dataclass(frozen=True, slots=True)
+class ProvideBundle(Command):
+    """ITI-65: ProvideDocuments with the documents in memory, and a patient by any identifier. Outcome: Registered."""
+
+    submission: Submission
+    documents: tuple[tuple[str, bytes], ...] = field(repr=False)  #: entry id, bytes

@@ -35,6 +35,13 @@ class FormatNotSupported(Unsupported):
     title = "This server answers in application/fhir+json only."
 
 
+class NotAcceptable(Unsupported):
+    """The caller takes none of the media types that there are."""
+
+    code = "fhir-not-acceptable"
+    title = "The document is not available in a media type that the caller accepts."
+
+
 class UnknownParameter(Invalid):
     """A search parameter that this server does not know: ignoring it would widen the answer."""
 
@@ -57,6 +64,7 @@ OUTCOMES: Mapping[type[HubError], Row] = {
     TooLarge: Row(413, "too-long"),
     Unsupported: Row(404, "not-supported"),
     FormatNotSupported: Row(406, "not-supported"),
+    NotAcceptable: Row(406, "not-supported"),
     UnknownParameter: Row(400, "not-supported"),
     NotAuthenticated: Row(401, "login"),
     AccessDenied: Row(403, "forbidden"),

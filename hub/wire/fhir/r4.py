@@ -16,14 +16,18 @@ MEDIA_TYPE = "application/fhir+json"
 #: Resources whose definition is the same in R4 and R4B.
 SAME = frozenset(
     {
+        "Binary",
         "Bundle",
         "CapabilityStatement",
+        "DocumentReference",
         "Endpoint",
         "ImagingStudy",
+        "List",
         "OperationOutcome",
         "Organization",
         "Patient",
         "Practitioner",
+        "PractitionerRole",
     }
 )
 #: ``fhirVersion`` of a CapabilityStatement: R4B's own value is not an R4 code.

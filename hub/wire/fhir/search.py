@@ -181,6 +181,14 @@ def bundle(
     return answer(found)
 
 
+def page(message: HttpRequest, matches: Sequence[Mapping[str, Any]], total: int) -> HttpResponse:
+    """A searchset of one page of ``total`` matches, with the link to the next (``_count=0``: the total alone)."""
+    found = {name: tuple(filter(None, message.parameters(name))) for name in PAGING}
+    limit, start = count(found), offset(found)
+    more = limit > 0 and start + limit < total
+    return bundle(message, matches, total=total, next_page={"_offset": str(start + limit)} if more else None)
+
+
 def _url(message: HttpRequest, query: Iterable[tuple[str, str]]) -> str:
     root = message.base.removesuffix("/fhir")
     path = message.path if message.path.startswith("/fhir") else f"/fhir{message.path}"

@@ -1,0 +1,51 @@
+"""ITI-67 Find Document References (MHD: 2:3.67): a person's documents, page by page, and one by its id."""
+
+from hub.context import Context
+from hub.documents.model import DocumentEntry, FindShared, SharedPage
+from hub.errors import NotFound
+from hub.pipeline.transaction import AuditEvent, Fhir, Kind, Transaction
+from hub.wire.fhir import search
+from hub.wire.fhir.document_reference import document_reference
+from hub.wire.fhir.document_search import DOCUMENT_PARAMETERS, find_documents, read_document
+from hub.wire.http import HttpRequest, HttpResponse
+
+TRANSACTION = Transaction(
+    id="ITI-67",
+    title="Find Document References",
+    profile="MHD",
+    initiator="Document Consumer",
+    responder="Document Responder",
+    bindings=(
+        Fhir("GET", "/DocumentReference", "DocumentReference", "search-type", DOCUMENT_PARAMETERS),
+        Fhir("POST", "/DocumentReference/_search", "DocumentReference", "search-type"),
+        Fhir("GET", "/DocumentReference/{id}", "DocumentReference", "read"),
+    ),
+    section="MHD: 2:3.67",
+    kind=Kind.QUERY,
+    permission="documents.query",
+    audit=AuditEvent("110112", "Query", "E"),
+    options=("Comprehensive Metadata", "XDS on FHIR", "_count and links to the next page", "JSON only"),
+)
+
+
+def decode(message: HttpRequest, context: Context) -> FindShared:  # noqa: ARG001
+    """Search parameters or an id -> stored queries."""
+    wanted = message.path_parameters.get("id")
+    if wanted:
+        search.accept_json(message)
+        return read_document(wanted)
+    return find_documents(message)
+
+
+def encode(outcome: SharedPage, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+    """A searchset, or the one DocumentReference."""
+    resources = [
+        document_reference(item, outcome.associations, message.base)
+        for item in outcome.objects
+        if isinstance(item, DocumentEntry)
+    ]
+    if "id" in message.path_parameters:
+        if not resources:
+            raise NotFound()
+        return search.answer(resources[0])
+    return search.page(message, resources, outcome.total)
