@@ -26,6 +26,7 @@ from hub.audit.service import AuditService
 from hub.connector.contract import Environment, ReceivedFile
 from hub.connector.loader import Sources
 from hub.documents.service import DocumentService
+from hub.documents.sharing import SharingService
 from hub.errors import Misconfigured
 from hub.exchange.service import ExchangeService
 from hub.exchange.worker import Worker
@@ -91,7 +92,9 @@ class Hub:
             accept_new=settings.security.accept_new_authorities,
         )
         self._build_rooms()
-        self.dispatch = Dispatcher([self.patients, self.documents, self.imaging, self.federation, self.exchange])
+        self.dispatch = Dispatcher(
+            [self.patients, self.documents, self.sharing, self.imaging, self.federation, self.exchange]
+        )
         self.pipeline = Pipeline(
             self.database,
             self.dispatch,
@@ -145,6 +148,12 @@ class Hub:
             affinity_domains=(region.affinity_domain, *region.other_affinity_domains),
             home_community_id=region.home_community_id,
             vocabulary=vocabulary.read(settings.vocabulary) if settings.vocabulary else None,
+        )
+        self.sharing = SharingService(
+            documents=self.documents,
+            content=self.content,
+            patients=self.patients,
+            affinity_domains=(region.affinity_domain, *region.other_affinity_domains),
         )
         connectors, infos = Connectors(self.sources), self.infos()
         self.imaging = ImagingService(
