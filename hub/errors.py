@@ -39,6 +39,12 @@ class HubError(Exception):
         self.location = location
         self.context = context
 
+    @property
+    def told(self) -> str:
+        """The message for an answer: with the source that it is about, where there is one."""
+        source = self.context.get("source", "")
+        return f"{source}: {self.message}" if source and source not in self.message else self.message
+
 
 class InternalError(HubError):
     """A defect of the hub; the log holds the correlation id, the answer holds nothing else."""

@@ -195,7 +195,7 @@ def test_killed_under_load(
     for _ in range(ROUNDS):
         lost, acknowledged = region.round(chance.uniform(0.3, 2.0))
         interrupted = region.rows("SELECT count(*) FROM exchange_delivery WHERE state = 'running'")[0][0]
-        print(f"{acknowledged - taken} acknowledged, {lost} sent again, {interrupted} deliveries interrupted")  # noqa: T201
+        print(f"{acknowledged - taken} acknowledged, {lost} sent again, {interrupted} deliveries interrupted")
         assert acknowledged > taken
         taken = acknowledged
         region.check_acknowledged()

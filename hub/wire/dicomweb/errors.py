@@ -57,7 +57,7 @@ STATUS: Mapping[type[HubError], int] = {
 def refusal(error: HubError, message: Any, context: Context) -> HttpResponse:  # noqa: ARG001 - the pipeline's signature
     """The answer that says no; its body names the error's code and quotes the correlation id."""
     status = lookup(STATUS, error)
-    body = {"code": error.code, "message": error.message, "correlation_id": context.correlation_id}
+    body = {"code": error.code, "message": error.told, "correlation_id": context.correlation_id}
     if error.location:
         body["location"] = error.location
     headers = {"WWW-Authenticate": 'Bearer realm="dicom-web"'} if status == 401 else {}

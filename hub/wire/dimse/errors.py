@@ -99,4 +99,4 @@ def status_of(error: HubError) -> int:
 
 def refusal(error: HubError, message: Any, context: Context) -> DimseAnswer:  # noqa: ARG001 - the pipeline's signature
     """The answer that says no, with a comment that is safe to show."""
-    return DimseAnswer(status=status_of(error), comment=error.message[:64])
+    return DimseAnswer(status=status_of(error), comment=error.told[:64])

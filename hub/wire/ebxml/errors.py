@@ -98,7 +98,7 @@ def problem_of(error: HubError, *, repository: bool = False, location: str = "")
     code = (row.repository if repository else "") or row.registry
     place = location or error.location
     named = not error.location or error.location in error.message
-    context = error.message if named else f"{error.message} [{error.location}]"
+    context = error.told if named else f"{error.told} [{error.location}]"
     return RegistryProblem(code, context, ERROR, place)
 
 

@@ -91,7 +91,7 @@ def outcome(severity: str, issue: str, text: str, *, code: str = "", expression:
 def refusal(error: HubError, message: Any, context: Context) -> HttpResponse:  # noqa: ARG001 - the pipeline's signature
     """The answer that says no, with the error's code and the correlation id."""
     row = lookup(OUTCOMES, error)
-    body = outcome("error", row.issue, error.message, code=error.code, expression=error.location)
+    body = outcome("error", row.issue, error.told, code=error.code, expression=error.location)
     body["id"] = context.correlation_id
     headers = {"X-Correlation-Id": context.correlation_id}
     if row.status == 401:
