@@ -42,12 +42,13 @@ def test_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (tmp_path / "docs").mkdir()
     monkeypatch.setattr(main, "ROOT", tmp_path)
     figure = Figure("adt", "messages", 50.0, "msg/s", "bare loop", 100.0, "at least 0.6", met=False, note="a note")
-    main.write([figure], [], quick=False)
+    main.write([figure], [], quick=False, load=1.5)
     assert json.loads((tmp_path / "build/bench.json").read_text())["figures"][0]["ratio"] == 0.5
     page = (tmp_path / "docs/benchmarks.md").read_text()
     assert "| adt: messages | 50.0 msg/s | bare loop: 100.0 msg/s | 0.50 | at least 0.6 | **no** |" in page
     assert "- adt, messages: a note" in page
-    main.write([figure], ["query"], quick=True)
+    assert "load average up to 1.5" in page
+    main.write([figure], ["query"], quick=True, load=1.5)
     assert (tmp_path / "docs/benchmarks.md").read_text() == page
     assert main.line(figure) == "messages: 50.0 msg/s, 0.50 of bare loop (100.0) [goal at least 0.6, NOT met]"
 
