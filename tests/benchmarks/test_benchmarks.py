@@ -47,7 +47,7 @@ def test_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     page = (tmp_path / "docs/benchmarks.md").read_text()
     assert "| adt: messages | 50.0 msg/s | bare loop: 100.0 msg/s | 0.50 | at least 0.6 | **no** |" in page
     assert "- adt, messages: a note" in page
-    assert "\nup to 1.5 meanwhile" in page
+    assert "went up to 1.5 meanwhile" in page
     main.write([figure], ["query"], quick=True, load=1.5)
     assert (tmp_path / "docs/benchmarks.md").read_text() == page
     assert main.line(figure) == "messages: 50.0 msg/s, 0.50 of bare loop (100.0) [goal at least 0.6, NOT met]"
