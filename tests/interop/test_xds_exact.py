@@ -19,6 +19,7 @@ from tests.interop.by_hand import (
     GET_ASSOCIATIONS,
     GET_DOCUMENTS,
     RELATION,
+    SCHEME,
     Answer,
     Entry,
     Integrator,
@@ -438,6 +439,27 @@ def test_merges_show_in_queries(system: Integrator) -> None:
     }
     assert patients == {kept}
     refused(system.provide([Entry(patient=lost)], Set(patient=lost)), "XDSUnknownPatientId")
+
+
+def test_codes_of_the_affinity_domain(tmp_path: Path) -> None:
+    """--vocabulary: a code that is not in its list is refused, attributes without a list are free."""
+    sets = [
+        {"resourceType": "ValueSet", "name": name, "compose": {"include": [
+            {"system": f"urn:oid:{SCHEME}", "concept": [{"code": value}]},
+        ]}}
+        for name, value in (("classCode", "11"), ("typeCode", "18748-4"))
+    ]  # fmt: skip
+    (tmp_path / "codes.json").write_text(json.dumps(sets))
+    with SandboxProcess("--vocabulary", str(tmp_path / "codes.json")) as box, Integrator(box) as system:
+        patient = system.announce("V1", box["affinity_domain"])
+        other = Entry(patient=patient, codes={"classCode": "12"})
+        answer = system.provide([other], Set(patient=patient))
+        assert answer.outcome == "Failure"
+        assert answer.errors in (["XDSRegistryMetadataError"], ["XDSRepositoryMetadataError"])
+        assert "classCode" in answer.locations[0]
+        assert stored(system, patient) == 0
+        free = Entry(patient=patient, codes={"practiceSettingCode": "ANYTHING"})
+        assert system.provide([free], Set(patient=patient)).outcome == "Success"
 
 
 def test_sets_are_found_by_their_source(system: Integrator, entry: Entry, owner: Set) -> None:
