@@ -106,10 +106,13 @@ def serve(
     logs.configure(loaded.logging.level, loaded.logging.format)
     hub = Hub(loaded)
     with until_stopped() as stopped:
-        hub.start(frozenset(role or Role))
+        roles = frozenset(role or Role)
+        hub.start(roles)
         for line in hub.addresses():
             log.info("%s", line)
+        log.info("started as %s", ", ".join(sorted(roles)))
         stopped.wait()
+        log.info("stopping: what runs ends, nothing new is taken in")
         hub.stop()
 
 

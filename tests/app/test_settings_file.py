@@ -104,6 +104,15 @@ def test_warnings_name_open_doors() -> None:
     assert any("without TLS" in warning for warning in settings_file.warnings(outside))
 
 
+def test_titles_that_anybody_may_use_are_warned_of() -> None:
+    def said(text: str) -> bool:
+        return any("AE title alone" in item for item in settings_file.warnings(settings_file.parse(text)))
+
+    dimse = '[dimse]\ncallers = ["PACS_B"]\n'
+    assert not said(dimse)
+    assert said(f'{dimse}host = "0.0.0.0"\n')
+
+
 def test_lines_of_everything_that_toml_can_hold() -> None:
     text = (
         'a.b = 1\n"quoted key" = """\nmore = 1\n[not.a.table]\n"""\n[[list]]\nx = [\n  { y = 1 },\n'
