@@ -16,6 +16,21 @@ class HttpRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
 
+    @property
+    def raw(self) -> bytes:
+        """What the inbox keeps of it."""
+        return self.body
+
+    @property
+    def control_id(self) -> str:
+        """HTTP has none: the same bytes twice are two requests."""
+        return ""
+
+    @property
+    def event(self) -> str:
+        """What is done to what: never the path's ids."""
+        return self.method
+
     def parameters(self, name: str) -> tuple[str, ...]:
         """All values of a query parameter."""
         return tuple(value for key, value in self.query if key == name)

@@ -1,7 +1,9 @@
 """MHD by foreign hands: ITI-41 by hand submits, fhirpy searches and reads; R4B's models judge every resource sent."""
 
 import base64
+import copy
 import hashlib
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +15,7 @@ from fhirpy import SyncFHIRClient
 from fhirpy.base.exceptions import OperationOutcome, ResourceNotFound
 
 from hub.testing.sandbox import SandboxProcess
-from tests.interop.by_hand import RELATION, Entry, Integrator, Set, association
+from tests.interop.by_hand import RELATION, Entry, Integrator, Set, association, oid
 
 pytestmark = pytest.mark.interop
 DOMAIN, HOSPITAL = "1.2.250.1.999.41", "1.2.250.1.999.45"
@@ -258,3 +260,275 @@ def test_what_is_not_there_or_not_asked_well(region: Region) -> None:
         answer = region.get(f"Binary/{unknown}")
         assert answer.status_code == 404
         valid(answer.json())
+
+
+def concept(value: str) -> dict[str, Any]:
+    return {"coding": [{"system": SCHEME, "code": value, "display": value}]}
+
+
+def bundle_of(cx: str, *documents: bytes, folder: bool = False) -> dict[str, Any]:
+    """An ITI-65 Bundle by hand: comprehensive metadata, a Binary for each document, perhaps a folder for all."""
+    subject = {"reference": f"Patient/{cx.partition('^')[0]}"}
+    names = [(f"urn:uuid:{uuid.uuid4()}", f"urn:uuid:{uuid.uuid4()}") for _ in documents]
+    mhd = "https://profiles.ihe.net/ITI/MHD"
+    author = {
+        "resourceType": "Practitioner",
+        "id": "author",
+        "identifier": [{"system": "urn:oid:1.2.250.1.71.4.2.1", "value": "801234"}],
+        "name": [{"family": "Curie", "given": ["Marie"]}],
+    }
+    patient = {
+        "resourceType": "Patient",
+        "id": "source",
+        "identifier": [{"system": "urn:oid:1.2.3.4", "value": "4711"}],
+        "name": [{"family": "DUPONT", "given": ["JEANNE"]}],
+        "birthDate": "1970-01-01",
+    }
+
+    def references(*urls: str) -> list[dict[str, Any]]:
+        return [{"item": {"reference": url}} for url in urls]
+
+    def listed(kind: str, urls: list[str], *extensions: dict[str, Any]) -> dict[str, Any]:
+        designation = {"url": f"{mhd}/StructureDefinition/ihe-designationType", "valueCodeableConcept": concept("04")}
+        return {
+            "resourceType": "List",
+            "extension": [designation, *extensions],
+            "identifier": [{"use": "usual", "system": "urn:ietf:rfc:3986", "value": f"urn:oid:{oid()}"}],
+            "status": "current",
+            "mode": "working",
+            "title": f"The {kind}",
+            "code": {"coding": [{"system": f"{mhd}/CodeSystem/MHDlistTypes", "code": kind}]},
+            "subject": subject,
+            "date": "2026-04-01T12:00:00+02:00",
+            "entry": references(*urls),
+        }
+
+    urls = [reference for reference, _ in names]
+    where = f"urn:uuid:{uuid.uuid4()}"
+    source = {
+        "url": f"{mhd}/StructureDefinition/ihe-sourceId",
+        "valueIdentifier": {"system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.250.1.999.61"},
+    }
+    owner = listed("submissionset", [*urls, where] if folder else urls, source)
+    entries = [{"fullUrl": f"urn:uuid:{uuid.uuid4()}", "resource": owner, "request": {"method": "POST", "url": "List"}}]
+    for (reference, binary), document in zip(names, documents, strict=True):
+        metadata = {
+            "resourceType": "DocumentReference",
+            "contained": [author, patient],
+            "masterIdentifier": {"system": "urn:ietf:rfc:3986", "value": f"urn:oid:{oid()}"},
+            "status": "current",
+            "type": concept("18748-4"),
+            "category": [concept("11")],
+            "subject": subject,
+            "author": [{"reference": "#author"}],
+            "description": "A comment",
+            "securityLabel": [concept("N")],
+            "content": [
+                {
+                    "attachment": {
+                        "contentType": "text/plain",
+                        "language": "fr-FR",
+                        "url": binary,
+                        "size": len(document),
+                        "hash": base64.b64encode(hashlib.sha1(document).digest()).decode(),
+                        "title": "Lettre",
+                        "creation": "2026-04-01T12:00:00+02:00",
+                    },
+                    "format": {
+                        "system": "http://ihe.net/fhir/ihe.formatcode.fhir/CodeSystem/formatcode",
+                        "code": "urn:ihe:iti:xds:2017:mimeTypeSufficient",
+                    },
+                }
+            ],
+            "context": {
+                "event": [concept("CT")],
+                "facilityType": concept("SA01"),
+                "practiceSetting": concept("RAD"),
+                "sourcePatientInfo": {"reference": "#source"},
+            },
+        }
+        data = {"resourceType": "Binary", "contentType": "text/plain", "data": base64.b64encode(document).decode()}
+        for url, resource in ((reference, metadata), (binary, data)):
+            request = {"method": "POST", "url": resource["resourceType"]}
+            entries.append({"fullUrl": url, "resource": resource, "request": request})
+    if folder:
+        found = listed("folder", urls)
+        entries.append({"fullUrl": where, "resource": found, "request": {"method": "POST", "url": "List"}})
+    profile = f"{mhd}/StructureDefinition/IHE.MHD.Comprehensive.ProvideBundle"
+    return valid({"resourceType": "Bundle", "meta": {"profile": [profile]}, "type": "transaction", "entry": entries})
+
+
+@pytest.fixture
+def cx(region: Region) -> str:
+    """A person who has no documents yet."""
+    return region.vendor.announce(f"R{oid()[-12:]}", DOMAIN, name=f"N{uuid.uuid4().hex}^A")
+
+
+def provide(region: Region, bundle: dict[str, Any]) -> httpx.Response:
+    url = region.vendor.box["fhir"]
+    return region.vendor.http.post(url, json=bundle, headers={"Content-Type": "application/fhir+json"})
+
+
+def of_person(region: Region, kind: str, cx: str, **more: str) -> list[dict[str, Any]]:
+    return found(region, kind, patient=f"Patient/{cx.partition('^')[0]}", **more)
+
+
+def test_a_provided_bundle(region: Region, cx: str) -> None:
+    sent = bundle_of(cx, b"one", b"two", folder=True)
+    answer = provide(region, sent)
+    assert answer.status_code == 200, answer.text
+    given = valid(answer.json())
+    assert given["type"] == "transaction-response"
+    kinds = [row["resource"]["resourceType"] for row in sent["entry"]]
+    assert [row["response"]["location"].partition("/")[0] for row in given["entry"]] == kinds
+    assert {row["response"]["status"] for row in given["entry"]} == {"201 Created"}
+    stored = {item["id"]: item for item in of_person(region, "DocumentReference", cx)}
+    assert len(stored) == 2
+    for row, response in zip(sent["entry"], given["entry"], strict=True):
+        location = response["response"]["location"]
+        kind, _, resource_id = location.partition("/")
+        if kind == "Binary":
+            assert region.get(location).content == base64.b64decode(row["resource"]["data"])
+            continue
+        shown = valid(region.client.reference(kind, resource_id).to_resource())
+        if kind == "DocumentReference":
+            _same_metadata(row["resource"], shown)
+    for kind in ("folder", "submissionset"):
+        (one,) = of_person(region, "List", cx, code=kind)
+        held = {row["item"]["reference"] for row in one["entry"]}
+        assert held >= {f"DocumentReference/{item}" for item in stored}
+        assert one["title"] == f"The {kind}"
+    cross = region.vendor.find(cx)  # the same, by ITI-18
+    assert sorted(cross.uids) == sorted(uid_of(item) for item in stored.values())
+
+
+def _same_metadata(sent: dict[str, Any], shown: dict[str, Any]) -> None:
+    for name in ("status", "type", "category", "description", "securityLabel"):
+        assert shown[name] == sent[name], name
+    for name in ("system", "value"):
+        assert shown["masterIdentifier"][name] == sent["masterIdentifier"][name]
+    mine, theirs = (copy.deepcopy(item["content"][0]) for item in (sent, shown))
+    for content in (mine, theirs):
+        del content["attachment"]["url"]
+    mine["attachment"]["creation"] = "2026-04-01T10:00:00Z"
+    assert theirs == mine
+    for name in ("event", "facilityType", "practiceSetting"):
+        assert shown["context"][name] == sent["context"][name]
+    contained = {item["resourceType"]: item for item in shown["contained"]}
+    for item in sent["contained"]:
+        assert contained[item["resourceType"]] == {**item, "id": contained[item["resourceType"]]["id"]}
+
+
+def test_a_replacement_with_its_patch(region: Region, cx: str) -> None:
+    assert provide(region, bundle_of(cx, b"old")).status_code == 200
+    (old,) = of_person(region, "DocumentReference", cx)
+    sent = bundle_of(cx, b"new")
+    target = f"DocumentReference/{old['id']}"
+    sent["entry"][1]["resource"]["relatesTo"] = [{"code": "replaces", "target": {"reference": target}}]
+    values = (("type", "valueCode", "replace"), ("path", "valueString", "DocumentReference.status"))
+    parts = [{"name": name, element: value} for name, element, value in (*values, ("value", "valueCode", "superseded"))]
+    patch = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts}]}
+    sent["entry"].append({"resource": patch, "request": {"method": "PATCH", "url": target}})
+    answer = provide(region, sent)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["entry"][-1]["response"] == {"status": "200 OK", "location": target}
+    by_status = {item["status"]: item for item in of_person(region, "DocumentReference", cx)}
+    assert by_status["superseded"]["id"] == old["id"]
+    assert by_status["current"]["relatesTo"][0]["target"]["reference"] == target
+    again = bundle_of(cx, b"newer")
+    again["entry"][1]["resource"]["relatesTo"] = [{"code": "replaces", "target": {"reference": target}}]
+    assert provide(region, again).status_code == 409  # it is superseded by now
+
+
+def test_the_patient_of_the_bundle(region: Region, cx: str) -> None:
+    sent = bundle_of(cx, b"one")
+    number = cx.partition("^")[0]
+    who = f"urn:uuid:{uuid.uuid4()}"
+    patient = {"resourceType": "Patient", "identifier": [{"system": f"urn:oid:{DOMAIN}", "value": number}]}
+    sent["entry"].append({"fullUrl": who, "resource": patient, "request": {"method": "POST", "url": "Patient"}})
+    for row in sent["entry"][:2]:
+        row["resource"]["subject"] = {"reference": who}
+    answer = provide(region, sent)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["entry"][-1]["response"]["location"] == f"Patient/{number}"
+    assert len(of_person(region, "DocumentReference", cx)) == 1
+
+
+def _without(*path: Any) -> Any:
+    def change(bundle: dict[str, Any]) -> None:
+        found: Any = bundle
+        for step in path[:-1]:
+            found = found[step]
+        del found[path[-1]]
+
+    return change
+
+
+def _with(value: Any, *path: Any) -> Any:
+    def change(bundle: dict[str, Any]) -> None:
+        found: Any = bundle
+        for step in path[:-1]:
+            found = found[step]
+        found[path[-1]] = value
+
+    return change
+
+
+REFERENCE = ("entry", 3, "resource")  # the second DocumentReference: the first is good
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (_with("batch", "type"), 400),
+        (_without("entry", 0), 400),  # no submission set
+        (_without("entry", 4), 400),  # no Binary
+        (_without(*REFERENCE, "masterIdentifier"), 400),
+        (_without(*REFERENCE, "type"), 400),
+        (_without(*REFERENCE, "category"), 400),
+        (_with("x", *REFERENCE, "category"), 400),
+        (_with([7], *REFERENCE, "category"), 400),
+        (_with("x", *REFERENCE, "subject"), 400),
+        (_without(*REFERENCE, "subject"), 400),
+        (_with({"reference": "#nobody"}, *REFERENCE, "context", "sourcePatientInfo"), 400),
+        (_without(*REFERENCE, "content", 0, "attachment", "contentType"), 400),
+        (_with("AAAA", *REFERENCE, "content", 0, "attachment", "hash"), 400),
+        (_with(7, *REFERENCE, "content", 0, "attachment", "size"), 400),
+        (_with("yesterday", *REFERENCE, "content", 0, "attachment", "creation"), 400),
+        (_with("superseded", *REFERENCE, "status"), 400),
+        (_with([], *REFERENCE, "content"), 400),
+        (_with({"reference": "Patient/other"}, *REFERENCE, "subject"), 400),
+        (_with([{"code": "replaces", "target": {"reference": "x/y"}}], *REFERENCE, "relatesTo"), 400),
+        (_with("=", "entry", 4, "resource", "data"), 400),
+        (_with("image/png", "entry", 4, "resource", "contentType"), 400),
+        (_with("PUT", "entry", 3, "request", "method"), 400),
+        (_with("Observation", "entry", 4, "resource", "resourceType"), 400),
+        (_with([], "entry", 0, "resource", "entry"), 400),
+        (_with({"coding": [{"code": "x"}]}, "entry", 0, "resource", "code"), 400),
+        (_with("x", "entry"), 400),
+        (_with(["x"], "entry"), 400),
+    ],
+)
+def test_all_or_nothing(region: Region, cx: str, change: Any, status: int) -> None:
+    sent = bundle_of(cx, b"one", b"two")
+    change(sent)
+    answer = provide(region, sent)
+    assert answer.status_code == status, answer.text
+    valid(answer.json())
+    assert not of_person(region, "DocumentReference", cx)
+    assert not of_person(region, "List", cx)
+
+
+def test_nobody_s_bundle_and_no_bundle(region: Region, cx: str) -> None:
+    answer = provide(region, bundle_of("nobody^^^", b"one"))
+    assert answer.status_code == 422
+    valid(answer.json())
+    url = region.vendor.box["fhir"]
+    for body in (b"", b"{", b"[]", b'{"resourceType": "Patient"}', b"[" * 5000, b"\xff"):
+        refused = region.vendor.post(url, "application/fhir+json", body)
+        assert refused.status_code == 400
+        valid(refused.json())
+    assert region.vendor.post(url, "text/xml", b"<Bundle/>").status_code == 400
+    twice = bundle_of(cx, b"one")
+    assert provide(region, twice).status_code == 200
+    assert provide(region, twice).status_code == 409  # the submission set's uniqueId is taken

@@ -12,7 +12,7 @@ class Interaction(Protocol):
 
     @property
     def resource(self) -> str:
-        """``ImagingStudy``."""
+        """``ImagingStudy``; "" for the whole system."""
         ...
 
     @property
@@ -31,7 +31,11 @@ def capability_statement(
 ) -> dict[str, Any]:
     """What this server offers. ``url``: its FHIR base."""
     resources: dict[str, dict[str, Any]] = {}
+    whole: list[dict[str, Any]] = []  # what is done with the whole system, not with a resource
     for item in interactions:
+        if not item.resource:
+            whole.append({"code": item.interaction})
+            continue
         found = resources.setdefault(item.resource, {"type": item.resource, "interaction": [], "searchParam": []})
         offered = {"code": item.interaction}
         if offered not in found["interaction"]:
@@ -52,11 +56,14 @@ def capability_statement(
         "fhirVersion": VERSION,
         "format": [MEDIA_TYPE, "json"],
         "rest": [
-            {
-                "mode": "server",
-                "security": {"description": "Mutual TLS (IHE ATNA) or a bearer token."},
-                "resource": [_clean(resources[name]) for name in sorted(resources)],
-            }
+            _clean(
+                {
+                    "mode": "server",
+                    "security": {"description": "Mutual TLS (IHE ATNA) or a bearer token."},
+                    "resource": [_clean(resources[name]) for name in sorted(resources)],
+                    "interaction": whole,
+                }
+            )
         ],
     }
 

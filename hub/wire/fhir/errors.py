@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from hub.context import Context
+from hub.documents.errors import UnknownPatientId
 from hub.errors import (
     AccessDenied,
     Ambiguous,
@@ -69,6 +70,7 @@ OUTCOMES: Mapping[type[HubError], Row] = {
     NotAuthenticated: Row(401, "login"),
     AccessDenied: Row(403, "forbidden"),
     NotFound: Row(404, "not-found"),
+    UnknownPatientId: Row(422, "business-rule"),
     Invalid: Row(400, "invalid"),
     Conflict: Row(409, "conflict"),
     Ambiguous: Row(409, "multiple-matches"),
