@@ -20,6 +20,7 @@ from tests.interop.by_hand import RELATION, Entry, Integrator, Set, association,
 pytestmark = pytest.mark.interop
 DOMAIN, HOSPITAL = "1.2.250.1.999.41", "1.2.250.1.999.45"
 SCHEME = "urn:oid:1.2.250.1.999.50"
+NUL = {"patient.identifier": f"urn:oid:{DOMAIN}|a\0b"}
 REPORT, LETTER = b"a report", b"<html>a letter</html>" * 5000
 
 
@@ -252,7 +253,7 @@ def test_what_is_not_there_or_not_asked_well(region: Region) -> None:
         for unknown in ("00000000-0000-4000-8000-000000000000", "1"):
             with pytest.raises(ResourceNotFound):
                 region.client.reference(kind, unknown).to_resource()
-        for wrong in ({}, {"status": "current"}, {"patient": "Patient/1", "status": "final"}, {"colour": "red"}):
+        for wrong in ({}, {"status": "current"}, {"patient": "Patient/1", "status": "final"}, {"colour": "red"}, NUL):
             with pytest.raises(OperationOutcome) as caught:
                 region.client.execute(kind, method="get", params=wrong)
             valid(caught.value.resource)
@@ -488,6 +489,17 @@ REFERENCE = ("entry", 3, "resource")  # the second DocumentReference: the first 
         (_without(*REFERENCE, "category"), 400),
         (_with("x", *REFERENCE, "category"), 400),
         (_with([7], *REFERENCE, "category"), 400),
+        (_with([], *REFERENCE, "category"), 400),
+        (_with({"text": "no code"}, *REFERENCE, "type"), 400),
+        (_with([[]], *REFERENCE, "author"), 400),
+        (_with({"reference": "#source"}, *REFERENCE, "author", 0), 200),
+        (_with("a\0b", *REFERENCE, "type", "coding", 0, "code"), 400),
+        (_with([{}], *REFERENCE, "context", "related"), 200),
+        (_with([{"identifier": []}], *REFERENCE, "context", "related"), 400),
+        (_with(7, *REFERENCE, "context"), 400),
+        (_with([[]], "entry", 0, "resource", "extension"), 400),
+        (_with(["x"], "entry", 0, "resource", "note"), 400),
+        (_with(7, "entry", 0, "resource", "contained"), 200),
         (_with("x", *REFERENCE, "subject"), 400),
         (_without(*REFERENCE, "subject"), 400),
         (_with({"reference": "#nobody"}, *REFERENCE, "context", "sourcePatientInfo"), 400),
@@ -515,8 +527,8 @@ def test_all_or_nothing(region: Region, cx: str, change: Any, status: int) -> No
     answer = provide(region, sent)
     assert answer.status_code == status, answer.text
     valid(answer.json())
-    assert not of_person(region, "DocumentReference", cx)
-    assert not of_person(region, "List", cx)
+    assert len(of_person(region, "DocumentReference", cx)) == (2 if status == 200 else 0)
+    assert len(of_person(region, "List", cx)) == (1 if status == 200 else 0)
 
 
 def test_nobody_s_bundle_and_no_bundle(region: Region, cx: str) -> None:

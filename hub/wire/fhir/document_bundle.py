@@ -124,6 +124,8 @@ def answer_bundle(outcome: Registered, message: HttpRequest) -> dict[str, Any]:
 def _parts(message: HttpRequest) -> _Bundle:
     if "json" not in message.headers.get("content-type", "").partition(";")[0]:
         raise Malformed("A Bundle is sent as application/fhir+json.", location="Content-Type")
+    if b"\\u0000" in message.body:  # no database keeps it (FHIR R4: 2.24.0.1, string)
+        raise Malformed("A text has a character that is not allowed.", location="body")
     try:
         root = orjson.loads(message.body)
     except orjson.JSONDecodeError as error:

@@ -48,7 +48,7 @@ def read(rows: Iterable[Row], resource: Mapping[str, Any], box: Box) -> dict[str
             value = row.get(element, box)
         except HubError as error:
             raise Invalid(f"{row.element}: {error.message}", location=row.element) from error
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
             raise Invalid(f"{row.element} is not what FHIR R4 wants there.", location=row.element) from error
         if value not in ("", None, ()):
             found[row.attribute] = value

@@ -42,6 +42,8 @@ def parameters(message: HttpRequest, known: Iterable[str]) -> dict[str, tuple[st
             continue
         if name not in names:
             raise UnknownParameter(location=name[:64])
+        if "\0" in text:  # no database keeps it
+            raise Invalid("A search parameter has a character that is not allowed.", location=name)
         found[name] = (*found.get(name, ()), text)
     return found
 
