@@ -3,7 +3,7 @@
 import contextlib
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from connectors.dicomweb.config import DicomwebConfig
@@ -17,6 +17,7 @@ from hub.connector.contract import (
     StudyQuery,
 )
 from hub.connector.matching import matches
+from hub.connector.self_test import carry_out
 from hub.errors import (
     AccessDenied,
     DeadlineExceeded,
@@ -194,34 +195,24 @@ class DicomwebConnector:
     def check(self) -> Sequence[Check]:
         """A search that finds nothing, then one that finds a study at most."""
         deadline = time.monotonic() + self.config.timeout
-        steps: list[tuple[str, Callable[[], str]]] = [
-            ("QIDO-RS", lambda: self._check_query(deadline)),
-            ("WADO-RS", lambda: self._check_retrieve(deadline)),
-        ]
-        done: list[Check] = []
-        for name, step in steps:
-            started = time.monotonic()
-            try:
-                with self._translated():
-                    passed, detail = True, step()
-            except ConnectorError as error:
-                passed, detail = False, error.message
-            done.append(Check(name, passed, detail, int((time.monotonic() - started) * 1000)))
-            if not passed:
-                break
-        return done
+        return carry_out(
+            (
+                ("QIDO-RS", lambda: self._check_query(deadline)),
+                ("WADO-RS", lambda: self._check_retrieve(deadline)),
+            )
+        )
 
     def _check_query(self, deadline: float) -> str:
-        found = self._client.query("/studies", [("StudyInstanceUID", _NOBODY)], timeout=self._left(deadline))
+        with self._translated():
+            found = self._client.query("/studies", [("StudyInstanceUID", _NOBODY)], timeout=self._left(deadline))
         return "answered" if not found else f"answered with {len(found)} studies that were not asked for"
 
     def _check_retrieve(self, deadline: float) -> str:
-        try:
+        with self._translated(), contextlib.suppress(NotFound):
             for _ in self._client.instances(f"/studies/{_NOBODY}", ("*",), timeout=self._left(deadline)):
                 break
-        except NotFound:
-            return "answered"
-        return "answered without an error for a study that does not exist"
+            return "answered without an error for a study that does not exist"
+        return "answered"
 
     # --- below
 

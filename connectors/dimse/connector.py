@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -13,6 +13,7 @@ from connectors.dimse.retrieval import Planned, Retrieval
 from connectors.dimse.session import Peer
 from hub.connector.contract import Check, ConnectorError, Environment, SourceLied, StudyQuery
 from hub.connector.matching import matches
+from hub.connector.self_test import carry_out
 from hub.errors import Invalid
 from hub.imaging.model import Instance, InstanceRequest, RetrievedInstance, Series, Study
 from hub.wire import dicom
@@ -148,22 +149,13 @@ class DimseConnector:
     def check(self) -> Sequence[Check]:
         """Association and C-ECHO, a search that finds nothing, and what retrieval needs."""
         deadline = time.monotonic() + self.config.timeout
-        steps: list[tuple[str, Callable[[], str]]] = [
-            ("association and C-ECHO", lambda: self._check_echo(deadline)),
-            ("C-FIND", lambda: self._check_find(deadline)),
-            (f"C-{self.config.retrieve.upper()}", lambda: self._retrieval.check(deadline)),
-        ]
-        done: list[Check] = []
-        for name, step in steps:
-            started = time.monotonic()
-            try:
-                passed, detail = True, step()
-            except ConnectorError as error:
-                passed, detail = False, error.message
-            done.append(Check(name, passed, detail, int((time.monotonic() - started) * 1000)))
-            if not passed:
-                break
-        return done
+        return carry_out(
+            (
+                ("association and C-ECHO", lambda: self._check_echo(deadline)),
+                ("C-FIND", lambda: self._check_find(deadline)),
+                (f"C-{self.config.retrieve.upper()}", lambda: self._retrieval.check(deadline)),
+            )
+        )
 
     def _check_echo(self, deadline: float) -> str:
         with self._peer.association(for_services([VERIFICATION, self._find_class]), deadline) as association:
