@@ -55,9 +55,9 @@ def peek(chunks: Iterator[bytes]) -> tuple[Head, Iterator[bytes]]:
         first(reader, "SeriesInstanceUID"),
         first(reader, "SOPInstanceUID"),
         first(reader, "SOPClassUID"),
-        str(meta.get("TransferSyntaxUID", "")),
+        str(meta.get("TransferSyntaxUID", "")).strip(" \0"),
     )
-    if not head.sop_instance_uid or not head.transfer_syntax:
+    if not head.sop_instance_uid or not is_uid(head.transfer_syntax):  # it goes into headers
         raise Malformed("The object is no DICOM file with a SOP instance UID and a transfer syntax.")
     return head, itertools.chain((seen,), chunks)
 

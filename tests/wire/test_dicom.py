@@ -152,3 +152,11 @@ def test_a_deflated_file_that_would_fill_the_memory_is_refused(tmp_path: Path, m
     path.write_bytes(raw[: end_of_meta(raw)] + b"\xff" * 500)
     with pytest.raises(Malformed):
         dicom_deflated.check_size(path)
+
+
+def test_a_transfer_syntax_that_would_end_a_header_line_is_refused() -> None:
+    raw = shipped_file("CT_small.dcm").read_bytes()
+    known = b"1.2.840.10008.1.2.1\0"
+    assert raw.count(known) == 1
+    with pytest.raises(Malformed):
+        peek(iter((raw.replace(known, b"1.2\r\nX-Header: yes "),)))
