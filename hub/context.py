@@ -26,6 +26,7 @@ class Context:
     purpose: str = "TREATMENT"
     source: str = ""  #: configured name of the feeding or asking system, "" when unknown
     peer: str = ""  #: network address of the caller
+    community: str = ""  #: homeCommunityId of this community (urn:oid: form), "" where no gateway is concerned
     correlation_id: str = field(default_factory=new_key)
     message_id: str = ""  #: the inbox row that keeps the raw message, "" when none
     received_at: datetime = field(default_factory=now)

@@ -258,6 +258,10 @@ def sandbox(
         list[str] | None,
         typer.Option(help="A PACS: `NAME=dicomweb:URL` or `NAME=dimse:AET@HOST:PORT`. May be given more than once."),
     ] = None,
+    community: Annotated[
+        list[str] | None,
+        typer.Option(help="Another community, a hub at URL: `NAME=OID@URL`. May be given more than once."),
+    ] = None,
     affinity_domain: Annotated[
         list[str] | None, typer.Option(help="OID of the affinity domain; further ones are accepted beside it.")
     ] = None,
@@ -287,6 +291,7 @@ def sandbox(
         database=database,
         data=data,
         sources=tuple(source or ()),
+        communities=tuple(community or ()),
         affinity_domains=tuple(affinity_domain or ()),
         repository_id=repository_id,
         home_community=home_community,

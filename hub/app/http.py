@@ -39,7 +39,7 @@ from hub.pipeline.catalogue import Bound, Catalogue
 from hub.pipeline.pipeline import Access, Pipeline
 from hub.pipeline.transaction import Binding, Dicomweb, Direction, Fhir, Soap
 from hub.storage.content import ContentStore
-from hub.values import new_key
+from hub.values import Oid, new_key
 from hub.wire.http import HttpResponse
 from hub.wire.soap.errors import MtomRequired
 from hub.wire.soap.message import Limits, SoapMessage
@@ -118,6 +118,7 @@ class Edge:
     def __init__(self, hub: WebHub) -> None:
         self.hub = hub
         self.proxy = hub.settings.web.trusted_proxy
+        self.community = Oid(hub.settings.region.home_community_id).urn
         web = hub.settings.web
         self.limits = Limits(
             envelope=web.max_message_mb * MEGABYTE, body=web.max_body_mb * MEGABYTE, spool=hub.content.incoming()
@@ -125,7 +126,7 @@ class Edge:
 
     async def in_thread(self, work: Callable[[Context], HttpResponse], request: Request, body: Body) -> Response:
         """Run ``work`` in a thread; close the connection when part of the request was left unread."""
-        context = Context(correlation_id=correlation_id.get() or new_key())
+        context = Context(correlation_id=correlation_id.get() or new_key(), community=self.community)
         answer = await anyio.to_thread.run_sync(work, context, limiter=edge.WORK)
         response = edge.http_answer(answer)
         if not body.complete and (request.headers.get("content-length", "0") != "0"):

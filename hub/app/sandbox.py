@@ -20,6 +20,7 @@ from hub.app.roles import Role
 from hub.app.settings import (
     Authority,
     Client,
+    Community,
     DimsePort,
     Logging,
     Mllp,
@@ -63,6 +64,7 @@ class Options:
     database: str = ""
     data: Path | None = None
     sources: tuple[str, ...] = ()
+    communities: tuple[str, ...] = ()
     affinity_domains: tuple[str, ...] = ()
     repository_id: str = ""
     home_community: str = ""
@@ -169,6 +171,7 @@ class Sandbox:
                 region=Region(**region),
                 authorities=self.authorities,
                 sources=tuple(source for source, _ in sources),
+                communities=tuple(map(parse_community, options.communities)),
                 clients=(
                     Client(
                         name=USER,
@@ -230,6 +233,16 @@ def parse_source(text: str) -> tuple[Source, list[tuple[str, str]]]:
         config = {"host": host, "port": int(port), "ae_title": title}
         return Source(name=name, kind=kind, authority=name, config=config), [(title, place)]
     raise SandboxOption("A source is NAME=dicomweb:URL or NAME=dimse:AET@HOST:PORT.", location="--source")
+
+
+def parse_community(text: str) -> Community:
+    """``NAME=OID@URL``: the community whose gateway is at ``URL/xca/responding``."""
+    name, _, rest = text.partition("=")
+    oid, _, base = rest.partition("@")
+    try:
+        return Community(name=name, home_community_id=oid, query_url=f"{base.rstrip('/')}/xca/responding")
+    except ValidationError as error:
+        raise SandboxOption("A community is NAME=OID@URL.", location="--community") from error
 
 
 def read_authorities(file: Path) -> tuple[Authority, ...]:

@@ -8,10 +8,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from hub.values import AETitle, Oid, setting
 
 OidText = Annotated[str, AfterValidator(setting(Oid))]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
 AETitleText = Annotated[str, AfterValidator(setting(AETitle))]
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
 LISTENERS = ("web", "mllp", "dimse", "health")  #: the tables of what listens
+
 
 class Table(BaseModel):
     """Base of every settings table: unknown keys are refused."""
@@ -91,6 +92,28 @@ class Feed(Table):
     """Character set to use whatever MSH-18 says."""
     answer_to: str = ""
     """host:port for application acknowledgements in enhanced mode; empty: none are sent."""
+
+
+class Community(Table):
+    """Another community, reached through its responding gateway (XCA, XCA-I)."""
+
+    name: str = Field(examples=["REGION_2"])
+    """How the hub calls it, in every answer and log."""
+    home_community_id: OidText = Field(examples=["1.2.250.1.999.8.3"])
+    """Its homeCommunityId."""
+    query_url: HttpUrl = Field(examples=["https://hub.region2.example/xca/responding"])
+    """Where it takes ITI-38."""
+    retrieve_url: HttpUrl | None = Field(default=None, examples=["https://hub.region2.example/xca/responding"])
+    """Where it takes ITI-39; unset: at query_url."""
+    imaging_url: HttpUrl | None = Field(default=None, examples=["https://hub.region2.example/xca/responding"])
+    """Where it takes RAD-75; unset: where it takes ITI-39."""
+    authority: OidText | None = Field(default=None, examples=["1.2.250.1.999.8.1"])
+    """Authority whose patient numbers it knows: it is asked with the person's number there, and only about persons who
+    have one; unset: it is asked with the identifier as given."""
+    deadline: float = Field(default=10.0, gt=0)
+    """Seconds that a query waits for it, and that it may keep silent within an answer."""
+    retrieve_deadline: float = Field(default=120.0, gt=0)
+    """Seconds that a retrieval from it may take altogether."""
 
 
 class Client(Table):
@@ -248,6 +271,8 @@ class Settings(Table):
     """Assigning authorities: hospitals and what they number."""
     sources: tuple[Source, ...] = ()
     """Archives."""
+    communities: tuple[Community, ...] = ()
+    """Other communities, asked through the initiating gateway."""
     feeds: tuple[Feed, ...] = ()
     """Senders of HL7 v2 messages."""
     clients: tuple[Client, ...] = ()

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
@@ -21,6 +22,11 @@ from hub.errors import Misconfigured
 ENVIRONMENT = "MAILLAGE_SETTINGS"
 DEFAULT_FILE = Path("maillage.toml")
 PREFIX = "MAILLAGE_"
+#: (table, key) whose values must differ within the table.
+_UNIQUE = (
+    ("authorities", "oid"), ("sources", "name"), ("clients", "name"), ("users", "login"),
+    ("communities", "name"), ("communities", "home_community_id"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,10 @@ def warnings(settings: Settings) -> Iterator[str]:
         )
     if settings.storage.database.startswith("sqlite") and len(settings.sources) > 20:
         yield "storage.database is SQLite: a region of this size wants PostgreSQL."
+    for community in settings.communities:
+        urls = (community.query_url, community.retrieve_url, community.imaging_url)
+        if any(url and url.startswith("http:") and urlsplit(url).hostname not in LOOPBACK for url in urls):
+            yield f"communities.{community.name}: a URL is http: patients' data would travel in clear."
     known = {authority.namespace for authority in settings.authorities}
     for source in settings.sources:
         if (source.authority or source.name) not in known and not security.accept_new_authorities:
@@ -188,8 +198,8 @@ def _beyond_types(settings: Settings, lines: dict[KeyPath, int]) -> Iterator[Mis
             ipaddress.ip_address(settings.web.trusted_proxy)
         except ValueError:
             yield mistake(("web", "trusted_proxy"), "must be an IP address")
-    for name, key in (("authorities", "oid"), ("sources", "name"), ("clients", "name"), ("users", "login")):
-        seen: set[str] = set()
+    for name, key in _UNIQUE:
+        seen: set[str] = {settings.region.home_community_id} if key == "home_community_id" else set()
         for index, item in enumerate(getattr(settings, name)):
             value = getattr(item, key)
             if value in seen:

@@ -10,10 +10,10 @@ from typing import Any
 from hub import __version__
 from hub.access.model import Client, User
 from hub.access.service import AccessService
-from hub.app import health, mllp, regional, vocabulary
+from hub.app import communities, health, mllp, regional, vocabulary
 from hub.app.dimse import DimseEndpoint
 from hub.app.housekeeping import Housekeeping
-from hub.app.http import build, build_operations
+from hub.app.http import MEGABYTE, build, build_operations
 from hub.app.metrics import PrometheusMetrics
 from hub.app.mllp import MllpEndpoint
 from hub.app.roles import Role
@@ -30,6 +30,8 @@ from hub.documents.sharing import SharingService
 from hub.errors import Misconfigured
 from hub.exchange.service import ExchangeService
 from hub.exchange.worker import Worker
+from hub.federation.communities import CommunityService
+from hub.federation.responding import RespondingGateway
 from hub.federation.service import FederationService
 from hub.imaging.model import SourceInfo
 from hub.imaging.service import ImagingService
@@ -49,6 +51,7 @@ from hub.wire.dimse.errors import refusal as dimse_refuse
 from hub.wire.fhir.capability import capability_statement
 from hub.wire.fhir.errors import refusal as fhir_refuse
 from hub.wire.hl7v2.answers import refuse as hl7v2_refuse
+from hub.wire.soap.message import Limits
 from hub.wire.soap.writing import refuse as soap_refuse
 
 log = logging.getLogger(__name__)
@@ -71,8 +74,9 @@ class NoDicomPort(Misconfigured):
 class Hub:
     """One process of the hub: every room, and the servers of its roles.
 
-    Rooms are attributes: ``patients documents imaging federation access audit exchange``; so are ``pipeline``,
-    ``dispatch``, ``catalogue``, ``sources``, ``content``, ``database``, ``metrics``. Nothing runs before ``start``."""
+    Rooms are attributes: ``patients documents imaging federation access audit exchange``; so are the gateways
+    ``communities`` and ``responding``, ``pipeline``, ``dispatch``, ``catalogue``, ``sources``, ``content``,
+    ``database``, ``metrics``. Nothing runs before ``start``."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings.model_copy(update={"viewer": regional.viewer_directory(settings)})
@@ -93,7 +97,10 @@ class Hub:
         )
         self._build_rooms()
         self.dispatch = Dispatcher(
-            [self.patients, self.documents, self.sharing, self.imaging, self.federation, self.exchange]
+            [
+                *(self.patients, self.documents, self.sharing, self.imaging, self.exchange),
+                *(self.federation, self.communities, self.responding),
+            ]
         )
         self.pipeline = Pipeline(
             self.database,
@@ -180,6 +187,27 @@ class Hub:
             max_studies=settings.imaging.max_studies,
         )
 
+        self._build_gateways()
+
+    def _build_gateways(self) -> None:
+        settings, home = self.settings, self.settings.region.home_community_id
+        limits = Limits(
+            envelope=settings.web.max_message_mb * MEGABYTE,
+            body=settings.web.max_body_mb * MEGABYTE,
+            spool=self.content.incoming(),
+        )
+        self._communities = communities.clients(settings, self.content.receive, limits)
+        self.communities = CommunityService(
+            communities=self._communities,
+            documents=self.documents,
+            images=self.imaging,
+            patients=self.patients,
+            home_community_id=home,
+        )
+        self.responding = RespondingGateway(
+            documents=self.documents, images=self.imaging, patients=self.patients, home_community_id=home
+        )
+
     # Running
 
     def prepare(self) -> None:
@@ -246,6 +274,8 @@ class Hub:
             self.worker.stop()
         self.imaging.close()
         self.sources.close()
+        for _, client in self._communities:
+            client.close()
         self.audit.stop()
         self.database.dispose()
         self.scratch.close()

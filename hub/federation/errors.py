@@ -1,6 +1,8 @@
 """What can go wrong with a question to the whole region."""
 
-from hub.errors import HubError, NotFound
+from typing import Self
+
+from hub.errors import HubError, NotFound, PeerRefused
 
 
 class FederationError(HubError):
@@ -15,3 +17,23 @@ class NoSuchSource(FederationError, NotFound):
 
     code = "no-such-source"
     title = "No source has this name."
+
+
+class CommunityError(FederationError, PeerRefused):
+    """What another community's gateway said is wrong.
+
+    ``error_code``: its XDS code. ``text``: its words, for the caller and not for logs. ``warning``: it is no error."""
+
+    code = "community-error"
+    title = "Another community reports an error."
+
+    error_code = ""
+    text = ""
+    warning = False
+
+    @classmethod
+    def said(cls, error_code: str, text: str, *, location: str = "", warning: bool = False) -> Self:
+        """From a row of its error list."""
+        error = cls(location=location)
+        error.error_code, error.text, error.warning = error_code, text, warning
+        return error

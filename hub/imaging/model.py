@@ -244,6 +244,7 @@ class InstanceRequest:
     sop_instance_uid: str = ""
     source: str = ""  #: "" : the hub finds it
     repository_unique_id: str = ""  #: RAD-69: OID of the imaging document source
+    home: str = ""  #: homeCommunityId, where several communities are asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hub.app.sandbox import SandboxOption, parse_source, read_authorities
+from hub.app.sandbox import SandboxOption, parse_community, parse_source, read_authorities
 from hub.patients.model import Traits
 from hub.testing import hl7
 from hub.testing.sandbox import SandboxProcess
@@ -109,6 +109,18 @@ def test_data_that_is_named_is_kept(tmp_path: Path) -> None:
 def test_sources_that_can_not_be_read(text: str) -> None:
     with pytest.raises(SandboxOption):
         parse_source(text)
+
+
+@pytest.mark.parametrize("text", ["NORTH", "NORTH=1.2.3", "NORTH=x@http://h", "NORTH=1.2.3@h", "=@"])
+def test_communities_that_can_not_be_read(text: str) -> None:
+    with pytest.raises(SandboxOption):
+        parse_community(text)
+
+
+def test_a_community_is_asked_at_its_gateway() -> None:
+    community = parse_community("NORTH=1.2.3@https://north.example:8443/")
+    assert (community.name, community.home_community_id) == ("NORTH", "1.2.3")
+    assert community.query_url == "https://north.example:8443/xca/responding"
 
 
 def test_a_dimse_source_is_a_destination_too() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from hub.app import settings_file
+from hub.app.settings import Settings
 from hub.app.settings_file import Mistake, SettingsRefused
 from hub.app.toml_lines import key_lines
 
@@ -54,6 +55,31 @@ def test_rules_between_keys() -> None:
     assert found[("sources[1].name", 15)] == "is used twice"
     assert found[("tls", 19)] == "certificate and key are needed together"
     assert found[("tls.certificate", 20)] == "there is no such file"
+
+
+COMMUNITY = """\
+[[communities]]
+name = "NORTH"
+home_community_id = "1.2.3.1"
+query_url = "http://north.example/xca/responding"
+"""
+
+
+def test_each_community_is_another_one() -> None:
+    own = COMMUNITY.replace("NORTH", "OWN").replace("1.2.3.1", Settings().region.home_community_id)
+    found = {(mistake.key, mistake.line): mistake.message for mistake in mistakes(COMMUNITY + COMMUNITY + own)}
+    assert found == dict.fromkeys(
+        (("communities[1].name", 6), ("communities[1].home_community_id", 7), ("communities[2].home_community_id", 11)),
+        "is used twice",
+    )
+    (mistake,) = mistakes(COMMUNITY.replace("http://", "file://"))
+    assert (mistake.key, mistake.line) == ("communities[0].query_url", 4)
+
+
+def test_a_community_in_clear_deserves_a_second_look() -> None:
+    for text, warned in ((COMMUNITY, True), (COMMUNITY.replace("http:", "https:"), False)):
+        said = " ".join(settings_file.warnings(settings_file.parse(text)))
+        assert ("communities.NORTH: a URL is http" in said) is warned
 
 
 def test_domain_values_are_mistakes_like_any_other() -> None:

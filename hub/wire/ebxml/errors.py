@@ -7,6 +7,7 @@ from lxml import etree
 
 from hub.documents import errors as documents
 from hub.errors import HubError, Invalid, Misconfigured, NotFound, TooLarge, Unavailable, lookup
+from hub.federation.errors import CommunityError
 from hub.imaging.errors import UnknownImagingSource
 from hub.wire.ebxml.names import ERROR, WARNING, rs
 from hub.wire.xml import Element
@@ -94,6 +95,9 @@ class RegistryProblem:
 
 def problem_of(error: HubError, *, repository: bool = False, location: str = "") -> RegistryProblem:
     """The row of an error list for an error. ``location`` overrides the error's own."""
+    if isinstance(error, CommunityError) and error.error_code:
+        severity = WARNING if error.warning else ERROR
+        return RegistryProblem(error.error_code, error.text, severity, location or error.location)
     row = lookup(CODES, error)
     code = (row.repository if repository else "") or row.registry
     place = location or error.location
@@ -119,6 +123,13 @@ def write_problems(parent: Element, problems: Iterable[RegistryProblem]) -> None
         if row.location:
             facts["location"] = row.location
         etree.SubElement(listed, rs("RegistryError"), facts)
+
+
+def said_by(problem: RegistryProblem) -> CommunityError:
+    """A row of another community's error list as an error that can be passed on."""
+    return CommunityError.said(
+        problem.code, problem.context, location=problem.location, warning=problem.severity == WARNING
+    )
 
 
 def read_problems(response: Element) -> tuple[RegistryProblem, ...]:

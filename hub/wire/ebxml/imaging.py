@@ -49,7 +49,8 @@ def write_imaging_retrieve(
             studies[study] = etree.SubElement(body, iherad("StudyRequest"), {"studyInstanceUID": study})
         if pair not in series:
             series[pair] = etree.SubElement(studies[study], iherad("SeriesRequest"), {"seriesInstanceUID": pair[1]})
-        write_document_request(series[pair], DocumentRequest(item.repository_unique_id, item.sop_instance_uid, home))
+        place = DocumentRequest(item.repository_unique_id, item.sop_instance_uid, home or item.home)
+        write_document_request(series[pair], place)
     listed = etree.SubElement(body, iherad("TransferSyntaxUIDList"))
     for syntax in transfer_syntaxes:
         etree.SubElement(listed, iherad("TransferSyntaxUID")).text = syntax
@@ -137,6 +138,7 @@ def _requests(request: Element) -> Iterator[tuple[InstanceRequest, DocumentReque
                         series_uid,
                         place.document_unique_id,
                         repository_unique_id=place.repository_unique_id,
+                        home=place.home,
                     ),
                     place,
                 )

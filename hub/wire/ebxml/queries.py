@@ -9,14 +9,17 @@ from lxml import etree
 from hub.documents.errors import RegistryError
 from hub.documents.model import QueryResult, RegistryObject, StoredQuery
 from hub.errors import HubError
+from hub.federation.model import CommunityAnswer, Reference
 from hub.wire.ebxml.errors import RegistryProblem, problem_of, read_problems, warnings_of, write_problems
-from hub.wire.ebxml.names import FAILURE, NAMESPACES, QUERY, SUCCESS, query, rim
+from hub.wire.ebxml.names import ERROR, FAILURE, NAMESPACES, PARTIAL_SUCCESS, QUERY, SUCCESS, query, rim
 from hub.wire.ebxml.reading import read_objects
 from hub.wire.ebxml.writing import write_object, write_reference, write_slot
 from hub.wire.xml import Element
 
 _NSMAP = {"query": QUERY, **NAMESPACES}
 _RETURN_TYPES = {"LeafClass": True, "ObjectRef": False}
+#: Parameters whose values are numbers: written without quotes (ITI TF-2: 3.18.4.1.2.3.5).
+_NUMBERS = ("From", "To", "$MetadataLevel")
 #: A value: text in single quotes ('' is one quote), or a number.
 _VALUE = re.compile(r"\s*(?:'((?:[^']|'')*)'|([0-9]+))\s*")
 
@@ -141,6 +144,24 @@ def write_query(
     return request
 
 
+def write_stored_query(command: StoredQuery) -> Element:
+    """The AdhocQueryRequest that another registry or gateway is asked with: the same parameters in the same form."""
+    request = write_query(command.query_id, {}, leaf_class=command.leaf_class, home=command.home)
+    adhoc = request.find(rim("AdhocQuery"))
+    for name, groups in command.parameters.items():
+        for group in groups:
+            texts = [_quoted(name, value) for value in group]
+            listed = name in command.lists if command.lists is not None else len(texts) > 1
+            write_slot(adhoc, name, [f"({text})" for text in texts] if listed else texts)
+    return request
+
+
+def _quoted(name: str, value: str) -> str:
+    if value.isascii() and value.isdigit() and name.endswith(_NUMBERS):
+        return value
+    return "'" + value.replace("'", "''") + "'"
+
+
 def write_result(result: QueryResult, *, leaf_class: bool) -> Element:
     """An AdhocQueryResponse: full objects or references. An empty result is a success."""
     response = _response(SUCCESS, warnings_of(result.warnings, "XDSRegistryError"))
@@ -153,9 +174,23 @@ def write_result(result: QueryResult, *, leaf_class: bool) -> Element:
     return response
 
 
-def write_query_refusal(error: HubError) -> Element:
-    """An AdhocQueryResponse that says why there is no result."""
-    response = _response(FAILURE, (problem_of(error),))
+def write_gathered(answer: CommunityAnswer) -> Element:
+    """An AdhocQueryResponse of several communities: PartialSuccess where some of them did not answer in full."""
+    problems = tuple(dict.fromkeys(problem_of(error) for error in answer.problems))
+    failed = any(problem.severity == ERROR for problem in problems)
+    response = _response(SUCCESS if not failed else PARTIAL_SUCCESS if answer.answered else FAILURE, problems)
+    objects = etree.SubElement(response, rim("RegistryObjectList"))
+    for item in answer.objects:
+        if isinstance(item, Reference):
+            write_reference(objects, item)
+        else:
+            write_object(objects, item)
+    return response
+
+
+def write_query_refusal(error: HubError, *, location: str = "") -> Element:
+    """An AdhocQueryResponse that says why there is no result. ``location`` overrides the error's own."""
+    response = _response(FAILURE, (problem_of(error, location=location),))
     etree.SubElement(response, rim("RegistryObjectList"))
     return response
 

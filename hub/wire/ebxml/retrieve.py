@@ -1,13 +1,14 @@
 """RetrieveDocumentSetRequest and -Response (ITI TF-2: 3.43), which RAD-69 answers with as well."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from lxml import etree
 
 from hub.documents.errors import RepositoryError
-from hub.documents.model import DocumentRequest, RetrievedDocuments, RetrieveDocuments
+from hub.documents.model import DocumentRequest, RetrievedDocument, RetrievedDocuments, RetrieveDocuments
 from hub.errors import HubError
 from hub.values import new_key
 from hub.wire.ebxml.errors import RegistryProblem, problem_of, read_problems
@@ -90,15 +91,20 @@ def _identify(element: Element, wanted: DocumentRequest) -> None:
     etree.SubElement(element, xdsb("DocumentUniqueId")).text = wanted.document_unique_id
 
 
-def retrieved(outcome: RetrievedDocuments, action: str) -> SoapResponse:
-    """The answer to ITI-43: what was found, streamed from its files, and why the rest was not."""
-    documents = [
-        SentDocument(item.request, item.mime_type, file_chunks(item.path), item.size) for item in outcome.documents
-    ]
-    problems = [
-        problem_of(error, repository=True, location=request.document_unique_id) for request, error in outcome.failures
-    ]
-    return retrieve_response(documents, problems, action)
+def retrieved(
+    outcome: RetrievedDocuments,
+    action: str,
+    *,
+    location: Callable[[DocumentRequest], str] = attrgetter("document_unique_id"),
+) -> SoapResponse:
+    """The answer to ITI-43: what was found, streamed from its files, and why the rest was not.
+
+    ``location``: where an error says that it is; gateways name a community (ITI TF-2: 3.39.4.1.3)."""
+    documents = [SentDocument(item.request, item.mime_type, _chunks(item), item.size) for item in outcome.documents]
+    problems = dict.fromkeys(
+        problem_of(error, repository=True, location=location(request)) for request, error in outcome.failures
+    )
+    return retrieve_response(documents, list(problems), action)
 
 
 def retrieve_response(
@@ -119,15 +125,24 @@ def retrieve_response(
     return SoapResponse(body, action, tuple(sent))
 
 
-def retrieve_refused(error: HubError, action: str) -> SoapResponse:
-    """A RetrieveDocumentSetResponse that says why nothing is returned."""
-    return SoapResponse(_response(registry_response(FAILURE, (problem_of(error, repository=True),))), action)
+def retrieve_refused(error: HubError, action: str, *, location: str = "") -> SoapResponse:
+    """A RetrieveDocumentSetResponse that says why nothing is returned. ``location`` overrides the error's own."""
+    problem = problem_of(error, repository=True, location=location)
+    return SoapResponse(_response(registry_response(FAILURE, (problem,))), action)
 
 
 def _response(registry: Element) -> Element:
     body = etree.Element(xdsb("RetrieveDocumentSetResponse"), nsmap={"xdsb": XDSB, **NAMESPACES})
     body.append(registry)
     return body
+
+
+def _chunks(document: RetrievedDocument) -> Iterator[bytes]:
+    try:
+        yield from file_chunks(document.path)
+    finally:
+        if document.lease is not None:
+            document.lease.release()
 
 
 def file_chunks(path: Path) -> Iterator[bytes]:

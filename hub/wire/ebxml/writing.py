@@ -6,6 +6,7 @@ from typing import Any
 from lxml import etree
 
 from hub.documents.model import Association, Author, DocumentEntry, ReferenceId, RegistryObject
+from hub.federation.model import Reference
 from hub.values import Code, PatientIdentifier, new_uuid
 from hub.wire.ebxml.fields import ASSOCIATION, AUTHOR_SLOTS, LAYOUTS, Layout, SlotField
 from hub.wire.ebxml.names import OBJECT_TYPE, rim
@@ -48,7 +49,7 @@ def write_object(parent: Element, item: RegistryObject, *, registered: bool = Tr
     return element
 
 
-def write_reference(parent: Element, item: RegistryObject) -> None:
+def write_reference(parent: Element, item: RegistryObject | Reference) -> None:
     """Append an ObjectRef."""
     etree.SubElement(parent, _REF, {"id": item.id, "home": item.home} if item.home else {"id": item.id})
 

@@ -1,5 +1,6 @@
 import resource
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def got(item: InstanceRequest, chunks: Iterator[bytes]) -> RetrievedInstance:
 
 def test_a_request_survives() -> None:
     command = read_imaging_retrieve(message(home="urn:oid:1.2").body)
-    assert command.requests == WANTED
+    assert command.requests == tuple(replace(item, home="urn:oid:1.2") for item in WANTED)
     assert command.transfer_syntaxes == (IMPLICIT,)
 
 

@@ -1,0 +1,148 @@
+"""Other communities' responding gateways by SOAP: how the initiating gateway reaches them (ITI-38, ITI-39, RAD-75)."""
+
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import httpx
+
+from hub.app.settings import Community as CommunitySettings
+from hub.app.settings import Settings
+from hub.app.tls import client_context
+from hub.documents.errors import RegistryError
+from hub.documents.model import DocumentRequest, RetrievedDocument, StoredQuery
+from hub.errors import HubError
+from hub.federation.model import Community, CommunityAnswer, CommunityDocuments, CommunityInstances, Reference
+from hub.imaging.model import InstanceRequest, RetrievedInstance
+from hub.values import Oid
+from hub.wire.dicom_head import peek
+from hub.wire.ebxml.errors import said_by
+from hub.wire.ebxml.imaging import write_imaging_retrieve
+from hub.wire.ebxml.names import FAILURE, query
+from hub.wire.ebxml.queries import read_answer, write_stored_query
+from hub.wire.ebxml.retrieve import ReceivedDocument, RetrieveAnswer, file_chunks, read_retrieved, write_retrieve
+from hub.wire.soap.client import SoapClient
+from hub.wire.soap.message import Limits, Receive, SoapMessage
+
+QUERY = "urn:ihe:iti:2007:CrossGatewayQuery"
+RETRIEVE = "urn:ihe:iti:2007:CrossGatewayRetrieve"
+IMAGES = "urn:ihe:rad:2011:CrossGatewayRetrieveImagingDocumentSet"
+
+
+class FileLease:
+    """Keeps a received file: it goes when released, or when this is forgotten because nobody came to read it."""
+
+    def __init__(self, path: Path) -> None:
+        self._gone = weakref.finalize(self, path.unlink, missing_ok=True)
+
+    def release(self) -> None:
+        """Let the file go now."""
+        self._gone()
+
+
+class SoapCommunity:
+    """One community's gateway. ``soap`` carries the hub's certificate and the community's deadline."""
+
+    def __init__(self, settings: CommunitySettings, soap: SoapClient) -> None:
+        self.settings = settings
+        self.soap = soap
+
+    def query(self, query: StoredQuery) -> CommunityAnswer:
+        """ITI-38. Raises what SoapClient.call raises; RegistryError when the answer is none."""
+        message = self.soap.call(self.settings.query_url, QUERY, write_stored_query(query))
+        try:
+            return _answer(message)
+        finally:
+            message.discard()
+
+    def retrieve(self, requests: Sequence[DocumentRequest]) -> CommunityDocuments:
+        """ITI-39; the documents lie in files that go when they are forgotten."""
+        url = self.settings.retrieve_url or self.settings.query_url
+        answer = _documents(self.soap.call(url, RETRIEVE, write_retrieve(requests), mtom=True))
+        documents = tuple(
+            RetrievedDocument(item.request, item.mime_type, item.content.path, item.content.size, lease)
+            for item, lease in _leased(answer)
+        )
+        return CommunityDocuments(documents, tuple(said_by(row) for row in answer.problems))
+
+    def retrieve_instances(
+        self, requests: Sequence[InstanceRequest], transfer_syntaxes: Sequence[str]
+    ) -> CommunityInstances:
+        """RAD-75."""
+        url = self.settings.imaging_url or self.settings.retrieve_url or self.settings.query_url
+        answer = _documents(self.soap.call(url, IMAGES, write_imaging_retrieve(requests, transfer_syntaxes), mtom=True))
+        instances = []
+        problems: list[HubError] = [said_by(row) for row in answer.problems]
+        for item, lease in _leased(answer):
+            try:
+                instances.append(_instance(item.content.path, item.content.size, lease))
+            except HubError as error:  # one object that is none spoils no other
+                error.location = item.request.document_unique_id
+                problems.append(error)
+        return CommunityInstances(tuple(instances), tuple(problems))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.soap.close()
+
+
+def clients(settings: Settings, receive: Receive, limits: Limits) -> list[tuple[Community, SoapCommunity]]:
+    """A client for every configured community."""
+    if not settings.communities:
+        return []
+    tls, found = client_context(settings.tls), []
+    for item in settings.communities:
+        community = Community(
+            item.name, Oid(item.home_community_id).urn, item.deadline, item.retrieve_deadline, item.authority or ""
+        )
+        http = httpx.Client(verify=tls, timeout=item.deadline, trust_env=False)
+        found.append((community, SoapCommunity(item, SoapClient(http, receive, limits))))
+    return found
+
+
+def _answer(message: SoapMessage) -> CommunityAnswer:
+    if message.body.tag != query("AdhocQueryResponse"):
+        raise RegistryError("The community's answer is not an AdhocQueryResponse.")
+    answer = read_answer(message.body)
+    references = tuple(Reference(*pair) for pair in answer.references)
+    problems = tuple(said_by(row) for row in answer.problems)
+    return CommunityAnswer((*answer.objects, *references), problems, answer.status != FAILURE)
+
+
+def _documents(message: SoapMessage) -> RetrieveAnswer:
+    try:
+        answer = read_retrieved(message)
+    except HubError:
+        message.discard()
+        raise
+    used = {item.content.path for item in answer.documents}
+    for attachment in message.attachments.values():
+        if attachment.path not in used:
+            attachment.path.unlink(missing_ok=True)
+    return answer
+
+
+def _leased(answer: RetrieveAnswer) -> Iterator[tuple[ReceivedDocument, FileLease]]:
+    leases = {item.content.path: FileLease(item.content.path) for item in answer.documents}
+    for item in answer.documents:
+        yield item, leases[item.content.path]
+
+
+def _instance(path: Path, size: int, lease: FileLease) -> RetrievedInstance:
+    head, _ = peek(file_chunks(path))
+    return RetrievedInstance(
+        head.study_instance_uid,
+        head.series_instance_uid,
+        head.sop_instance_uid,
+        head.sop_class_uid,
+        head.transfer_syntax,
+        _held(path, lease),
+        size=size,
+    )
+
+
+def _held(path: Path, lease: FileLease) -> Iterator[bytes]:
+    try:
+        yield from file_chunks(path)
+    finally:
+        lease.release()

@@ -1,0 +1,344 @@
+"""The initiating gateway (XCA, XCA-I): one question to this community and to others, merged, each one's part told."""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from hub.context import Context
+from hub.documents.errors import (
+    DocumentUniqueIdError,
+    MissingHomeCommunityId,
+    UnavailableCommunity,
+    UnknownPatientId,
+)
+from hub.documents.model import (
+    Association,
+    DocumentRequest,
+    RegistryObject,
+    RetrievedDocument,
+    RetrievedDocuments,
+    RetrieveDocuments,
+    StoredQuery,
+)
+from hub.documents.queries import Question, Value, read
+from hub.errors import DeadlineExceeded, HubError
+from hub.federation.errors import CommunityError
+from hub.federation.model import (
+    Community,
+    CommunityAnswer,
+    CommunityDocuments,
+    CommunityInstances,
+    QueryCommunities,
+    Reference,
+    RetrieveFromCommunities,
+    RetrieveInstancesFromCommunities,
+)
+from hub.federation.responding import Documents, Images, Patients, admitted, check_home
+from hub.imaging.errors import UnknownInstance
+from hub.imaging.fanout import Call, FanOut, Reply
+from hub.imaging.model import (
+    FailedInstance,
+    InstanceRequest,
+    InstanceStream,
+    RetrieveInstances,
+    SourceState,
+    SourceStatus,
+)
+from hub.usecase import use_case
+from hub.values import Oid
+
+UNKNOWN_PATIENT = "XDSUnknownPatientId"
+
+
+class CommunityClient(Protocol):
+    """Another community's responding gateway. Every method raises HubError when it does not answer."""
+
+    def query(self, query: StoredQuery) -> CommunityAnswer:
+        """ITI-38."""
+        ...
+
+    def retrieve(self, requests: Sequence[DocumentRequest]) -> CommunityDocuments:
+        """ITI-39."""
+        ...
+
+    def retrieve_instances(
+        self, requests: Sequence[InstanceRequest], transfer_syntaxes: Sequence[str]
+    ) -> CommunityInstances:
+        """RAD-75."""
+        ...
+
+
+class CommunityService:
+    """Asks this community's own rooms, and the others through their clients, each within its deadline."""
+
+    def __init__(
+        self,
+        *,
+        communities: Iterable[tuple[Community, CommunityClient]],
+        documents: Documents,
+        images: Images,
+        patients: Patients,
+        home_community_id: str,
+        fanout: FanOut | None = None,
+    ) -> None:
+        self.others: Mapping[str, tuple[Community, CommunityClient]] = {
+            community.home: (community, client) for community, client in communities
+        }
+        self.documents = documents
+        self.images = images
+        self.patients = patients
+        self.home = Oid.from_urn(home_community_id).urn
+        self.fanout = fanout or FanOut(per_source=32)
+
+    # ITI-18
+
+    @use_case
+    def query(self, command: QueryCommunities, context: Context) -> CommunityAnswer:
+        """Ask everybody, or the one community that the query names (ITI TF-2: 3.18.4.1.3).
+
+        Raises MissingHomeCommunityId for a query without a patient that names none, UnknownCommunity, and what is
+        wrong with the query itself: a bad one leaves the house for nobody."""
+        query = command.query
+        question = read(query.query_id, query.parameters, query.lists)
+        if query.home:
+            self._check(query.home)
+        elif question.patient is None:
+            raise MissingHomeCommunityId(location="home")
+        asked = [query.home] if query.home else [self.home, *self.others]
+        parts = [self._own(query, context)] if self.home in asked else []
+        parts += self._foreign(query, question, [home for home in asked if home != self.home], context)
+        return merged(parts)
+
+    def _own(self, query: StoredQuery, context: Context) -> CommunityAnswer:
+        started = time.monotonic()
+        try:
+            found = self.documents.query(replace(query, home=self.home), context)
+        except HubError as error:
+            return CommunityAnswer(problems=(error,), answered=False, statuses=(_status(self.home, error),))
+        objects: tuple[RegistryObject | Reference, ...] = found.objects
+        if not query.leaf_class:
+            objects = tuple(Reference(item.id, item.home) for item in found.objects)
+        milliseconds = int((time.monotonic() - started) * 1000)
+        status = SourceStatus(self.home, SourceState.ANSWERED, len(objects), milliseconds)
+        return CommunityAnswer(objects, statuses=(status,))
+
+    def _foreign(
+        self, query: StoredQuery, question: Question, homes: Sequence[str], context: Context
+    ) -> list[CommunityAnswer]:
+        parts: list[CommunityAnswer] = []
+        calls: dict[str, Call] = {}
+        for home in homes:
+            community, client = self.others[home]
+            queries = self._translated(query, question, community)
+            if not queries:
+                status = SourceStatus(community.name, SourceState.ANSWERED, reason="The person has no number there.")
+                parts.append(CommunityAnswer(statuses=(status,)))
+                continue
+            calls[home] = Call(_bound(_ask_all, client, queries), community.deadline)
+        for reply in self._replies(calls, context):
+            parts.append(self._part(reply))
+        return parts
+
+    def _translated(self, query: StoredQuery, question: Question, community: Community) -> list[StoredQuery]:
+        """The query with the numbers that the person has in the other community; empty: none is known."""
+        query = replace(query, home=community.home)
+        patient = question.patient
+        if patient is None or community.authority in ("", patient.authority):
+            return [query]
+        person = self.patients.person(patient)
+        known = person.identifiers if person is not None else ()
+        numbers = dict.fromkeys(item.cx for item in known if item.authority == community.authority)
+        name = next(item.name for item in question.query.parameters if item.value is Value.PATIENT)
+        return [replace(query, parameters={**query.parameters, name: ((cx,),)}) for cx in numbers]
+
+    def _part(self, reply: Reply) -> CommunityAnswer:
+        community, _ = self.others[reply.source]
+        if reply.error is not None:
+            problem = _unavailable(community, reply.error)
+            status = _status(community.name, reply.error, reply.milliseconds)
+            return CommunityAnswer(problems=(problem,), answered=False, statuses=(status,))
+        answer: CommunityAnswer = reply.value
+        nameless = [item for item in answer.objects if not item.home and not isinstance(item, Association)]
+        kept = tuple(
+            item if item.home else replace(item, home=community.home) for item in answer.objects if item not in nameless
+        )
+        problems = [_located(error, community) for error in answer.problems]
+        if nameless:
+            problems.append(
+                MissingHomeCommunityId(
+                    f"The gateway of {community.name} gave {len(nameless)} objects without home.",
+                    location=community.home,
+                )
+            )
+        status = SourceStatus(community.name, SourceState.ANSWERED, len(kept), reply.milliseconds)
+        return CommunityAnswer(kept, tuple(problems), answer.answered, (status,))
+
+    # ITI-43
+
+    @use_case
+    def retrieve(self, command: RetrieveFromCommunities, context: Context) -> RetrievedDocuments:
+        """Documents of any community; each request names its own (ITI TF-2: 3.43.4.1.3)."""
+        good, failures = admitted(command.requests, self._check)
+        groups = _by_home(good)
+        documents: list[RetrievedDocument] = []
+        for reply in self._retrievals(groups, context, lambda client, wanted: client.retrieve(wanted)):
+            found, missing = self._documents(reply, groups[reply.source])
+            documents += found
+            failures += missing
+        own = self.documents.retrieve(RetrieveDocuments(tuple(groups.get(self.home, ()))), context)
+        return RetrievedDocuments((*documents, *own.documents), (*failures, *own.failures))
+
+    def _documents(
+        self, reply: Reply, wanted: Sequence[DocumentRequest]
+    ) -> tuple[list[RetrievedDocument], list[tuple[DocumentRequest, HubError]]]:
+        community, _ = self.others[reply.source]
+        if reply.error is not None:
+            return [], [(request, _unavailable(community, reply.error)) for request in wanted]
+        answer: CommunityDocuments = reply.value
+        given = {
+            (item.request.repository_unique_id, item.request.document_unique_id): item for item in answer.documents
+        }
+        found: list[RetrievedDocument] = []
+        missing: list[tuple[DocumentRequest, HubError]] = []
+        for request in wanted:
+            item = given.get((request.repository_unique_id, request.document_unique_id))
+            if item is None:
+                uid = request.document_unique_id
+                missing.append((request, _reason(uid, answer.problems) or DocumentUniqueIdError(location=uid)))
+            elif not item.request.home:
+                missing.append((request, _without_home(community)))
+            else:
+                found.append(replace(item, request=request))
+        return found, missing
+
+    # RAD-69
+
+    @use_case
+    def retrieve_instances(self, command: RetrieveInstancesFromCommunities, context: Context) -> InstanceStream:
+        """Instances of any community; each request names its own (RAD TF-3: 4.75)."""
+        good, failures = admitted(command.requests, self._check)
+        for request in good:
+            context.touch("study", request.study_instance_uid)
+        groups, syntaxes = _by_home(good), command.transfer_syntaxes
+        own = self.images.retrieve(RetrieveInstances(tuple(groups.get(self.home, ())), syntaxes), context)
+        replies = self._retrievals(groups, context, lambda client, wanted: client.retrieve_instances(wanted, syntaxes))
+        return self._stream(failures, replies, groups, own)
+
+    def _stream(
+        self,
+        failures: Iterable[tuple[InstanceRequest, HubError]],
+        replies: Iterable[Reply],
+        groups: Mapping[str, Sequence[InstanceRequest]],
+        own: InstanceStream,
+    ) -> InstanceStream:
+        yield from (FailedInstance(request, error) for request, error in failures)
+        for reply in replies:
+            yield from self._instances(reply, groups[reply.source])
+        yield from own
+
+    def _instances(self, reply: Reply, wanted: Sequence[InstanceRequest]) -> InstanceStream:
+        community, _ = self.others[reply.source]
+        if reply.error is not None:
+            problem = _unavailable(community, reply.error)
+            yield from (FailedInstance(request, problem) for request in wanted)
+            return
+        answer: CommunityInstances = reply.value
+        requests = {request.sop_instance_uid: request for request in wanted}
+        for item in answer.instances:
+            if requests.pop(item.sop_instance_uid, None) is not None:
+                yield replace(item, source=community.name)
+        for uid, request in requests.items():
+            yield FailedInstance(request, _reason(uid, answer.problems) or UnknownInstance())
+
+    # The others
+
+    def _check(self, home: str) -> None:
+        check_home(home, (self.home, *self.others))
+
+    def _retrievals(
+        self,
+        groups: Mapping[str, Sequence[Any]],
+        context: Context,
+        ask: Callable[[CommunityClient, Sequence[Any]], Any],
+    ) -> Iterable[Reply]:
+        calls = {}
+        for home, wanted in groups.items():
+            if home != self.home:
+                community, client = self.others[home]
+                calls[home] = Call(_bound(ask, client, wanted), community.retrieve_deadline)
+        return self._replies(calls, context)
+
+    def _replies(self, calls: Mapping[str, Call], context: Context) -> Iterable[Reply]:
+        for home in calls:
+            context.touch("community", home)
+        return self.fanout.ask(calls)
+
+
+def merged(parts: Sequence[CommunityAnswer]) -> CommunityAnswer:
+    """One answer. That one community does not know the patient is no problem when another answered."""
+    answered = any(part.answered for part in parts)
+    problems = [error for part in parts for error in part.problems if not (answered and _patient_unknown(error))]
+    return CommunityAnswer(
+        tuple(item for part in parts for item in part.objects),
+        tuple(problems),
+        answered,
+        tuple(status for part in parts for status in part.statuses),
+    )
+
+
+def _patient_unknown(error: HubError) -> bool:
+    return isinstance(error, UnknownPatientId) or getattr(error, "error_code", "") == UNKNOWN_PATIENT
+
+
+def _ask_all(client: CommunityClient, queries: Sequence[StoredQuery]) -> CommunityAnswer:
+    return merged([client.query(query) for query in queries])
+
+
+def _bound(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+    return lambda: function(*arguments)
+
+
+def _by_home(requests: Iterable[Any]) -> dict[str, list[Any]]:
+    groups: dict[str, list[Any]] = {}
+    for request in requests:
+        groups.setdefault(request.home, []).append(request)
+    return groups
+
+
+def _unavailable(community: Community, error: HubError) -> UnavailableCommunity:
+    # The error's title, not its message: what a peer sent may have found its way into that.
+    return UnavailableCommunity(
+        f"The community {community.name} did not answer. {error.title}", location=community.home
+    )
+
+
+def _status(name: str, error: HubError, milliseconds: int = 0) -> SourceStatus:
+    state = SourceState.LATE if isinstance(error, DeadlineExceeded) else SourceState.FAILED
+    return SourceStatus(name, state, 0, milliseconds, error.title)
+
+
+def _located(error: HubError, community: Community) -> HubError:
+    if isinstance(error, CommunityError):
+        return CommunityError.said(
+            error.error_code, error.text, location=error.location or community.home, warning=error.warning
+        )
+    return error
+
+
+def _without_home(community: Community) -> MissingHomeCommunityId:
+    return MissingHomeCommunityId(
+        f"The gateway of {community.name} gave a document without HomeCommunityId.", location=community.home
+    )
+
+
+def _reason(uid: str, problems: Sequence[HubError]) -> HubError | None:
+    """What the community said about one document: the row that names it, else the first one."""
+    named = re.compile(rf"(?<![0-9.]){re.escape(uid)}(?![0-9.]*[0-9])")
+    errors = [error for error in problems if not getattr(error, "warning", False)]
+    for error in errors:
+        text = error.text if isinstance(error, CommunityError) else error.message
+        if named.search(text) or error.location == uid:
+            return error
+    return next(iter(errors), None)
