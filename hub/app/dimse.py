@@ -84,7 +84,10 @@ class DimseEndpoint:
             return
         known = association.certificate or request.calling in self._callers | self._sources
         if not self._open and not known:
-            log.info("association from an unknown calling AE title refused", extra={"peer": association.peer})
+            log.info(
+                "association from an unknown calling AE title refused",
+                extra={"peer": association.peer, "source": request.calling},
+            )
             association.reject(*_CALLING_UNKNOWN)
             return
         association.accept(request, *contexts.accept(request))

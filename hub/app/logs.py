@@ -20,7 +20,7 @@ correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 
 OURS = ("hub", "profiles", "connectors")
 TRUSTED = ("uvicorn.error", "alembic")  #: their texts hold addresses and revisions only
-_EXTRA = ("transaction", "source", "code", "destination", "role", "milliseconds", "status", "method", "route")
+_EXTRA = ("transaction", "source", "peer", "code", "destination", "role", "milliseconds", "status", "method", "route")
 
 Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
