@@ -30,6 +30,8 @@ NEEDED = (
     Needed("wrk", ("/usr/bin/wrk",), "load over HTTP"),
     Needed("maven", ("/usr/bin/mvn", "/usr/local/bin/mvn"), "the public schemas and WSDLs of XDS"),
     Needed("npm", ("/usr/bin/npm", "/usr/local/bin/npm"), "the OHIF viewer"),
+    Needed("curl", ("/usr/bin/curl",), "a foreign HTTP client in the benchmarks"),
+    Needed("libatomic1", ("/usr/lib/*/libatomic.so.1",), "the driver of the browser tests"),
     Needed("openssl", ("/usr/bin/openssl",), "throw-away certificates"),
 )
 
