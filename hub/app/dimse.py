@@ -12,10 +12,10 @@ from hub.app.settings import Settings
 from hub.app.tls import server_context
 from hub.connector.contract import ReceivedFile
 from hub.context import Context
-from hub.errors import HubError
+from hub.errors import HubError, NotAuthenticated
 from hub.pipeline.catalogue import Bound, Catalogue
 from hub.pipeline.pipeline import Pipeline
-from hub.pipeline.transaction import Dimse
+from hub.pipeline.transaction import AuditEvent, Dimse, Kind, Transaction
 from hub.wire.dimse import command as commands
 from hub.wire.dimse import contexts
 from hub.wire.dimse.association import Association, Message
@@ -31,6 +31,20 @@ _IDLE = 120.0
 _CALLING_UNKNOWN, _CALLED_UNKNOWN = (1, 1, 3), (1, 1, 7)
 _NO_SUCH_OPERATION = 0x0211
 _CHECK_CANCEL_EVERY = 16
+
+ASSOCIATION = Transaction(
+    id="DIMSE-ASSOCIATION",
+    title="Association",
+    profile="DICOM",
+    initiator="Association requestor",
+    responder="Association acceptor",
+    bindings=(),
+    section="PS3.8: 7.1",
+    kind=Kind.QUERY,
+    permission="",
+    audit=AuditEvent("110113", "Security Alert", "E", type_code="110126"),
+)
+"""What an association that is turned away is audited as: node authentication (PS3.16: CID 402)."""
 
 
 class DimseEndpoint:
@@ -80,6 +94,7 @@ class DimseEndpoint:
     def _serve(self, association: Association) -> None:
         request = association.read_request()
         if not self._open and request.called != self.ae_title:
+            self._turned_away(association, ASSOCIATION, NotAuthenticated("The called AE title is not the hub's."))
             association.reject(*_CALLED_UNKNOWN)
             return
         known = association.certificate or request.calling in self._callers | self._sources
@@ -88,6 +103,7 @@ class DimseEndpoint:
                 "association from an unknown calling AE title refused",
                 extra={"peer": association.peer, "source": request.calling},
             )
+            self._turned_away(association, ASSOCIATION, NotAuthenticated("The calling AE title is not known."))
             association.reject(*_CALLING_UNKNOWN)
             return
         association.accept(request, *contexts.accept(request))
@@ -103,6 +119,11 @@ class DimseEndpoint:
         finally:
             for study, stored in arrived.items():
                 self._announce(association, study, stored)
+
+    def _turned_away(self, association: Association, transaction: Transaction, error: HubError) -> None:
+        """Refused before anything was decoded: audited all the same."""
+        context = Context(peer=_host(association), transaction=transaction.id)
+        self.pipeline.audit.record(transaction, context, error, 0)
 
     def _answer(self, association: Association, message: Message) -> None:
         if message.kind == commands.C_ECHO:
@@ -170,7 +191,9 @@ class DimseEndpoint:
             return False
         try:
             self._permit(bound, association)
-        except HubError:
+        except HubError as error:
+            if association.calling not in self._sources:  # they deliver what was asked of them, and show nothing
+                self._turned_away(association, bound.transaction, error)
             return False
         return True
 

@@ -184,7 +184,8 @@ def test_an_unknown_caller_is_rejected(tmp_path: Path) -> None:
         assert run("echoscu", "-aet", "STATION", "-aec", "OTHER", "127.0.0.1", str(hub.port)).returncode != 0
         answer = run("findscu", "-v", "-S", "-aet", "STATION", "-k", "QueryRetrieveLevel=STUDY", *peer(hub))
         assert answer.returncode == 0
-        assert hub.noted.audited == [("RAD-14", "success")]
+        turned_away = ("DIMSE-ASSOCIATION", "not-authenticated")
+        assert hub.noted.audited == [turned_away, turned_away, ("RAD-14", "success")]
     finally:
         hub.stop()
 
