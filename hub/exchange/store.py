@@ -120,6 +120,7 @@ _DONE = Prepared(
     lambda _dialect: update(MESSAGE).where(MESSAGE.c.id == bindparam("row_id")),
     *("state", "processed_at", "effects", "reason", "error_code"),
 )
+_LOCK = Prepared(lambda _dialect: text("SELECT pg_advisory_xact_lock(:key)"))
 _PENDING = (DeliveryState.WAITING, DeliveryState.RUNNING)
 
 
@@ -135,7 +136,7 @@ class MessageStore:
         """Let other processes wait for the end of this unit of work (SQLite has one writer anyway)."""
         if self._connection.dialect.name == "postgresql":
             key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
-            self._connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+            _LOCK.run(self._connection, {"key": key})
 
     def repeat(self, source: str, control_id: str, transaction: str, sha256: str) -> tuple[str, MessageState] | None:
         """The row that already holds these bytes under this control id, if any."""

@@ -42,7 +42,7 @@ class ListensToPatients(Protocol):
     """A patients room that tells about changes."""
 
     @property
-    def listeners(self) -> list[Callable[[PatientIdentifier, Context], None]]: ...
+    def listeners(self) -> list[Callable[[PatientIdentifier, Iterable[PatientIdentifier], Context], None]]: ...
 
 
 class Documents(Protocol):

@@ -185,16 +185,15 @@ class ImagingService:
         """Have held studies tried again when an identity arrives or persons are joined."""
         patients.listeners.append(self.person_changed)
 
-    def person_changed(self, identifier: PatientIdentifier, context: Context) -> None:
+    def person_changed(
+        self, _regional: PatientIdentifier, numbers: Iterable[PatientIdentifier], context: Context
+    ) -> None:
         """A person came to be, was linked or merged: the index follows, held studies are tried again.
 
-        Called within the unit of work that changed the person."""
-        person = self.patients.person(identifier)
-        if person is None:
-            return
+        Called within the unit of work that changed the person; ``numbers``: what studies may know the person by."""
         with self.database.transaction() as work:
             store = ImagingStore(work)
-            for row in store.of_identifiers(person.identifiers):
+            for row in store.of_identifiers(numbers):
                 theirs = self.patients.resolve(PatientIdentifier(row.patient_id, row.patient_authority))
                 if theirs is not None and (row.person, row.person_authority) != (theirs.value, theirs.authority):
                     store.change(

@@ -1,6 +1,6 @@
 """The regional patient index: takes in hospitals' identities, answers who is who."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from hub.context import Context
@@ -37,7 +37,7 @@ from hub.storage.engine import Database
 from hub.usecase import use_case
 from hub.values import PatientIdentifier, now
 
-Listener = Callable[[PatientIdentifier, Context], None]
+Listener = Callable[[PatientIdentifier, Iterable[PatientIdentifier], Context], None]
 _MOST_BATCHES = 10
 _MOST_PERSONS = 200
 
@@ -47,8 +47,8 @@ class PatientService:
 
     ``affinity_domain``: OID of the regional identifiers; ``other_affinity_domains``: further OIDs that mean persons.
     ``external_index``: a feed whose PID-3 holds an identifier of an affinity domain says itself which person it is.
-    ``listeners`` are called inside the unit of work, with the surviving regional identifier of every person that a
-    feed made, changed, linked or merged."""
+    ``listeners`` are called inside the unit of work, for every person that a feed made, changed, linked or
+    merged: with its surviving regional identifier and the numbers that others may know it by."""
 
     def __init__(
         self,
@@ -184,10 +184,18 @@ class PatientService:
         for identifier in touched:
             context.touch("patient", identifier.cx)
             for listener in self.listeners:
-                listener(identifier, context)
+                listener(identifier, self._numbers(identifier, placed), context)
         context.led_to("person", regional.cx)
         lost = placed.lost.identifier if placed.lost else None
         return Fed(regional, placed.created, placed.linked, placed.split, placed.reason, lost)
+
+    def _numbers(self, regional: PatientIdentifier, placed: Placed) -> tuple[PatientIdentifier, ...]:
+        """What others may know a changed person by; nobody can know a regional identifier that was made just now."""
+        if placed.reason == "new":  # a merge may have made the survivor: it has more numbers
+            identity = placed.member.identity
+            return (identity.identifier, *identity.others, *([identity.ins] if identity.ins else []))
+        person = self.person(regional)
+        return person.identifiers if person is not None else ()
 
     # Questions
 

@@ -4,7 +4,7 @@
 
 import io
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -167,7 +167,7 @@ class FakePatients:
 
     def __init__(self) -> None:
         self.people: dict[PatientIdentifier, Person] = {}
-        self.listeners: list[Callable[[PatientIdentifier, Context], None]] = []
+        self.listeners: list[Callable[[PatientIdentifier, Iterable[PatientIdentifier], Context], None]] = []
 
     def add(self, number: str, *identifiers: PatientIdentifier, ins: PatientIdentifier | None = None) -> Person:
         regional = PatientIdentifier(number, AFFINITY)

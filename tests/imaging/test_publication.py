@@ -127,7 +127,7 @@ def test_a_study_of_an_unknown_patient_is_held_and_published_when_the_identity_a
     person = room.patients.add("R1", PATIENT)
     with room.database.transaction():
         for listener in room.patients.listeners:
-            listener(person.regional, Context())
+            listener(person.regional, person.identifiers, Context())
     room.work()
     assert room.service.indexed(STUDY).state is StudyState.PUBLISHED
     assert len(room.documents.entries) == 2

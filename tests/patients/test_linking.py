@@ -159,7 +159,7 @@ def test_somebody_in_between_does_not_keep_two_together_who_contradict_each_othe
 
 def test_listeners_hear_of_every_person_that_changed(feed: Feed, patients: PatientService) -> None:
     heard: list[PatientIdentifier] = []
-    patients.listeners.append(lambda regional, _context: heard.append(regional))
+    patients.listeners.append(lambda regional, _numbers, _context: heard.append(regional))
     one = feed(identity("1"))
     assert heard == [one.regional]
     feed(identity("2", B))

@@ -12,7 +12,9 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
+
+import uvloop
 
 from hub.errors import HubError, Malformed
 from hub.wire.hl7v2.errors import Hl7Malformed, Hl7TooLarge
@@ -137,7 +139,7 @@ class MllpServer:
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="mllp")
         self.connections: set[_Connection] = set()
         self.stopping = False
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._server: asyncio.Server | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="mllp-frames", daemon=True)
 
@@ -192,11 +194,10 @@ class _Connection(asyncio.Protocol):
         self._bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # asyncio sets TCP_NODELAY itself
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # the loop has set TCP_NODELAY
         if len(self.server.connections) >= self.server.max_connections:
             log.warning("an HL7 connection was closed at once: %d are open", self.server.max_connections)
-            transport.abort()
+            self.transport.abort()
             return
         tls = transport.get_extra_info("ssl_object")
         name = transport.get_extra_info("peername") or ("",)
