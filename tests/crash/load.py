@@ -61,9 +61,11 @@ class Feed:
             yield Message(f"{number}.O", order)
             reported = next(reports, None)
             if reported is not None:
-                yield Message(f"{reported.number}.A", reported.announcement(f"{reported.number}.A"), reported.number)
-                yield Message(f"{reported.number}.R", reported.report(f"{reported.number}.R"))
-                self.hospitals.remove(reported)
+                # A round that is cut off here starts with this study again: another message, so another control id.
+                control_id = f"{reported.number}.{count}"
+                yield Message(f"{control_id}.A", reported.announcement(f"{control_id}.A"), reported.number)
+                self.hospitals.remove(reported)  # from here on the report is sent, again if need be
+                yield Message(f"{control_id}.R", reported.report(f"{control_id}.R"))
 
     def run(self, connect: Callable[[], Mllp], stop: threading.Event) -> None:
         """Send until the hub is gone."""

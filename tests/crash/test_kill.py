@@ -159,7 +159,7 @@ class Region:
         assert set(states) == {"processed"}, states
         inbox = Counter(row[0] for row in self.rows("SELECT control_id FROM exchange_message WHERE wire = 'hl7v2'"))
         sent = {message.control_id for feed in self.feeds for message in feed.sent}
-        assert all(inbox[control_id] == 1 for control_id in sent)
+        assert {control_id: inbox[control_id] for control_id in sent if inbox[control_id] != 1} == {}
         announced = {message.number for feed in self.feeds for message in feed.sent if message.number}
         identities = [row[0] for row in self.rows("SELECT value FROM patients_identity")]
         assert len(identities) == len(set(identities)) == len(announced) + len(self.sources)
