@@ -206,7 +206,8 @@ class DimsePort(Table):
     max_associations: int = 20
     """Associations at the same time."""
     callers: tuple[str, ...] = Field(default=(), examples=[("PACS_B",)])
-    """Calling AE titles that are accepted; empty: none, unless node authentication is off."""
+    """Calling AE titles that are accepted; empty: none, unless node authentication is off. Beyond loopback they must
+    show a certificate as well (tls.client_certificates = "required")."""
     destinations: dict[str, str] = Field(default_factory=dict, examples=[{"PACS_B": "10.0.0.5:104"}])
     """Permitted C-MOVE destinations: AE title -> host:port."""
 
@@ -312,4 +313,14 @@ class Settings(Table):
                         f"{name}.host is {host}: with security.node_authentication = false everything must listen on "
                         "loopback (127.0.0.1)"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _titles_are_no_proof_beyond_loopback(self) -> Self:
+        certified = self.tls.certificate is not None and self.tls.client_certificates == "required"
+        if self.dimse.callers and self.dimse.host not in LOOPBACK and not certified:
+            raise ValueError(
+                "dimse.callers are known by their AE title alone, which anybody can use: beyond loopback set tls with "
+                'tls.client_certificates = "required", or list the systems\' certificates in [[clients]] instead'
+            )
         return self

@@ -116,12 +116,6 @@ def warnings(settings: Settings) -> Iterator[str]:
         yield "there are no clients and no users: nobody can call."
     if security.node_authentication and not settings.dimse.callers:
         yield "dimse.callers is empty: only DICOM systems that show a certificate of [[clients]] can call."
-    by_title = settings.dimse.callers and "dimse" in outside
-    if by_title and (settings.tls.certificate is None or settings.tls.client_certificates != "required"):
-        yield (
-            "dimse.callers are believed by their AE title alone, beyond this machine: whoever reaches the port can use "
-            'one. Set tls.client_certificates = "required", or list the systems\' certificates in [[clients]] instead.'
-        )
     if settings.storage.database.startswith("sqlite") and len(settings.sources) > 20:
         yield "storage.database is SQLite: a region of this size wants PostgreSQL."
     for community in settings.communities:

@@ -130,13 +130,14 @@ def test_warnings_name_open_doors() -> None:
     assert any("without TLS" in warning for warning in settings_file.warnings(outside))
 
 
-def test_titles_that_anybody_may_use_are_warned_of() -> None:
-    def said(text: str) -> bool:
-        return any("AE title alone" in item for item in settings_file.warnings(settings_file.parse(text)))
-
+def test_titles_that_anybody_may_use_are_refused_beyond_loopback() -> None:
     dimse = '[dimse]\ncallers = ["PACS_B"]\n'
-    assert not said(dimse)
-    assert said(f'{dimse}host = "0.0.0.0"\n')
+    assert settings_file.parse(dimse).dimse.callers == ("PACS_B",)
+    outside = f'{dimse}host = "0.0.0.0"\n'
+    (mistake,) = mistakes(outside)
+    assert "AE title alone" in mistake.message
+    tls = '[tls]\ncertificate = "hub.crt"\nkey = "hub.key"\nca = "ca.crt"\nclient_certificates = "required"\n'
+    assert all("no such file" in item.message for item in mistakes(outside + tls))
 
 
 def test_lines_of_everything_that_toml_can_hold() -> None:
