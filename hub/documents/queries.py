@@ -245,12 +245,19 @@ QUERIES: Mapping[str, Query] = {
 }
 
 
-def read(query_id: str, parameters: Mapping[str, Groups], lists: Set[str] | None = None) -> Question:
+def read(
+    query_id: str,
+    parameters: Mapping[str, Groups],
+    lists: Set[str] | None = None,
+    *,
+    queries: Mapping[str, Query] = QUERIES,
+) -> Question:
     """The question that a request asks. ``lists``: the parameters that stood in parentheses; None: not checked.
+    ``queries``: those that may be asked.
 
     Raises UnknownStoredQuery, StoredQueryMissingParam, StoredQueryParamNumber, RegistryError; ``location`` is the
     parameter. Parameters that the query does not know are ignored (ITI TF-2: 3.18.4.1.2.3.4)."""
-    query = QUERIES.get(query_id)
+    query = queries.get(query_id)
     if query is None:
         raise UnknownStoredQuery(location=printable(query_id))
     for name in parameters:
