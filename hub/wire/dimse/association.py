@@ -25,6 +25,7 @@ MAX_PDU = 128 * 1024
 #: A peer that ignores the negotiated length is still read up to here.
 _HARD_PDU = 16 * 1024 * 1024
 _PDV = struct.Struct(">LBB")
+_HEAD = 6  #: bytes before a PDU's body
 _COMMAND, _LAST = 1, 2
 
 
@@ -52,7 +53,9 @@ class Association:
 
     def __init__(self, link: socket.socket, *, idle: float, deadline: float | None = None) -> None:
         self._socket = link
+        self._timeout = link.gettimeout()
         self._buffer = bytearray(MAX_PDU + 64)
+        self._ahead = b""  # of the next PDU's head: it mostly comes along with the body before it
         self._pdvs: Iterator[tuple[int, int, memoryview]] = iter(())
         self._data_open = False
         self._message_id = 0
@@ -224,8 +227,8 @@ class Association:
         """Whether a C-CANCEL (or the end of the association) is waiting; never blocks."""
         if not self.open:
             return True
-        waiting = bool(getattr(self._socket, "pending", int)()) or bool(select.select([self._socket], [], [], 0)[0])
-        if not waiting:
+        waiting = self._ahead or getattr(self._socket, "pending", int)()
+        if not waiting and not select.select([self._socket], [], [], 0)[0]:
             return False
         message = self.receive()
         return message is None or message.kind == commands.C_CANCEL
@@ -285,7 +288,7 @@ class Association:
     def _send(self, raw: bytes) -> None:
         self._need_open()
         try:
-            self._socket.settimeout(self._limit())
+            self._wait_at_most(self._limit())
             self._socket.sendall(raw)
         except TimeoutError as error:
             self.abort()
@@ -298,11 +301,16 @@ class Association:
         if not self.open:
             raise AssociationFailed("The association has ended.")
 
-    def _read(self, target: memoryview) -> None:
-        done = 0
+    def _wait_at_most(self, limit: float) -> None:
+        if limit != self._timeout:
+            self._socket.settimeout(limit)
+            self._timeout = limit
+
+    def _read(self, target: memoryview, done: int, wanted: int) -> int:
+        """Read on behind the ``done`` bytes until ``wanted`` are there, or more: how many are."""
         try:
-            while done < len(target):
-                self._socket.settimeout(self._limit())
+            while done < wanted:
+                self._wait_at_most(self._limit())
                 count = self._socket.recv_into(target[done:])
                 if not count:
                     self._close()
@@ -314,21 +322,24 @@ class Association:
         except OSError as error:
             self._close()
             raise AssociationFailed("The connection to the DICOM peer broke.") from error
+        return done
 
     def _pdu(self, largest: int) -> tuple[int, memoryview]:
         self._need_open()
         view = memoryview(self._buffer)
-        self._read(view[:6])
-        kind, length = view[0], int.from_bytes(view[2:6])
+        come = len(self._ahead)
+        view[:come] = self._ahead
+        self._read(view[:_HEAD], come, _HEAD)
+        kind, length = view[0], int.from_bytes(view[2:_HEAD])
         if not pdu.ASSOCIATE_RQ <= kind <= pdu.ABORT or length > largest:
             self.abort()
             raise Malformed("This is not a DICOM protocol data unit, or it is too large.")
-        if length > len(self._buffer):
-            self._buffer = bytearray(length)
+        if length + _HEAD > len(self._buffer):
+            self._buffer = bytearray(length + _HEAD)
             view = memoryview(self._buffer)
-        body = view[:length]
-        self._read(body)
-        return kind, body
+        come = self._read(view[: length + _HEAD], 0, length)
+        self._ahead = bytes(view[length:come])
+        return kind, view[:length]
 
     def _negotiation(self) -> tuple[int, memoryview]:
         kind, body = self._pdu(pdu.MAX_NEGOTIATION)

@@ -152,6 +152,50 @@ def test_garbage_ends_the_association_and_nothing_else(port: int, raw: bytes) ->
         assert client.echo(association) == 0
 
 
+def _message(kind: int, value: bytes | None = None) -> bytes:
+    told = {"CommandField": kind, "MessageID": 1, "CommandDataSetType": 0x0101 if value is None else 1}
+    raw = command.encode(told)
+    whole = _data(struct.pack(">LBB", 2 + len(raw), 1, 3), raw)
+    for last, half in enumerate((value[: len(value) // 2], value[len(value) // 2 :]) if value is not None else ()):
+        whole += _data(struct.pack(">LBB", 2 + len(half), 1, 2 * last), half)
+    return whole
+
+
+@pytest.mark.parametrize("cut", [1, 3, 5, 6, 7, 100, 1_000_000])
+def test_messages_however_the_network_cuts_them(cut: int) -> None:
+    ours, theirs = socket.socketpair()
+    association = Association(ours, idle=30)
+    association.contexts = {1: pdu.Accepted(1, CT, "1.2.840.10008.1.2")}
+    values = [bytes([number]) * (3_000 * number + 1) for number in range(1, 4)]
+    raw = b"".join(_message(command.C_STORE, value) for value in values) + pdu.frame(pdu.RELEASE_RQ)
+
+    def send() -> None:
+        for start in range(0, len(raw), cut):
+            theirs.sendall(raw[start : start + cut])
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    got = []
+    while association.receive() is not None:
+        got.append(association.read_data(1 << 20))
+    sender.join()
+    theirs.close()
+    assert got == values
+
+
+def test_a_cancel_is_seen_though_its_beginning_came_along_before() -> None:
+    ours, theirs = socket.socketpair()
+    association = Association(ours, idle=30)
+    association.contexts = {1: pdu.Accepted(1, CT, "1.2.840.10008.1.2")}
+    theirs.sendall(_message(command.C_FIND) + _message(command.C_CANCEL))
+    assert association.receive() is not None
+    assert association.cancelled()
+    theirs.sendall(_message(command.C_ECHO))
+    assert not association.cancelled()
+    association.abort()
+    theirs.close()
+
+
 def test_limits_on_what_is_read() -> None:
     ours, theirs = socket.socketpair()
     association = Association(ours, idle=5)
