@@ -163,7 +163,7 @@ class Edge:
                 if not admitted:
                     likely = next((bound for action, (_, bound) in table.items() if action in content_type), every[0])
                     return render(self.hub.pipeline.run(likely, "soap", None, credentials, context), None)
-                return self._soap(dict(table), content_type, body, credentials, context)
+                return self._soap(dict(table), content_type, request.url.path, body, credentials, context)
 
             return await self.in_thread(work, request, body)
 
@@ -173,13 +173,14 @@ class Edge:
         self,
         table: dict[str, tuple[Soap, Bound]],
         content_type: str,
+        path: str,
         body: Body,
         credentials: Credentials,
         context: Context,
     ) -> HttpResponse:
         message: SoapMessage | None = None
         try:
-            message = parse_request(content_type, body, self.hub.content.receive, self.limits)
+            message = replace(parse_request(content_type, body, self.hub.content.receive, self.limits), path=path)
             binding, bound = select(table, message)
             if binding.mtom and not message.mtom:
                 raise MtomRequired()

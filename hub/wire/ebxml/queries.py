@@ -47,24 +47,30 @@ def read_query(request: Element) -> StoredQuery:
     queries = request.findall(rim("AdhocQuery"))
     if len(queries) != 1:
         raise RegistryError("The request must hold one AdhocQuery (ITI TF-2: 3.18.4.1.2.3).", location="AdhocQuery")
-    parameters: dict[str, tuple[tuple[str, ...], ...]] = {}
-    lists: set[str] = set()
-    singles: set[str] = set()
-    for slot in queries[0].iterchildren(rim("Slot")):
-        name = (slot.get("name") or "").strip()
-        group, listed = read_values(
-            name, [value.text or "" for value in slot.iterfind(f"{rim('ValueList')}/{rim('Value')}")]
-        )
-        parameters[name] = (*parameters.get(name, ()), group)
-        (lists if listed else singles).add(name)
+    parameters, lists = read_slot_values(queries[0])
     return StoredQuery(
         query_id=queries[0].get("id", ""),
         parameters=parameters,
         leaf_class=leaf_class,
         home=queries[0].get("home", ""),
         request_id=request.get("id", ""),
-        lists=frozenset(lists - singles),
+        lists=lists,
     )
+
+
+def read_slot_values(adhoc: Element) -> tuple[dict[str, tuple[tuple[str, ...], ...]], frozenset[str]]:
+    """The parameters of an AdhocQuery, and which of them stood in parentheses. Raises RegistryError."""
+    parameters: dict[str, tuple[tuple[str, ...], ...]] = {}
+    lists: set[str] = set()
+    singles: set[str] = set()
+    for slot in adhoc.iterchildren(rim("Slot")):
+        name = (slot.get("name") or "").strip()
+        group, listed = read_values(
+            name, [value.text or "" for value in slot.iterfind(f"{rim('ValueList')}/{rim('Value')}")]
+        )
+        parameters[name] = (*parameters.get(name, ()), group)
+        (lists if listed else singles).add(name)
+    return parameters, frozenset(lists - singles)
 
 
 def read_values(name: str, texts: Iterable[str]) -> tuple[tuple[str, ...], bool]:
@@ -147,13 +153,19 @@ def write_query(
 def write_stored_query(command: StoredQuery) -> Element:
     """The AdhocQueryRequest that another registry or gateway is asked with: the same parameters in the same form."""
     request = write_query(command.query_id, {}, leaf_class=command.leaf_class, home=command.home)
-    adhoc = request.find(rim("AdhocQuery"))
-    for name, groups in command.parameters.items():
+    write_parameters(request.find(rim("AdhocQuery")), command.parameters, command.lists)
+    return request
+
+
+def write_parameters(
+    adhoc: Element, parameters: Mapping[str, tuple[tuple[str, ...], ...]], lists: frozenset[str] | None = None
+) -> None:
+    """Append parameters to an AdhocQuery. ``lists``: those in parentheses; None: those that have several values."""
+    for name, groups in parameters.items():
         for group in groups:
             texts = [_quoted(name, value) for value in group]
-            listed = name in command.lists if command.lists is not None else len(texts) > 1
+            listed = name in lists if lists is not None else len(texts) > 1
             write_slot(adhoc, name, [f"({text})" for text in texts] if listed else texts)
-    return request
 
 
 def _quoted(name: str, value: str) -> str:

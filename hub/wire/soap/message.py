@@ -81,6 +81,7 @@ class SoapMessage:
     security: Element | None = None  #: wsse:Security
     receive: Receive | None = field(default=None, repr=False)
     limits: Limits = Limits()
+    path: str = ""  #: of the URL that it was posted to
     _spooled: list[Path] = field(default_factory=list, repr=False)
 
     @property
@@ -135,9 +136,11 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class SoapResponse:
-    """A message to send: the Body's element, and what its xop:Includes point at, in order."""
+    """A message to send: the Body's element, and what its xop:Includes point at, in order.
 
-    body: Element
+    Without a body (None): a one-way message was accepted, HTTP 202."""
+
+    body: Element | None
     action: str
     attachments: Iterable[Outgoing] = ()
     status: int = 200

@@ -34,6 +34,8 @@ _ROOT_PART = "root@maillage"
 
 def render(response: SoapResponse, request: SoapMessage | None) -> HttpResponse:
     """The HTTP answer to a request (None: it could not be read). Attachments are streamed, never held in memory."""
+    if response.body is None:
+        return HttpResponse(202, b"", SOAP_TYPE, response.headers)
     envelope = build_envelope(
         response.body,
         response.action,
