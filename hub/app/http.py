@@ -163,7 +163,7 @@ class Edge:
                 if not admitted:
                     likely = next((bound for action, (_, bound) in table.items() if action in content_type), every[0])
                     return render(self.hub.pipeline.run(likely, "soap", None, credentials, context), None)
-                return self._soap(dict(table), content_type, request.url.path, body, credentials, context)
+                return self._soap(dict(table), request, body, credentials, context)
 
             return await self.in_thread(work, request, body)
 
@@ -172,15 +172,16 @@ class Edge:
     def _soap(
         self,
         table: dict[str, tuple[Soap, Bound]],
-        content_type: str,
-        path: str,
+        request: Request,
         body: Body,
         credentials: Credentials,
         context: Context,
     ) -> HttpResponse:
         message: SoapMessage | None = None
         try:
-            message = replace(parse_request(content_type, body, self.hub.content.receive, self.limits), path=path)
+            content_type = request.headers.get("content-type", "")
+            message = parse_request(content_type, body, self.hub.content.receive, self.limits)
+            message = replace(message, base=self.hub.public_url(), path=request.url.path)
             binding, bound = select(table, message)
             if binding.mtom and not message.mtom:
                 raise MtomRequired()

@@ -1,12 +1,12 @@
 """Registry and repository: keep what is shared, find it, hand it out (ITI-41, ITI-42, ITI-18, ITI-43)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from hub.context import Context
-from hub.documents.codec import patient_key, patient_of
+from hub.documents.codec import patient_key
 from hub.documents.criteria import Clause, Operator
 from hub.documents.errors import (
     DocumentUniqueIdError,
@@ -21,9 +21,11 @@ from hub.documents.formats import is_unique_id
 from hub.documents.model import (
     APPROVED,
     Association,
+    AssociationType,
     Content,
     DocumentEntry,
     DocumentRequest,
+    Folder,
     ProvideDocuments,
     QueryResult,
     RegisterDocuments,
@@ -33,6 +35,7 @@ from hub.documents.model import (
     RetrieveDocuments,
     StoredQuery,
     Submission,
+    SubmissionSet,
 )
 from hub.documents.queries import Question, read
 from hub.documents.registration import Patients, Registration
@@ -40,6 +43,7 @@ from hub.documents.rules import label, printable
 from hub.documents.search import Search
 from hub.documents.store import DocumentStore
 from hub.documents.structure import Plan, arrange, check_unique_ids
+from hub.documents.survivors import Survivors
 from hub.documents.vocabulary import Codes, Vocabulary
 from hub.errors import HubError, NotFound
 from hub.storage.engine import Database, UnitOfWork
@@ -59,11 +63,15 @@ class Contents(Protocol):
         ...
 
 
+#: Hears of what was registered, in its unit of work: submission set, entries, folders that were made or changed.
+Listener = Callable[[tuple[DocumentEntry | SubmissionSet | Folder, ...], Context], object]
+
+
 class DocumentService:
     """The use cases of the documents room.
 
     ``vocabulary``: attribute -> allowed (code, scheme) pairs; None checks no codes. ``max_results``: most objects in
-    one answer, beyond it XDSTooManyResults."""
+    one answer, beyond it XDSTooManyResults. ``listeners`` are told of every registration, within its unit of work."""
 
     def __init__(
         self,
@@ -85,6 +93,7 @@ class DocumentService:
         self.home = Oid.from_urn(home_community_id).urn if home_community_id else ""
         self.vocabulary = Vocabulary(vocabulary)
         self.max_results = max_results
+        self.listeners: list[Listener] = []
 
     # ITI-42, ITI-41
 
@@ -123,7 +132,7 @@ class DocumentService:
         return plan
 
     def _register(self, work: UnitOfWork, plan: Plan, contents: Mapping[str, Content], context: Context) -> Registered:
-        survivors = _Survivors(self.patients)
+        survivors = Survivors(self.patients)
         store = DocumentStore(work, patient=survivors.of_key)
         registration = Registration(
             store=store,
@@ -144,7 +153,21 @@ class DocumentService:
         for entry in submission.entries:
             context.touch("document", entry.unique_id)
             context.led_to("document", entry.unique_id)
+        if self.listeners:
+            self._tell(store, submission, registration.survivor, context)
         return Registered(submission)
+
+    def _tell(self, store: DocumentStore, submission: Submission, patient: PatientIdentifier, context: Context) -> None:
+        """Say what was registered, as answers would: with the surviving identifier and this community."""
+        objects = (submission.submission_set, *submission.entries, *submission.folders)
+        own = {item.id for item in objects}
+        filled = {item.source for item in submission.associations if item.type == AssociationType.HAS_MEMBER} - own
+        told = tuple(
+            replace(item, patient_id=patient, home=self.home)
+            for item in (*objects, *(store.get(Folder, "id", filled) if filled else ()))
+        )
+        for listener in self.listeners:
+            listener(told, context)
 
     def _complete(self, submission: Submission, contents: tuple[Content, ...]) -> Submission:
         """The entries with what only the repository knows: hash, size, repositoryUniqueId (ITI TF-2: 3.41.4.1.3)."""
@@ -179,7 +202,7 @@ class DocumentService:
         self._check_home(command.home)
         question = read(command.query_id, command.parameters, command.lists)
         context.touch("query", question.query.name)
-        survivors = _Survivors(self.patients)
+        survivors = Survivors(self.patients)
         patients = self._patients(question, survivors, context)
         if patients is not None and not patients.values:
             return QueryResult()
@@ -193,7 +216,7 @@ class DocumentService:
             context.touch("patient", patient.cx)
         return QueryResult(objects)
 
-    def _patients(self, question: Question, survivors: "_Survivors", context: Context) -> Clause | None:
+    def _patients(self, question: Question, survivors: Survivors, context: Context) -> Clause | None:
         if question.patient is None:
             return None
         same = self.patients.equivalents(question.patient)
@@ -212,7 +235,7 @@ class DocumentService:
     def retrieve(self, command: RetrieveDocuments, context: Context) -> RetrievedDocuments:
         """The documents' files, and for each other the reason why not (ITI TF-2: 3.43)."""
         wanted = [item.document_unique_id for item in command.requests if is_unique_id(item.document_unique_id)]
-        survivors = _Survivors(self.patients)
+        survivors = Survivors(self.patients)
         with self.database.reading() as work:
             store = DocumentStore(work, patient=survivors.of_key)
             found = {entry.unique_id: (entry, sha256) for entry, sha256 in store.contents(wanted)}
@@ -257,7 +280,7 @@ class DocumentService:
         same = self.patients.equivalents(person)
         if not same:
             return ()
-        survivors = _Survivors(self.patients)
+        survivors = Survivors(self.patients)
         survivors.know(same)
         clauses = [
             Clause("patient", Operator.IN, tuple(patient_key(item) for item in same)),
@@ -301,26 +324,5 @@ class DocumentService:
         if not is_unique_id(value):
             return []
         with self.database.reading() as work:
-            store = DocumentStore(work, patient=_Survivors(self.patients).of_key, home=self.home)
+            store = DocumentStore(work, patient=Survivors(self.patients).of_key, home=self.home)
             return store.get(DocumentEntry, field, [value])
-
-
-class _Survivors:
-    """The identifier that answers carry for each stored one, looked up once per request."""
-
-    def __init__(self, patients: Patients) -> None:
-        self._patients = patients
-        self._known: dict[str, PatientIdentifier] = {}
-
-    def __call__(self, identifier: PatientIdentifier) -> PatientIdentifier:
-        return self.of_key(patient_key(identifier))
-
-    def know(self, same: tuple[PatientIdentifier, ...]) -> None:
-        """All of these mean the first."""
-        self._known.update((patient_key(item), same[0]) for item in same)
-
-    def of_key(self, key: str) -> PatientIdentifier:
-        if key not in self._known:
-            stored = patient_of(key)
-            self._known[key] = self._patients.resolve(stored) or stored
-        return self._known[key]

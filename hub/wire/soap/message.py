@@ -79,8 +79,10 @@ class SoapMessage:
     mtom: bool = False
     raw: bytes = field(default=b"", repr=False)
     security: Element | None = None  #: wsse:Security
+    blocks: Mapping[str, Element] = field(default_factory=dict, repr=False)  #: header blocks of IHE, by Clark name
     receive: Receive | None = field(default=None, repr=False)
     limits: Limits = Limits()
+    base: str = ""  #: root URL of the hub, as others reach it, without a trailing slash
     path: str = ""  #: of the URL that it was posted to
     _spooled: list[Path] = field(default_factory=list, repr=False)
 
@@ -146,6 +148,7 @@ class SoapResponse:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)  #: of HTTP
     not_understood: tuple[str, ...] = ()  #: header blocks in Clark notation
+    blocks: tuple[Element, ...] = ()  #: further header blocks
 
 
 def include(parent: Element, content_id: str) -> None:
