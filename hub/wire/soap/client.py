@@ -91,12 +91,13 @@ class SoapClient:
         mtom: bool = False,
         security: Element | None = None,
         headers: Mapping[str, str] | None = None,
+        blocks: Iterable[Element] = (),
     ) -> SoapMessage:
         """Send and wait. MTOM where asked for or where there are attachments. The caller discards the answer.
 
         Raises SoapFault, Unavailable, DeadlineExceeded, or Malformed when the answer can't be read.
         """
-        envelope = build_envelope(body, action, to=url, reply_to=ANONYMOUS, security=security)
+        envelope = build_envelope(body, action, to=url, reply_to=ANONYMOUS, security=security, blocks=blocks)
         content: bytes | Iterable[bytes]
         if mtom or attachments != ():
             content_type, content = mtom_package(envelope, attachments, action)

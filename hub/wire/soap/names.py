@@ -33,5 +33,7 @@ def wsa(name: str) -> str:
     return f"{{{WSA}}}{name}"
 
 
+#: Header blocks of IHE that the hub understands where they are mandatory (ITI TF-2: 3.55.4.1.2.5, 3.80.4.1.2).
+OF_IHE = frozenset({"{urn:ihe:iti:xcpd:2009}CorrelationTimeToLive", "{urn:ihe:iti:xdr:2014}homeCommunityBlock"})
 INCLUDE = f"{{{XOP}}}Include"
 SECURITY = f"{{{WSSE}}}Security"

@@ -21,6 +21,7 @@ from hub.wire.soap.message import Attachment, Limits, Receive, SoapMessage
 from hub.wire.soap.names import (
     MTOM_TYPE,
     NO_REPLY,
+    OF_IHE,
     OUR_ROLES,
     SECURITY,
     SOAP_1_1,
@@ -197,6 +198,7 @@ def _envelope(
         mtom=mtom,
         raw=raw,
         security=_security(blocks),
+        blocks={str(block.tag): block for block in blocks if block.tag in OF_IHE},
         receive=receive,
         limits=limits,
     )
@@ -205,7 +207,7 @@ def _envelope(
 def _check_understood(blocks: list[Element]) -> None:
     for block in blocks:
         mandatory = block.get(soap("mustUnderstand")) in _TRUE and block.get(soap("role"), "") in OUR_ROLES
-        if mandatory and block.tag not in _ADDRESSING and block.tag != SECURITY:
+        if mandatory and block.tag not in _ADDRESSING and block.tag != SECURITY and block.tag not in OF_IHE:
             raise NotUnderstood(location=str(block.tag))
 
 

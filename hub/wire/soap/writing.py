@@ -41,6 +41,7 @@ def render(response: SoapResponse, request: SoapMessage | None) -> HttpResponse:
         response.action,
         relates_to=request.message_id if request else "",
         not_understood=response.not_understood,
+        blocks=response.blocks,
     )
     if request is not None and request.mtom:
         media_type, parts, boundary = _package(envelope, response.attachments)
@@ -92,6 +93,7 @@ def build_envelope(
     reply_to: str = "",
     security: Element | None = None,
     not_understood: tuple[str, ...] = (),
+    blocks: Iterable[Element] = (),
 ) -> Element:
     """An envelope with its WS-Addressing headers around the body's element, which moves into it."""
     envelope = etree.Element(soap("Envelope"), nsmap={"soap": SOAP, "wsa": WSA})
@@ -106,6 +108,8 @@ def build_envelope(
         etree.SubElement(etree.SubElement(header, wsa("ReplyTo")), wsa("Address")).text = reply_to
     if security is not None:
         header.append(security)
+    for block in blocks:
+        header.append(block)
     for name in not_understood:
         _not_understood(header, name)
     etree.SubElement(envelope, soap("Body")).append(body)
