@@ -7,7 +7,7 @@ application acknowledgement (MSH-16) goes to the feed's ``answer_to`` through th
 
 import base64
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from hub.errors import Category, HubError, InternalError, Misconfigured
 from hub.exchange.model import Delivery
 from hub.pipeline.catalogue import Bound, Catalogue
 from hub.pipeline.pipeline import Pipeline
+from hub.pipeline.together import Call, Together
 from hub.pipeline.transaction import Durability, Hl7
 from hub.wire.hl7v2.answers import COMMITTED, acknowledge, application_answer, refuse, refuse_commit
 from hub.wire.hl7v2.charset import codec_named
@@ -30,6 +31,7 @@ from hub.wire.hl7v2.mllp import MllpServer, Peer
 log = logging.getLogger(__name__)
 
 WIRE = "hl7v2"
+_SHORT = 64 * 1024  #: bytes of a message that others may wait for
 ANSWER = "hl7-answer"  #: kind of the deliveries that ``MllpEndpoint.deliver`` carries out
 
 #: ``ExchangeService.enqueue``
@@ -37,12 +39,19 @@ Enqueue = Callable[[str, str, Mapping[str, Any], Context], str]
 
 
 class MllpEndpoint:
-    """The hub's HL7 v2 port. ``enqueue``: the outbox for application acknowledgements; without it none are sent."""
+    """The hub's HL7 v2 port. ``enqueue``: the outbox for application acknowledgements; without it none are sent.
+    ``together``: carries out with one commit what comes at the same time; without it each message has its own."""
 
     def __init__(
-        self, pipeline: Pipeline, catalogue: Catalogue, settings: Settings, enqueue: Enqueue | None = None
+        self,
+        pipeline: Pipeline,
+        catalogue: Catalogue,
+        settings: Settings,
+        enqueue: Enqueue | None = None,
+        together: Together | None = None,
     ) -> None:
         self.pipeline = pipeline
+        self.together = together
         self.enqueue = enqueue
         self.tls = settings.tls
         self.events = _events(catalogue)
@@ -58,6 +67,7 @@ class MllpEndpoint:
             tls=server_context(settings.tls),
             max_bytes=settings.mllp.max_message_mb * 1024 * 1024,
             idle_timeout=settings.mllp.idle_timeout,
+            together=self.handle_together if together is not None else None,
         )
 
     @property
@@ -92,6 +102,38 @@ class MllpEndpoint:
             log.exception("an HL7 message could not be handled", extra={"correlation_id": context.correlation_id})
             return _refusal(InternalError(correlation_id=context.correlation_id), message, context)
         return answer
+
+    def handle_together(self, items: Sequence[tuple[bytes, Peer]]) -> list[bytes | None]:
+        """The answers to framed messages that came at the same time, None for those that ``handle`` must answer."""
+        answers: list[bytes | None] = [None] * len(items)
+        if self.together is None:
+            return answers
+        every = ((place, self._call(raw, peer)) for place, (raw, peer) in enumerate(items))
+        calls = [(place, call) for place, call in every if call is not None]
+        try:
+            found = self.together.run(WIRE, [call for _, call in calls])
+        except Exception:
+            log.exception("%d HL7 messages could not be handled together", len(calls))
+            return answers
+        for (place, _), answer in zip(calls, found, strict=True):
+            answers[place] = answer
+        return answers
+
+    def _call(self, raw: bytes, peer: Peer) -> Call | None:
+        """An ordinary message, ready to be carried out with others; None for anything else."""
+        if len(raw) > _SHORT:
+            return None
+        try:
+            salvaged = Hl7Message.salvage(raw) if self.charsets else None
+            context = Context(peer=peer.address)
+            message = self._read(raw, self._feed(salvaged, context) if salvaged is not None else None)
+            self._feed(message, context)
+            bound = self._bound(message)
+        except HubError:
+            return None
+        if message.wants_commit or bound.transaction.durability is not Durability.INBOX:
+            return None
+        return Call(bound, message, Credentials(certificate=peer.certificate, peer=peer.address), context)
 
     def reject(self, raw: bytes, error: HubError, peer: Peer) -> bytes:
         """The answer to bytes that are no framed message; never raises."""

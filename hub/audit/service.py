@@ -120,29 +120,17 @@ class AuditService:
 
     def record(self, transaction: Audited, context: Context, error: HubError | None, milliseconds: int) -> None:
         """Keep what happened. Raises AuditUnavailable when it can't be kept: then nothing may be answered."""
-        self.add(
-            AuditRecord(
-                id=new_key(),
-                at=now(),
-                transaction=transaction.id,
-                event_code=transaction.audit.code,
-                event_display=transaction.audit.display,
-                action=transaction.audit.action,
-                outcome=outcome_of(error),
-                principal_id=context.principal.id,
-                principal_name=context.principal.name,
-                scheme=context.principal.scheme.value,
-                purpose=context.purpose,
-                peer=context.peer,
-                source=context.source,
-                correlation_id=context.correlation_id,
-                message_id=context.message_id,
-                error_code=error.code if error else "",
-                detail=error.message if error else "",
-                milliseconds=milliseconds,
-                objects=tuple(context.touched),
+        self.add(_record(transaction, context, error, milliseconds))
+
+    def record_within(self, entries: Sequence[tuple[Audited, Context, int]]) -> None:
+        """Records of successful transactions (with their milliseconds), written in the open unit of work: they are
+        there when its effect is, and only then. Raises AuditUnavailable."""
+        if self._stopping:
+            raise AuditUnavailable("The audit trail is closed.")
+        with self.database.transaction() as work:
+            AuditStore(work).add(
+                [_record(transaction, context, None, milliseconds) for transaction, context, milliseconds in entries]
             )
-        )
 
     def add(self, record: AuditRecord) -> None:
         """Keep a record. Waits while too many are on their way. Raises AuditUnavailable."""
@@ -260,6 +248,30 @@ class AuditService:
             if (position, previous) != (last, head):
                 return ChainState(position, previous, position + 1, "the end of the chain is missing")
             return ChainState(position, previous)
+
+
+def _record(transaction: Audited, context: Context, error: HubError | None, milliseconds: int) -> AuditRecord:
+    return AuditRecord(
+        id=new_key(),
+        at=now(),
+        transaction=transaction.id,
+        event_code=transaction.audit.code,
+        event_display=transaction.audit.display,
+        action=transaction.audit.action,
+        outcome=outcome_of(error),
+        principal_id=context.principal.id,
+        principal_name=context.principal.name,
+        scheme=context.principal.scheme.value,
+        purpose=context.purpose,
+        peer=context.peer,
+        source=context.source,
+        correlation_id=context.correlation_id,
+        message_id=context.message_id,
+        error_code=error.code if error else "",
+        detail=error.message if error else "",
+        milliseconds=milliseconds,
+        objects=tuple(context.touched),
+    )
 
 
 def outcome_of(error: HubError | None) -> AuditOutcome:

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Index, exists, func, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, Index, bindparam, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
 from hub.audit.chain import GENESIS, dump, link, load
 from hub.audit.model import AuditPage, AuditRecord, AuditSearch
 from hub.storage.engine import UnitOfWork
+from hub.storage.prepared import Prepared
 from hub.storage.tables import METADATA, KeyText
 
 _CHUNK = 500
@@ -66,6 +67,14 @@ RECORD = METADATA.tables["audit_record"]
 OBJECT = METADATA.tables["audit_object"]
 HEAD = METADATA.tables["audit_head"]
 _CHAIN = "chain"
+_INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+_ADD_RECORD = Prepared(lambda _dialect: insert(RECORD), *RECORD.c.keys())
+_ADD_OBJECT = Prepared(lambda _dialect: insert(OBJECT), *OBJECT.c.keys())
+_LOCK_HEAD = Prepared(
+    lambda _dialect: select(HEAD.c.position, HEAD.c.hash).where(HEAD.c.name == bindparam("key")).with_for_update()
+)
+_FIRST_HEAD = Prepared(lambda dialect: _INSERTS[dialect](HEAD).on_conflict_do_nothing(), *HEAD.c.keys())
+_SET_HEAD = Prepared(lambda _dialect: update(HEAD).where(HEAD.c.name == bindparam("key")), "position", "hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +124,23 @@ class AuditStore:
             bodies = self._new(bodies)
         if not bodies:
             return 0
+        return self._add((load(body), body) for body in bodies)
+
+    def add(self, records: Iterable[AuditRecord]) -> int:
+        """Add records that are new; how many."""
+        return self._add((record, dump(record)) for record in records)
+
+    def _add(self, entries: Iterable[tuple[AuditRecord, str]]) -> int:
         position, previous = self._lock_head()
         rows, objects = [], []
-        for body in bodies:
-            record, position, previous = load(body), position + 1, link(previous, body)
+        for record, body in entries:
+            position, previous = position + 1, link(previous, body)
             rows.append(_row(record, position, body, previous))
             objects += _object_rows(record, position)
-        self._connection.execute(insert(RECORD), rows)
+        _ADD_RECORD.many(self._connection, rows)
         if objects:
-            self._connection.execute(insert(OBJECT), objects)
-        self._connection.execute(update(HEAD).where(HEAD.c.name == _CHAIN).values(position=position, hash=previous))
+            _ADD_OBJECT.many(self._connection, objects)
+        _SET_HEAD.run(self._connection, {"key": _CHAIN, "position": position, "hash": previous})
         return len(rows)
 
     def head(self) -> tuple[int, str]:
@@ -173,14 +189,11 @@ class AuditStore:
         return self._connection.scalar(select(RECORD.c.position).where(RECORD.c.id == record_id))
 
     def _lock_head(self) -> tuple[int, str]:
-        flavour = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-        first = {"name": _CHAIN, "position": 0, "hash": GENESIS}
-        statement = select(HEAD.c.position, HEAD.c.hash).where(HEAD.c.name == _CHAIN).with_for_update()
-        row = self._connection.execute(statement).one_or_none()
+        row = _LOCK_HEAD.first(self._connection, {"key": _CHAIN})
         if row is None:
-            self._connection.execute(flavour.insert(HEAD).values(first).on_conflict_do_nothing())
-            row = self._connection.execute(statement).one()
-        return row.position, row.hash
+            _FIRST_HEAD.run(self._connection, {"name": _CHAIN, "position": 0, "hash": GENESIS})
+            [row] = _LOCK_HEAD.rows(self._connection, {"key": _CHAIN})
+        return row[0], row[1]
 
     def _new(self, bodies: Sequence[str]) -> list[str]:
         self._lock_head()  # first: what others append meanwhile is seen below

@@ -4,8 +4,8 @@ import hashlib
 import logging
 import random
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -87,6 +87,24 @@ class ExchangeService:
 
         Other processes are kept out by a lock that ``keep`` takes; an unknown source ("") has no order."""
         return self._sources[hash(source) % _LOCKS] if source else nullcontext()
+
+    @contextmanager
+    def at_once(self, sources: Iterable[str]) -> Iterator[frozenset[str]]:
+        """As ``in_order`` for several: those of the sources that nobody works for at this moment."""
+        with ExitStack() as held:
+            yield frozenset(source for source in sources if not source or self._free(source, held))
+
+    def _free(self, source: str, held: ExitStack) -> bool:
+        lock = self._sources[hash(source) % _LOCKS]
+        if not lock.acquire(blocking=False):
+            return False
+        held.callback(lock.release)
+        return True
+
+    def hold(self, contexts: Iterable[Context]) -> None:
+        """Keep other processes from these sources until the open unit of work ends, in one statement."""
+        with self.database.transaction() as work:
+            MessageStore(work).lock(*(f"inbox:{context.source}" for context in contexts if context.source))
 
     def keep(self, message: KeptMessage, transaction: str, wire: str, context: Context) -> bool:
         """Keep the bytes in the open unit of work as processed: its commit makes bytes and effect durable together.

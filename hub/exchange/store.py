@@ -120,7 +120,7 @@ _DONE = Prepared(
     lambda _dialect: update(MESSAGE).where(MESSAGE.c.id == bindparam("row_id")),
     *("state", "processed_at", "effects", "reason", "error_code"),
 )
-_LOCK = Prepared(lambda _dialect: text("SELECT pg_advisory_xact_lock(:key)"))
+_LOCK = Prepared(lambda _dialect: text("SELECT pg_advisory_xact_lock(k) FROM unnest(CAST(:keys AS bigint[])) AS t(k)"))
 _PENDING = (DeliveryState.WAITING, DeliveryState.RUNNING)
 
 
@@ -130,36 +130,49 @@ class MessageStore:
     ATTEMPTS = MESSAGE.c.attempts  #: the stored number, for ``change(attempts=ATTEMPTS + 1)``
 
     def __init__(self, work: UnitOfWork) -> None:
+        self._work = work
         self._connection = work.connection
 
-    def lock(self, name: str) -> None:
+    def lock(self, *names: str) -> None:
         """Let other processes wait for the end of this unit of work (SQLite has one writer anyway)."""
         if self._connection.dialect.name == "postgresql":
-            key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
-            _LOCK.run(self._connection, {"key": key})
+            wanted = [name for name in names if name not in self._work.held]
+            if wanted:
+                self._work.held.update(wanted)
+                digests = (hashlib.blake2b(name.encode(), digest_size=8).digest() for name in wanted)
+                keys = sorted({int.from_bytes(digest, "big", signed=True) for digest in digests})
+                _LOCK.run(self._connection, {"keys": keys})
 
     def repeat(self, source: str, control_id: str, transaction: str, sha256: str) -> tuple[str, MessageState] | None:
         """The row that already holds these bytes under this control id, if any."""
         values = {"source": source, "control_id": control_id, "transaction": transaction, "sha256": sha256}
+        if any(row["control_id"] == control_id for row in self._work.waiting(_ADD)):
+            self._work.flush()
         row = _REPEAT.first(self._connection, values)
         return (row[0], MessageState(row[1])) if row else None
 
     def add(self, values: Mapping[str, Any]) -> None:
-        """A new message: every column."""
-        _ADD.run(self._connection, values)
+        """A new message: every column. Written once, at the end of the unit of work, with what ``done`` says of it."""
+        self._work.later(_ADD, dict(values))
 
     def done(self, message_id: str, effects: list[list[str]]) -> None:
         """It was processed, and led to this."""
         values = {"state": MessageState.PROCESSED, "effects": effects, "reason": "", "error_code": ""}
+        for row in self._work.waiting(_ADD):
+            if row["id"] == message_id:
+                row.update(values, processed_at=now())
+                return
         _DONE.run(self._connection, values | {"row_id": message_id, "processed_at": now()})
 
     def change(self, message_id: str, **values: Any) -> bool:
         """Change a row; False when there is none."""
+        self._work.flush()
         query = update(MESSAGE).where(MESSAGE.c.id == message_id).values(**values)
         return self._connection.execute(query).rowcount > 0
 
     def get(self, message_id: str, *, raw: bool = True) -> InboxMessage | None:
         """One message."""
+        self._work.flush()
         columns = [*_HEAD, MESSAGE.c.raw] if raw else _HEAD
         row = self._connection.execute(select(*columns).where(MESSAGE.c.id == message_id)).mappings().first()
         return _message(row) if row else None

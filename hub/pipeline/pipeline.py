@@ -127,7 +127,7 @@ class Pipeline:
         started = time.monotonic()
         failure: HubError | None = None
         try:
-            self._admit(credentials, context)
+            self.admit(credentials, context)
             self.access.permit(context.principal, bound.transaction.permission, context)
             return self._carry_out(bound, wire, message, context)
         except HubError as error:
@@ -170,7 +170,7 @@ class Pipeline:
         started = time.monotonic()
         failure: HubError | None = None
         try:
-            self._admit(credentials, context)
+            self.admit(credentials, context)
             self.access.permit(context.principal, bound.transaction.permission, context)
             self.inbox.receive(message, bound.id, wire, context)
         except HubError as error:
@@ -209,7 +209,7 @@ class Pipeline:
         context.peer = context.peer or credentials.peer
         failure = error
         try:
-            self._admit(credentials, context)
+            self.admit(credentials, context)
             if not context.principal.authenticated:
                 raise NotAuthenticated()
             self.inbox.refused(message, UNREADABLE.id, wire, context, error)
@@ -226,7 +226,7 @@ class Pipeline:
             return bound.refuse(error, message, context)
         return self.wires[wire](error, message, context)
 
-    def _admit(self, credentials: Credentials, context: Context) -> None:
+    def admit(self, credentials: Credentials, context: Context) -> None:
         """Who calls, and for which source: a client that is bound to one source can't speak for another."""
         context.principal = self.access.authenticate(credentials)
         own = context.principal.source

@@ -5,16 +5,18 @@ SQLite (WAL, full synchronisation, one writer) is the embedded default, PostgreS
 
 import contextvars
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
+from hub.storage.prepared import Prepared
 from hub.storage.tables import METADATA
 from hub.storage.writer import SharedWriter
 
 Hook = Callable[[], None]
+Values = dict[str, Any]
 SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-65536")
 
 
@@ -26,6 +28,26 @@ class UnitOfWork:
         self.writing = writing
         self._committed: list[Hook] = []
         self._rolled_back: list[Hook] = []
+        self._later: dict[Prepared, list[Values]] = {}
+        self.held: set[str] = set()  #: names that are locked till the end, for stores that lock
+        self.joined = nullcontext(self)  #: for those who join it
+
+    def later(self, statement: Prepared, values: Values) -> Values:
+        """Execute an insert at the end of the unit of work, with others of its kind; ``values`` may change till then.
+
+        For rows that nothing reads before: ``flush`` is for those who do."""
+        self._later.setdefault(statement, []).append(values)
+        return values
+
+    def waiting(self, statement: Prepared) -> list[Values]:
+        """What ``later`` holds of a statement."""
+        return self._later.get(statement, [])
+
+    def flush(self) -> None:
+        """Execute what ``later`` holds."""
+        waiting, self._later = self._later, {}
+        for statement, rows in waiting.items():
+            statement.many(self.connection, rows)
 
     def on_commit(self, hook: Hook) -> None:
         """Call the hook after the outermost commit."""
@@ -64,19 +86,20 @@ class Database:
         if self.sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
 
-    @contextmanager
-    def transaction(self) -> Iterator[UnitOfWork]:
+    def transaction(self) -> AbstractContextManager[UnitOfWork]:
         """A unit of work that may write. Joins the one that is open in this thread of control."""
         current = self._current.get()
-        if current is not None and current.writing:
-            yield current
-            return
+        return current.joined if current is not None and current.writing else self._transaction()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[UnitOfWork]:
         work: UnitOfWork | None = None
         try:
             with self._write() as connection:
                 work = UnitOfWork(connection, writing=True)
                 with self._as_current(work):
                     yield work
+                    work.flush()
         except BaseException:
             if work is not None:
                 work.finished(committed=False)
@@ -84,13 +107,13 @@ class Database:
         # The connection is back in the pool: a hook may use the database.
         work.finished(committed=True)
 
-    @contextmanager
-    def reading(self) -> Iterator[UnitOfWork]:
+    def reading(self) -> AbstractContextManager[UnitOfWork]:
         """A unit of work that only reads; sees what an open one of this thread of control has written."""
         current = self._current.get()
-        if current is not None:
-            yield current
-            return
+        return current.joined if current is not None else self._reading()
+
+    @contextmanager
+    def _reading(self) -> Iterator[UnitOfWork]:
         with self.engine.connect() as connection:
             connection.begin()
             if self.sqlite:

@@ -9,7 +9,7 @@ import logging
 import ssl
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, cast
@@ -25,6 +25,8 @@ START = b"\x0b"
 END = b"\x1c\r"
 _KEPT = 64 * 1024  #: bytes kept of a frame that is too large
 _WAITING = 64  #: messages that one connection may have waiting (or ``max_bytes``) before its socket is left unread
+_TOGETHER = 64  #: messages in one batch
+_PATIENCE = 0.05  #: seconds that messages wait for the batch before them
 _BLANK = b" \t\r\n\x1c"
 
 
@@ -53,6 +55,8 @@ class MllpHandler(Protocol):
         ...
 
 
+#: Answers to framed messages of several connections; None for one that ``MllpHandler.handle`` must answer.
+Handle = Callable[[Sequence[tuple[bytes, Peer]]], "list[bytes | None]"]
 Item = bytes | tuple[bytes, Malformed]
 
 
@@ -115,7 +119,9 @@ class Framer:
 
 
 class MllpServer:
-    """Listens, frames, and has every message handled in a thread. TLS where ``tls`` is given."""
+    """Listens, frames, and has every message handled in a thread. TLS where ``tls`` is given.
+
+    ``together``: what messages that wait at the same time are given to first, many at once."""
 
     def __init__(
         self,
@@ -128,6 +134,7 @@ class MllpServer:
         idle_timeout: float = 300.0,
         threads: int = 16,
         max_connections: int = 500,
+        together: Handle | None = None,
     ) -> None:
         self.handler = handler
         self.host = host
@@ -140,6 +147,7 @@ class MllpServer:
         self.connections: set[_Connection] = set()
         self.stopping = False
         self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        self._lane = _Lane(together, self._loop, self.pool, threads) if together is not None else None
         self._server: asyncio.Server | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="mllp-frames", daemon=True)
 
@@ -165,6 +173,15 @@ class MllpServer:
         self._loop.close()
         self.pool.shutdown(wait=True)
 
+    async def answer(self, item: Item, peer: Peer) -> bytes:
+        """The answer to one item."""
+        if not isinstance(item, bytes):
+            return await self._loop.run_in_executor(self.pool, self.handler.reject, *item, peer)
+        answer = await self._lane.answer(item, peer) if self._lane is not None else None
+        if answer is None:
+            answer = await self._loop.run_in_executor(self.pool, self.handler.handle, item, peer)
+        return answer
+
     async def _stop(self, timeout: float) -> None:
         self.stopping = True
         if self._server is not None:
@@ -175,6 +192,62 @@ class MllpServer:
         for connection in list(self.connections):
             connection.close()
         await asyncio.sleep(0)
+
+
+class _Lane:
+    """Messages of all connections, handed over as many as wait: one hand-over and one commit for all of them.
+
+    One batch runs at a time, since two would wait for each other's locks; a second one is let past a slow one."""
+
+    def __init__(
+        self, together: Handle, loop: asyncio.AbstractEventLoop, pool: ThreadPoolExecutor, threads: int
+    ) -> None:
+        self._together = together
+        self._loop = loop
+        self._pool = pool
+        self._most = max(1, threads // 2)  # the others are for what has to be handled alone
+        self._waiting: deque[tuple[tuple[bytes, Peer], asyncio.Future[bytes | None]]] = deque()
+        self._running = 0
+        self._impatient: asyncio.TimerHandle | None = None
+
+    def answer(self, raw: bytes, peer: Peer) -> "asyncio.Future[bytes | None]":
+        """The answer, or None."""
+        future: asyncio.Future[bytes | None] = self._loop.create_future()
+        self._waiting.append(((raw, peer), future))
+        if not self._running:
+            self._send()
+        elif self._impatient is None:
+            self._impatient = self._loop.call_later(_PATIENCE, self._past)
+        return future
+
+    def _send(self) -> None:
+        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _TOGETHER))]
+        self._running += 1
+        self._pool.submit(self._carry_out, batch)
+
+    def _carry_out(self, batch: list[tuple[tuple[bytes, Peer], asyncio.Future[bytes | None]]]) -> None:
+        try:
+            answers = self._together([item for item, _ in batch])
+        except Exception:
+            log.exception("%d HL7 messages could not be handled together", len(batch))
+            answers = [None] * len(batch)
+        self._loop.call_soon_threadsafe(self._done, [future for _, future in batch], answers)
+
+    def _done(self, futures: list[asyncio.Future[bytes | None]], answers: list[bytes | None]) -> None:
+        self._running -= 1
+        for future, answer in zip(futures, answers, strict=True):
+            if not future.done():
+                future.set_result(answer)
+        if self._waiting and not self._running:
+            self._send()
+
+    def _past(self) -> None:
+        """The batch that runs takes long: perhaps it waits for a lock, and others need not."""
+        self._impatient = None
+        if self._waiting and self._running < self._most:
+            self._send()
+        if self._waiting:
+            self._impatient = self._loop.call_later(_PATIENCE, self._past)
 
 
 class _Connection(asyncio.Protocol):
@@ -243,7 +316,7 @@ class _Connection(asyncio.Protocol):
         while self.waiting:
             item = self.waiting.popleft()
             self._bytes -= _size(item)
-            answer = await self.loop.run_in_executor(self.server.pool, self._answer, item)
+            answer = await self.server.answer(item, self.peer)
             if self.transport is None or self.transport.is_closing():
                 break
             self.transport.write(frame(answer))
@@ -253,12 +326,6 @@ class _Connection(asyncio.Protocol):
         self._running = None
         if self._ended:
             self.close()
-
-    def _answer(self, item: Item) -> bytes:
-        if isinstance(item, bytes):
-            return self.server.handler.handle(item, self.peer)
-        raw, error = item
-        return self.server.handler.reject(raw, error, self.peer)
 
     def _idle(self) -> None:
         silent = self.loop.time() - self._heard
