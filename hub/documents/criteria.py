@@ -14,16 +14,24 @@ class Operator(Enum):
     HAS = auto()  #: the object has one of the values among its values of the attribute
     FROM = auto()  #: the time is known and not before
     BEFORE = auto()  #: the time is known and before
-    LIKE = auto()  #: one of the object's texts is like one of the patterns; decided after reading
+    LIKE = auto()  #: an author is like one of the patterns; decided after reading
+    IS = auto()  #: the attribute is one of the values; decided after reading
+
+
+#: What the store leaves to ``decided``.
+AFTERWARDS = frozenset({Operator.LIKE, Operator.IS})
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One condition; all clauses of a search must hold. ``field``: a column, or an attribute of several values."""
+    """One condition; all clauses of a search must hold. ``field``: a column, or an attribute of several values.
+
+    ``without``: the other way round, groups of values, and what fulfils every group is left out."""
 
     field: str
     operator: Operator
     values: tuple[str, ...]
+    without: tuple[tuple[str, ...], ...] = ()
 
 
 def like(pattern: str) -> Callable[[str], bool]:
@@ -37,12 +45,21 @@ def like(pattern: str) -> Callable[[str], bool]:
     return lambda text: compiled.fullmatch(text) is not None
 
 
-def authors_match(clauses: Iterable[Clause]) -> Callable[[Any], bool]:
-    """Decides the LIKE clauses of a search for an object that has been read: each of them about its authorPersons."""
-    tests = [[like(pattern) for pattern in clause.values] for clause in clauses if clause.operator is Operator.LIKE]
+def decided(clauses: Iterable[Clause]) -> Callable[[Any], bool] | None:
+    """Decides the clauses that the store leaves to us, for an object that was read; None when there are none."""
+    tests = [_test(clause) for clause in clauses if clause.operator in AFTERWARDS]
+    return (lambda item: all(test(item) for test in tests)) if tests else None
 
-    def decide(item: Any) -> bool:
-        persons = [author.person for author in item.authors if author.person]
-        return all(any(test(person) for test in alternatives for person in persons) for alternatives in tests)
 
-    return decide
+def _test(clause: Clause) -> Callable[[Any], bool]:
+    if not clause.without:
+        return _holds(clause, clause.values)
+    groups = [_holds(clause, group) for group in clause.without]
+    return lambda item: not all(group(item) for group in groups)
+
+
+def _holds(clause: Clause, values: tuple[str, ...]) -> Callable[[Any], bool]:
+    if clause.operator is Operator.IS:
+        return lambda item: getattr(item, clause.field) in values
+    patterns = [like(pattern) for pattern in values]
+    return lambda item: any(fits(author.person) for author in item.authors if author.person for fits in patterns)

@@ -28,6 +28,8 @@ class AssociationType(StrEnum):
     TRANSFORM_REPLACE = "urn:ihe:iti:2007:AssociationType:XFRM_RPLC"
     SIGNS = "urn:ihe:iti:2007:AssociationType:signs"
     IS_SNAPSHOT_OF = "urn:ihe:iti:2010:AssociationType:IsSnapshotOf"
+    UPDATE_STATUS = "urn:ihe:iti:2010:AssociationType:UpdateAvailabilityStatus"  #: in an update only (ITI-57)
+    SUBMIT = "urn:ihe:iti:2010:AssociationType:SubmitAssociation"  #: in an update only (ITI-57)
 
 
 Slots = Mapping[str, tuple[str, ...]]
@@ -153,7 +155,10 @@ class Association:
     target: str
     submission_set_status: str = ""  #: Original | Reference, on SubmissionSet-HasMember-DocumentEntry
     documentation: Code | None = None
-    previous_version: int | None = None
+    previous_version: int | None = None  #: on SubmissionSet-HasMember of an update, as the next three (ITI-57)
+    original_status: str = ""  #: on UpdateAvailabilityStatus
+    new_status: str = ""  #: on UpdateAvailabilityStatus
+    propagation: str = ""  #: AssociationPropagation: yes | no; "" means yes
     status: str = APPROVED
     logical_id: str = ""
     version: int = 1
@@ -210,6 +215,49 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateDocuments(Command):
+    """ITI-57: new versions of entries and folders, status changes, new associations. Outcome: Registered."""
+
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
+class RestrictedUpdateDocuments(Command):
+    """ITI-92: new versions of entries, of what may be changed without moving them. Outcome: Registered."""
+
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMetadata(Command):
+    """ITI-62: objects leave the registry, all or nothing. Outcome: RemovedMetadata."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedMetadata:
+    """What is gone."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDocuments(Command):
+    """ITI-86: documents leave the repository. Outcome: RemovedDocuments."""
+
+    requests: tuple["DocumentRequest", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedDocuments:
+    """What is gone, and why the others are not."""
+
+    removed: tuple["DocumentRequest", ...]
+    failures: tuple[tuple["DocumentRequest", HubError], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StoredQuery(Command):
     """ITI-18: a stored query by its UUID with parsed parameters. Outcome: QueryResult.
 
@@ -221,6 +269,13 @@ class StoredQuery(Command):
     home: str = ""
     request_id: str = ""
     lists: frozenset[str] | None = None  #: parameters whose values all stood in parentheses; None: not from a wire
+
+
+@dataclass(frozen=True, slots=True)
+class MultiPatientQuery(Command):
+    """ITI-51: a stored query about several patients, or about whomever it is. Outcome: QueryResult."""
+
+    query: StoredQuery
 
 
 @dataclass(frozen=True, slots=True)

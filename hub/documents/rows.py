@@ -10,6 +10,8 @@ from hub.documents.model import Association, DocumentEntry, Folder, SubmissionSe
 from hub.values import Code
 
 SEPARATOR = "\x1f"
+#: The columns whose values a question without a patient may start from.
+TERMS = ("class_code", "facility_code", "event_codes", "reference_ids", "codes")
 
 
 def _key(code: Code | None) -> str:
@@ -83,3 +85,13 @@ def association_row(item: Association) -> dict[str, Any]:
 def packed(values: Iterable[str]) -> str:
     """Several values in one column, so that a search needs no other table: each between separators."""
     return SEPARATOR + "".join(f"{value}{SEPARATOR}" for value in dict.fromkeys(values))
+
+
+def terms(row: dict[str, Any]) -> list[dict[str, str]]:
+    """The terms of an entry's or folder's row."""
+    return [
+        {"value": value, "attribute": name, "object": row["id"]}
+        for name in TERMS
+        for value in row.get(name, "").split(SEPARATOR)
+        if value
+    ]

@@ -1,17 +1,27 @@
 """How each stored query is answered: what it gathers, from the clauses that were read (ITI TF-2: 3.18.4.1.2.3.7)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from hub.documents.criteria import Clause, Operator, authors_match
+from hub.documents.criteria import Clause, Operator, decided
 from hub.documents.errors import TooManyResults
-from hub.documents.model import Association, AssociationType, DocumentEntry, Folder, RegistryObject, SubmissionSet
+from hub.documents.model import (
+    APPROVED,
+    Association,
+    AssociationType,
+    DocumentEntry,
+    Folder,
+    RegistryObject,
+    SubmissionSet,
+)
 from hub.documents.queries import Question
 from hub.documents.store import DocumentStore
 
 T = TypeVar("T", DocumentEntry, SubmissionSet, Folder)
 _MEMBER = (AssociationType.HAS_MEMBER,)
 _CHUNK = 1000
+#: Most objects that a question without a patient looks at.
+MOST_CANDIDATES = 50_000
 
 
 class Search:
@@ -22,6 +32,7 @@ class Search:
         self.question = question
         self.patients = [patients] if patients else []
         self.limit = limit
+        self.links = question.values.get("$XDSAssociationStatus", (APPROVED,))
 
     def run(self) -> tuple[RegistryObject, ...]:
         """The objects of the answer, each once. Raises TooManyResults."""
@@ -59,47 +70,49 @@ class Search:
 
     def _get_associations(self) -> Iterable[RegistryObject]:
         uuids = self.question.values["$uuid"]
-        return self.store.associations(source=uuids, target=uuids)
+        return self._associations(source=uuids, target=uuids)
 
     def _get_documents_and_associations(self) -> Iterable[RegistryObject]:
         entries = self.store.find(DocumentEntry, self.question.subject)
         return [*entries, *self._touching(entries)]
 
     def _get_submission_sets(self) -> Iterable[RegistryObject]:
-        members = self.store.associations(target=self.question.values["$uuid"], types=_MEMBER)
+        members = self._associations(target=self.question.values["$uuid"], types=_MEMBER)
         sets = self.store.get(SubmissionSet, "id", [item.source for item in members])
         known = {item.id for item in sets}
         return [*sets, *(item for item in members if item.source in known)]
 
     def _get_submission_set_and_contents(self) -> Iterable[RegistryObject]:
         sets = self.store.find(SubmissionSet, self.question.subject)
-        members = self.store.associations(source=[item.id for item in sets], types=_MEMBER)
+        members = self._associations(source=[item.id for item in sets], types=_MEMBER)
         targets = [item.target for item in members]
         entries = self._entries(targets)
         folders = self.store.get(Folder, "id", targets)
         known = {item.id for item in sets} | {item.id for item in entries} | {item.id for item in folders}
         between = [
-            item for item in self.store.get(Association, "id", targets) if item.source in known and item.target in known
+            item
+            for item in self.store.get(Association, "id", targets)
+            if item.source in known and item.target in known and item.status in self.links
         ]
         known |= {item.id for item in between}
         return [*sets, *entries, *folders, *(item for item in members if item.target in known), *between]
 
     def _get_folder_and_contents(self) -> Iterable[RegistryObject]:
         folders = self.store.find(Folder, self.question.subject)
-        members = self.store.associations(source=[item.id for item in folders], types=_MEMBER)
+        members = self._associations(source=[item.id for item in folders], types=_MEMBER)
         entries = self._entries([item.target for item in members])
         known = {item.id for item in entries}
         return [*folders, *entries, *(item for item in members if item.target in known)]
 
     def _get_folders_for_document(self) -> Iterable[RegistryObject]:
         entries = self.store.find(DocumentEntry, self.question.subject)
-        members = self.store.associations(target=[item.id for item in entries], types=_MEMBER)
+        members = self._associations(target=[item.id for item in entries], types=_MEMBER)
         return self.store.get(Folder, "id", [item.source for item in members])
 
     def _get_related_documents(self) -> Iterable[RegistryObject]:
         focus = {item.id for item in self.store.find(DocumentEntry, self.question.subject)}
         types = self.question.values["$AssociationTypes"]
-        links = self.store.associations(source=focus, target=focus, types=types)
+        links = self._associations(source=focus, target=focus, types=types)
         ends = {end for item in links for end in (item.source, item.target)}
         known = {item.id: item for item in self._entries(ends | focus)}
         related = [item for item in links if item.source in known and item.target in known]
@@ -110,9 +123,17 @@ class Search:
 
     def _find(self, kind: type[T], prefix: str) -> list[T]:
         clauses = [*self.patients, *self.question.about(prefix)]
-        if not any(clause.operator is Operator.LIKE for clause in clauses):
-            return self.store.find(kind, clauses, limit=self.limit + 1)
-        return list(filter(authors_match(clauses), self.store.find(kind, clauses)))
+        among = None if self.patients else self._narrowest(clauses)
+        fits = decided(clauses)
+        if fits is None:
+            return self.store.find(kind, clauses, limit=self.limit + 1, among=among)
+        return list(filter(fits, self.store.find(kind, clauses, among=among)))
+
+    def _narrowest(self, clauses: list[Clause]) -> Clause:
+        rarest = self.store.rarest(clauses, MOST_CANDIDATES)
+        if rarest is None:
+            raise TooManyResults()
+        return rarest
 
     def _entries(self, ids: Iterable[str]) -> list[DocumentEntry]:
         """The entries of these ids that the question's format, confidentiality and type let through."""
@@ -124,14 +145,23 @@ class Search:
             found += self.store.find(DocumentEntry, [Clause("id", Operator.IN, chunk), *narrow])
         return found
 
+    def _associations(
+        self, source: Iterable[str] = (), target: Iterable[str] = (), types: Sequence[str] = ()
+    ) -> list[Association]:
+        return self.store.associations(source=source, target=target, types=types, statuses=self.links)
+
     def _touching(self, objects: Iterable[RegistryObject]) -> list[Association]:
         ids = [item.id for item in objects]
-        return self.store.associations(source=ids, target=ids)
+        return self._associations(source=ids, target=ids)
 
 
 _ANSWERS: Mapping[str, Callable[[Search], Iterable[RegistryObject]]] = {
     "FindDocuments": Search._find_documents,
     "FindDocumentsByReferenceId": Search._find_documents,
+    "FindDocumentsExclude": Search._find_documents,
+    "FindDocumentsForMultiplePatients": Search._find_documents,
+    "FindDocumentsByReferenceIdForMultiplePatients": Search._find_documents,
+    "FindFoldersForMultiplePatients": Search._find_folders,
     "FindSubmissionSets": Search._find_submission_sets,
     "FindFolders": Search._find_folders,
     "GetAll": Search._get_all,

@@ -5,19 +5,20 @@ statement and reads no other table. ``documents_unique_id`` has every uniqueId o
 meet there, and one of them waits for the other's end.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, Index, Table, exists, func, insert, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Index, Table, and_, exists, func, insert, not_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, SQLModel
 
 from hub.documents.codec import load, patient_of
-from hub.documents.criteria import Clause, Operator
+from hub.documents.criteria import AFTERWARDS, Clause, Operator
 from hub.documents.errors import RegistryMetadataError
 from hub.documents.model import (
+    APPROVED,
     DEPRECATED,
     Association,
     AssociationType,
@@ -26,7 +27,7 @@ from hub.documents.model import (
     Submission,
     SubmissionSet,
 )
-from hub.documents.rows import SEPARATOR, association_row, entry_row, folder_row, set_row
+from hub.documents.rows import SEPARATOR, TERMS, association_row, entry_row, folder_row, set_row, terms
 from hub.storage.engine import UnitOfWork
 from hub.storage.tables import METADATA, KeyText, UtcDateTime
 from hub.values import PatientIdentifier
@@ -39,10 +40,13 @@ class EntryRow(SQLModel, table=True):
     """A DocumentEntry."""
 
     __tablename__ = "documents_entry"
-    __table_args__ = (Index("ix_documents_entry_patient", "patient", "status"),)
+    __table_args__ = (
+        Index("ix_documents_entry_patient", "patient", "status"),
+        Index("ix_documents_entry_logical_id", "logical_id", "version", unique=True),
+    )
 
     id: str = Field(primary_key=True, sa_type=KeyText)
-    logical_id: str = Field(sa_type=KeyText, index=True)
+    logical_id: str = Field(sa_type=KeyText)
     version: int = 1
     unique_id: str = Field(sa_type=KeyText, index=True)
     patient: str = Field(sa_type=KeyText)
@@ -89,10 +93,13 @@ class FolderRow(SQLModel, table=True):
     """A Folder."""
 
     __tablename__ = "documents_folder"
-    __table_args__ = (Index("ix_documents_folder_patient", "patient", "status"),)
+    __table_args__ = (
+        Index("ix_documents_folder_patient", "patient", "status"),
+        Index("ix_documents_folder_logical_id", "logical_id", "version", unique=True),
+    )
 
     id: str = Field(primary_key=True, sa_type=KeyText)
-    logical_id: str = Field(sa_type=KeyText, index=True)
+    logical_id: str = Field(sa_type=KeyText)
     version: int = 1
     unique_id: str = Field(sa_type=KeyText, index=True)
     patient: str = Field(sa_type=KeyText)
@@ -133,11 +140,23 @@ class UniqueIdRow(SQLModel, table=True):
     size: int | None = Field(default=None, sa_type=BigInteger)
 
 
+class TermRow(SQLModel, table=True):
+    """A value that an entry or folder has, for questions that name no patient (ITI-51)."""
+
+    __tablename__ = "documents_term"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    value: str = Field(primary_key=True, sa_type=KeyText)
+    attribute: str = Field(primary_key=True, sa_type=KeyText)  # the column that holds it
+    object: str = Field(primary_key=True, sa_type=KeyText, index=True)
+
+
 ENTRY = METADATA.tables["documents_entry"]
 SUBMISSION_SET = METADATA.tables["documents_submission_set"]
 FOLDER = METADATA.tables["documents_folder"]
 ASSOCIATION = METADATA.tables["documents_association"]
 UNIQUE_ID = METADATA.tables["documents_unique_id"]
+TERM = METADATA.tables["documents_term"]
 
 _TABLES: Mapping[type, Table] = {
     DocumentEntry: ENTRY,
@@ -175,19 +194,39 @@ class DocumentStore:
     # Reading
 
     def find(
-        self, kind: type[T], clauses: Iterable[Clause], *, limit: int | None = None, newest_first: bool = False
+        self,
+        kind: type[T],
+        clauses: Iterable[Clause],
+        *,
+        limit: int | None = None,
+        newest_first: bool = False,
+        among: Clause | None = None,
     ) -> list[T]:
-        """The objects that fulfil every clause (LIKE is not decided here), in a stable order."""
+        """The objects that fulfil every clause (some are not decided here: AFTERWARDS), in a stable order.
+
+        ``among``: a clause about a term, whose objects alone are looked at."""
         table = _TABLES[kind]
         order = [table.c[name] for name in _ORDER[kind]]
-        asked = [clause for clause in clauses if clause.operator is not Operator.LIKE]
+        asked = [clause for clause in clauses if clause.operator not in AFTERWARDS]
         statement = (
             select(*(table.c[name] for name in _COLUMNS[kind]))
             .where(*(_condition(table, clause, self._dialect) for clause in asked))
             .order_by(*(column.desc() for column in order) if newest_first else order)
             .limit(limit)
         )
+        if among is not None:
+            statement = statement.where(table.c.id.in_(select(TERM.c.object).where(*_term(among))))
         return [self._load(kind, row) for row in self._connection.execute(statement).all()]
+
+    def rarest(self, clauses: Iterable[Clause], most: int) -> Clause | None:
+        """The clause about terms that the fewest objects fulfil; None when each has more than ``most``."""
+        counted: list[tuple[int, Clause]] = []
+        for clause in clauses:
+            if clause.field in TERMS and not clause.without:
+                some = select(TERM.c.object).where(*_term(clause)).limit(most + 1).subquery()
+                counted.append((self._connection.scalar(select(func.count()).select_from(some)) or 0, clause))
+        number, rarest = min(counted, key=lambda pair: pair[0])
+        return rarest if number <= most else None
 
     def get(self, kind: type[T], field: str, values: Iterable[str], *, lock: bool = False) -> list[T]:
         """The objects whose column has one of the values; ``lock``: nobody else changes them meanwhile."""
@@ -202,8 +241,22 @@ class DocumentStore:
             found += [self._load(kind, row) for row in rows]
         return found
 
+    def versions(self, kind: type[T], logical_ids: Collection[str]) -> list[T]:
+        """Every version of the objects; nobody else changes them, or adds one, meanwhile."""
+        table = _TABLES[kind]
+        for chunk in _chunks(logical_ids):
+            locked = select(table.c.id).where(table.c.logical_id.in_(chunk)).order_by(table.c.id).with_for_update()
+            self._connection.execute(locked).all()
+        # Read after the wait for the locks: what their holders added is there now.
+        return self.get(kind, "logical_id", logical_ids)
+
     def associations(
-        self, *, source: Iterable[str] = (), target: Iterable[str] = (), types: Sequence[str] = ()
+        self,
+        *,
+        source: Iterable[str] = (),
+        target: Iterable[str] = (),
+        types: Sequence[str] = (),
+        statuses: Sequence[str] = (),
     ) -> list[Association]:
         """Associations that start at one of the sources or end at one of the targets, each once."""
         found: dict[str, Association] = {}
@@ -212,6 +265,8 @@ class DocumentStore:
                 conditions: list[ColumnElement[bool]] = [column.in_(chunk)]
                 if types:
                     conditions.append(ASSOCIATION.c.type.in_(types))
+                if statuses:
+                    conditions.append(ASSOCIATION.c.status.in_(statuses))
                 rows = self._connection.execute(
                     select(*(ASSOCIATION.c[name] for name in _COLUMNS[Association])).where(*conditions)
                 )
@@ -240,6 +295,14 @@ class DocumentStore:
     def refers_to(self, sha256: str) -> bool:
         """Whether a document with these bytes is registered."""
         return self._connection.scalar(select(exists().where(ENTRY.c.content == sha256))) or False
+
+    def contents_of(self, entry_ids: Iterable[str]) -> dict[str, str]:
+        """The SHA-256 of the bytes that are kept here, by entry id."""
+        found: dict[str, str] = {}
+        for chunk in _chunks(entry_ids):
+            rows = self._connection.execute(select(ENTRY.c.id, ENTRY.c.content).where(ENTRY.c.id.in_(chunk)))
+            found.update((row.id, row.content) for row in rows if row.content)
+        return found
 
     def message_of(self, submission_set_id: str) -> str:
         """The inbox message that brought a submission set; "" for none."""
@@ -284,10 +347,18 @@ class DocumentStore:
         for chunk in _chunks(entry_ids):
             self._connection.execute(update(ENTRY).where(ENTRY.c.id.in_(chunk)).values(status=DEPRECATED))
 
+    def set_status(self, statuses: Mapping[str, str]) -> None:
+        """Give entries, folders and associations, by id, a new availabilityStatus."""
+        for status in sorted(set(statuses.values())):
+            for chunk in _chunks(item for item, new in statuses.items() if new == status):
+                for table in (ENTRY, FOLDER, ASSOCIATION):
+                    self._connection.execute(update(table).where(table.c.id.in_(chunk)).values(status=status))
+
     def folders_of(self, entry_id: str) -> list[Folder]:
-        """The folders that hold an entry, locked."""
+        """The current folders that hold an entry, locked."""
         held = self.associations(target=[entry_id], types=[AssociationType.HAS_MEMBER])
-        return self.get(Folder, "id", [item.source for item in held], lock=True)
+        sources = [item.source for item in held if item.status == APPROVED]
+        return [item for item in self.get(Folder, "id", sources, lock=True) if item.status == APPROVED]
 
     def touch_folders(self, folder_ids: Iterable[str], time: str) -> None:
         """Set lastUpdateTime."""
@@ -299,6 +370,9 @@ class DocumentStore:
             return
         try:
             self._connection.execute(insert(table), rows)
+            found = [term for row in rows for term in terms(row)]
+            if found:
+                self._connection.execute(insert(TERM), found)
         except IntegrityError as error:  # another unit of work took an id since it was looked up
             raise RegistryMetadataError("An id of the submission is already registered (ITI TF-3: 4.2.1.2).") from error
 
@@ -309,7 +383,14 @@ def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
         yield ordered[start : start + _CHUNK]
 
 
+def _term(clause: Clause) -> tuple[ColumnElement[bool], ...]:
+    return TERM.c.attribute == clause.field, TERM.c.value.in_(clause.values)
+
+
 def _condition(table: Table, clause: Clause, dialect: str) -> ColumnElement[bool]:
+    if clause.without:
+        groups = (Clause(clause.field, clause.operator, group) for group in clause.without)
+        return not_(and_(*(_condition(table, group, dialect) for group in groups)))
     column = table.c[clause.field]
     if clause.operator is Operator.HAS:
         # Not LIKE: SQLite's takes capital and small letters for the same.

@@ -377,6 +377,6 @@ def test_documents_of_a_person_newest_first(service: DocumentService) -> None:
 
 
 def test_every_query_has_an_answer() -> None:
-    assert len(QUERIES) == 14
+    assert len(QUERIES) == 15
     for query in QUERIES.values():
         assert set(query.one_of) <= set(query.by_name)

@@ -1,0 +1,1 @@
+"""Multi-Patient Queries (ITI TF-1: 20)."""
