@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "163ed21994ea"
+revision = "90058a83cba9"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -122,7 +122,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("documents_entry", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_documents_entry_content"), ["content"], unique=False)
-        batch_op.create_index(batch_op.f("ix_documents_entry_logical_id"), ["logical_id"], unique=False)
+        batch_op.create_index("ix_documents_entry_logical_id", ["logical_id", "version"], unique=True)
         batch_op.create_index("ix_documents_entry_patient", ["patient", "status"], unique=False)
         batch_op.create_index(batch_op.f("ix_documents_entry_unique_id"), ["unique_id"], unique=False)
 
@@ -140,7 +140,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_documents_folder")),
     )
     with op.batch_alter_table("documents_folder", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_documents_folder_logical_id"), ["logical_id"], unique=False)
+        batch_op.create_index("ix_documents_folder_logical_id", ["logical_id", "version"], unique=True)
         batch_op.create_index("ix_documents_folder_patient", ["patient", "status"], unique=False)
         batch_op.create_index(batch_op.f("ix_documents_folder_unique_id"), ["unique_id"], unique=False)
 
@@ -163,6 +163,17 @@ def upgrade() -> None:
     with op.batch_alter_table("documents_submission_set", schema=None) as batch_op:
         batch_op.create_index("ix_documents_submission_set_patient", ["patient", "status"], unique=False)
         batch_op.create_index(batch_op.f("ix_documents_submission_set_unique_id"), ["unique_id"], unique=False)
+
+    op.create_table(
+        "documents_term",
+        sa.Column("value", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("attribute", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("object", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint("value", "attribute", "object", name=op.f("pk_documents_term")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("documents_term", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_documents_term_object"), ["object"], unique=False)
 
     op.create_table(
         "documents_unique_id",
@@ -224,6 +235,26 @@ def upgrade() -> None:
     with op.batch_alter_table("exchange_message", schema=None) as batch_op:
         batch_op.create_index("ix_exchange_message_repeat", ["source", "control_id"], unique=False)
         batch_op.create_index("ix_exchange_message_state", ["state", "id"], unique=False)
+
+    op.create_table(
+        "federation_correlation",
+        sa.Column("person_authority", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("person_value", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("community", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("authority", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("value", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "person_authority",
+            "person_value",
+            "community",
+            "authority",
+            "value",
+            name=op.f("pk_federation_correlation"),
+        ),
+    )
+    with op.batch_alter_table("federation_correlation", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_federation_correlation_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
         "imaging_order",
@@ -418,12 +449,74 @@ def upgrade() -> None:
     with op.batch_alter_table("patients_task", schema=None) as batch_op:
         batch_op.create_index("ix_patients_task_identity", ["identity", "kind"], unique=False)
 
+    op.create_table(
+        "subscriptions_notification",
+        sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("subscription", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("pull_point", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("topic", sa.String(), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriptions_notification")),
+    )
+    with op.batch_alter_table("subscriptions_notification", schema=None) as batch_op:
+        batch_op.create_index("ix_subscriptions_notification_pull_point", ["pull_point", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_subscriptions_notification_subscription"), ["subscription"], unique=False)
+
+    op.create_table(
+        "subscriptions_pull_point",
+        sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriptions_pull_point")),
+    )
+    with op.batch_alter_table("subscriptions_pull_point", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_subscriptions_pull_point_owner"), ["owner"], unique=False)
+
+    op.create_table(
+        "subscriptions_subscription",
+        sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("topic", sa.String(), nullable=False),
+        sa.Column("query_id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("parameters", sa.JSON(), nullable=False),
+        sa.Column("patient", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("reference_parameters", sa.JSON(), nullable=False),
+        sa.Column("pull_point", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("notified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriptions_subscription")),
+    )
+    with op.batch_alter_table("subscriptions_subscription", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_subscriptions_subscription_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index("ix_subscriptions_subscription_owner", ["owner"], unique=False)
+        batch_op.create_index("ix_subscriptions_subscription_patient", ["patient", "query_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_subscriptions_subscription_pull_point"), ["pull_point"], unique=False)
+
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     """Back to the one before."""
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table("subscriptions_subscription", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_subscriptions_subscription_pull_point"))
+        batch_op.drop_index("ix_subscriptions_subscription_patient")
+        batch_op.drop_index("ix_subscriptions_subscription_owner")
+        batch_op.drop_index(batch_op.f("ix_subscriptions_subscription_expires_at"))
+
+    op.drop_table("subscriptions_subscription")
+    with op.batch_alter_table("subscriptions_pull_point", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_subscriptions_pull_point_owner"))
+
+    op.drop_table("subscriptions_pull_point")
+    with op.batch_alter_table("subscriptions_notification", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_subscriptions_notification_subscription"))
+        batch_op.drop_index("ix_subscriptions_notification_pull_point")
+
+    op.drop_table("subscriptions_notification")
     with op.batch_alter_table("patients_task", schema=None) as batch_op:
         batch_op.drop_index("ix_patients_task_identity")
 
@@ -474,6 +567,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_imaging_order_accession_number"))
 
     op.drop_table("imaging_order")
+    with op.batch_alter_table("federation_correlation", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_federation_correlation_expires_at"))
+
+    op.drop_table("federation_correlation")
     with op.batch_alter_table("exchange_message", schema=None) as batch_op:
         batch_op.drop_index("ix_exchange_message_state")
         batch_op.drop_index("ix_exchange_message_repeat")
@@ -486,6 +583,10 @@ def downgrade() -> None:
 
     op.drop_table("exchange_delivery")
     op.drop_table("documents_unique_id")
+    with op.batch_alter_table("documents_term", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_documents_term_object"))
+
+    op.drop_table("documents_term")
     with op.batch_alter_table("documents_submission_set", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_documents_submission_set_unique_id"))
         batch_op.drop_index("ix_documents_submission_set_patient")
@@ -494,13 +595,13 @@ def downgrade() -> None:
     with op.batch_alter_table("documents_folder", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_documents_folder_unique_id"))
         batch_op.drop_index("ix_documents_folder_patient")
-        batch_op.drop_index(batch_op.f("ix_documents_folder_logical_id"))
+        batch_op.drop_index("ix_documents_folder_logical_id")
 
     op.drop_table("documents_folder")
     with op.batch_alter_table("documents_entry", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_documents_entry_unique_id"))
         batch_op.drop_index("ix_documents_entry_patient")
-        batch_op.drop_index(batch_op.f("ix_documents_entry_logical_id"))
+        batch_op.drop_index("ix_documents_entry_logical_id")
         batch_op.drop_index(batch_op.f("ix_documents_entry_content"))
 
     op.drop_table("documents_entry")
