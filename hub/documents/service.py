@@ -159,13 +159,12 @@ class DocumentService:
 
     def _tell(self, store: DocumentStore, submission: Submission, patient: PatientIdentifier, context: Context) -> None:
         """Say what was registered, as answers would: with the surviving identifier and this community."""
-        objects = (submission.submission_set, *submission.entries, *submission.folders)
+        objects: list[DocumentEntry | SubmissionSet | Folder] = [submission.submission_set]
+        objects += [*submission.entries, *submission.folders]
         own = {item.id for item in objects}
         filled = {item.source for item in submission.associations if item.type == AssociationType.HAS_MEMBER} - own
-        told = tuple(
-            replace(item, patient_id=patient, home=self.home)
-            for item in (*objects, *(store.get(Folder, "id", filled) if filled else ()))
-        )
+        objects += store.get(Folder, "id", filled) if filled else ()
+        told = tuple(replace(item, patient_id=patient, home=self.home) for item in objects)
         for listener in self.listeners:
             listener(told, context)
 

@@ -1,0 +1,1 @@
+"""Who wants to hear of what is registered: subscriptions, their notifications, pull points (IHE DSUB)."""
