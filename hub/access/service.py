@@ -113,6 +113,13 @@ class AccessService:
             raise NotAuthenticated(location=permission)
         raise AccessDenied(decision.reason, location=permission)
 
+    def named(self, principal_id: str) -> Principal | None:
+        """The configured system of this name, as it may be now; None when there is none any more."""
+        if principal_id == LOOPBACK.id:
+            return None if self.node_authentication else LOOPBACK
+        known = (*self._by_certificate.values(), *self._by_token.values())
+        return next((principal for principal in known if principal.id == principal_id), None)
+
     def explain(self, principal: Principal, permission: str) -> Decision:
         """Whether the principal has the permission, and why."""
         if not principal.authenticated:
