@@ -245,6 +245,16 @@ class Imaging(Table):
     """Most studies in one answer."""
 
 
+class Subscriptions(Table):
+    """Who may be told of what is registered (DSUB)."""
+
+    consumers: tuple[str, ...] = Field(default=(), examples=[("ris.hospital-b.example", "10.0.0.7:8443")])
+    """Hosts (with or without a port) that notifications may be sent to, by https; http on loopback only. Empty: nobody,
+    clients use pull points."""
+    longest_days: int = Field(default=366, ge=1, le=3660)
+    """No subscription is granted for longer; one that names no end gets so long."""
+
+
 class Logging(Table):
     """Logs: one JSON object a line, never a patient's data."""
 
@@ -294,6 +304,8 @@ class Settings(Table):
     """Where everything is kept."""
     imaging: Imaging = Imaging()
     """How studies are shared."""
+    subscriptions: Subscriptions = Subscriptions()
+    """Notifications of what is registered."""
     logging: Logging = Logging()
     """Logs."""
     health: HealthPort = HealthPort()
