@@ -21,7 +21,9 @@ from hub.app.scratch import Scratch
 from hub.app.server import CannotListen, WebServer
 from hub.app.settings import DimsePort, Mllp, Settings
 from hub.app.sources import Connectors, source_configs
-from hub.app.tls import server_context
+from hub.app.subscriptions import Notifier
+from hub.app.subscriptions import build as build_broker
+from hub.app.tls import client_context, server_context
 from hub.audit.service import AuditService
 from hub.connector.contract import Environment, ReceivedFile
 from hub.connector.loader import Sources
@@ -44,6 +46,8 @@ from hub.portal.app import build as build_portal
 from hub.storage import migrate
 from hub.storage.content import ContentStore
 from hub.storage.engine import Database
+from hub.subscriptions.pull_points import PullPointService
+from hub.subscriptions.service import NOTIFY
 from hub.usecase import Dispatcher
 from hub.values import now
 from hub.wire.dicomweb.errors import refusal as dicomweb_refuse
@@ -100,6 +104,7 @@ class Hub:
             [
                 *(self.patients, self.documents, self.sharing, self.imaging, self.exchange),
                 *(self.federation, self.communities, self.responding),
+                *(self.subscriptions, self.pull_points),
             ]
         )
         self.pipeline = Pipeline(
@@ -119,7 +124,8 @@ class Hub:
         )
         self.mllp = MllpEndpoint(self.pipeline, self.catalogue, self.settings, self.exchange.enqueue)
         self.exchange.processors[mllp.WIRE] = self.mllp.process
-        self.worker = Worker(self.exchange, {**self.imaging.handlers(), mllp.ANSWER: self.mllp.deliver})
+        handlers = {**self.imaging.handlers(), mllp.ANSWER: self.mllp.deliver, NOTIFY: self.notifier.deliver}
+        self.worker = Worker(self.exchange, handlers)
         self.housekeeping = Housekeeping(
             self.content, lambda sha256: self.documents.refers_to(sha256) or self.imaging.knows_content(sha256)
         )
@@ -156,6 +162,7 @@ class Hub:
             home_community_id=region.home_community_id,
             vocabulary=vocabulary.read(settings.vocabulary) if settings.vocabulary else None,
         )
+        self._build_subscriptions()
         self.sharing = SharingService(
             documents=self.documents,
             content=self.content,
@@ -188,6 +195,20 @@ class Hub:
         )
 
         self._build_gateways()
+
+    def _build_subscriptions(self) -> None:
+        self.subscriptions = build_broker(
+            self.settings.subscriptions,
+            database=self.database,
+            patients=self.patients,
+            access=self.access,
+            outbox=self.exchange,
+            public_url=self.public_url,
+        )
+        self.pull_points = PullPointService(database=self.database)
+        self.documents.listeners.append(self.subscriptions.registered)
+        tls = self.settings.tls
+        self.notifier = Notifier(self.subscriptions, self.audit, lambda: client_context(tls), self.public_url)
 
     def _build_gateways(self) -> None:
         settings, home = self.settings, self.settings.region.home_community_id
