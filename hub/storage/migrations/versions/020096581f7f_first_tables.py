@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "90058a83cba9"
+revision = "020096581f7f"
 down_revision = None
 branch_labels = None
 depends_on = None
