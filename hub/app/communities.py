@@ -1,4 +1,6 @@
-"""Other communities' responding gateways by SOAP: how the initiating gateway reaches them (ITI-38, ITI-39, RAD-75)."""
+"""Other communities' responding gateways by SOAP: how the initiating gateway reaches them.
+
+ITI-38, ITI-39, ITI-55, RAD-75."""
 
 import weakref
 from collections.abc import Iterator, Sequence
@@ -7,23 +9,38 @@ from pathlib import Path
 import httpx
 
 from hub.app.settings import Community as CommunitySettings
-from hub.app.settings import Settings
+from hub.app.settings import Region, Settings
 from hub.app.tls import client_context
 from hub.documents.errors import RegistryError
 from hub.documents.model import DocumentRequest, RetrievedDocument, StoredQuery
 from hub.errors import HubError
-from hub.federation.model import Community, CommunityAnswer, CommunityDocuments, CommunityInstances, Reference
+from hub.federation.errors import DiscoveryRefused
+from hub.federation.model import (
+    Candidate,
+    Community,
+    CommunityAnswer,
+    CommunityDocuments,
+    CommunityInstances,
+    Discovery,
+    Reference,
+)
 from hub.imaging.model import InstanceRequest, RetrievedInstance
-from hub.values import Oid
+from hub.patients.model import Traits
+from hub.values import Oid, PatientIdentifier
 from hub.wire.dicom_head import peek
 from hub.wire.ebxml.errors import said_by
 from hub.wire.ebxml.imaging import write_imaging_retrieve
 from hub.wire.ebxml.names import FAILURE, query
 from hub.wire.ebxml.queries import read_answer, write_stored_query
 from hub.wire.ebxml.retrieve import ReceivedDocument, RetrieveAnswer, file_chunks, read_retrieved, write_retrieve
+from hub.wire.hl7v3.answer import read_answer
+from hub.wire.hl7v3.location import read_time_to_live
+from hub.wire.hl7v3.query import write_patient_query
+from hub.wire.hl7v3.transmission import Party
 from hub.wire.soap.client import SoapClient
 from hub.wire.soap.message import Limits, Receive, SoapMessage
 
+DISCOVERY = "urn:hl7-org:v3:PRPA_IN201305UV02:CrossGatewayPatientDiscovery"
 QUERY = "urn:ihe:iti:2007:CrossGatewayQuery"
 RETRIEVE = "urn:ihe:iti:2007:CrossGatewayRetrieve"
 IMAGES = "urn:ihe:rad:2011:CrossGatewayRetrieveImagingDocumentSet"
@@ -43,9 +60,29 @@ class FileLease:
 class SoapCommunity:
     """One community's gateway. ``soap`` carries the hub's certificate and the community's deadline."""
 
-    def __init__(self, settings: CommunitySettings, soap: SoapClient) -> None:
+    def __init__(self, settings: CommunitySettings, soap: SoapClient, region: Region) -> None:
         self.settings = settings
         self.soap = soap
+        self.region = region
+
+    def discover(self, traits: Traits, identifiers: Sequence[PatientIdentifier]) -> Discovery:
+        """ITI-55. Raises what SoapClient.call raises, Hl7v3Invalid, DiscoveryRefused."""
+        own, other = self.region.home_community_id, self.settings.home_community_id
+        me, them = Party(own, own), Party(other, other)
+        body = write_patient_query(traits, identifiers, me, them, authority=self.region.affinity_domain)
+        message = self.soap.call(self.settings.discovery_url or self.settings.query_url, DISCOVERY, body)
+        try:
+            answer = read_answer(message.body)
+            lasts = read_time_to_live(message.blocks)
+        finally:
+            message.discard()
+        if answer.acknowledgement != "AA" or answer.response not in ("OK", "NF"):
+            raise DiscoveryRefused()
+        candidates = tuple(
+            Candidate((item.identifier, *item.others), item.traits, Oid(item.community).urn if item.community else "")
+            for item in answer.subjects
+        )
+        return Discovery(candidates, answer.requested, lasts)
 
     def query(self, query: StoredQuery) -> CommunityAnswer:
         """ITI-38. Raises what SoapClient.call raises; RegistryError when the answer is none."""
@@ -93,10 +130,15 @@ def clients(settings: Settings, receive: Receive, limits: Limits) -> list[tuple[
     tls, found = client_context(settings.tls), []
     for item in settings.communities:
         community = Community(
-            item.name, Oid(item.home_community_id).urn, item.deadline, item.retrieve_deadline, item.authority or ""
+            item.name,
+            Oid(item.home_community_id).urn,
+            item.deadline,
+            item.retrieve_deadline,
+            item.authority or "",
+            discovers=item.discovery_url is not None,
         )
         http = httpx.Client(verify=tls, timeout=item.deadline, trust_env=False)
-        found.append((community, SoapCommunity(item, SoapClient(http, receive, limits))))
+        found.append((community, SoapCommunity(item, SoapClient(http, receive, limits), settings.region)))
     return found
 
 

@@ -46,6 +46,7 @@ ENDPOINTS: Mapping[str, tuple[str, str]] = {
     "xds_imaging": ("RAD-69", "/xds/imaging"),
     "xca_responding": ("ITI-38", "/xca/responding"),
     "xca_initiating": ("XCA-ITI-18", "/xca/initiating"),
+    "xcpd_responding": ("ITI-55", "/xcpd/responding"),
 }
 ALL_ROLES = ("clinician", "operator", "steward", "officer")
 
@@ -236,11 +237,22 @@ def parse_source(text: str) -> tuple[Source, list[tuple[str, str]]]:
 
 
 def parse_community(text: str) -> Community:
-    """``NAME=OID@URL``: the community whose gateway is at ``URL/xca/responding``."""
+    """``NAME=OID@URL``: the community whose gateway is at ``URL/xca/responding``.
+
+    With ``#xcpd`` behind the URL persons are discovered there first, at ``URL/xcpd/responding``."""
     name, _, rest = text.partition("=")
-    oid, _, base = rest.partition("@")
+    oid, _, place = rest.partition("@")
+    base, _, option = place.partition("#")
+    base = base.rstrip("/")
     try:
-        return Community(name=name, home_community_id=oid, query_url=f"{base.rstrip('/')}/xca/responding")
+        if option not in ("", "xcpd"):
+            raise SandboxOption("Behind a community's URL only #xcpd is understood.", location="--community")
+        return Community(
+            name=name,
+            home_community_id=oid,
+            query_url=f"{base}/xca/responding",
+            discovery_url=f"{base}/xcpd/responding" if option else None,
+        )
     except ValidationError as error:
         raise SandboxOption("A community is NAME=OID@URL.", location="--community") from error
 

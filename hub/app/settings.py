@@ -107,6 +107,9 @@ class Community(Table):
     """Where it takes ITI-39; unset: at query_url."""
     imaging_url: HttpUrl | None = Field(default=None, examples=["https://hub.region2.example/xca/responding"])
     """Where it takes RAD-75; unset: where it takes ITI-39."""
+    discovery_url: HttpUrl | None = Field(default=None, examples=["https://hub.region2.example/xcpd/responding"])
+    """Where it takes ITI-55: persons are looked for there by their traits and identifiers before it is queried; unset:
+    it is asked by number (authority)."""
     authority: OidText | None = Field(default=None, examples=["1.2.250.1.999.8.1"])
     """Authority whose patient numbers it knows: it is asked with the person's number there, and only about persons who
     have one; unset: it is asked with the identifier as given."""
@@ -114,6 +117,14 @@ class Community(Table):
     """Seconds that a query waits for it, and that it may keep silent within an answer."""
     retrieve_deadline: float = Field(default=120.0, gt=0)
     """Seconds that a retrieval from it may take altogether."""
+
+
+class Gateways(Table):
+    """How this community answers and asks others (XCA, XCPD)."""
+
+    correlation_days: int = Field(default=7, ge=0)
+    """Days for which a person that was discovered in another community is not looked for again (less where that
+    community says so), and for which others may rely on this one's answers."""
 
 
 class Client(Table):
@@ -284,6 +295,8 @@ class Settings(Table):
     """Archives."""
     communities: tuple[Community, ...] = ()
     """Other communities, asked through the initiating gateway."""
+    gateways: Gateways = Gateways()
+    """How other communities are answered and asked."""
     feeds: tuple[Feed, ...] = ()
     """Senders of HL7 v2 messages."""
     clients: tuple[Client, ...] = ()

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -33,11 +34,13 @@ from hub.errors import Misconfigured
 from hub.exchange.service import ExchangeService
 from hub.exchange.worker import Worker
 from hub.federation.communities import CommunityService
+from hub.federation.discovery import DiscoveryService
 from hub.federation.responding import RespondingGateway
 from hub.federation.service import FederationService
 from hub.imaging.model import SourceInfo
 from hub.imaging.service import ImagingService
 from hub.patients.authorities import AuthorityDirectory
+from hub.patients.discovery import Matcher
 from hub.patients.service import PatientService
 from hub.pipeline.catalogue import Bound, discover
 from hub.pipeline.pipeline import Pipeline
@@ -103,7 +106,7 @@ class Hub:
         self.dispatch = Dispatcher(
             [
                 *(self.patients, self.documents, self.sharing, self.imaging, self.exchange),
-                *(self.federation, self.communities, self.responding),
+                *(self.federation, self.communities, self.responding, self.discovery),
                 *(self.subscriptions, self.pull_points),
             ]
         )
@@ -218,12 +221,22 @@ class Hub:
             spool=self.content.incoming(),
         )
         self._communities = communities.clients(settings, self.content.receive, limits)
+        self.discovery = DiscoveryService(
+            database=self.database,
+            patients=self.patients,
+            matcher=Matcher(self.patients),
+            home_community_id=home,
+            time_to_live=timedelta(days=settings.gateways.correlation_days),
+        )
+        if any(community.discovers for community, _ in self._communities):
+            self.patients.listeners.append(self.discovery.changed)
         self.communities = CommunityService(
             communities=self._communities,
             documents=self.documents,
             images=self.imaging,
             patients=self.patients,
             home_community_id=home,
+            discovery=self.discovery,
         )
         self.responding = RespondingGateway(
             documents=self.documents, images=self.imaging, patients=self.patients, home_community_id=home

@@ -11,7 +11,6 @@ from hub.documents.errors import (
     DocumentUniqueIdError,
     MissingHomeCommunityId,
     UnavailableCommunity,
-    UnknownPatientId,
 )
 from hub.documents.model import (
     Association,
@@ -22,14 +21,17 @@ from hub.documents.model import (
     RetrieveDocuments,
     StoredQuery,
 )
-from hub.documents.queries import Question, Value, read
+from hub.documents.queries import Question, read
 from hub.errors import DeadlineExceeded, HubError
+from hub.federation.discovery import DiscoveryService
 from hub.federation.errors import CommunityError
+from hub.federation.inquiry import NO_NUMBER, Inquiry, merged, silent
 from hub.federation.model import (
     Community,
     CommunityAnswer,
     CommunityDocuments,
     CommunityInstances,
+    Discovery,
     QueryCommunities,
     Reference,
     RetrieveFromCommunities,
@@ -46,14 +48,17 @@ from hub.imaging.model import (
     SourceState,
     SourceStatus,
 )
+from hub.patients.model import Traits
 from hub.usecase import use_case
-from hub.values import Oid
-
-UNKNOWN_PATIENT = "XDSUnknownPatientId"
+from hub.values import Oid, PatientIdentifier
 
 
 class CommunityClient(Protocol):
     """Another community's responding gateway. Every method raises HubError when it does not answer."""
+
+    def discover(self, traits: Traits, identifiers: Sequence[PatientIdentifier]) -> Discovery:
+        """ITI-55."""
+        ...
 
     def query(self, query: StoredQuery) -> CommunityAnswer:
         """ITI-38."""
@@ -81,6 +86,7 @@ class CommunityService:
         images: Images,
         patients: Patients,
         home_community_id: str,
+        discovery: DiscoveryService | None = None,
         fanout: FanOut | None = None,
     ) -> None:
         self.others: Mapping[str, tuple[Community, CommunityClient]] = {
@@ -89,6 +95,7 @@ class CommunityService:
         self.documents = documents
         self.images = images
         self.patients = patients
+        self.discovery = discovery
         self.home = Oid.from_urn(home_community_id).urn
         self.fanout = fanout or FanOut(per_source=32)
 
@@ -127,31 +134,19 @@ class CommunityService:
     def _foreign(
         self, query: StoredQuery, question: Question, homes: Sequence[str], context: Context
     ) -> list[CommunityAnswer]:
+        inquiry = Inquiry(query, question, self.patients, self.discovery)
         parts: list[CommunityAnswer] = []
         calls: dict[str, Call] = {}
         for home in homes:
             community, client = self.others[home]
-            queries = self._translated(query, question, community)
-            if not queries:
-                status = SourceStatus(community.name, SourceState.ANSWERED, reason="The person has no number there.")
-                parts.append(CommunityAnswer(statuses=(status,)))
-                continue
-            calls[home] = Call(_bound(_ask_all, client, queries), community.deadline)
+            ask = inquiry.ask(community, client)
+            if ask is None:
+                parts.append(silent(community.name, NO_NUMBER))
+            else:
+                calls[home] = Call(ask, community.deadline)
         for reply in self._replies(calls, context):
             parts.append(self._part(reply))
         return parts
-
-    def _translated(self, query: StoredQuery, question: Question, community: Community) -> list[StoredQuery]:
-        """The query with the numbers that the person has in the other community; empty: none is known."""
-        query = replace(query, home=community.home)
-        patient = question.patient
-        if patient is None or community.authority in ("", patient.authority):
-            return [query]
-        person = self.patients.person(patient)
-        known = person.identifiers if person is not None else ()
-        numbers = dict.fromkeys(item.cx for item in known if item.authority == community.authority)
-        name = next(item.name for item in question.query.parameters if item.value is Value.PATIENT)
-        return [replace(query, parameters={**query.parameters, name: ((cx,),)}) for cx in numbers]
 
     def _part(self, reply: Reply) -> CommunityAnswer:
         community, _ = self.others[reply.source]
@@ -165,6 +160,7 @@ class CommunityService:
             item if item.home else replace(item, home=community.home) for item in answer.objects if item not in nameless
         )
         problems = [_located(error, community) for error in answer.problems]
+        reason = next((status.reason for status in answer.statuses), "")
         if nameless:
             problems.append(
                 MissingHomeCommunityId(
@@ -172,7 +168,7 @@ class CommunityService:
                     location=community.home,
                 )
             )
-        status = SourceStatus(community.name, SourceState.ANSWERED, len(kept), reply.milliseconds)
+        status = SourceStatus(community.name, SourceState.ANSWERED, len(kept), reply.milliseconds, reason)
         return CommunityAnswer(kept, tuple(problems), answer.answered, (status,))
 
     # ITI-43
@@ -274,26 +270,6 @@ class CommunityService:
         for home in calls:
             context.touch("community", home)
         return self.fanout.ask(calls)
-
-
-def merged(parts: Sequence[CommunityAnswer]) -> CommunityAnswer:
-    """One answer. That one community does not know the patient is no problem when another answered."""
-    answered = any(part.answered for part in parts)
-    problems = [error for part in parts for error in part.problems if not (answered and _patient_unknown(error))]
-    return CommunityAnswer(
-        tuple(item for part in parts for item in part.objects),
-        tuple(problems),
-        answered,
-        tuple(status for part in parts for status in part.statuses),
-    )
-
-
-def _patient_unknown(error: HubError) -> bool:
-    return isinstance(error, UnknownPatientId) or getattr(error, "error_code", "") == UNKNOWN_PATIENT
-
-
-def _ask_all(client: CommunityClient, queries: Sequence[StoredQuery]) -> CommunityAnswer:
-    return merged([client.query(query) for query in queries])
 
 
 def _bound(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:

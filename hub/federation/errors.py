@@ -37,3 +37,17 @@ class CommunityError(FederationError, PeerRefused):
         error = cls(location=location)
         error.error_code, error.text, error.warning = error_code, text, warning
         return error
+
+
+class DiscoveryContradicted(FederationError, PeerRefused):
+    """Another community's answer to an ITI-55 describes somebody else than was asked for: it is not used."""
+
+    code = "discovery-contradicted"
+    title = "The person that the community found is not the one who was asked for."
+
+
+class DiscoveryRefused(FederationError, PeerRefused):
+    """Another community answered an ITI-55 with an error."""
+
+    code = "discovery-refused"
+    title = "The community could not say whether it knows the person."

@@ -1,11 +1,14 @@
-"""What is asked across communities (XCA, XCA-I): commands, and answers that say who gave what. Frozen values."""
+"""What is asked across communities (XCA, XCA-I, XCPD): commands, and answers that say who gave what. Frozen values."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from hub.documents.model import DocumentRequest, RegistryObject, RetrievedDocument, StoredQuery
 from hub.errors import HubError
 from hub.imaging.model import InstanceRequest, RetrievedInstance, SourceStatus
+from hub.patients.model import Person, Traits
 from hub.usecase import Command
+from hub.values import PatientIdentifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Community:
     deadline: float = 10.0  #: seconds that a query waits for it
     retrieve_deadline: float = 120.0  #: seconds that a retrieval from it may take altogether
     authority: str = ""  #: OID whose patient numbers it knows; "": it is asked with the identifier as given
+    discovers: bool = False  #: persons are looked for there first (ITI-55)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +101,64 @@ class CommunityInstances:
 
     instances: tuple[RetrievedInstance, ...] = ()
     problems: tuple[HubError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoverPatient(Command):
+    """ITI-55: another community asks whether this one knows a person. Outcome: Discovered."""
+
+    traits: Traits
+    identifiers: tuple[PatientIdentifier, ...] = ()
+    community: str = ""  #: homeCommunityId of the asker, urn:oid: form
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """Whom an ITI-55 found here: exactly one person or none. ``lacking``: traits that could decide."""
+
+    person: Person | None = None
+    lacking: tuple[str, ...] = ()
+    community: str = ""  #: this community, urn:oid: form
+    time_to_live: timedelta | None = None  #: how long the asker may rely on it
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A person as another community describes it; the first identifier is the one to ask with."""
+
+    identifiers: tuple[PatientIdentifier, ...]
+    traits: Traits
+    community: str  #: urn:oid: form
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What another community answered to an ITI-55. ``time_to_live``: None: not to be relied on later."""
+
+    candidates: tuple[Candidate, ...] = ()
+    lacking: tuple[str, ...] = ()  #: what it would want to know: codes of XCPD
+    time_to_live: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocatePatient(Command):
+    """ITI-56: where is a person known? Outcome: tuple of PatientLocation."""
+
+    identifier: PatientIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class PatientLocation:
+    """A community that knows a person, and by which number."""
+
+    community: str  #: urn:oid: form
+    identifier: PatientIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """That a person of this region is known elsewhere, by a number, until an instant."""
+
+    community: str
+    identifier: PatientIdentifier
+    expires_at: datetime

@@ -1,0 +1,114 @@
+"""The transmission wrapper around every interaction (MCCI_MT000100UV01, MCCI_MT000300UV01)."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from lxml import etree
+
+from hub.values import now
+from hub.wire.hl7v3.datatypes import add, child, need, oid, write_time
+from hub.wire.hl7v3.errors import Hl7v3Invalid
+from hub.wire.hl7v3.names import INTERACTIONS, TRIGGERS, V3, XSI, v3
+from hub.wire.xml import Element
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Sender or receiver: the device's OID, and its community's (OID, "" where none is named)."""
+
+    device: str
+    community: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageId:
+    """II of a message or a query."""
+
+    root: str
+    extension: str = ""
+
+    def write(self, parent: Element, name: str) -> None:
+        """As an element."""
+        attributes = {"root": self.root} | ({"extension": self.extension} if self.extension else {})
+        add(parent, name, **attributes)
+
+
+@dataclass(frozen=True, slots=True)
+class Transmission:
+    """What the wrapper says."""
+
+    id: MessageId
+    sender: Party
+    receiver: Party
+
+
+def new_id() -> MessageId:
+    """A fresh id: a UUID as an OID under 2.25."""
+    return MessageId(f"2.25.{uuid.uuid4().int}")
+
+
+def read_message_id(parent: Element, name: str) -> MessageId:
+    """Its root may be an OID, a UUID or a RUID: kept as written. Raises Hl7v3Invalid."""
+    element = need(parent, name)
+    root, extension = element.get("root") or "", element.get("extension") or ""
+    if not root or len(root) > 128 or len(extension) > 256:
+        raise Hl7v3Invalid("A message's id needs a root.", location=name)
+    return MessageId(root, extension)
+
+
+def read_transmission(body: Element, interaction: str) -> Transmission:
+    """The wrapper of an interaction. Raises Hl7v3Invalid."""
+    if body.tag != v3(interaction):
+        raise Hl7v3Invalid(f"The message is not {interaction}.", location=interaction)
+    said = need(body, "interactionId").get("extension")
+    if said != interaction:
+        raise Hl7v3Invalid("interactionId and the message's element differ.", location="interactionId")
+    need(body, "creationTime")
+    return Transmission(read_message_id(body, "id"), _party(body, "sender"), _party(body, "receiver"))
+
+
+def _party(body: Element, name: str) -> Party:
+    device = need(body, name, "device")
+    root = need(device, "id").get("root") or ""
+    organisation = child(device, "asAgent", "representedOrganization", "id")
+    community = (organisation.get("root") or "") if organisation is not None else ""
+    return Party(root[:128], oid(community, f"{name}/device/asAgent") if community else "")
+
+
+def open_message(interaction: str, sender: Party, receiver: Party, *, accept: str) -> Element:
+    """The interaction's element up to its sender. ``accept``: acceptAckCode, AL or NE."""
+    spaces: Any = {None: V3, "xsi": XSI}
+    body = etree.Element(v3(interaction), {"ITSVersion": "XML_1.0"}, nsmap=spaces)
+    new_id().write(body, "id")
+    add(body, "creationTime", value=write_time(now()))
+    add(body, "interactionId", root=INTERACTIONS, extension=interaction)
+    add(body, "processingCode", code="P")
+    add(body, "processingModeCode", code="T")
+    add(body, "acceptAckCode", code=accept)
+    for name, kind, party in (("receiver", "RCV", receiver), ("sender", "SND", sender)):
+        device = add(add(body, name, typeCode=kind), "device", classCode="DEV", determinerCode="INSTANCE")
+        add(device, "id", root=party.device)
+        if party.community:
+            agent = add(device, "asAgent", classCode="AGNT")
+            organisation = add(agent, "representedOrganization", classCode="ORG", determinerCode="INSTANCE")
+            add(organisation, "id", root=party.community)
+    return body
+
+
+def add_acknowledgement(body: Element, target: MessageId, code: str, detail: str = "", text: str = "") -> None:
+    """AA, AE or AR to a message, with what is wrong."""
+    acknowledgement = add(body, "acknowledgement")
+    add(acknowledgement, "typeCode", code=code)
+    target.write(add(acknowledgement, "targetMessage"), "id")
+    if detail:
+        told = add(acknowledgement, "acknowledgementDetail", typeCode="E")
+        add(told, "code", code=detail)
+        add(told, "text", text)
+
+
+def open_control_act(body: Element, interaction: str) -> Element:
+    """The control act with its trigger event."""
+    act = add(body, "controlActProcess", classCode="CACT", moodCode="EVN")
+    add(act, "code", code=TRIGGERS[interaction], codeSystem=INTERACTIONS)
+    return act

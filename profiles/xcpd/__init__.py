@@ -1,0 +1,1 @@
+"""Cross-Community Patient Discovery (ITI TF-1: 27)."""
