@@ -24,6 +24,8 @@ class DimseConfig(ConnectorConfig):
     """Information model. Patient root needs a patient id in every search."""
     retrieve: Literal["get", "move"] = "get"
     """C-MOVE delivers to the hub's own port: the PACS must know its AE title and address."""
+    delivers_from: tuple[str, ...] = ()
+    """Further addresses or networks (10.1.0.0/16) from which it sends what a C-MOVE asked for; its host always may."""
     max_results: Annotated[int, Field(ge=0)] = 0
     """The PACS cuts answers silently at this number: split by date before that. 0: it does not."""
     modalities_in_study: Literal["match", "loop", "filter"] = "match"

@@ -14,6 +14,7 @@ from connectors.dimse.query import level
 from connectors.dimse.session import Peer
 from hub.connector.contract import (
     ConnectorError,
+    Deliverer,
     Environment,
     MoveDestination,
     ReceivedFile,
@@ -56,6 +57,7 @@ class Retrieval:
         self._peer = peer
         self._config = peer.config
         self._receive = environment.receive
+        self._deliverer = Deliverer(peer.name, (peer.config.host, *peer.config.delivers_from))
         study_root = peer.config.root == "study"
         self._get_class = STUDY_GET if study_root else PATIENT_GET
         self._move_class = STUDY_MOVE if study_root else PATIENT_MOVE
@@ -141,7 +143,7 @@ class Retrieval:
     ) -> Iterator[RetrievedInstance]:
         destination = self._destination()
         left = max(0.1, deadline - time.monotonic())
-        with destination.expect(request.study_instance_uid, timeout=left) as arrivals:
+        with destination.expect(request.study_instance_uid, self._deliverer, timeout=left) as arrivals:
             wanted = {item.sop_instance_uid for item in planned}
             mover = _Mover(self, request, [series for series, _ in _by_series(planned)], destination.ae_title, deadline)
             mover.start()

@@ -48,7 +48,7 @@ class Credentials:
     session: str = field(default="", repr=False)
     saml: bytes = field(default=b"", repr=False)
     peer: str = ""  #: address of the caller
-    ae_title: str = ""  #: calling AE title that the DICOM port let in (dimse.callers)
+    ae_title: str = ""  #: calling AE title that the DICOM port let in (dimse.callers, archive.senders)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import hmac
 import ipaddress
 import secrets
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -38,6 +38,7 @@ class AccessService:
     """Authentication and permissions.
 
     ``clients``: systems by certificate or bearer token. ``users``: persons who sign in to the portal.
+    ``ae_titles``: DICOM systems that are known by their title alone, and what each may do.
     ``node_authentication`` off: a caller on this machine who shows nothing may do everything (the open sandbox, the
     demo); whoever shows something wrong is refused all the same. ``session_minutes``: a session ends after so long
     without use, and twelve hours after signing in whatever happens."""
@@ -48,6 +49,7 @@ class AccessService:
         database: Database,
         clients: Iterable[Client] = (),
         users: Iterable[User] = (),
+        ae_titles: Mapping[str, frozenset[str]] | None = None,
         node_authentication: bool = True,
         session_minutes: int = 30,
         clock: Callable[[], datetime] = now,
@@ -56,6 +58,7 @@ class AccessService:
         self.node_authentication = node_authentication
         self._session_time = timedelta(minutes=session_minutes)
         self._clock = clock
+        self._ae_titles = dict(ae_titles or {})
         self._users = {user.login: user for user in users}
         self._by_certificate: dict[str, Principal] = {}
         self._by_token: dict[bytes, Principal] = {}
@@ -91,7 +94,7 @@ class AccessService:
         if credentials.certificate:
             return self._certificate(credentials.certificate)
         if credentials.ae_title:
-            return _caller_by_title(credentials.ae_title)
+            return self._caller_by_title(credentials.ae_title)
         if not self.node_authentication and is_loopback(credentials.peer):
             return LOOPBACK
         return ANONYMOUS
@@ -135,6 +138,12 @@ class AccessService:
         if not found:
             raise BadCredentials
         return found[0]
+
+    def _caller_by_title(self, ae_title: str) -> Principal:
+        permissions = self._ae_titles.get(ae_title)
+        if permissions is None:
+            raise BadCredentials("The calling AE title is not known.")
+        return Principal(id=f"ae:{ae_title}", name=ae_title, scheme=Scheme.AE_TITLE, permissions=permissions)
 
     def _certificate(self, der: bytes) -> Principal:
         principal = self._by_certificate.get(sha256(der).hexdigest())
@@ -199,12 +208,6 @@ class AccessService:
             permissions=permissions_of(user.roles),
             person=True,
         )
-
-
-def _caller_by_title(ae_title: str) -> Principal:
-    """A DICOM system of ``dimse.callers``: images and nothing else."""
-    permissions = frozenset({"imaging.query", "imaging.retrieve", "imaging.store"})
-    return Principal(id=f"ae:{ae_title}", name=ae_title, scheme=Scheme.AE_TITLE, permissions=permissions)
 
 
 def is_loopback(peer: str) -> bool:

@@ -1,26 +1,32 @@
 """The hub's DICOM port: C-ECHO, C-FIND, C-GET, C-MOVE, C-STORE (RAD-14, RAD-16, RAD-8)."""
 
 import logging
+import threading
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from queue import Queue
 
-from hub.access.model import Credentials, Principal
+from hub.access.model import HUB, Credentials
+from hub.app.dimse_arrivals import Arrivals
 from hub.app.dimse_retrieve import Sender, send_by_get, send_by_move
-from hub.app.dimse_store import ObjectStore, Stored
+from hub.app.dimse_store import ObjectStore
 from hub.app.settings import Settings
 from hub.app.tls import server_context
-from hub.connector.contract import ReceivedFile
+from hub.connector.contract import Deliverer, ReceivedFile
 from hub.context import Context
-from hub.errors import HubError, NotAuthenticated
-from hub.pipeline.catalogue import Bound, Catalogue
+from hub.errors import AccessDenied, HubError, NotAuthenticated
+from hub.imaging.archive import studies_of
+from hub.imaging.kept import Arrival
+from hub.imaging.model import StudyArrived
+from hub.pipeline.catalogue import Catalogue
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.transaction import AuditEvent, Dimse, Kind, Transaction
 from hub.wire.dimse import command as commands
 from hub.wire.dimse import contexts
 from hub.wire.dimse.association import Association, Message
 from hub.wire.dimse.client import MAX_IDENTIFIER
-from hub.wire.dimse.errors import PENDING, status_of
+from hub.wire.dimse.errors import PENDING, SUCCESS, status_of
 from hub.wire.dimse.messages import DimseAnswer, DimseRequest, StoredStudy, encode
 from hub.wire.dimse.server import Server
 
@@ -31,6 +37,8 @@ _IDLE = 120.0
 _CALLING_UNKNOWN, _CALLED_UNKNOWN = (1, 1, 3), (1, 1, 7)
 _NO_SUCH_OPERATION = 0x0211
 _CHECK_CANCEL_EVERY = 16
+_RECOVER_EVERY = 60.0
+_ASK, _SEND = frozenset({"imaging.query", "imaging.retrieve"}), frozenset({"imaging.store"})
 
 ASSOCIATION = Transaction(
     id="DIMSE-ASSOCIATION",
@@ -50,8 +58,9 @@ ASSOCIATION = Transaction(
 class DimseEndpoint:
     """Listens once made, answers once started; also where the hub's own connectors have C-MOVEs delivered to.
 
-    Callers are known by their AE title: ``dimse.callers``, and the hub's own DIMSE sources (which deliver what a C-MOVE
-    asked for). With node authentication off, everybody on this machine is."""
+    Callers are known by their AE title: ``dimse.callers``, ``archive.senders``, and the hub's own DIMSE sources (which
+    deliver what a C-MOVE asked for, from where they are, and may do nothing else). With node authentication off,
+    everybody on this machine is."""
 
     def __init__(self, pipeline: Pipeline, catalogue: Catalogue, settings: Settings, spool: Path) -> None:
         self.pipeline = pipeline
@@ -60,7 +69,7 @@ class DimseEndpoint:
         self.store = ObjectStore(spool)
         self._bound = {binding.service: bound for binding, bound in catalogue.bindings(Dimse)}
         self._open = not settings.security.node_authentication
-        self._callers = frozenset(settings.dimse.callers)
+        self._titles = title_permissions(settings)
         self._sources = _titles_of_sources(settings)
         self._destinations = {title: _address(place) for title, place in settings.dimse.destinations.items()}
         self._server = Server(
@@ -71,6 +80,8 @@ class DimseEndpoint:
             idle=_IDLE,
             tls=server_context(settings.tls),
         )
+        self._stopping = threading.Event()
+        self._recovering = threading.Thread(target=self._recover, name="dimse-arrivals", daemon=True)
 
     @property
     def port(self) -> int:
@@ -79,15 +90,21 @@ class DimseEndpoint:
 
     def start(self) -> None:
         """Begin to answer."""
+        self._recovering.start()
         self._server.start()
 
     def stop(self) -> None:
         """Let running associations finish for a few seconds, then end them."""
+        self._stopping.set()
         self._server.stop()
+        if self._recovering.is_alive():
+            self._recovering.join(timeout=5.0)
 
-    def expect(self, study_instance_uid: str, *, timeout: float) -> "AbstractContextManager[Queue[ReceivedFile]]":
+    def expect(
+        self, study_instance_uid: str, deliverer: Deliverer, *, timeout: float
+    ) -> "AbstractContextManager[Queue[ReceivedFile]]":
         """See ``MoveDestination.expect``."""
-        return self.store.expect(study_instance_uid, timeout=timeout)
+        return self.store.expect(study_instance_uid, deliverer, timeout=timeout)
 
     # --- one association
 
@@ -97,7 +114,7 @@ class DimseEndpoint:
             self._turned_away(association, ASSOCIATION, NotAuthenticated("The called AE title is not the hub's."))
             association.reject(*_CALLED_UNKNOWN)
             return
-        known = association.certificate or request.calling in self._callers | self._sources
+        known = association.certificate or request.calling in self._titles.keys() | self._sources
         if not self._open and not known:
             log.info(
                 "association from an unknown calling AE title refused",
@@ -107,18 +124,16 @@ class DimseEndpoint:
             association.reject(*_CALLING_UNKNOWN)
             return
         association.accept(request, *contexts.accept(request))
-        arrived: dict[str, list[Stored]] = {}
-        may_store: bool | None = None
+        arrivals = Arrivals(self.store.kept, association)
         try:
             while (message := association.receive()) is not None:
                 if message.kind == commands.C_STORE:
-                    may_store = self._may_store(association) if may_store is None else may_store
-                    self._store(association, message, arrived, may_keep=may_store)
+                    self._store(association, message, arrivals)
                 else:
                     self._answer(association, message)
         finally:
-            for study, stored in arrived.items():
-                self._announce(association, study, stored)
+            for arrival in arrivals:
+                self._announce(arrival, self._credentials(association))
 
     def _turned_away(self, association: Association, transaction: Transaction, error: HubError) -> None:
         """Refused before anything was decoded: audited all the same."""
@@ -184,53 +199,71 @@ class DimseEndpoint:
 
     # --- C-STORE
 
-    def _may_store(self, association: Association) -> bool:
-        """Asked once for each association; what came is audited at its end."""
+    def _admit(self, association: Association, arrivals: Arrivals) -> None:
+        """Whether the sender may store, asked once for each association; what came is audited at its end."""
         bound = self._bound.get("C-STORE")
-        if bound is None:
-            return False
+        if arrivals.may_keep is not None or bound is None:
+            return
         try:
-            self._permit(bound, association)
+            principal = self.pipeline.access.authenticate(self._credentials(association))
+            self.pipeline.access.permit(principal, bound.transaction.permission, Context(peer=_host(association)))
+            arrivals.may_keep, arrivals.speaks_for = True, principal.source
         except HubError as error:
-            if association.calling not in self._sources:  # they deliver what was asked of them, and show nothing
-                self._turned_away(association, bound.transaction, error)
-            return False
-        return True
+            arrivals.may_keep, arrivals.refused = False, error
 
-    def _permit(self, bound: Bound, association: Association) -> Principal:
-        principal = self.pipeline.access.authenticate(self._credentials(association))
-        self.pipeline.access.permit(principal, bound.transaction.permission, Context(peer=_host(association)))
-        return principal
-
-    def _store(
-        self, association: Association, message: Message, arrived: dict[str, list[Stored]], *, may_keep: bool
-    ) -> None:
+    def _store(self, association: Association, message: Message, arrivals: Arrivals) -> None:
+        self._admit(association, arrivals)
         try:
-            stored = self.store.receive(association, message, may_keep=may_keep)
+            stored = self.store.receive(association, message, may_keep=bool(arrivals.may_keep))
+            if not stored.expected:
+                arrivals.add(stored.file)
         except HubError as error:
             if not association.open:
                 raise
+            if isinstance(error, AccessDenied) and not arrivals.told:  # once: a source that delivers shows nothing
+                arrivals.told = True
+                self._turned_away(association, self._bound["C-STORE"].transaction, arrivals.refused or error)
             self._finish(association, message, DimseAnswer(status_of(error), error.message))
             return
-        if not stored.expected:
-            arrived.setdefault(stored.file.study_instance_uid, []).append(stored)
         association.send(message.context, commands.response(message.command, 0))
 
-    def _announce(self, association: Association, study: str, stored: list[Stored]) -> None:
-        files = tuple(item.file.path for item in stored)
-        request = DimseRequest(
-            service="C-STORE",
-            sop_class=stored[0].file.sop_class_uid,
-            calling=association.calling,
-            called=association.called,
-            stored=StoredStudy(study, "", association.calling, files),
-        )
-        context = Context(peer=_host(association))
-        self.pipeline.run(self._bound["C-STORE"], WIRE, request, self._credentials(association), context)
+    def _announce(self, arrival: Arrival, credentials: Credentials) -> None:
+        """What one association brought of a study; not known to the index, it is tried again later."""
+        known = False
+        try:
+            studies = studies_of(arrival.files)
+            stored = StoredStudy(arrival.study_instance_uid, arrival.calling, studies, arrival.speaks_for)
+            request = DimseRequest("C-STORE", "", arrival.calling, self.ae_title, stored=stored)
+            context = Context(peer=arrival.peer)
+            answer: DimseAnswer = self.pipeline.run(self._bound["C-STORE"], WIRE, request, credentials, context)
+            known = answer.status == SUCCESS
+        finally:
+            self.store.kept.release(arrival, known=known)
+
+    def _recover(self) -> None:
+        """Objects that were acknowledged and are not in the index, as the process or the database had gone."""
+        while not self._stopping.is_set():
+            try:
+                for arrival in self.store.kept.left_behind():
+                    self._make_good(arrival)
+            except Exception:
+                log.exception("received objects could not be indexed; the next round tries again")
+            self._stopping.wait(_RECOVER_EVERY)
+
+    def _make_good(self, arrival: Arrival) -> None:
+        known = False
+        try:
+            command = StudyArrived(
+                arrival.study_instance_uid, arrival.calling, studies_of(arrival.files), arrival.speaks_for
+            )
+            self.pipeline.perform(self._bound["C-STORE"].transaction, command, HUB, Context(peer=arrival.peer))
+            known = True
+        finally:
+            self.store.kept.release(arrival, known=known)
 
     def _credentials(self, association: Association) -> Credentials:
         """A certificate, or an AE title that may call; a source that only delivers shows nothing."""
-        known = association.calling in self._callers and not self._open
+        known = association.calling in self._titles and not self._open
         return Credentials(
             peer=_host(association),
             certificate=association.certificate,
@@ -245,6 +278,12 @@ def _host(association: Association) -> str:
 def _acceptable(association: Association) -> tuple[str, ...]:
     found = dict.fromkeys(item.transfer_syntax for item in association.contexts.values() if item.scp)
     return tuple(found) or ("*",)
+
+
+def title_permissions(settings: Settings) -> Mapping[str, frozenset[str]]:
+    """AE titles that may call, and what each may do."""
+    found = dict.fromkeys(settings.dimse.callers, _ASK)
+    return found | {title: found.get(title, frozenset()) | _SEND for title in settings.archive.senders}
 
 
 def _titles_of_sources(settings: Settings) -> frozenset[str]:

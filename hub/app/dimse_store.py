@@ -1,7 +1,7 @@
 """Objects that arrive by C-STORE: on disk as they were encoded, acknowledged, and given to whom they belong.
 
-An object of a study that a connector waits for (its PACS carries out a C-MOVE) goes to that connector; any other is
-kept under ``kept/<StudyInstanceUID>/`` for senders that may store.
+An object of a study that a connector waits for (its PACS carries out a C-MOVE) goes to that connector, when it comes
+from where that PACS is; any other is kept in the hub's own archive for senders that may store.
 """
 
 import contextlib
@@ -11,17 +11,18 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hub.connector.contract import ReceivedFile, SourceUnavailable
+from hub.connector.contract import Deliverer, ReceivedFile, SourceUnavailable
 from hub.errors import AccessDenied, HubError, Malformed
+from hub.imaging.kept import KeptObjects
 from hub.values import is_uid, new_key
 from hub.wire.dicom_head import peek
 from hub.wire.dimse import command as commands
 from hub.wire.dimse import part10
 from hub.wire.dimse.association import Association, Message
-from hub.wire.dimse.scan import study_and_series
+from hub.wire.dimse.scan import SERIES, SOP_INSTANCE, STUDY, uids
 
 log = logging.getLogger(__name__)
 
@@ -45,22 +46,31 @@ class Stored:
     expected: bool  #: a connector waits for it
 
 
+@dataclass(frozen=True, slots=True)
+class _Awaited:
+    """A study that a connector waits for, and who may bring it."""
+
+    deliverer: Deliverer
+    arrivals: "queue.Queue[ReceivedFile]"
+
+
 class ObjectStore:
     """Where received objects go."""
 
     def __init__(self, directory: Path) -> None:
         self._incoming = directory / "incoming"
-        self._kept = directory / "kept"
-        for path in (self._incoming, self._kept):
-            path.mkdir(parents=True, exist_ok=True)
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        self.kept = KeptObjects(directory)
         for leftover in self._incoming.iterdir():  # never acknowledged; younger ones may be another process's
             if time.time() - leftover.stat().st_mtime > _ABANDONED:
                 leftover.unlink(missing_ok=True)
         self._lock = threading.Condition()
-        self._waiting: dict[str, queue.Queue[ReceivedFile]] = {}
+        self._waiting: dict[str, _Awaited] = {}
 
     @contextlib.contextmanager
-    def expect(self, study_instance_uid: str, *, timeout: float) -> "Iterator[queue.Queue[ReceivedFile]]":
+    def expect(
+        self, study_instance_uid: str, deliverer: Deliverer, *, timeout: float
+    ) -> "Iterator[queue.Queue[ReceivedFile]]":
         """See ``MoveDestination.expect``."""
         arrivals: queue.Queue[ReceivedFile] = queue.Queue()
         deadline = time.monotonic() + timeout
@@ -68,7 +78,7 @@ class ObjectStore:
             while study_instance_uid in self._waiting:
                 if not self._lock.wait(max(0.0, deadline - time.monotonic())):
                     raise SourceUnavailable("The study is being fetched by someone else.")
-            self._waiting[study_instance_uid] = arrivals
+            self._waiting[study_instance_uid] = _Awaited(deliverer, arrivals)
         try:
             yield arrivals
         finally:
@@ -80,7 +90,7 @@ class ObjectStore:
                     arrivals.get_nowait().path.unlink(missing_ok=True)
 
     def receive(self, association: Association, message: Message, *, may_keep: bool) -> Stored:
-        """Write the data set to disk as it comes. Raises Malformed, AccessDenied, OutOfResources."""
+        """Write the data set to disk as it comes. Raises Malformed, AccessDenied, OtherObject, OutOfResources."""
         sop_class = commands.text(message.command, "AffectedSOPClassUID")
         sop_instance = commands.text(message.command, "AffectedSOPInstanceUID")
         if not is_uid(sop_instance) or not is_uid(sop_class) or not message.has_data:
@@ -91,13 +101,15 @@ class ObjectStore:
             found = self._write(
                 path, part10.header(sop_class, sop_instance, syntax, association.calling), association, syntax
             )
-            study, series = found or self._parse(path)
+            study, series, inside = found or self._parse(path)
+            if inside != sop_instance:
+                raise Malformed("The object has another SOP Instance UID than the request says.")
             file = ReceivedFile(path, study, series, sop_instance, sop_class, syntax)
-            if self._deliver(file):
+            if self._deliver(file, association.peer.rpartition(":")[0]):
                 return Stored(file, expected=True)
             if not may_keep:
-                raise AccessDenied("This sender may not store, and nobody waits for this study.")
-            return Stored(self._keep(file), expected=False)
+                raise AccessDenied("This sender may not store, and nobody waits for this study from it.")
+            return Stored(replace(file, path=self.kept.keep(path, study, sop_instance)), expected=False)
         except OSError as error:
             path.unlink(missing_ok=True)
             log.error("a received object can't be written: %s", error.strerror)
@@ -106,60 +118,45 @@ class ObjectStore:
             path.unlink(missing_ok=True)
             raise
 
-    def _write(self, path: Path, head: bytes, association: Association, syntax: str) -> tuple[str, str] | None:
+    def _write(self, path: Path, head: bytes, association: Association, syntax: str) -> tuple[str, str, str] | None:
         glance = bytearray()
-        found: tuple[str, str] | None = None
+        found: dict[int, str] | None = None
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
         try:
             _write_all(handle, head)
             for piece in association.data():
                 if found is None and len(glance) < _GLANCE:
                     glance += piece[:_GLANCE]
-                    found = study_and_series(glance, syntax)
+                    found = uids(glance, 0, syntax)
                 _write_all(handle, piece)
             os.fdatasync(handle)
         finally:
             os.close(handle)
-        return found
+        return _checked(found.get(STUDY, ""), found.get(SERIES, ""), found.get(SOP_INSTANCE, "")) if found else None
 
-    def _parse(self, path: Path) -> tuple[str, str]:
+    def _parse(self, path: Path) -> tuple[str, str, str]:
         head, _ = peek(part10.chunks_of(path))
-        if not head.study_instance_uid or not head.series_instance_uid:
-            raise Malformed("The object names no study or no series.")
-        return head.study_instance_uid, head.series_instance_uid
+        return _checked(head.study_instance_uid, head.series_instance_uid, head.sop_instance_uid)
 
-    def _deliver(self, file: ReceivedFile) -> bool:
+    def _deliver(self, file: ReceivedFile, host: str) -> bool:
+        awaited = self._waiting.get(file.study_instance_uid)
+        if awaited is None or not awaited.deliverer.is_at(host):  # may look a name up: not under the lock
+            return False
         with self._lock:
-            arrivals = self._waiting.get(file.study_instance_uid)
-            if arrivals is not None:
-                arrivals.put(file)
-            return arrivals is not None
+            if self._waiting.get(file.study_instance_uid) is not awaited:
+                return False
+            awaited.arrivals.put(file)
+            return True
 
-    def _keep(self, file: ReceivedFile) -> ReceivedFile:
-        if not is_uid(file.study_instance_uid):
-            raise Malformed("The object's StudyInstanceUID is no UID.")
-        folder = self._kept / file.study_instance_uid
-        if not folder.is_dir():
-            folder.mkdir(exist_ok=True)
-            _sync(self._kept)
-        path = folder / f"{file.sop_instance_uid}.dcm"
-        file.path.rename(path)
-        _sync(folder)
-        return ReceivedFile(
-            path, file.study_instance_uid, file.series_instance_uid, file.sop_instance_uid, file.sop_class_uid,
-            file.transfer_syntax,
-        )  # fmt: skip
+
+def _checked(study: str, series: str, instance: str) -> tuple[str, str, str]:
+    """The same. Raises Malformed."""
+    if not is_uid(study) or not is_uid(series):
+        raise Malformed("The object names no study or no series.")
+    return study, series, instance
 
 
 def _write_all(handle: int, piece: bytes | memoryview) -> None:
     view = memoryview(piece)
     while view:
         view = view[os.write(handle, view) :]
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,7 +1,7 @@
 """Settings translated for the rooms: authorities, sources, codes. Rooms do not know the settings file."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import cast
@@ -38,6 +38,7 @@ class LiveSourceInfo:
         self.repository_unique_id = source.repository_unique_id or derived_oid(repository_unique_id, source.name)
         self.ae_title = str(source.config.get("ae_title", ""))
         self.organisation_id = ""
+        self.own = False
         self._directory = directory
 
     @property
@@ -49,10 +50,30 @@ class LiveSourceInfo:
 
 
 def source_infos(settings: Settings, directory: AuthorityDirectory) -> tuple[SourceInfo, ...]:
-    """What the imaging rooms need to know of every configured source."""
-    repository = settings.region.repository_unique_id
+    """What the imaging rooms need to know of every configured source, and of the hub's own archive."""
+    repository, own = settings.region.repository_unique_id, settings.archive
+    archive = SourceInfo(
+        own.name,
+        title=own.title or own.name,
+        repository_unique_id=own.repository_unique_id or derived_oid(repository, own.name),
+        own=True,
+    )
     infos = [LiveSourceInfo(source, directory, repository) for source in settings.sources]
-    return cast("tuple[SourceInfo, ...]", tuple(infos))
+    return (*cast("tuple[SourceInfo, ...]", tuple(infos)), archive)
+
+
+def authority_of_sender(settings: Settings, directory: AuthorityDirectory) -> Callable[[str, str], str]:
+    """Whose patient numbers a sender of objects uses, as OID: what ``archive.senders`` says of its AE title, what the
+    source has that it is (or speaks for), or the authority that is called as it is; "" where nothing tells."""
+    sources = {source.name: source.authority or source.name for source in settings.sources}
+    titles = {source.config.get("ae_title"): source.authority or source.name for source in settings.sources}
+
+    def authority_of(calling: str, speaks_for: str) -> str:
+        namespace = settings.archive.senders.get(calling) or sources.get(speaks_for) or titles.get(calling) or calling
+        known = directory.by_namespace(namespace)
+        return known.oid if known else ""
+
+    return authority_of
 
 
 def derived_oid(root: str, name: str) -> str:

@@ -79,6 +79,25 @@ class Source(Table):
     """The connector's own settings, see the reference page of the connectors."""
 
 
+class Archive(Table):
+    """The hub's own archive: what modalities and PACS send to its DICOM port (C-STORE). A source like any other."""
+
+    name: str = "HUB"
+    """How the hub calls it, in every answer and log."""
+    title: str = ""
+    """Shown to people; default: its name."""
+    repository_unique_id: OidText | None = Field(default=None, examples=["1.2.250.1.999.1.2.9"])
+    """OID as an imaging document source (RAD-69); default: derived from the region's repository id and the name."""
+    senders: dict[AETitleText, str] = Field(default_factory=dict, examples=[{"CT_1": "HOSPITAL_A"}])
+    """Who may send: calling AE title -> namespace of the authority of its patient numbers (empty: the images say).
+    Beyond loopback they must show a certificate as well (tls.client_certificates = "required"). A system that shows a
+    certificate of [[clients]] needs the permission imaging.store."""
+    stable_after: float = Field(default=30.0, ge=0)
+    """Seconds without a new object after which a study is complete enough to be shared."""
+    publish: bool = True
+    """Share studies that were sent, when they are stable; otherwise only with their report or order."""
+
+
 class Feed(Table):
     """A sender of HL7 v2 messages, recognised by MSH-3 and MSH-4."""
 
@@ -217,8 +236,9 @@ class DimsePort(Table):
     max_associations: int = 20
     """Associations at the same time."""
     callers: tuple[str, ...] = Field(default=(), examples=[("PACS_B",)])
-    """Calling AE titles that are accepted; empty: none, unless node authentication is off. Beyond loopback they must
-    show a certificate as well (tls.client_certificates = "required")."""
+    """Calling AE titles that may ask and fetch (who may send: archive.senders); empty: none, unless node
+    authentication is off. Beyond loopback they must show a certificate as well (tls.client_certificates =
+    "required")."""
     destinations: dict[str, str] = Field(default_factory=dict, examples=[{"PACS_B": "10.0.0.5:104"}])
     """Permitted C-MOVE destinations: AE title -> host:port."""
 
@@ -293,6 +313,8 @@ class Settings(Table):
     """Assigning authorities: hospitals and what they number."""
     sources: tuple[Source, ...] = ()
     """Archives."""
+    archive: Archive = Archive()
+    """What is sent to the hub."""
     communities: tuple[Community, ...] = ()
     """Other communities, asked through the initiating gateway."""
     gateways: Gateways = Gateways()
@@ -343,9 +365,11 @@ class Settings(Table):
     @model_validator(mode="after")
     def _titles_are_no_proof_beyond_loopback(self) -> Self:
         certified = self.tls.certificate is not None and self.tls.client_certificates == "required"
-        if self.dimse.callers and self.dimse.host not in LOOPBACK and not certified:
+        titles = self.dimse.callers or self.archive.senders
+        if titles and self.dimse.host not in LOOPBACK and not certified:
             raise ValueError(
-                "dimse.callers are known by their AE title alone, which anybody can use: beyond loopback set tls with "
-                'tls.client_certificates = "required", or list the systems\' certificates in [[clients]] instead'
+                "dimse.callers and archive.senders are known by their AE title alone, which anybody can use: beyond "
+                'loopback set tls with tls.client_certificates = "required", or list the systems\' certificates in '
+                "[[clients]] instead"
             )
         return self

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,8 +114,11 @@ def warnings(settings: Settings) -> Iterator[str]:
         yield f"{', '.join(outside)} listens beyond this machine without TLS: set tls.certificate, tls.key and tls.ca."
     if security.node_authentication and not settings.clients and not settings.users:
         yield "there are no clients and no users: nobody can call."
-    if security.node_authentication and not settings.dimse.callers:
-        yield "dimse.callers is empty: only DICOM systems that show a certificate of [[clients]] can call."
+    if security.node_authentication and not settings.dimse.callers and not settings.archive.senders:
+        yield (
+            "dimse.callers and archive.senders are empty: only DICOM systems that show a certificate of [[clients]] "
+            "can call."
+        )
     if settings.storage.database.startswith("sqlite") and len(settings.sources) > 20:
         yield "storage.database is SQLite: a region of this size wants PostgreSQL."
     for community in settings.communities:
@@ -192,6 +195,11 @@ def _beyond_types(settings: Settings, lines: dict[KeyPath, int]) -> Iterator[Mis
             ipaddress.ip_address(settings.web.trusted_proxy)
         except ValueError:
             yield mistake(("web", "trusted_proxy"), "must be an IP address")
+    yield from _names(settings, mistake)
+
+
+def _names(settings: Settings, mistake: Callable[[KeyPath, str], Mistake]) -> Iterator[Mistake]:
+    """Names that must differ, and fingerprints."""
     for name, key in _UNIQUE:
         seen: set[str] = {settings.region.home_community_id} if key == "home_community_id" else set()
         for index, item in enumerate(getattr(settings, name)):
@@ -199,6 +207,9 @@ def _beyond_types(settings: Settings, lines: dict[KeyPath, int]) -> Iterator[Mis
             if value in seen:
                 yield mistake((name, index, key), "is used twice")
             seen.add(value)
+    for index, source in enumerate(settings.sources):
+        if source.name == settings.archive.name:
+            yield mistake(("sources", index, "name"), "is the name of the hub's own archive (archive.name)")
     for index, client in enumerate(settings.clients):
         for key in ("certificate_sha256", "token_sha256"):
             value = getattr(client, key)

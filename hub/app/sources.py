@@ -11,6 +11,7 @@ from hub.app.toml_lines import key_lines, line_of
 from hub.connector.contract import Connector
 from hub.connector.loader import SourceConfig, Sources, manifests
 from hub.errors import Invalid
+from hub.imaging.archive import KIND
 
 
 def source_configs(settings: Settings) -> Iterator[SourceConfig]:
@@ -26,6 +27,8 @@ def source_configs(settings: Settings) -> Iterator[SourceConfig]:
             charset=source.charset,
             config=source.config,
         )
+    own = settings.archive
+    yield SourceConfig(own.name, KIND, own.title, repository_unique_id=own.repository_unique_id or "")
 
 
 def check_sources(settings: Settings, file: Path | None) -> tuple[Mistake, ...]:

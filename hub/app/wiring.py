@@ -12,7 +12,7 @@ from hub import __version__
 from hub.access.model import Client, User
 from hub.access.service import AccessService
 from hub.app import communities, health, mllp, regional, vocabulary
-from hub.app.dimse import DimseEndpoint
+from hub.app.dimse import DimseEndpoint, title_permissions
 from hub.app.housekeeping import Housekeeping
 from hub.app.http import MEGABYTE, build, build_operations
 from hub.app.metrics import PrometheusMetrics
@@ -38,6 +38,8 @@ from hub.federation.discovery import DiscoveryService
 from hub.federation.responding import RespondingGateway
 from hub.federation.service import FederationService
 from hub.imaging.model import SourceInfo
+from hub.imaging.archive import KIND, HubArchive
+from hub.imaging.kept import KeptObjects
 from hub.imaging.service import ImagingService
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.discovery import Matcher
@@ -96,13 +98,14 @@ class Hub:
         self._built = now()
         self._receiver = _Receiver(settings.dimse.ae_title)
         environment = Environment(ae_title=settings.dimse.ae_title, receive=self._receiver)
-        self.sources = Sources(source_configs(settings), environment)
         self.directory = AuthorityDirectory(
             database=self.database,
             configured=tuple(regional.authorities(settings)),
             accept_new=settings.security.accept_new_authorities,
         )
         self._build_rooms()
+        self.kept = KeptObjects(storage.content / "dimse")
+        self._environment = environment
         self.dispatch = Dispatcher(
             [
                 *(self.patients, self.documents, self.sharing, self.imaging, self.exchange),
@@ -145,6 +148,7 @@ class Hub:
             clients=[Client(**client.model_dump()) for client in settings.clients],
             users=[User(**user.model_dump()) for user in settings.users],
             node_authentication=settings.security.node_authentication,
+            ae_titles=title_permissions(settings),
             session_minutes=settings.security.session_minutes,
         )
         self.audit = AuditService(database=self.database, spool=settings.storage.content / "audit")
@@ -176,6 +180,15 @@ class Hub:
         self.imaging = ImagingService(
             database=self.database,
             sources=connectors,
+        archive = HubArchive(
+            settings.archive.name,
+            database=self.database,
+            objects=self.kept,
+            patients=self.patients,
+            authority_of=regional.authority_of_sender(settings, self.directory),
+        )
+        installed = {**manifests(), KIND: archive.manifest()}
+        self.sources = Sources(source_configs(settings), self._environment, installed)
             infos=infos,
             patients=self.patients,
             documents=self.documents,
@@ -190,6 +203,8 @@ class Hub:
         self.imaging.listen(self.patients)
         self.federation = FederationService(
             database=self.database,
+            archive=archive,
+            stable_after=settings.archive.stable_after if settings.archive.publish else None,
             sources=connectors,
             infos=infos,
             patients=self.patients,
@@ -385,11 +400,13 @@ class _Receiver:
         self.ae_title = ae_title
         self.endpoint: DimseEndpoint | None = None
 
-    def expect(self, study_instance_uid: str, *, timeout: float) -> AbstractContextManager[Queue[ReceivedFile]]:
+    def expect(
+        self, study_instance_uid: str, deliverer: Deliverer, *, timeout: float
+    ) -> AbstractContextManager[Queue[ReceivedFile]]:
         """See ``MoveDestination.expect``. Raises NoDicomPort."""
         if self.endpoint is None:
             raise NoDicomPort()
-        return self.endpoint.expect(study_instance_uid, timeout=timeout)
+        return self.endpoint.expect(study_instance_uid, deliverer, timeout=timeout)
 
 
 @contextmanager

@@ -6,6 +6,9 @@ configured source, and uses whatever capability protocols the returned object fu
 decides nothing, keeps nothing and never retries by itself. Every failure is a :class:`ConnectorError`.
 """
 
+import contextlib
+import ipaddress
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -187,13 +190,48 @@ class ReceivedFile:
     transfer_syntax: str
 
 
+@dataclass(frozen=True, slots=True)
+class Deliverer:
+    """Who may bring what a C-MOVE asked for: an AE title proves nothing, so it is known by where it is.
+
+    ``hosts``: host names, addresses, and networks such as 10.1.0.0/16."""
+
+    source: str
+    hosts: tuple[str, ...]
+
+    def is_at(self, address: str) -> bool:
+        """Whether an address is one of the deliverer's. A name is looked up each time: it may move."""
+        try:
+            peer = _plain(ipaddress.ip_address(address))
+        except ValueError:
+            return False
+        return any(peer in network for host in self.hosts for network in _networks(host))
+
+
+def _networks(host: str) -> Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    try:
+        yield ipaddress.ip_network(host, strict=False)
+    except ValueError:
+        with contextlib.suppress(OSError, UnicodeError):  # a name that nobody knows is nobody's
+            for *_, place in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
+                yield ipaddress.ip_network(_plain(ipaddress.ip_address(str(place[0]).partition("%")[0])))
+
+
+def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An IPv4 address that came in IPv6 form, as IPv4."""
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 class MoveDestination(Protocol):
     """The hub's own C-STORE SCP, lent to connectors whose peer can only C-MOVE."""
 
     ae_title: str
 
-    def expect(self, study_instance_uid: str, *, timeout: float) -> AbstractContextManager["Queue[ReceivedFile]"]:
-        """While the context is open, received files of the study go to the queue; what is left in it is deleted.
+    def expect(
+        self, study_instance_uid: str, deliverer: Deliverer, *, timeout: float
+    ) -> AbstractContextManager["Queue[ReceivedFile]"]:
+        """While the context is open, files of the study that the deliverer brings go to the queue; what is left in it
+        is deleted.
 
         One at a time for each study: a second one waits, and raises SourceUnavailable after ``timeout`` seconds."""
         ...

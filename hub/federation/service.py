@@ -141,7 +141,8 @@ class FederationService:
             return []  # the index knows every study that is asked for by name
         if not query.live and not (deep and len(wanted) == 1):
             return []
-        return list(query.sources or self.archives.infos)
+        asked = query.sources or self.archives.infos
+        return [name for name in asked if not self.archives.info(name).own]  # the index is that one's catalogue
 
     # the sources
 

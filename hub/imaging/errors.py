@@ -100,3 +100,17 @@ class ManifestUnreadable(ImagingError, Invalid):
 
     code = "manifest-unreadable"
     title = "This is not a readable manifest."
+
+
+class OtherObject(ImagingError, Conflict):
+    """An object came whose SOP Instance UID another object has already, with other bytes: the first one stays."""
+
+    code = "other-object"
+    title = "Another object with this SOP Instance UID is already here."
+
+
+class SeveralPatients(ImagingError, Conflict):
+    """Objects of one study bear the numbers of several patients: nothing of it is shared."""
+
+    code = "several-patients"
+    title = "The study's objects are about several patients."

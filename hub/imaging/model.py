@@ -110,6 +110,7 @@ class SourceInfo:
     ae_title: str = ""  #: for the manifest's RetrieveAETitle, "" : the hub's own
     namespace: str = ""  #: the authority's namespace, for the manifest's IssuerOfPatientID
     organisation_id: str = ""  #: national number of the institution (XON.10)
+    own: bool = False  #: the hub's own archive: it holds several authorities' numbers, and the index is its catalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,8 @@ class StudyArrived(Command):
 
     study_instance_uid: str
     calling: str  #: AE title of the sender
-    count: int
+    studies: tuple[Study, ...] = ()  #: the objects as a study; several when they are about several patients
+    speaks_for: str = ""  #: the configured source that the sender's certificate speaks for
 
 
 @dataclass(frozen=True, slots=True)

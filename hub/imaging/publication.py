@@ -58,6 +58,7 @@ class Wanted:
     authority: str = ""  #: OID of the patient numbers of the feed
     source: str = ""  #: name of the archive
     tries: int = 0  #: how often its images were looked for in vain
+    instances: int = 0  #: objects that the hub's own archive held when this was queued; 0: not asked for by it
 
     @classmethod
     def of(cls, delivery: Delivery) -> "Wanted":
@@ -109,14 +110,19 @@ class Publisher:
         uid = wanted.study_instance_uid or self._by_accession(wanted, names)
         failure: HubError | None = None
         withdrawn: Study | None = None
+        sent: Study | None = None  # to the hub's own archive, by whom it was made or by whom it is kept
         for reply in self.archives.ask(names, lambda name, timeout: self.archives.describe(name, uid, timeout)):
             if reply.error is not None:
                 failure = reply.error
             elif reply.value is not None and any(series.instances for series in reply.value.series):
                 described: Study = reply.value
-                return described
+                if not self.archives.info(reply.source).own:
+                    return described
+                sent = described
             else:
                 withdrawn = withdrawn or self._known(reply.source, uid)
+        if sent is not None:
+            return sent
         if failure is not None:
             raise failure
         if withdrawn is not None:
@@ -148,8 +154,8 @@ class Publisher:
     def _candidates(self, wanted: Wanted) -> list[str]:
         if wanted.source:
             return [wanted.source]
-        own = [info.name for info in self.archives.of_authority(wanted.authority)]
-        return own or list(self.archives.infos)
+        own = self.archives.of_authority(wanted.authority)
+        return [info.name for info in self.archives.infos.values() if not own or info in own or info.own]
 
     def _by_accession(self, wanted: Wanted, names: list[str]) -> str:
         if not wanted.accession_number:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from hub.context import Context
 from hub.exchange.model import Delivery
+from hub.imaging.archive import SEVERAL_PATIENTS, HubArchive
 from hub.imaging.cache import InstanceCache
 from hub.imaging.errors import ImagesMissing, ReportIncomplete, StudyNotThereYet, UnknownStudy
 from hub.imaging.fanout import FanOut
@@ -54,6 +55,8 @@ class ImagingService:
 
     ``publish_on``: what has a study published: ``report`` (a final one), ``order`` (one that names its study).
     ``retrieve_url``: the hub's DICOMweb root as others reach it, or how to know it once the hub listens.
+    ``archive``: where objects lie that were sent to the hub; ``stable_after``: seconds without a new one after which
+    their study is published, None: never by itself.
     """
 
     def __init__(
@@ -75,8 +78,12 @@ class ImagingService:
         publish_on: tuple[str, ...] = ("report",),
         cache_bytes: int = 2 * 1024**3,
         fanout: FanOut | None = None,
+        archive: HubArchive | None = None,
+        stable_after: float | None = None,
     ) -> None:
         self.database = database
+        self.archive = archive
+        self.stable_after = stable_after
         self.exchange = exchange
         self.patients = patients
         self.content = content
@@ -104,8 +111,22 @@ class ImagingService:
 
     @use_case
     def study_arrived(self, command: StudyArrived, context: Context) -> None:
-        """Objects were stored at the hub's own DICOM port: noted for the audit trail."""
-        context.touch("study", command.study_instance_uid)
+        """Objects were stored at the hub's own DICOM port: indexed, and published when no more come for a while."""
+        if self.archive is None:
+            context.touch("study", command.study_instance_uid)
+            return
+        with self.database.transaction():
+            study = self.archive.take(command, context)
+            if study is None or self.stable_after is None:
+                return
+            wanted = Wanted(
+                study.study_instance_uid,
+                study.accession_number,
+                authority=study.issuer,
+                source=self.archive.name,
+                instances=sum(1 for _ in study.instances),
+            )
+            self._enqueue(wanted, context, delay=self.stable_after)
 
     @use_case
     def feed_order(self, command: FeedOrder, context: Context) -> IndexedStudy | None:
@@ -169,6 +190,9 @@ class ImagingService:
 
         Images that are awaited hold nothing up: the look at them is put off, other studies of the source go on."""
         wanted = Wanted.of(delivery)
+        if wanted.instances and self.archive and self.archive.count(wanted.study_instance_uid) != wanted.instances:
+            context.led_to("study-still-arriving", wanted.study_instance_uid)  # what came later has its own delivery
+            return
         try:
             self.publisher.publish(wanted, context)
         except StudyNotThereYet as error:
@@ -199,7 +223,7 @@ class ImagingService:
                     store.change(
                         row.source, row.study_instance_uid, person=theirs.value, person_authority=theirs.authority
                     )
-                if row.state == StudyState.HELD.value:
+                if row.state == StudyState.HELD.value and row.held_because != SEVERAL_PATIENTS:
                     wanted = Wanted(row.study_instance_uid, row.accession_number, "", row.patient_authority, row.source)
                     self._enqueue(wanted, context)
 

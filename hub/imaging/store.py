@@ -133,33 +133,20 @@ class ImagingStore:
 
     def index(self, study: Study, authority: str, person: PatientIdentifier | None) -> None:
         """Insert the study, or bring its row up to date; state and manifest of a known one stay."""
-        values = {
-            "person": person.value if person else "",
-            "person_authority": person.authority if person else "",
-            "patient_id": study.patient_id,
-            "patient_authority": study.issuer or authority,
-            "accession_number": study.accession_number,
-            "started": study.started,
-            "modalities": f"|{'|'.join(study.modalities)}|",
-            "description": study.description,
-            "patient_name": codec.fold(study.patient_name.split("=")[0]),
-            "patient_birth_date": study.patient_birth_date,
-            "series_count": len(study.series) or study.series_count or 0,
-            "instance_count": sum(1 for _ in study.instances) or study.instance_count or 0,
-            "updated_at": now(),
-            "summary": codec.dump_summary(study),
-            "series": codec.dump_series(study.series),
-        }
+        values = _study_values(study, authority, person)
         here = _at(study.source, study.study_instance_uid)
         known = self._connection.execute(select(STUDY.c.state).where(here).with_for_update()).scalar()
-        if known is None:
-            values |= {"source": study.source, "study_instance_uid": study.study_instance_uid}
-            values |= _defaults(STUDY, values) | {"state": StudyState.INDEXED.value}
-            if self._inserted(values):
-                return
+        if known is None and self.place(study, authority, person):
+            return
         if known == StudyState.ORDERED.value:
             values["state"] = StudyState.INDEXED.value
         self._connection.execute(update(STUDY).where(here).values(values))
+
+    def place(self, study: Study, authority: str, person: PatientIdentifier | None) -> bool:
+        """Insert the study; False when its row is there already, changing nothing."""
+        values = _study_values(study, authority, person)
+        values |= {"source": study.source, "study_instance_uid": study.study_instance_uid}
+        return self._inserted(values | _defaults(STUDY, values) | {"state": StudyState.INDEXED.value})
 
     def _inserted(self, values: Mapping[str, Any]) -> bool:
         """Whether the study's row is new; another unit of work may have been faster."""
@@ -333,6 +320,11 @@ class ImagingStore:
         ordered = STUDY.c.state == StudyState.ORDERED.value
         self._connection.execute(delete(STUDY).where(_at(source, study_instance_uid), ordered))
 
+    def forget_orders(self, study_instance_uid: str) -> None:
+        """Remove a study's placeholders of orders, wherever they were: its images have come."""
+        here = and_(STUDY.c.study_instance_uid == study_instance_uid, STUDY.c.state == StudyState.ORDERED.value)
+        self._connection.execute(delete(STUDY).where(here))
+
     def _report_ids(self, uids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         query = (
             select(REPORT.c.study_instance_uid, REPORT.c.document_id)
@@ -343,6 +335,26 @@ class ImagingStore:
         for uid, document_id in self._connection.execute(query):
             found[uid] = (*found.get(uid, ()), document_id)
         return found
+
+
+def _study_values(study: Study, authority: str, person: PatientIdentifier | None) -> dict[str, Any]:
+    return {
+        "person": person.value if person else "",
+        "person_authority": person.authority if person else "",
+        "patient_id": study.patient_id,
+        "patient_authority": study.issuer or authority,
+        "accession_number": study.accession_number,
+        "started": study.started,
+        "modalities": f"|{'|'.join(study.modalities)}|",
+        "description": study.description,
+        "patient_name": codec.fold(study.patient_name.split("=")[0]),
+        "patient_birth_date": study.patient_birth_date,
+        "series_count": len(study.series) or study.series_count or 0,
+        "instance_count": sum(1 for _ in study.instances) or study.instance_count or 0,
+        "updated_at": now(),
+        "summary": codec.dump_summary(study),
+        "series": codec.dump_series(study.series),
+    }
 
 
 def _at(source: str, study_instance_uid: str) -> ColumnElement[bool]:

@@ -25,7 +25,8 @@ def decode(message: DimseRequest, context: Context) -> StudyArrived:  # noqa: AR
     """What one association brought of one study; every object is on disk by now."""
     if message.stored is None:
         raise Malformed("Nothing was stored.")
-    return StudyArrived(message.stored.study_instance_uid, message.calling, len(message.stored.files))
+    stored = message.stored
+    return StudyArrived(stored.study_instance_uid, stored.calling, stored.studies, stored.speaks_for)
 
 
 def encode(outcome: None, message: DimseRequest, context: Context) -> DimseAnswer:  # noqa: ARG001

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hub.access.service import AccessService
-from hub.app.dimse import DimseEndpoint
-from hub.app.settings import DimsePort, Security, Settings
+from hub.app.dimse import DimseEndpoint, title_permissions
+from hub.app.settings import Archive as ArchiveSettings
+from hub.app.settings import DimsePort, Security, Settings, Source
 from hub.context import Context
 from hub.errors import HubError
 from hub.imaging.model import (
@@ -117,6 +118,8 @@ class DimseHub:
         node_authentication: bool = False,
         callers: tuple[str, ...] = (),
         destinations: dict[str, str] | None = None,
+        senders: dict[str, str] | None = None,
+        sources: tuple[Source, ...] = (),
     ) -> None:
         self.archive = Archive(directory / "objects")
         self.rooms = Rooms(self.archive)
@@ -124,9 +127,13 @@ class DimseHub:
         database = Database(f"sqlite:///{directory / 'hub.sqlite'}")
         settings = Settings(
             security=Security(node_authentication=node_authentication),
+            archive=ArchiveSettings(senders=senders or {}),
+            sources=sources,
             dimse=DimsePort(port=0, callers=callers, destinations=destinations or {}),
         )
-        access = AccessService(database=database, node_authentication=node_authentication)
+        access = AccessService(
+            database=database, node_authentication=node_authentication, ae_titles=title_permissions(settings)
+        )
         pipeline = Pipeline(
             database, Dispatcher([self.rooms]), access, self.noted, self.noted, {"dimse": refusal}, self.noted
         )

@@ -4,7 +4,6 @@ import io
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
@@ -13,7 +12,7 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
 from hub.errors import Malformed
-from hub.imaging.model import FailedInstance, RetrievedInstance
+from hub.imaging.model import FailedInstance, RetrievedInstance, Study
 
 #: What a hostile data set makes pydicom raise.
 _UNREADABLE = (InvalidDicomError, BytesLengthException, EOFError, ValueError, KeyError, OSError, NotImplementedError,
@@ -54,12 +53,12 @@ class DimseRequest:
 
 @dataclass(frozen=True, slots=True)
 class StoredStudy:
-    """Instances of one study that one association brought, safe on disk."""
+    """Instances of one study that one association brought, safe on disk: as studies, one for each patient named."""
 
     study_instance_uid: str
-    patient_id: str
     calling: str
-    files: tuple[Path, ...]
+    studies: tuple[Study, ...]
+    speaks_for: str = ""  #: the configured source that the sender's certificate speaks for
 
 
 @dataclass(frozen=True, slots=True)
