@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "020096581f7f"
+revision = "cddbb3429a14"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -185,6 +185,17 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "documents_unlisted",
+        sa.Column("unique_id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("content", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("patient", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("mime_type", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("unique_id", name=op.f("pk_documents_unlisted")),
+    )
+    with op.batch_alter_table("documents_unlisted", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_documents_unlisted_content"), ["content"], unique=False)
+
+    op.create_table(
         "exchange_delivery",
         sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("destination", sa.String(), nullable=False),
@@ -257,6 +268,36 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_federation_correlation_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
+        "imaging_check",
+        sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("checked", sa.Integer(), nullable=False),
+        sa.Column("differing", sa.Integer(), nullable=False),
+        sa.Column("unreachable", sa.Integer(), nullable=False),
+        sa.Column("repaired", sa.Integer(), nullable=False),
+        sa.Column("findings", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_imaging_check")),
+    )
+    with op.batch_alter_table("imaging_check", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_imaging_check_started_at"), ["started_at"], unique=False)
+
+    op.create_table(
+        "imaging_key_object",
+        sa.Column("source", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("sop_instance_uid", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column(
+            "study_instance_uid", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("received", sa.Boolean(), nullable=False),
+        sa.Column("title_code", sa.String(), nullable=False),
+        sa.Column("title_scheme", sa.String(), nullable=False),
+        sa.Column("title_meaning", sa.String(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("source", "sop_instance_uid", name=op.f("pk_imaging_key_object")),
+    )
+    op.create_table(
         "imaging_order",
         sa.Column("source", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("number", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
@@ -281,6 +322,21 @@ def upgrade() -> None:
     with op.batch_alter_table("imaging_order", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_imaging_order_accession_number"), ["accession_number"], unique=False)
         batch_op.create_index(batch_op.f("ix_imaging_order_study_instance_uid"), ["study_instance_uid"], unique=False)
+
+    op.create_table(
+        "imaging_rejected",
+        sa.Column(
+            "study_instance_uid", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("sop_instance_uid", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("source", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("note", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "study_instance_uid", "sop_instance_uid", "source", "note", name=op.f("pk_imaging_rejected")
+        ),
+    )
+    with op.batch_alter_table("imaging_rejected", schema=None) as batch_op:
+        batch_op.create_index("ix_imaging_rejected_note", ["source", "note"], unique=False)
 
     op.create_table(
         "imaging_report",
@@ -562,11 +618,20 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_imaging_report_accession_number"))
 
     op.drop_table("imaging_report")
+    with op.batch_alter_table("imaging_rejected", schema=None) as batch_op:
+        batch_op.drop_index("ix_imaging_rejected_note")
+
+    op.drop_table("imaging_rejected")
     with op.batch_alter_table("imaging_order", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_imaging_order_study_instance_uid"))
         batch_op.drop_index(batch_op.f("ix_imaging_order_accession_number"))
 
     op.drop_table("imaging_order")
+    op.drop_table("imaging_key_object")
+    with op.batch_alter_table("imaging_check", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_imaging_check_started_at"))
+
+    op.drop_table("imaging_check")
     with op.batch_alter_table("federation_correlation", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_federation_correlation_expires_at"))
 
@@ -582,6 +647,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_exchange_delivery_destination")
 
     op.drop_table("exchange_delivery")
+    with op.batch_alter_table("documents_unlisted", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_documents_unlisted_content"))
+
+    op.drop_table("documents_unlisted")
     op.drop_table("documents_unique_id")
     with op.batch_alter_table("documents_term", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_documents_term_object"))
