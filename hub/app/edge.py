@@ -3,8 +3,9 @@
 import asyncio
 import base64
 import binascii
+import itertools
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -17,10 +18,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hub.access.model import Credentials
+from hub.app.direct import EXTENSION, Connection, DirectWriter, writable
 from hub.errors import DeadlineExceeded, HubError, Malformed, TooLarge
 from hub.portal.visit import SESSION_COOKIE
 from hub.portal.web import peer_of
 from hub.wire.http import HttpRequest, HttpResponse
+from hub.wire.pieces import Chunk, FilePiece, plain
 
 BATCH_SECONDS = 60.0  #: how long a body may take for each batch
 AHEAD = 64 * 1024  #: bytes of a body that are awaited before a thread is taken for it
@@ -175,25 +178,34 @@ def http_answer(answer: HttpResponse) -> Response:
 
 
 class StreamedAnswer(Response):
-    """A body read by a thread, one batch ahead of what the peer has taken; the source is closed in any case."""
+    """A body read by a thread; the source is closed in any case.
+
+    Where the connection allows it that thread writes the body as well, else it reads one batch ahead of what the peer
+    has taken."""
 
     def __init__(
-        self, chunks: Iterator[bytes], status: int, media_type: str, headers: Mapping[str, str] | None = None
+        self, chunks: Iterator[Chunk], status: int, media_type: str, headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(None, status, dict(headers or {}), media_type or None)
         self.chunks = chunks
+        self._pieces = chunks
         if not any(name.lower() == "content-length" for name in headers or {}):
             self.raw_headers = [row for row in self.raw_headers if row[0] != b"content-length"]
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send. A stream that fails midway ends the connection, so that nobody takes half for the whole."""
         gone = asyncio.ensure_future(_disconnected(receive))
-        ahead: asyncio.Task[list[bytes]] | None = None
+        direct: Connection | None = scope.get("extensions", {}).get(EXTENSION) if scope["method"] != "HEAD" else None
+        if direct is None:
+            self._pieces = plain(self.chunks)
+        ahead: asyncio.Task[list[Chunk]] | None = None
         try:
             ahead = asyncio.ensure_future(self._batch())
-            first = await ahead  # a failure before the first byte can still be answered properly
+            batch = await ahead  # a failure before the first byte can still be answered properly
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            batch = first
+            if direct is not None:
+                await self._write(direct, batch, gone)
+                batch = []
             while batch and not gone.done():
                 ahead = asyncio.ensure_future(self._batch())
                 for piece in batch:
@@ -209,23 +221,52 @@ class StreamedAnswer(Response):
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(_close, self.chunks, limiter=STREAMS)
 
-    async def _batch(self) -> list[bytes]:
-        return await anyio.to_thread.run_sync(_gather, self.chunks, limiter=STREAMS)
+    async def _write(self, connection: Connection, first: Iterable[Chunk], gone: "asyncio.Future[None]") -> None:
+        """All of it, past the event loop; returns when it is written, or when nobody listens any more."""
+        link = await connection.socket_of_its_own()
+        if link is None:
+            await gone
+            return
+        with link:
+            writer = DirectWriter(link, itertools.chain(first, self._pieces), chunked=connection.chunked)
+            gone.add_done_callback(lambda _: writer.stop())
+            work: asyncio.Future[bool] | None = None
+            try:
+                while True:
+                    work = asyncio.ensure_future(anyio.to_thread.run_sync(writer.run, limiter=STREAMS))
+                    if await work:
+                        break
+                    await writable(link, gone)
+            finally:
+                writer.stop()
+                if work is not None and not work.done():
+                    with anyio.CancelScope(shield=True):
+                        await asyncio.wait([work])
+        if writer.complete:
+            connection.wrote(writer.size)
+        else:
+            connection.abandon()
+            await gone
+
+    async def _batch(self) -> list[Chunk]:
+        return await anyio.to_thread.run_sync(_gather, self._pieces, limiter=STREAMS)
 
 
-def _gather(chunks: Iterator[bytes]) -> list[bytes]:
-    """About a batch, empty at the end; small pieces are joined, large ones go on as they are."""
-    batch: list[bytes] = []
+def _gather(chunks: Iterator[Chunk]) -> list[Chunk]:
+    """About a batch, empty at the end; small pieces are joined, large ones go on as they are.
+
+    A stretch of a file is the last one: it must be sent before the next piece is asked for."""
+    batch: list[Chunk] = []
     small: list[bytes] = []
     size = 0
     for piece in chunks:
         size += len(piece)
-        if len(piece) < SMALL:
+        if isinstance(piece, bytes) and len(piece) < SMALL:
             small.append(piece)
         else:
             batch += [b"".join(small), piece] if small else [piece]
             small.clear()
-        if size >= BATCH:
+        if size >= BATCH or isinstance(piece, FilePiece):
             break
     return [*batch, b"".join(small)] if small else batch
 

@@ -1,11 +1,13 @@
 """Node authentication (ITI-19): TLS contexts, and the peer's certificate in every request's scope."""
 
 import asyncio
+import socket
 import ssl
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from hub.app.direct import EXTENSION, second_handle
 from hub.app.settings import Tls
 
 _VERIFY = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
@@ -37,7 +39,7 @@ def client_context(tls: Tls) -> ssl.SSLContext:
 
 
 class PeerCertificateProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with the ASGI TLS extension, and limits on the head of a request.
+    """uvicorn's protocol, with the ASGI TLS extension, limits on the head of a request, and direct writing without TLS.
 
     ``scope["extensions"]["tls"]`` holds ``client_cert_chain`` (PEM, the ASGI extension's name), ``client_cert_der``,
     ``tls_version`` and ``cipher_suite``. The TLS stack has verified the certificate before."""
@@ -69,8 +71,7 @@ class PeerCertificateProtocol(HttpToolsProtocol):
         """Add the extension to the new request's scope."""
         super().on_message_begin()
         self._head_bytes = 0
-        if self._tls is not None:
-            self.scope["extensions"] = {"tls": self._tls}  # type: ignore[dict-item]
+        self.scope["extensions"] = {"tls": self._tls} if self._tls is not None else {EXTENSION: self}  # type: ignore[dict-item]
         if self._head is None:
             self._expect_head()
 
@@ -88,6 +89,24 @@ class PeerCertificateProtocol(HttpToolsProtocol):
         """The head is here."""
         self._head_came()
         super().on_headers_complete()
+
+    async def socket_of_its_own(self) -> socket.socket | None:
+        """See ``hub.app.direct.Connection``."""
+        return await second_handle(self.transport)
+
+    def wrote(self, size: int) -> None:
+        """See ``hub.app.direct.Connection``."""
+        if not self.cycle.chunked_encoding:
+            self.cycle.expected_content_length -= size
+
+    def abandon(self) -> None:
+        """See ``hub.app.direct.Connection``."""
+        self.transport.abort()
+
+    @property
+    def chunked(self) -> bool:
+        """See ``hub.app.direct.Connection``."""
+        return bool(self.cycle.chunked_encoding)
 
     def _count(self, size: int) -> None:
         self._head_bytes += size

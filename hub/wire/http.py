@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from hub.wire.pieces import Chunk
+
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
@@ -42,9 +44,9 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """One answer; a streamed body is an iterator of bytes."""
+    """One answer; a streamed body is an iterator of bytes and stretches of files."""
 
     status: int = 200
-    body: bytes | Iterator[bytes] = field(default=b"", repr=False)
+    body: bytes | Iterator[Chunk] = field(default=b"", repr=False)
     media_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import overload
 
 from hub.errors import Malformed, TooLarge
+from hub.wire.pieces import Chunk
 
 MAX_PARTS = 100_000
 MAX_HEADER_BYTES = 16 * 1024
@@ -31,7 +33,6 @@ class Part:
 
     headers: Mapping[str, str]
     chunks: Iterator[bytes] = field(repr=False)
-    size: int | None = None  #: bytes of the content, where a writer knows it
 
     @property
     def content_id(self) -> str:
@@ -42,6 +43,15 @@ class Part:
     def content_type(self) -> ContentType:
         """The part's type; application/octet-stream when it says nothing."""
         return parse_content_type(self.headers.get("content-type") or "application/octet-stream")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One part to send, of which some may lie in files."""
+
+    headers: Mapping[str, str]
+    chunks: Iterator[Chunk] = field(repr=False)
+    size: int | None = None  #: bytes of the content, where it is known
 
 
 def strip_brackets(content_id: str) -> str:
@@ -84,7 +94,15 @@ def read(
     return _Reader(chunks, boundary.encode("ascii"), max_header_bytes).parts(max_parts)
 
 
-def write(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
+@overload
+def write(parts: Iterable[Part], boundary: str) -> Iterator[bytes]: ...
+
+
+@overload
+def write(parts: Iterable[Sent], boundary: str) -> Iterator[Chunk]: ...
+
+
+def write(parts: Iterable[Part] | Iterable[Sent], boundary: str) -> Iterator[Chunk]:
     """A multipart body, chunk by chunk as the parts give them."""
     lead = f"--{boundary}\r\n"
     for part in parts:
@@ -94,7 +112,7 @@ def write(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
     yield f"\r\n--{boundary}--\r\n".encode()
 
 
-def size_of(parts: Iterable[Part], boundary: str) -> int | None:
+def size_of(parts: Iterable[Sent], boundary: str) -> int | None:
     """Bytes of the body that ``write`` makes of the parts; None when one does not know its size."""
     size = len(f"\r\n--{boundary}--\r\n")
     lead = f"--{boundary}\r\n"
@@ -106,7 +124,7 @@ def size_of(parts: Iterable[Part], boundary: str) -> int | None:
     return size
 
 
-def _head(part: Part, lead: str) -> bytes:
+def _head(part: Part | Sent, lead: str) -> bytes:
     headers = "".join(f"{name}: {value}\r\n" for name, value in part.headers.items())
     return f"{lead}{headers}\r\n".encode()
 

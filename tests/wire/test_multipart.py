@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from hub.errors import Malformed, TooLarge
-from hub.wire.multipart import ContentType, Part, parse_content_type, read, size_of, strip_brackets, write
+from hub.wire.multipart import ContentType, Part, Sent, parse_content_type, read, size_of, strip_brackets, write
+from hub.wire.pieces import plain
 
 TYPE = 'multipart/related; boundary="b0undary"; type="application/dicom"'
 
@@ -31,9 +32,9 @@ def test_what_is_written_is_read_whatever_the_chunks(size: int) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
 def test_the_size_is_known_before(count: int) -> None:
-    parts = [Part({"N": str(n)}, iter([bytes(n)]), n) for n in range(count)]
-    assert size_of(parts, "b0undary") == len(b"".join(write(parts, "b0undary")))
-    assert size_of([*parts, Part({}, iter(()))], "b0undary") is None
+    parts = [Sent({"N": str(n)}, iter([bytes(n)]), n) for n in range(count)]
+    assert size_of(parts, "b0undary") == len(b"".join(plain(write(parts, "b0undary"))))
+    assert size_of([*parts, Sent({}, iter(()))], "b0undary") is None
 
 
 def test_random_content_survives_random_cuts() -> None:

@@ -1,9 +1,9 @@
 """RetrieveImagingDocumentSetRequest and its answer (RAD TF-2: 4.69; RAD TF-3: 4.75)."""
 
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
 
 from lxml import etree
 
@@ -15,13 +15,11 @@ from hub.values import Uid
 from hub.wire.ebxml.errors import ImagingRequestError, RegistryProblem, problem_of
 from hub.wire.ebxml.names import IHERAD, XDSB, iherad, xdsb
 from hub.wire.ebxml.retrieve import SentDocument, retrieve_response, write_document_request
+from hub.wire.pieces import Chunk, file_pieces
 from hub.wire.soap.message import SoapMessage, SoapResponse
 from hub.wire.xml import Element
 
 DICOM = "application/dicom"
-#: An answer up to this size is collected in memory, a larger one in a file.
-_IN_MEMORY = 4 * 1024 * 1024
-_CHUNK = 1024 * 1024
 
 
 def read_imaging_retrieve(request: Element) -> RetrieveInstances:
@@ -60,8 +58,8 @@ def write_imaging_retrieve(
 def imaging_retrieved(message: SoapMessage, stream: InstanceStream, action: str) -> SoapResponse:
     """The answer: every wanted instance that came, and an error for every one that did not.
 
-    The envelope says what follows it and travels first, so the instances are collected before: in memory while they
-    are few, else in one file of the spool directory that has no name and goes away with the answer.
+    The envelope says what follows it and travels first, so the instances are collected before: in one file of the spool
+    directory that has no name and goes away with the answer, and from which they are sent.
     """
     wanted = {item.sop_instance_uid: place for item, place in _requests(message.body)}
     collected = _Collection(message.limits.spool)
@@ -97,28 +95,24 @@ class _Collection:
 
     def __init__(self, directory: Path | None) -> None:
         where = str(directory) if directory else None
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=where)  # noqa: SIM115 - lives on
+        self._file = tempfile.TemporaryFile(buffering=0, dir=where)  # noqa: SIM115 - lives on
         self._end = 0
 
-    def add(self, chunks: Iterable[bytes]) -> tuple[Iterator[bytes], int]:
+    def add(self, chunks: Iterable[bytes]) -> tuple[Iterator[Chunk], int]:
         """Take one instance in; what a failed one left is overwritten by the next."""
-        start, size = self._end, 0
-        self._file.seek(start)
+        handle, start = self._file.fileno(), self._end
+        end = start
         for chunk in chunks:
-            self._file.write(chunk)
-            size += len(chunk)
-        self._end = start + size
-        return self._read(start, size), size
+            view = memoryview(chunk)
+            while view:
+                written = os.pwrite(handle, view, end)
+                view, end = view[written:], end + written
+        self._end = end
+        return self._read(start, end - start), end - start
 
-    def _read(self, start: int, size: int) -> Iterator[bytes]:
-        position, left = start, size
-        while left:
-            self._file.seek(position)
-            chunk = self._file.read(min(left, _CHUNK))
-            if not chunk:
-                raise OSError("the spool file is shorter than what was written to it")
-            position, left = position + len(chunk), left - len(chunk)
-            yield chunk
+    def _read(self, start: int, size: int) -> Iterator[Chunk]:
+        """A generator, so that the file lives as long as somebody may still read from it."""
+        yield from file_pieces(self._file.fileno(), start, size)
 
 
 def _requests(request: Element) -> Iterator[tuple[InstanceRequest, DocumentRequest]]:

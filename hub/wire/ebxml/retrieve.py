@@ -1,5 +1,6 @@
 """RetrieveDocumentSetRequest and -Response (ITI TF-2: 3.43), which RAD-69 answers with as well."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -14,10 +15,9 @@ from hub.values import new_key
 from hub.wire.ebxml.errors import RegistryProblem, problem_of, read_problems
 from hub.wire.ebxml.names import ERROR, FAILURE, NAMESPACES, PARTIAL_SUCCESS, SUCCESS, XDSB, rs, xdsb
 from hub.wire.ebxml.submissions import registry_response
+from hub.wire.pieces import Chunk, file_pieces, plain
 from hub.wire.soap.message import Attachment, Outgoing, SoapMessage, SoapResponse, include
 from hub.wire.xml import Element
-
-_CHUNK = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,10 @@ class SentDocument:
 
     request: DocumentRequest
     mime_type: str
-    chunks: Iterable[bytes]
+    chunks: Iterable[Chunk]
     size: int | None = None
+    new_document_unique_id: str = ""
+    new_repository_unique_id: str = ""
 
 
 def read_retrieve(request: Element) -> RetrieveDocuments:
@@ -100,7 +102,17 @@ def retrieved(
     """The answer to ITI-43: what was found, streamed from its files, and why the rest was not.
 
     ``location``: where an error says that it is; gateways name a community (ITI TF-2: 3.39.4.1.3)."""
-    documents = [SentDocument(item.request, item.mime_type, _chunks(item), item.size) for item in outcome.documents]
+    documents = [
+        SentDocument(
+            item.request,
+            item.mime_type,
+            _chunks(item),
+            item.size,
+            item.new_document_unique_id,
+            item.new_repository_unique_id,
+        )
+        for item in outcome.documents
+    ]
     problems = dict.fromkeys(
         problem_of(error, repository=True, location=location(request)) for request, error in outcome.failures
     )
@@ -119,6 +131,12 @@ def retrieve_response(
         content_id = f"{new_key()}@maillage"
         element = etree.SubElement(body, xdsb("DocumentResponse"))
         _identify(element, document.request)
+        for name, value in (
+            ("NewRepositoryUniqueId", document.new_repository_unique_id),
+            ("NewDocumentUniqueId", document.new_document_unique_id),
+        ):
+            if value:
+                etree.SubElement(element, xdsb(name)).text = value
         etree.SubElement(element, xdsb("mimeType")).text = document.mime_type
         include(etree.SubElement(element, xdsb("Document")), content_id)
         sent.append(Outgoing(content_id, document.mime_type, document.chunks, document.size))
@@ -137,9 +155,9 @@ def _response(registry: Element) -> Element:
     return body
 
 
-def _chunks(document: RetrievedDocument) -> Iterator[bytes]:
+def _chunks(document: RetrievedDocument) -> Iterator[Chunk]:
     try:
-        yield from file_chunks(document.path)
+        yield from _file_pieces(document.path)
     finally:
         if document.lease is not None:
             document.lease.release()
@@ -147,9 +165,12 @@ def _chunks(document: RetrievedDocument) -> Iterator[bytes]:
 
 def file_chunks(path: Path) -> Iterator[bytes]:
     """A file, piece by piece; opened when the first piece is asked for."""
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
+    return plain(_file_pieces(path))
+
+
+def _file_pieces(path: Path) -> Iterator[Chunk]:
+    with path.open("rb", buffering=0) as file:
+        yield from file_pieces(file.fileno(), 0, os.fstat(file.fileno()).st_size)
 
 
 def read_retrieved(message: SoapMessage) -> RetrieveAnswer:

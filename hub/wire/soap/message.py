@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from lxml import etree
 
 from hub.errors import Malformed
+from hub.wire.pieces import Chunk
 from hub.wire.soap.names import INCLUDE, XOP
 from hub.wire.xml import Element
 
@@ -132,7 +133,7 @@ class Outgoing:
 
     content_id: str
     mime_type: str
-    chunks: Iterable[bytes] = field(repr=False)
+    chunks: Iterable[Chunk] = field(repr=False)
     size: int | None = None
 
 

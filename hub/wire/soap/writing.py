@@ -9,7 +9,8 @@ from hub.context import Context
 from hub.errors import HubError, lookup
 from hub.values import new_key, new_uuid
 from hub.wire.http import HttpResponse
-from hub.wire.multipart import ContentType, Part, size_of, write
+from hub.wire.multipart import ContentType, Sent, size_of, write
+from hub.wire.pieces import Chunk, plain
 from hub.wire.soap.errors import FAULTS, ActionNotSupported, NotUnderstood
 from hub.wire.soap.message import Outgoing, SoapMessage, SoapResponse
 from hub.wire.soap.names import (
@@ -124,10 +125,10 @@ def plain_type(action: str) -> str:
 def mtom_package(envelope: Element, attachments: Iterable[Outgoing], action: str = "") -> tuple[str, Iterator[bytes]]:
     """Content-Type and body of an MTOM package (XOP 1.0: 5); ``action`` for a request's Content-Type."""
     media_type, parts, boundary = _package(envelope, attachments, action)
-    return media_type, write(parts, boundary)
+    return media_type, plain(write(parts, boundary))
 
 
-def _package(envelope: Element, attachments: Iterable[Outgoing], action: str = "") -> tuple[str, Iterable[Part], str]:
+def _package(envelope: Element, attachments: Iterable[Outgoing], action: str = "") -> tuple[str, Iterable[Sent], str]:
     boundary = f"maillage-{new_key()}"
     parameters = {"type": XOP_TYPE, "boundary": boundary, "start": f"<{_ROOT_PART}>", "start-info": SOAP_TYPE}
     if action:
@@ -140,20 +141,20 @@ def _package(envelope: Element, attachments: Iterable[Outgoing], action: str = "
     return str(ContentType(MTOM_TYPE, parameters)), _parts(root, serialise(envelope), attachments), boundary
 
 
-def _parts(root: dict[str, str], envelope: bytes, attachments: Iterable[Outgoing]) -> Iterator[Part]:
-    yield Part(root, iter((envelope,)), len(envelope))
+def _parts(root: dict[str, str], envelope: bytes, attachments: Iterable[Outgoing]) -> Iterator[Sent]:
+    yield Sent(root, iter((envelope,)), len(envelope))
     for attachment in attachments:
         headers = {
             "Content-Type": attachment.mime_type or "application/octet-stream",
             "Content-Transfer-Encoding": "binary",
             "Content-ID": f"<{attachment.content_id}>",
         }
-        yield Part(headers, iter(attachment.chunks), attachment.size)
+        yield Sent(headers, iter(attachment.chunks), attachment.size)
 
 
-def _whole(body: Iterator[bytes], response: SoapResponse) -> bytes | Iterator[bytes]:
+def _whole(body: Iterator[Chunk], response: SoapResponse) -> bytes | Iterator[Chunk]:
     """An answer without attachments is sent in one piece, with its length."""
-    return b"".join(body) if response.attachments == () else body
+    return b"".join(plain(body)) if response.attachments == () else body
 
 
 def _inlined(envelope: Element, attachments: Iterable[Outgoing]) -> Iterator[bytes]:
@@ -166,7 +167,7 @@ def _inlined(envelope: Element, attachments: Iterable[Outgoing]) -> Iterator[byt
     for attachment in attachments:
         head, _, rest = rest.partition(_placeholder(attachment.content_id).encode())
         yield head
-        yield from _base64(attachment.chunks)
+        yield from _base64(plain(attachment.chunks))
     yield rest
 
 
