@@ -320,3 +320,11 @@ class RemoveDocumentsError(DocumentError):
 
     code = "remove-documents-error"
     title = "A document could not be removed."
+
+
+class NothingRemoved(RemoveDocumentsError):
+    """XDSRemoveDocumentsError: none of several documents could be removed. ``failures``: why, one by one."""
+
+    code = "nothing-removed"
+    title = "None of the documents could be removed."
+    failures: tuple[tuple[str, HubError], ...] = ()  # uniqueId, error

@@ -15,7 +15,7 @@ from hub.documents.errors import (
     UnknownPatientId,
     UnresolvedReference,
 )
-from hub.documents.model import APPROVED, Association, AssociationType, DocumentEntry, Folder, Submission
+from hub.documents.model import APPROVED, ON_DEMAND, Association, AssociationType, DocumentEntry, Folder, Submission
 from hub.documents.rules import NAMES, label, printable
 from hub.documents.store import DocumentStore
 from hub.documents.structure import FOLLOWING, RELATIONSHIPS, REPLACING, Plan, identified
@@ -117,8 +117,13 @@ class Registration:
         for association in plan.relations:
             entry = _expect(association, association.target, entries)
             self._check_patient(association, entry)
-            if association.type in RELATIONSHIPS:
+            if association.type in RELATIONSHIPS or association.type == AssociationType.IS_SNAPSHOT_OF:
                 _check_approved(association, entry)
+            if association.type == AssociationType.IS_SNAPSHOT_OF and entry.object_type != ON_DEMAND:
+                raise RegistryMetadataError(
+                    f"{label(association)}: {entry.id} is no on-demand document (ITI TF-3: 4.2.2.2.6).",
+                    location=entry.id,
+                )
         for association in plan.additions:
             if association.target not in own:
                 entry = _expect(association, association.target, entries)
@@ -136,13 +141,8 @@ class Registration:
             )
 
     def _deprecate(self) -> None:
-        fallen: set[str] = set()
-        following = {item.target for item in self.plan.relations if item.type in REPLACING}
-        while following:
-            fallen |= following
-            found = self.store.associations(target=following, types=sorted(FOLLOWING))
-            following = {item.source for item in found} - fallen
-        self.store.deprecate(fallen)
+        replaced = {item.target for item in self.plan.relations if item.type in REPLACING}
+        self.store.deprecate(fallen_with(self.store, replaced))
 
     def _in_folders(self, submission: Submission) -> Submission:
         """Replacements go where the replaced are; folders that gain a member are updated now."""
@@ -161,6 +161,17 @@ class Registration:
             folders=tuple(replace(item, last_update_time=self.time) for item in submission.folders),
             associations=(*submission.associations, *added),
         )
+
+
+def fallen_with(store: DocumentStore, replaced: Set[str]) -> set[str]:
+    """The replaced entries, and whatever was appended to them or made of them (ITI TF-2: 3.42.4.1.3.5)."""
+    fallen: set[str] = set()
+    following = set(replaced)
+    while following:
+        fallen |= following
+        found = store.associations(target=following, types=sorted(FOLLOWING))
+        following = {item.source for item in found if item.status == APPROVED} - fallen
+    return fallen
 
 
 def _member(folder: str, entry: str) -> Association:

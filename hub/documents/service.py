@@ -1,7 +1,7 @@
 """Registry and repository: keep what is shared, find it, hand it out (ITI-41, ITI-42, ITI-18, ITI-43)."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +20,8 @@ from hub.documents.errors import (
 from hub.documents.formats import is_unique_id
 from hub.documents.model import (
     APPROVED,
+    ON_DEMAND,
+    STABLE,
     Association,
     AssociationType,
     Content,
@@ -30,6 +32,7 @@ from hub.documents.model import (
     QueryResult,
     RegisterDocuments,
     Registered,
+    RegisterOnDemand,
     RetrievedDocument,
     RetrievedDocuments,
     RetrieveDocuments,
@@ -42,6 +45,7 @@ from hub.documents.registration import Patients, Registration
 from hub.documents.rules import label, printable
 from hub.documents.search import Search
 from hub.documents.store import DocumentStore
+from hub.documents.store_removal import RemovalStore
 from hub.documents.structure import Plan, arrange, check_unique_ids
 from hub.documents.survivors import Survivors
 from hub.documents.vocabulary import Codes, Vocabulary
@@ -61,6 +65,23 @@ class Contents(Protocol):
     def path(self, sha256: str) -> Path:
         """Where the content is. Raises NotFound."""
         ...
+
+
+class OnDemand(Protocol):
+    """What makes documents when they are asked for."""
+
+    def retrieve(self, request: DocumentRequest, context: Context) -> RetrievedDocument | None:
+        """The document; None when it is none of those. Raises DocumentError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A document whose bytes are here."""
+
+    mime_type: str
+    sha256: str
+    patient: PatientIdentifier
 
 
 #: Hears of what was registered, in its unit of work: submission set, entries, folders that were made or changed.
@@ -94,6 +115,7 @@ class DocumentService:
         self.vocabulary = Vocabulary(vocabulary)
         self.max_results = max_results
         self.listeners: list[Listener] = []
+        self.on_demand: OnDemand | None = None
 
     # ITI-42, ITI-41
 
@@ -101,6 +123,13 @@ class DocumentService:
     def register(self, command: RegisterDocuments, context: Context) -> Registered:
         """Register metadata, all or nothing (ITI TF-2: 3.42). Raises the specific DocumentError."""
         plan = self._plan(command.submission)
+        with self.database.transaction() as work:
+            return self._register(work, plan, {}, context)
+
+    @use_case
+    def register_on_demand(self, command: RegisterOnDemand, context: Context) -> Registered:
+        """Register documents that are made when they are asked for (ITI TF-2: 3.61). Raises as ``register``."""
+        plan = self._plan(command.submission, ON_DEMAND)
         with self.database.transaction() as work:
             return self._register(work, plan, {}, context)
 
@@ -125,9 +154,9 @@ class DocumentService:
                 content.path.unlink(missing_ok=True)
             raise
 
-    def _plan(self, submission: Submission) -> Plan:
+    def _plan(self, submission: Submission, object_type: str = STABLE) -> Plan:
         self._check_home(submission.home)
-        plan = arrange(submission)
+        plan = arrange(submission, object_type)
         self.vocabulary.check(plan.submission)
         return plan
 
@@ -143,6 +172,7 @@ class DocumentService:
             domains=self.affinity_domains,
         )
         registration.check()
+        RemovalStore(work).guard(content.sha256 for content in contents.values())
         for content in contents.values():
             self.content.put(content.path, content.sha256)
         kept = {entry_id: content.sha256 for entry_id, content in contents.items()}
@@ -154,10 +184,10 @@ class DocumentService:
             context.touch("document", entry.unique_id)
             context.led_to("document", entry.unique_id)
         if self.listeners:
-            self._tell(store, submission, registration.survivor, context)
+            self.tell(store, submission, registration.survivor, context)
         return Registered(submission)
 
-    def _tell(self, store: DocumentStore, submission: Submission, patient: PatientIdentifier, context: Context) -> None:
+    def tell(self, store: DocumentStore, submission: Submission, patient: PatientIdentifier, context: Context) -> None:
         """Say what was registered, as answers would: with the surviving identifier and this community."""
         objects: list[DocumentEntry | SubmissionSet | Folder] = [submission.submission_set]
         objects += [*submission.entries, *submission.folders]
@@ -237,7 +267,13 @@ class DocumentService:
         survivors = Survivors(self.patients)
         with self.database.reading() as work:
             store = DocumentStore(work, patient=survivors.of_key)
-            found = {entry.unique_id: (entry, sha256) for entry, sha256 in store.contents(wanted)}
+            found = {
+                entry.unique_id: _Kept(entry.mime_type, sha256, entry.patient_id)
+                for entry, sha256 in store.contents(wanted)
+            }
+            missing = [item for item in wanted if item not in found]
+            for unique_id, mime_type, sha256, patient in RemovalStore(work).unlisted(missing) if missing else ():
+                found[unique_id] = _Kept(mime_type, sha256, survivors(patient))
         documents: list[RetrievedDocument] = []
         failures: list[tuple[DocumentRequest, HubError]] = []
         for request in command.requests:
@@ -247,23 +283,26 @@ class DocumentService:
                 failures.append((request, error))
         return RetrievedDocuments(tuple(documents), tuple(failures))
 
-    def _retrieved(
-        self, request: DocumentRequest, found: Mapping[str, tuple[DocumentEntry, str]], context: Context
-    ) -> RetrievedDocument:
+    def _retrieved(self, request: DocumentRequest, found: Mapping[str, "_Kept"], context: Context) -> RetrievedDocument:
         location = printable(request.document_unique_id)
         context.touch("document", location)
         self._check_home(request.home)
-        if request.repository_unique_id != self.repository_unique_id:
+        here = request.repository_unique_id == self.repository_unique_id
+        if self.on_demand is not None and not (here and request.document_unique_id in found):
+            made = self.on_demand.retrieve(request, context)
+            if made is not None:
+                return made
+        if not here:
             raise UnknownRepositoryId(location=location)
         if request.document_unique_id not in found:
             raise DocumentUniqueIdError(location=location)
-        entry, sha256 = found[request.document_unique_id]
-        context.touch("patient", entry.patient_id.cx)
+        kept = found[request.document_unique_id]
+        context.touch("patient", kept.patient.cx)
         try:
-            path = self.content.path(sha256)
+            path = self.content.path(kept.sha256)
         except NotFound as error:
             raise DocumentUniqueIdError("The document's content is not in the store.", location=location) from error
-        return RetrievedDocument(request, entry.mime_type, path, path.stat().st_size)
+        return RetrievedDocument(request, kept.mime_type, path, path.stat().st_size)
 
     # For other rooms and the portal
 
@@ -317,7 +356,7 @@ class DocumentService:
     def refers_to(self, sha256: str) -> bool:
         """Whether a registered document has these bytes: what the content store's sweep asks."""
         with self.database.reading() as work:
-            return DocumentStore(work).refers_to(sha256)
+            return DocumentStore(work).refers_to(sha256) or RemovalStore(work).refers_to(sha256)
 
     def _entries(self, field: str, value: str) -> list[DocumentEntry]:
         if not is_unique_id(value):

@@ -326,9 +326,12 @@ class DocumentStore:
         flavour = postgresql if self._dialect == "postgresql" else sqlite
         row = {"value": value, "kind": kind, "hash": content_hash, "size": size}
         statement = flavour.insert(UNIQUE_ID).values(row).on_conflict_do_nothing().returning(UNIQUE_ID.c.value)
-        if self._connection.scalar(statement) is not None:
-            return None
-        return self._connection.execute(select(UNIQUE_ID).where(UNIQUE_ID.c.value == value)).one()
+        holder = select(UNIQUE_ID).where(UNIQUE_ID.c.value == value).with_for_update(read=True)
+        while self._connection.scalar(statement) is None:
+            taken = self._connection.execute(holder).one_or_none()
+            if taken is not None:
+                return taken  # it stays taken: a removal waits for the end of this unit of work
+        return None
 
     def add(self, submission: Submission, contents: Mapping[str, str], message_id: str, at: datetime) -> None:
         """Keep a submission. ``contents``: entry id -> SHA-256."""

@@ -17,6 +17,8 @@ from hub.documents.errors import (
 from hub.documents.formats import is_uuid
 from hub.documents.model import (
     APPROVED,
+    ON_DEMAND,
+    STABLE,
     Association,
     AssociationType,
     DocumentEntry,
@@ -43,6 +45,11 @@ REPLACING = frozenset({AssociationType.REPLACE, AssociationType.TRANSFORM_REPLAC
 FOLLOWING = frozenset({AssociationType.TRANSFORM, AssociationType.APPEND})
 
 ORIGINAL, REFERENCE = "Original", "Reference"
+#: Attributes of associations that belong to metadata updates (ITI TF-2: 3.57.4.1.3).
+UPDATE_SLOTS = ("previous_version", "original_status", "new_status", "propagation")
+
+
+_KINDS = {STABLE: "a stable", ON_DEMAND: "an on-demand"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +78,24 @@ def identified(submission: Submission) -> tuple[DocumentEntry | SubmissionSet | 
     return (submission.submission_set, *submission.entries, *submission.folders)
 
 
-def arrange(submission: Submission) -> Plan:
-    """Check a submission's values and structure and replace its symbolic ids. Raises the specific DocumentError."""
+def arrange(submission: Submission, object_type: str = STABLE) -> Plan:
+    """Check a submission's values and structure and replace its symbolic ids. Raises the specific DocumentError.
+
+    ``object_type``: that of every DocumentEntry, stable or on-demand."""
     for item in objects(submission):
         check_values(item)
-    _check_ids(submission)
+    for entry in submission.entries:
+        if entry.object_type != object_type:
+            raise RegistryMetadataError(
+                f"{label(entry)}: objectType must be that of {_KINDS[object_type]} document here "
+                "(ITI TF-2: 3.42.4.1.2, 3.61.4.1.2).",
+                location="objectType",
+            )
+    check_ids(submission)
+    _check_initial(submission)
     _check_patients(submission)
     check_unique_ids(submission)
-    named = _with_registry_ids(submission)
+    named = with_registry_ids(submission)
     kept = tuple(item.id for item in objects(submission) if is_uuid(item.id))
     return replace(_Structure(named).plan(), kept=kept)
 
@@ -95,7 +112,8 @@ def check_unique_ids(submission: Submission, *, repository: bool = False) -> Non
         seen.add(item.unique_id)
 
 
-def _check_ids(submission: Submission) -> None:
+def check_ids(submission: Submission) -> None:
+    """Refuse ids that are not well formed or stand twice (ITI TF-3: 4.2.1.2)."""
     seen: set[str] = set()
     for item in objects(submission):
         if item.id.startswith("urn:uuid:") and not is_uuid(item.id):
@@ -111,6 +129,15 @@ def _check_ids(submission: Submission) -> None:
         seen.add(item.id)
 
 
+def _check_initial(submission: Submission) -> None:
+    for item in identified(submission):
+        if item.logical_id not in ("", item.id):
+            raise RegistryMetadataError(
+                f"{label(item)}: a logicalID of another object belongs to a metadata update (ITI-57).",
+                location=printable(item.id),
+            )
+
+
 def _check_patients(submission: Submission) -> None:
     expected = submission.submission_set.patient_id
     for item in identified(submission):
@@ -121,7 +148,7 @@ def _check_patients(submission: Submission) -> None:
             )
 
 
-def _with_registry_ids(submission: Submission) -> Submission:
+def with_registry_ids(submission: Submission) -> Submission:
     """Symbolic ids replaced by fresh UUIDs; status, lid and version set (ITI TF-2: 3.42.4.1.3)."""
     names = {item.id: item.id if is_uuid(item.id) else new_uuid() for item in objects(submission)}
 
@@ -174,6 +201,8 @@ class _Structure:
             raise _refused(association, "a SubmissionSet is never a target")
         if association.documentation is not None and association.type not in RELATIONSHIPS:
             raise _refused(association, "associationDocumentation stands on RPLC, XFRM, APND and XFRM_RPLC only")
+        if any(getattr(association, name) not in ("", None) for name in UPDATE_SLOTS):
+            raise _refused(association, "PreviousVersion and what else describes an update stand in updates only")
         _SORTERS[AssociationType(association.type)](self, association)
 
     def _has_member(self, association: Association) -> None:
@@ -222,7 +251,15 @@ class _Structure:
             raise _refused(association, "its target must be a DocumentEntry")
 
     def _snapshot(self, association: Association) -> None:
-        raise _refused(association, "on-demand documents are not offered here")
+        source = self.own.get(association.source)
+        if not isinstance(source, DocumentEntry) or source.object_type != STABLE:
+            raise _refused(association, "a stable document of the submission must be its source")
+        if association.target in self.own:
+            raise _refused(association, "its target must be an on-demand document that is already registered")
+        self.relations.append(association)
+
+    def _update(self, association: Association) -> None:
+        raise _refused(association, "it belongs to a metadata update (ITI-57)")
 
     def _check_membership(self) -> None:
         for item in identified(self.submission):
@@ -248,6 +285,7 @@ _SORTERS: Mapping[AssociationType, Callable[[_Structure, Association], None]] = 
     **dict.fromkeys(RELATIONSHIPS, _Structure._relationship),
     AssociationType.SIGNS: _Structure._signs,
     AssociationType.IS_SNAPSHOT_OF: _Structure._snapshot,
+    **dict.fromkeys((AssociationType.UPDATE_STATUS, AssociationType.SUBMIT), _Structure._update),
 }
 
 

@@ -80,6 +80,7 @@ CODES: Mapping[type[HubError], XdsCode] = {
     documents.UnmodifiableMetadata: XdsCode("UnmodifiableMetadataError"),
     documents.InvalidRequest: XdsCode("XDSInvalidRequestException"),
     documents.RemoveDocumentsError: XdsCode("XDSRemoveDocumentsError"),
+    documents.NothingRemoved: XdsCode("XDSRemoveDocumentsError"),
 }
 
 

@@ -6,6 +6,7 @@ QUERY = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"
 RS = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
 XDSB = "urn:ihe:iti:xds-b:2007"
 IHERAD = "urn:ihe:rad:xdsi-b:2009"
+RMD = "urn:ihe:iti:rmd:2017"
 NAMESPACES = {"rim": RIM, "rs": RS}
 
 SUCCESS = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"
@@ -52,6 +53,11 @@ def query(name: str) -> str:
 def xdsb(name: str) -> str:
     """Clark notation."""
     return f"{{{XDSB}}}{name}"
+
+
+def rmd(name: str) -> str:
+    """Clark notation."""
+    return f"{{{RMD}}}{name}"
 
 
 def iherad(name: str) -> str:

@@ -27,6 +27,8 @@ def write_object(parent: Element, item: RegistryObject, *, registered: bool = Tr
     if registered:
         attributes["lid"] = item.logical_id or item.id
         attributes["status"] = item.status
+    elif item.logical_id not in ("", item.id):
+        attributes["lid"] = item.logical_id  # a new version of another object (ITI-57)
     if isinstance(item, DocumentEntry):
         attributes["mimeType"] = item.mime_type
     if isinstance(item, Association):

@@ -1,0 +1,1 @@
+"""Restricted Metadata Update (ITI TF-1, supplement RMU)."""
