@@ -26,8 +26,9 @@ from hub.app.subscriptions import Notifier
 from hub.app.subscriptions import build as build_broker
 from hub.app.tls import client_context, server_context
 from hub.audit.service import AuditService
-from hub.connector.contract import Environment, ReceivedFile
-from hub.connector.loader import Sources
+from hub.connector.contract import Deliverer, Environment, ReceivedFile
+from hub.connector.loader import Sources, manifests
+from hub.documents.multipatient import MultiPatientService
 from hub.documents.service import DocumentService
 from hub.documents.sharing import SharingService
 from hub.errors import Misconfigured
@@ -37,9 +38,9 @@ from hub.federation.communities import CommunityService
 from hub.federation.discovery import DiscoveryService
 from hub.federation.responding import RespondingGateway
 from hub.federation.service import FederationService
-from hub.imaging.model import SourceInfo
 from hub.imaging.archive import KIND, HubArchive
 from hub.imaging.kept import KeptObjects
+from hub.imaging.model import SourceInfo
 from hub.imaging.service import ImagingService
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.discovery import Matcher
@@ -103,14 +104,14 @@ class Hub:
             configured=tuple(regional.authorities(settings)),
             accept_new=settings.security.accept_new_authorities,
         )
-        self._build_rooms()
         self.kept = KeptObjects(storage.content / "dimse")
         self._environment = environment
+        self._build_rooms()
         self.dispatch = Dispatcher(
             [
                 *(self.patients, self.documents, self.sharing, self.imaging, self.exchange),
                 *(self.federation, self.communities, self.responding, self.discovery),
-                *(self.subscriptions, self.pull_points),
+                *(self.subscriptions, self.pull_points, self.population),
             ]
         )
         self.pipeline = Pipeline(
@@ -147,8 +148,8 @@ class Hub:
             database=self.database,
             clients=[Client(**client.model_dump()) for client in settings.clients],
             users=[User(**user.model_dump()) for user in settings.users],
-            node_authentication=settings.security.node_authentication,
             ae_titles=title_permissions(settings),
+            node_authentication=settings.security.node_authentication,
             session_minutes=settings.security.session_minutes,
         )
         self.audit = AuditService(database=self.database, spool=settings.storage.content / "audit")
@@ -170,16 +171,15 @@ class Hub:
             vocabulary=vocabulary.read(settings.vocabulary) if settings.vocabulary else None,
         )
         self._build_subscriptions()
+        self.population = MultiPatientService(
+            database=self.database, patients=self.patients, home_community_id=region.home_community_id
+        )
         self.sharing = SharingService(
             documents=self.documents,
             content=self.content,
             patients=self.patients,
             affinity_domains=(region.affinity_domain, *region.other_affinity_domains),
         )
-        connectors, infos = Connectors(self.sources), self.infos()
-        self.imaging = ImagingService(
-            database=self.database,
-            sources=connectors,
         archive = HubArchive(
             settings.archive.name,
             database=self.database,
@@ -189,6 +189,10 @@ class Hub:
         )
         installed = {**manifests(), KIND: archive.manifest()}
         self.sources = Sources(source_configs(settings), self._environment, installed)
+        connectors, infos = Connectors(self.sources), self.infos()
+        self.imaging = ImagingService(
+            database=self.database,
+            sources=connectors,
             infos=infos,
             patients=self.patients,
             documents=self.documents,
@@ -199,12 +203,12 @@ class Hub:
             retrieve_url=lambda: f"{self.public_url()}/dicom-web",
             ae_title=settings.dimse.ae_title,
             publish_on=settings.imaging.publish_on,
+            archive=archive,
+            stable_after=settings.archive.stable_after if settings.archive.publish else None,
         )
         self.imaging.listen(self.patients)
         self.federation = FederationService(
             database=self.database,
-            archive=archive,
-            stable_after=settings.archive.stable_after if settings.archive.publish else None,
             sources=connectors,
             infos=infos,
             patients=self.patients,
