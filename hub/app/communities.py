@@ -33,7 +33,7 @@ from hub.wire.ebxml.imaging import write_imaging_retrieve
 from hub.wire.ebxml.names import FAILURE, query
 from hub.wire.ebxml.queries import read_answer, write_stored_query
 from hub.wire.ebxml.retrieve import ReceivedDocument, RetrieveAnswer, file_chunks, read_retrieved, write_retrieve
-from hub.wire.hl7v3.answer import read_answer
+from hub.wire.hl7v3.answer import read_patient_answer
 from hub.wire.hl7v3.location import read_time_to_live
 from hub.wire.hl7v3.query import write_patient_query
 from hub.wire.hl7v3.transmission import Party
@@ -72,7 +72,7 @@ class SoapCommunity:
         body = write_patient_query(traits, identifiers, me, them, authority=self.region.affinity_domain)
         message = self.soap.call(self.settings.discovery_url or self.settings.query_url, DISCOVERY, body)
         try:
-            answer = read_answer(message.body)
+            answer = read_patient_answer(message.body)
             lasts = read_time_to_live(message.blocks)
         finally:
             message.discard()
@@ -97,7 +97,15 @@ class SoapCommunity:
         url = self.settings.retrieve_url or self.settings.query_url
         answer = _documents(self.soap.call(url, RETRIEVE, write_retrieve(requests), mtom=True))
         documents = tuple(
-            RetrievedDocument(item.request, item.mime_type, item.content.path, item.content.size, lease)
+            RetrievedDocument(
+                item.request,
+                item.mime_type,
+                item.content.path,
+                item.content.size,
+                lease,
+                item.new_document_unique_id,
+                item.new_repository_unique_id,
+            )
             for item, lease in _leased(answer)
         )
         return CommunityDocuments(documents, tuple(said_by(row) for row in answer.problems))

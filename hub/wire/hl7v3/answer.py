@@ -131,7 +131,7 @@ def _close(act: Element, query: PatientQuery, response: str, status: str, found:
         act.append(copy.deepcopy(query.element))
 
 
-def read_answer(body: Element) -> PatientAnswer:
+def read_patient_answer(body: Element) -> PatientAnswer:
     """A PRPA_IN201306UV02. Raises Hl7v3Invalid, naming the element."""
     read_transmission(body, ANSWER)
     acknowledgement = need(body, "acknowledgement")
