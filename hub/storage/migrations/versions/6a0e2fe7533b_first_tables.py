@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "cddbb3429a14"
+revision = "6a0e2fe7533b"
 down_revision = None
 branch_labels = None
 depends_on = None
