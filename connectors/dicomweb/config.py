@@ -41,6 +41,9 @@ class DicomwebConfig(ConnectorConfig):
     page: Annotated[int, Field(ge=1)] = 500
     """Matches asked for at a time."""
 
+    max_json_mb: Annotated[int, Field(ge=1, le=1024)] = 32
+    """Largest JSON answer (searches, metadata), in megabytes: it is held in memory."""
+
     @model_validator(mode="after")
     def _one_way_to_authenticate(self) -> "DicomwebConfig":
         if self.user and self.bearer.get_secret_value():

@@ -11,6 +11,7 @@ from hub.connector.contract import (
     Check,
     ConnectorError,
     Environment,
+    SourceAnswerTooLarge,
     SourceLied,
     SourceMisconfigured,
     SourceUnavailable,
@@ -65,6 +66,7 @@ class DicomwebConnector:
             max_connections=config.max_connections,
             timeout=config.timeout,
             dialect=Dialect(config.quote_type_parameter, config.transfer_syntax_star, config.json_type),
+            max_json=config.max_json_mb << 20,
         )
 
     def close(self) -> None:
@@ -240,14 +242,17 @@ class DicomwebConnector:
         except ConnectorError:
             raise
         except HubError as error:
-            raise self._kind(error)(error.message, source=self.name) from error
+            raise _kind(error)(error.message, source=self.name) from error
 
-    def _kind(self, error: HubError) -> type[ConnectorError]:
-        if isinstance(error, Unavailable):
-            return SourceUnavailable
-        if isinstance(error, _MISCONFIGURED):
-            return SourceMisconfigured
-        return SourceLied if isinstance(error, Malformed | Invalid | TooLarge) else ConnectorError
+
+def _kind(error: HubError) -> type[ConnectorError]:
+    if isinstance(error, Unavailable):
+        return SourceUnavailable
+    if isinstance(error, _MISCONFIGURED):
+        return SourceMisconfigured
+    if isinstance(error, TooLarge):
+        return SourceAnswerTooLarge
+    return SourceLied if isinstance(error, Malformed | Invalid) else ConnectorError
 
 
 def _path(request: InstanceRequest) -> str:

@@ -81,6 +81,13 @@ class SourceLied(ConnectorError):
     title = "The source's answer is inconsistent."
 
 
+class SourceAnswerTooLarge(SourceLied):
+    """The source's answer is larger than the source's settings allow: it ignores limits, or the limit is too low."""
+
+    code = "source-answer-too-large"
+    title = "The source's answer is larger than its settings allow."
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One line of a connector's self-test."""

@@ -29,7 +29,10 @@ from hub.errors import (
 from hub.wire import multipart
 from hub.wire.http_client import StreamingTransport
 
-MAX_JSON = 512 * 1024 * 1024
+#: Bytes of a JSON answer; it is read whole.
+MAX_JSON = 32 << 20
+#: Each value takes more room than its text: so many bytes of text there are for each object or list, at least.
+_BYTES_EACH = 16
 _TYPES = {401: NotAuthenticated, 403: AccessDenied, 404: NotFound, 406: Unsupported, 415: Unsupported, 501: Unsupported}
 
 
@@ -52,6 +55,13 @@ class ServerRefused(HubError):
 
     code = "dicomweb-refused"
     title = "The DICOMweb server refused the request."
+
+
+class AnswerTooLarge(TooLarge):
+    """A JSON answer is larger than the limit, or holds too many values: a server that ignores limits, or means harm."""
+
+    code = "dicomweb-answer-too-large"
+    title = "The DICOMweb server's answer is too large."
 
 
 class CertificateRefused(HubError):
@@ -107,10 +117,12 @@ class DicomwebClient:
         max_connections: int = 4,
         timeout: float = 30.0,
         dialect: Dialect | None = None,
+        max_json: int = MAX_JSON,
     ) -> None:
         self.roots = roots
         self.dialect = dialect or Dialect()
         self.timeout = timeout
+        self.max_json = max_json
         headers = {"User-Agent": "maillage", "Accept-Encoding": "identity"}
         if bearer:
             headers["Authorization"] = f"Bearer {bearer}"
@@ -174,7 +186,7 @@ class DicomwebClient:
             headers=headers,
             content=multipart.write(parts, limit),
         ) as answer:
-            raw = b"".join(self._chunks(answer))
+            raw = self._whole(answer)
         found = _loads(raw) if raw else {}
         return found if isinstance(found, dict) else {}
 
@@ -190,15 +202,25 @@ class DicomwebClient:
         with self._open("GET", url, accept=self.dialect.json_type, query=query, timeout=timeout) as answer:
             if answer.status_code == 204:
                 return []
-            raw = bytearray()
-            for piece in self._chunks(answer):
-                raw += piece
-                if len(raw) > MAX_JSON:
-                    raise TooLarge("The DICOMweb server's answer is too large.")
-        found = _loads(bytes(raw)) if raw else []
+            raw = self._whole(answer)
+        found = _loads(raw) if raw else []
         if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
             raise Malformed("The DICOMweb server's answer is not an array of DICOM JSON objects.")
         return found
+
+    def _whole(self, answer: httpx.Response) -> bytearray:
+        """A JSON answer's bytes. Raises AnswerTooLarge before more than the limit is held."""
+        announced = answer.headers.get("content-length", "")
+        if announced.isdigit() and int(announced) > self.max_json:
+            raise AnswerTooLarge()
+        raw = bytearray()
+        for piece in self._chunks(answer):
+            raw += piece
+            if len(raw) > self.max_json:
+                raise AnswerTooLarge()
+        if raw.count(b"{") + raw.count(b"[") > self.max_json // _BYTES_EACH:
+            raise AnswerTooLarge()
+        return raw
 
     @contextlib.contextmanager
     def _open(
@@ -240,7 +262,7 @@ class DicomwebClient:
                 yield piece
 
 
-def _loads(raw: bytes) -> Any:
+def _loads(raw: bytearray) -> Any:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
