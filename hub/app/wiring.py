@@ -28,6 +28,7 @@ from hub.app.tls import client_context, server_context
 from hub.audit.service import AuditService
 from hub.connector.contract import Deliverer, Environment, ReceivedFile
 from hub.connector.loader import Sources, manifests
+from hub.documents.administration import RemovalService, UpdateService
 from hub.documents.multipatient import MultiPatientService
 from hub.documents.service import DocumentService
 from hub.documents.sharing import SharingService
@@ -111,6 +112,7 @@ class Hub:
             [
                 *(self.patients, self.documents, self.sharing, self.imaging, self.exchange),
                 *(self.federation, self.communities, self.responding, self.discovery),
+                *(self.updates, self.removals),
                 *(self.subscriptions, self.pull_points, self.population),
             ]
         )
@@ -133,9 +135,7 @@ class Hub:
         self.exchange.processors[mllp.WIRE] = self.mllp.process
         handlers = {**self.imaging.handlers(), mllp.ANSWER: self.mllp.deliver, NOTIFY: self.notifier.deliver}
         self.worker = Worker(self.exchange, handlers)
-        self.housekeeping = Housekeeping(
-            self.content, lambda sha256: self.documents.refers_to(sha256) or self.imaging.knows_content(sha256)
-        )
+        self.housekeeping = Housekeeping(self.content, self._in_use)
         self.dimse: DimseEndpoint | None = None
         self.metrics.observe(self._counts, lambda: {source.name: source.kind for source in settings.sources})
         self.roles: frozenset[Role] = frozenset()
@@ -174,6 +174,8 @@ class Hub:
         self.population = MultiPatientService(
             database=self.database, patients=self.patients, home_community_id=region.home_community_id
         )
+        self.updates = UpdateService(documents=self.documents)
+        self.removals = RemovalService(documents=self.documents, content=self.content, in_use=self._in_use)
         self.sharing = SharingService(
             documents=self.documents,
             content=self.content,
@@ -260,6 +262,10 @@ class Hub:
         self.responding = RespondingGateway(
             documents=self.documents, images=self.imaging, patients=self.patients, home_community_id=home
         )
+
+    def _in_use(self, sha256: str) -> bool:
+        """Whether a document or a study's metadata has these bytes."""
+        return self.documents.refers_to(sha256) or self.imaging.knows_content(sha256)
 
     # Running
 
