@@ -29,7 +29,7 @@ TRANSACTION = Transaction(
     options=(
         "Update DocumentEntry and Folder Metadata",
         "Update availabilityStatus",
-        "Submit Associations",
+        "new associations",
         "AssociationPropagation",
     ),
 )
