@@ -27,8 +27,8 @@ TRANSACTION = Transaction(
     audit=AuditEvent("110107", "Import", "U"),
     durability=Durability.ORIGINAL,
     options=(
-        "Update DocumentEntry and Folder Metadata",
-        "Update availabilityStatus",
+        "new versions of entries and folders",
+        "availabilityStatus of entries, folders and associations",
         "new associations",
         "AssociationPropagation",
     ),
