@@ -50,7 +50,7 @@ class PullPointService:
         context.touch("pull point", command.pull_point_id)
         with self.database.transaction() as work:
             store = NotificationStore(work)
-            store.remove_pull_point(_own(store, command.pull_point_id, context).id)
+            store.remove_pull_point(_own(store, command.pull_point_id, context, lock=True).id)
 
     @use_case
     def get_messages(self, command: GetMessages, context: Context) -> tuple[Notification, ...]:
@@ -82,8 +82,8 @@ class PullPointService:
         return len(command.notifications)
 
 
-def _own(store: NotificationStore, pull_point_id: str, context: Context) -> PullPoint:
-    found = store.pull_point(pull_point_id)
+def _own(store: NotificationStore, pull_point_id: str, context: Context, *, lock: bool = False) -> PullPoint:
+    found = store.pull_point(pull_point_id, lock=lock)
     if found is None or found.owner != context.principal.id:
         raise PullPointNotFound
     return found

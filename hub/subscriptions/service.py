@@ -196,6 +196,8 @@ class SubscriptionService:
         made = list(_notifications(subscription, found))
         with self.database.transaction() as work:
             store = NotificationStore(work)
+            if subscription.pull_point and store.pull_point(subscription.pull_point, lock=True) is None:
+                return 0  # it goes at this very moment
             for item in made:
                 store.add(item, at, subscription.pull_point)
                 if not subscription.pull_point:
