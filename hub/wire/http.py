@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from hub.wire.pieces import Chunk
+from hub.wire.pieces import Chunk, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +50,7 @@ class HttpResponse:
     body: bytes | Iterator[Chunk] = field(default=b"", repr=False)
     media_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body as bytes, whatever it is made of."""
+        return plain((self.body,) if isinstance(self.body, bytes) else self.body)

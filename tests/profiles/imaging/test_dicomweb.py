@@ -50,7 +50,7 @@ def indexed() -> IndexedStudy:
 
 
 def body(answer: HttpResponse) -> bytes:
-    return answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
+    return b"".join(answer.chunks())
 
 
 def test_every_resource_is_bound_once() -> None:
@@ -188,7 +188,7 @@ def test_instances_as_multipart() -> None:
     )
     answer = wado.encode(retrieved(), message, CONTEXT)
     assert not isinstance(answer.body, bytes)
-    parts = multipart.read(answer.body, answer.media_type)
+    parts = multipart.read(answer.chunks(), answer.media_type)
     assert [b"".join(part.chunks) for part in parts] == [part10(ds) for ds in study_files()]
 
 

@@ -7,6 +7,7 @@ from hub.imaging.model import InstanceRequest, PublishStudy
 from hub.pipeline.catalogue import discover
 from hub.values import PatientIdentifier
 from hub.wire.ebxml.imaging import write_imaging_retrieve
+from hub.wire.pieces import plain
 from hub.wire.soap.message import SoapMessage
 from profiles.xds_i_b import rad69_retrieve_imaging_document_set as rad69
 from tests.imaging.archive import STUDY, A, B, part10, study_files
@@ -25,7 +26,7 @@ def ask(room: Room, repository: str, *syntaxes: str) -> tuple[str, list[bytes], 
     message = SoapMessage("urn:x", write_imaging_retrieve(wanted, syntaxes), mtom=True)
     command = rad69.decode(message, Context())
     answer = rad69.encode(room.service.retrieve(command, Context()), message, Context())
-    documents = [b"".join(part.chunks) for part in answer.attachments]
+    documents = [b"".join(plain(part.chunks)) for part in answer.attachments]
     status = str(answer.body.xpath("string(//@status)")).rpartition(":")[2]
     errors = [(row.get("errorCode", ""), row.get("location", "")) for row in answer.body.iter("{*}RegistryError")]
     assert etree.QName(answer.body).localname == "RetrieveDocumentSetResponse"

@@ -58,8 +58,7 @@ CONTEXT = Context(community=HOME)
 
 def sent(response: SoapResponse, directory: Path) -> SoapMessage:
     answer = render(response, SoapMessage("urn:x", etree.Element("a"), message_id="urn:uuid:1", mtom=True))
-    chunks = [answer.body] if isinstance(answer.body, bytes) else answer.body
-    return parse_response(answer.media_type, chunks, spool_to(directory))
+    return parse_response(answer.media_type, answer.chunks(), spool_to(directory))
 
 
 def rows(message: SoapMessage) -> list[tuple[str, str]]:

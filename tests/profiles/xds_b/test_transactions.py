@@ -65,9 +65,8 @@ def receive(module: Any, body: Any, directory: Path, parts: Iterable[Outgoing] =
 
 def sent(response: SoapResponse, message: SoapMessage, directory: Path) -> SoapMessage:
     answer = render(response, message)
-    chunks = [answer.body] if isinstance(answer.body, bytes) else answer.body
     assert answer.status == 200
-    return parse_response(answer.media_type, chunks, spool_to(directory))
+    return parse_response(answer.media_type, answer.chunks(), spool_to(directory))
 
 
 def provided(

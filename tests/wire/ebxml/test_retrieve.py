@@ -26,8 +26,7 @@ SECOND = DocumentRequest("1.2.3", "1.2.3.5")
 
 def over_the_wire(response: SoapResponse, directory: Path, *, mtom: bool = True) -> SoapMessage:
     answer = render(response, SoapMessage("urn:x", etree.Element("a"), message_id="urn:uuid:1", mtom=mtom))
-    chunks = [answer.body] if isinstance(answer.body, bytes) else answer.body
-    return parse_response(answer.media_type, chunks, spool_to(directory))
+    return parse_response(answer.media_type, answer.chunks(), spool_to(directory))
 
 
 def test_a_request_survives_and_is_valid() -> None:

@@ -278,7 +278,7 @@ def test_the_accept_header_decides(tmp_path: Path, accept: str, expected: str) -
         return
     found = answer(document, message)
     assert not isinstance(found.body, bytes)
-    body = b"".join(found.body)
+    body = b"".join(found.chunks())
     if expected == "own":
         assert found.headers["Content-Type"] == "text/plain; charset=utf-8"
         assert body == b"\0\1" * 500_000
@@ -295,4 +295,4 @@ def test_an_empty_document_and_a_hostile_media_type(tmp_path: Path) -> None:
     assert found.headers["Content-Type"] == "application/octet-stream"
     as_resource = answer(document, HttpRequest("GET", "/", BASE, headers={"accept": "application/fhir+json"}))
     assert not isinstance(as_resource.body, bytes)
-    get_fhir_model_class("Binary").model_validate_json(b"".join(as_resource.body))
+    get_fhir_model_class("Binary").model_validate_json(b"".join(as_resource.chunks()))

@@ -53,7 +53,7 @@ def serving(peer: Peer) -> Iterator[str]:
 
         def do_POST(self) -> None:
             answer = peer.respond(self.headers["Content-Type"], self._body())
-            body = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
+            body = b"".join(answer.chunks())
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.media_type)
             self.send_header("Content-Length", str(len(body)))

@@ -177,8 +177,7 @@ def test_headers_for_others_are_let_through(receive: Receive) -> None:
 
 
 def _read(answer: HttpResponse, receive: Receive) -> SoapMessage:
-    chunks = [answer.body] if isinstance(answer.body, bytes) else answer.body
-    return parse_response(answer.media_type, chunks, receive)
+    return parse_response(answer.media_type, answer.chunks(), receive)
 
 
 def _ask(receive: Receive, *, mtom: bool) -> SoapMessage:
