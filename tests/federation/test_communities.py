@@ -37,6 +37,7 @@ from hub.federation.model import (
     CrossGatewayQuery,
     CrossGatewayRetrieve,
     CrossGatewayRetrieveInstances,
+    Discovery,
     QueryCommunities,
     Reference,
     RetrieveFromCommunities,
@@ -92,16 +93,23 @@ class Peer:
     answer: CommunityAnswer = field(default_factory=CommunityAnswer)
     documents: CommunityDocuments = field(default_factory=CommunityDocuments)
     instances: CommunityInstances = field(default_factory=CommunityInstances)
+    discovery: Discovery = field(default_factory=Discovery)
     error: Exception | None = None
     hang: threading.Event | None = None
     queries: list[StoredQuery] = field(default_factory=list)
     requests: list[Sequence[object]] = field(default_factory=list)
+    discoveries: list[tuple[Traits, tuple[PatientIdentifier, ...]]] = field(default_factory=list)
 
     def _called(self) -> None:
         if self.hang is not None:
             self.hang.wait(30)
         if self.error is not None:
             raise self.error
+
+    def discover(self, traits: Traits, identifiers: Sequence[PatientIdentifier]) -> Discovery:
+        self.discoveries.append((traits, tuple(identifiers)))
+        self._called()
+        return self.discovery
 
     def query(self, query: StoredQuery) -> CommunityAnswer:
         self.queries.append(query)

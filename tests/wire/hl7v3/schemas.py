@@ -54,4 +54,4 @@ def problems(message: Any, schema: str = "") -> list[str]:
     name = schema or f"{INTERACTIONS}/{etree.QName(message).localname}.xsd"
     validator = _schema(name)
     validator.validate(etree.fromstring(etree.tostring(message)))
-    return [f"{entry.line}: {entry.message}" for entry in validator.error_log]
+    return [f"{entry.line}: {entry.message}" for entry in list(validator.error_log)]  # type: ignore[call-overload]

@@ -226,7 +226,7 @@ def test_a_duration_there_and_back() -> None:
 
 
 def test_a_location_query() -> None:
-    body = etree.Element(xcpd("PatientLocationQueryRequest"), nsmap={None: XCPD})
+    body = etree.Element(xcpd("PatientLocationQueryRequest"), nsmap={"xcpd": XCPD})
     etree.SubElement(body, xcpd("RequestedPatientId"), {"root": ANNE.authority, "extension": ANNE.value})
     assert read_location_query(body) == ANNE
     etree.SubElement(body, xcpd("RequestedPatientId"), {"root": ANNE.authority, "extension": ANNE.value})
