@@ -304,6 +304,16 @@ class DeliveryStore:
         running = (DELIVERY.c.state == DeliveryState.RUNNING, DELIVERY.c.owner == owner)
         self._connection.execute(update(DELIVERY).where(*running).values(due_at=until))
 
+    def owners(self) -> list[str]:
+        """The workers that hold a lease."""
+        running = DELIVERY.c.state == DeliveryState.RUNNING
+        return list(self._connection.execute(select(DELIVERY.c.owner).where(running).distinct()).scalars())
+
+    def end_leases(self, owners: Sequence[str], at: datetime) -> int:
+        """Leave what these workers held to others; how many deliveries that were."""
+        theirs = (DELIVERY.c.state == DeliveryState.RUNNING, DELIVERY.c.owner.in_(owners), DELIVERY.c.due_at > at)
+        return self._connection.execute(update(DELIVERY).where(*theirs).values(due_at=at)).rowcount
+
     def change(self, delivery_id: str, *, owner: str | None = None, **values: Any) -> bool:
         """Change a row (that ``owner`` still holds); False when there is none."""
         where = [DELIVERY.c.id == delivery_id]

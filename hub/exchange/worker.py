@@ -14,6 +14,7 @@ from hub.errors import Category, HubError, InternalError
 from hub.exchange.model import Delivery, DeliveryState
 from hub.exchange.service import ExchangeService
 from hub.exchange.store import DeliveryStore
+from hub.storage.presence import Presence
 from hub.values import new_key, now
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,8 @@ class Worker:
     """Threads that carry out deliveries by kind, at least once each, and one that processes received messages.
 
     A handler runs outside any unit of work and must bear being run twice: a worker that dies in the middle leaves its
-    delivery to another when its lease ends. ``lease`` and ``poll`` in seconds."""
+    delivery to another, at once when it can be seen to have gone, at the latest when its lease ends. ``lease`` and
+    ``poll`` in seconds."""
 
     def __init__(
         self,
@@ -42,17 +44,20 @@ class Worker:
         self.lease = lease
         self.poll = poll
         self.owner = new_key()
+        self.presence = Presence(service.database, self.owner)
         self._stopping = threading.Event()
         self._stopped = threading.Event()
         self._condition = threading.Condition()
         self._wakes = 0
         self._running: list[threading.Thread] = []
+        self._leases: threading.Thread | None = None
 
     def start(self) -> None:
         """Start the threads."""
         self._stopping.clear()
         self._stopped.clear()
         self.service.listeners.append(self._wake)
+        self._take_over()
         outbox = self.threads if self.handlers else 0
         self._running = [
             threading.Thread(target=self._loop, args=(step,), name=f"exchange-{number}", daemon=True)
@@ -60,7 +65,8 @@ class Worker:
         ]
         for thread in self._running:
             thread.start()
-        threading.Thread(target=self._heartbeat, name="exchange-leases", daemon=True).start()
+        self._leases = threading.Thread(target=self._heartbeat, name="exchange-leases", daemon=True)
+        self._leases.start()
 
     def stop(self, timeout: float = 30.0) -> None:
         """Let what runs finish, start nothing more."""
@@ -70,6 +76,10 @@ class Worker:
             thread.join(timeout)
         self._running = []
         self._stopped.set()
+        if self._leases is not None:
+            self._leases.join(timeout)
+            self._leases = None
+        self.presence.leave()
         if self._wake in self.service.listeners:
             self.service.listeners.remove(self._wake)
 
@@ -124,13 +134,26 @@ class Worker:
             return DeliveryStore(work).claim(self.handlers, blocking, at, until, self.owner)
 
     def _heartbeat(self) -> None:
-        """Prolong the leases of what runs here."""
+        """Prolong the leases of what runs here, and end those of workers that have gone."""
         while not self._stopped.wait(self.lease / 3):
             try:
                 with self.service.database.transaction() as work:
                     DeliveryStore(work).renew(self.owner, now() + timedelta(seconds=self.lease))
+                self._take_over()
             except OperationalError:
                 log.exception("a lease could not be prolonged")
+
+    def _take_over(self) -> None:
+        """Leases of workers that have gone end now: nobody waits for a process that was killed."""
+        self.presence.hold()
+        with self.service.database.reading() as work:
+            owners = DeliveryStore(work).owners()
+        gone = self.presence.gone(owners)
+        if gone:
+            with self.service.database.transaction() as work:
+                count = DeliveryStore(work).end_leases(gone, now())
+            log.info("%d deliveries of workers that have gone are taken over", count)
+            self._wake()
 
     def _carry_out(self, delivery: Delivery) -> dict[str, Any]:
         """The row's changes after one attempt."""

@@ -104,11 +104,6 @@ class Region:
         with self.database.engine.connect() as connection:
             return list(connection.execute(text(statement), values))
 
-    def leases_end(self) -> None:
-        """As when a minute passes: what a dead process was carrying out is free."""
-        with self.database.engine.begin() as connection:
-            connection.execute(text("UPDATE exchange_delivery SET due_at = created_at WHERE state = 'running'"))
-
     # what must hold
 
     def check_acknowledged(self) -> None:
@@ -199,7 +194,6 @@ def test_killed_under_load(
         assert acknowledged > taken
         taken = acknowledged
         region.check_acknowledged()
-        region.leases_end()
     with SandboxProcess(*region.arguments) as box, Integrator(box) as system:
         region.again(system)
         with system.mllp() as connection:  # studies whose report had no turn yet
