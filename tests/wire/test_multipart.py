@@ -37,6 +37,33 @@ def test_the_size_is_known_before(count: int) -> None:
     assert size_of([*parts, Sent({}, iter(()))], "b0undary") is None
 
 
+def _announcing(bodies: list[bytes], lengths: list[str]) -> bytes:
+    told = zip(bodies, lengths, strict=True)
+    return b"".join(write([Part({"Content-Length": text}, iter([body])) for body, text in told], "b0undary"))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000, 100_000])
+def test_parts_that_say_how_long_they_are(size: int) -> None:
+    bodies = [b"first", b"\r\n", b"", b"\n", os.urandom(3000), b"holds\r\n--b0undary\r\n in its midst", b"last\r"]
+    data = _announcing(bodies, [str(len(body)) for body in bodies])
+    assert [body for _, body in _all(data, size)] == bodies
+    assert [body for _, body in _all(data.replace(b"\r\n--b0undary--", b"\n--b0undary--"), size)] == bodies
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+@pytest.mark.parametrize("wrong", ["", "3", "5", "1000000", "-4", "x", "٤", "9" * 40])
+def test_lengths_that_are_wrong_from_the_beginning_are_not_minded(size: int, wrong: str) -> None:
+    bodies = [b"abcd", b"efgh", b"ijkl"]
+    assert [body for _, body in _all(_announcing(bodies, [wrong] * 3), size)] == bodies
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+@pytest.mark.parametrize("wrong", ["3", "6", "7", "1000000"])
+def test_a_length_that_becomes_wrong_is_an_error(size: int, wrong: str) -> None:
+    with pytest.raises(Malformed):
+        _all(_announcing([b"abcd", b"efgh", b"ijkl"], ["4", wrong, "4"]), size)
+
+
 def test_random_content_survives_random_cuts() -> None:
     rng = random.Random(7)
     bodies = [rng.randbytes(rng.randrange(0, 5000)).replace(b"b0undary", b"") for _ in range(40)]
