@@ -276,6 +276,15 @@ class Imaging(Table):
     """Most studies in one answer."""
 
 
+class OnDemand(Table):
+    """Documents that are made when they are asked for."""
+
+    study_list: bool = False
+    """Register for every person with an imaging manifest a list of their imaging studies, made when it is retrieved."""
+    persist: bool = False
+    """Keep and register what was made (Persistence of Retrieved Documents option)."""
+
+
 class Subscriptions(Table):
     """Who may be told of what is registered (DSUB)."""
 
@@ -339,6 +348,8 @@ class Settings(Table):
     """Where everything is kept."""
     imaging: Imaging = Imaging()
     """How studies are shared."""
+    on_demand: OnDemand = OnDemand()
+    """Documents that are made when they are asked for."""
     subscriptions: Subscriptions = Subscriptions()
     """Notifications of what is registered."""
     logging: Logging = Logging()

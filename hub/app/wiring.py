@@ -11,7 +11,7 @@ from typing import Any
 from hub import __version__
 from hub.access.model import Client, User
 from hub.access.service import AccessService
-from hub.app import communities, health, mllp, regional, vocabulary
+from hub.app import communities, health, mllp, regional, study_list, vocabulary
 from hub.app.dimse import DimseEndpoint, title_permissions
 from hub.app.housekeeping import Housekeeping
 from hub.app.http import MEGABYTE, build, build_operations
@@ -30,6 +30,7 @@ from hub.connector.contract import Deliverer, Environment, ReceivedFile
 from hub.connector.loader import Sources, manifests
 from hub.documents.administration import RemovalService, UpdateService
 from hub.documents.multipatient import MultiPatientService
+from hub.documents.ondemand import OFFER
 from hub.documents.service import DocumentService
 from hub.documents.sharing import SharingService
 from hub.errors import Misconfigured
@@ -134,6 +135,7 @@ class Hub:
         self.mllp = MllpEndpoint(self.pipeline, self.catalogue, self.settings, self.exchange.enqueue)
         self.exchange.processors[mllp.WIRE] = self.mllp.process
         handlers = {**self.imaging.handlers(), mllp.ANSWER: self.mllp.deliver, NOTIFY: self.notifier.deliver}
+        handlers[OFFER] = self.on_demand.deliver
         self.worker = Worker(self.exchange, handlers)
         self.housekeeping = Housekeeping(self.content, self._in_use)
         self.dimse: DimseEndpoint | None = None
@@ -171,6 +173,7 @@ class Hub:
             vocabulary=vocabulary.read(settings.vocabulary) if settings.vocabulary else None,
         )
         self._build_subscriptions()
+        self.on_demand = study_list.build(settings, self.documents, self.content, self.patients.person, self.exchange)
         self.population = MultiPatientService(
             database=self.database, patients=self.patients, home_community_id=region.home_community_id
         )

@@ -199,6 +199,13 @@ class RegisterDocuments(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterOnDemand(Command):
+    """ITI-61: register documents that are made when they are asked for. Outcome: Registered."""
+
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
 class ProvideDocuments(Command):
     """ITI-41: keep the documents and register their metadata, all or nothing. Outcome: Registered."""
 
@@ -319,6 +326,8 @@ class RetrievedDocument:
     path: Path
     size: int
     lease: Lease | None = None  #: of a file that is only passing through: whoever has read it releases it
+    new_document_unique_id: str = ""  #: of what was made on demand: its own id
+    new_repository_unique_id: str = ""  #: where it stays; "" when it is not kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ it knows (hash, size, repositoryUniqueId) before these rules are asked.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hub.documents import formats
 from hub.documents.errors import RegistryError, RegistryMetadataError
 from hub.documents.model import (
     OFFLINE,
+    ON_DEMAND,
     ONLINE,
     STABLE,
     Association,
@@ -100,9 +101,9 @@ ENTRY_RULES: tuple[Rule, ...] = (
     Rule(
         "objectType",
         one("object_type"),
-        lambda value: value == STABLE,
-        "that of a stable document",
-        "ITI TF-2: 3.42.4.1.2",
+        lambda value: value in (STABLE, ON_DEMAND),
+        "that of a stable or an on-demand document",
+        "ITI TF-3: 4.2.5.2",
         1,
         1,
         1,
@@ -161,6 +162,12 @@ ENTRY_RULES: tuple[Rule, ...] = (
     ),
     _title("title", "ITI TF-3: 4.2.3.2.27"),
     _home("ITI TF-3: 4.2.3.2.12"),
+)
+
+#: What a document that is made when it is asked for can't have yet (ITI TF-3: Table 4.2.3.2-1).
+NOT_ON_DEMAND = frozenset({"creationTime", "hash", "size", "legalAuthenticator"})
+ON_DEMAND_RULES: tuple[Rule, ...] = tuple(
+    replace(rule, least=0, limited_least=0, most=0) if rule.attribute in NOT_ON_DEMAND else rule for rule in ENTRY_RULES
 )
 
 SUBMISSION_SET_RULES: tuple[Rule, ...] = (
@@ -246,7 +253,8 @@ def check_values(item: RegistryObject) -> None:
     if not item.id:
         raise RegistryMetadataError(f"A {NAMES[type(item)]} has no id (ITI TF-3: 4.2.1.2).", location="id")
     limited = getattr(item, "limited", False)
-    for rule in RULES[type(item)]:
+    on_demand = isinstance(item, DocumentEntry) and item.object_type == ON_DEMAND
+    for rule in ON_DEMAND_RULES if on_demand else RULES[type(item)]:
         _check(rule, item, rule.limited_least if limited else rule.least)
     if isinstance(item, DocumentEntry):
         _check_service_times(item)
@@ -264,7 +272,8 @@ def _check(rule: Rule, item: RegistryObject, least: int) -> None:
     if len(values) < least:
         raise _broken(item, rule, "is missing")
     if rule.most is not None and len(values) > rule.most:
-        raise _broken(item, rule, f"stands {len(values)} times, at most {rule.most} is allowed")
+        counted = f"stands {len(values)} times, at most {rule.most} is allowed"
+        raise _broken(item, rule, counted if rule.most else "has no place on an on-demand document")
     if not all(rule.check(value) for value in values):
         raise _broken(item, rule, f"must be {rule.good}")
 

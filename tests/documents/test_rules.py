@@ -16,7 +16,7 @@ from hub.documents.errors import (
     RegistryMetadataError,
     UnresolvedReference,
 )
-from hub.documents.model import Association, AssociationType, Author, DocumentEntry, ReferenceId, Submission
+from hub.documents.model import ON_DEMAND, Association, AssociationType, Author, DocumentEntry, ReferenceId, Submission
 from hub.documents.rules import check_values
 from hub.documents.structure import arrange, objects
 from hub.documents.vocabulary import Vocabulary
@@ -59,7 +59,7 @@ UUID = "urn:uuid:10b545ea-725c-446d-9b95-8aeb444eddf3"
         ("referenceIdList", {"reference_ids": (ReferenceId("A1"),)}),
         ("documentAvailability", {"availability": "Online"}),
         ("title", {"title": "x" * 129}),
-        ("objectType", {"object_type": "urn:uuid:34268e47-fdf5-41a6-ba33-82133c465248"}),
+        ("objectType", {"object_type": "urn:uuid:34268e47-fdf5-41a6-ba33-82133c465249"}),
         ("homeCommunityId", {"home": "1.2.3"}),
     ],
 )
@@ -187,7 +187,18 @@ def _broken_structures() -> dict[str, tuple[Submission, type[DocumentError]]]:
             UnresolvedReference,
         ),
         "unknown type": (_with(good, replace(member(one.id, UUID), type="urn:other")), RegistryMetadataError),
-        "snapshot": (_with(good, relation(AssociationType.IS_SNAPSHOT_OF, one.id, UUID)), RegistryMetadataError),
+        "snapshot of its own": (
+            _with(submit(one, two), relation(AssociationType.IS_SNAPSHOT_OF, one.id, two.id)),
+            RegistryMetadataError,
+        ),
+        "snapshot from elsewhere": (
+            _with(good, relation(AssociationType.IS_SNAPSHOT_OF, UUID, UUID)),
+            RegistryMetadataError,
+        ),
+        "on demand": (
+            submit(replace(one, object_type=ON_DEMAND, hash="", size=None, creation_time="")),
+            RegistryMetadataError,
+        ),
         "documentation on a membership": (
             replace(good, associations=tuple(replace(item, documentation=code("X")) for item in good.associations)),
             RegistryMetadataError,

@@ -1,0 +1,1 @@
+"""Clinical documents that the hub writes itself (CDA R2)."""
