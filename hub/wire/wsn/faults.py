@@ -57,8 +57,9 @@ def refuse(error: HubError, message: SoapMessage | None, context: Context) -> So
     etree.SubElement(fault, f"{{{WSRF_BF}}}Description").text = error.message
     if isinstance(error, errors.InvalidFilter):
         etree.SubElement(fault, wsnt("UnknownFilter")).text = "rim:AdhocQuery"
-    for fact, name in (("minimum", "MinimumTime"), ("maximum", "MaximumTime")):
-        if fact in error.context:
-            etree.SubElement(fault, wsnt(name)).text = error.context[fact]
+    if isinstance(error, errors.UnacceptableInitialTerminationTime | errors.UnacceptableTerminationTime):
+        etree.SubElement(fault, wsnt("MinimumTime")).text = error.context.get("minimum", write_time(now()))
+        if "maximum" in error.context:
+            etree.SubElement(fault, wsnt("MaximumTime")).text = error.context["maximum"]
     body.find(soap("Detail")).insert(0, fault)
     return replace(answer, action=row.action)
