@@ -18,6 +18,7 @@ from hub.federation.model import (
 from hub.federation.responding import Patients
 from hub.federation.store import CorrelationStore
 from hub.patients.discovery import Match, agrees
+from hub.patients.errors import UnknownIdentifier
 from hub.patients.model import IdentityStatus, Person, Traits
 from hub.storage.engine import Database
 from hub.usecase import use_case
@@ -69,10 +70,10 @@ class DiscoveryService:
 
     @use_case
     def locate(self, command: LocatePatient, context: Context) -> tuple[PatientLocation, ...]:
-        """ITI-56 (ITI TF-2: 3.56): this community, and those where the person was found; () for somebody unknown."""
+        """ITI-56 (ITI TF-2: 3.56): this community, and those where the person was found. Raises UnknownIdentifier."""
         person = self.patients.person(command.identifier)
         if person is None:
-            return ()
+            raise UnknownIdentifier()
         context.touch("patient", person.regional.cx)
         elsewhere = [PatientLocation(item.community, item.identifier) for item in self.correlations(person.regional)]
         return (PatientLocation(self.home, person.regional), *elsewhere)

@@ -28,6 +28,7 @@ from hub.federation.store import CorrelationStore
 from hub.imaging.model import SourceState
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.discovery import Matcher
+from hub.patients.errors import UnknownIdentifier
 from hub.patients.model import Authority, FeedIdentity, IdentityStatus
 from hub.patients.service import PatientService
 from hub.storage.engine import Database
@@ -200,4 +201,5 @@ def test_where_a_person_is_known(world: World) -> None:
     assert world.discovery.locate(LocatePatient(ins()), Context()) == (here,)
     world.ask()
     assert world.discovery.locate(LocatePatient(world.marie), Context()) == (here, PatientLocation(NORTH, THERE))
-    assert world.discovery.locate(LocatePatient(THERE), Context()) == ()
+    with pytest.raises(UnknownIdentifier):
+        world.discovery.locate(LocatePatient(THERE), Context())
