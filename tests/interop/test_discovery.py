@@ -116,8 +116,15 @@ BORN = parameter("livingSubjectBirthTime", '<value value="19790328"/>')
 NAME = parameter("livingSubjectName", "<value><given>Zoé</given><family>Léger</family></value>")
 
 
+def first(element: Any, path: str) -> Any:
+    """The first element at a path of HL7's local names; it must be there."""
+    found = element.find("/".join(f"{{{V3}}}{name}" if name.isalnum() else name for name in path.split("/")))
+    assert found is not None, path
+    return found
+
+
 def code(answer: Answer, name: str) -> str:
-    return answer.body.find(f".//{{{V3}}}{name}").get("code", "")
+    return str(first(answer.body, f".//{name}").get("code", ""))
 
 
 def test_a_person_of_region_1_is_discovered_queried_and_read_from_region_2(world: World) -> None:
@@ -154,7 +161,7 @@ def locate(system: Integrator, patient: str) -> dict[str, str]:
     assert problems(answer.body, "IHE/XCPD_PLQ.xsd") == []
     found = {}
     for row in answer.body:
-        item = row.find(f"{{{XCPD}}}CorrespondingPatientId")
+        item: Any = row.find(f"{{{XCPD}}}CorrespondingPatientId")
         community = row.findtext(f"{{{XCPD}}}HomeCommunityId")
         found[str(community)] = f"{item.get('extension')}^^^&{item.get('root')}&ISO"
     return found
@@ -177,13 +184,13 @@ def test_the_responding_gateway_by_hand(world: World) -> None:
     there = announce(world.north, NORTH, "N-1", ZOE)
     answer = discover(world.north, SEX + PLACE + BORN + NAME)
     assert problems(answer.body) == []
-    assert (code(answer, "acknowledgement/{*}typeCode"), code(answer, "queryResponseCode")) == ("AA", "OK")
+    assert (code(answer, "acknowledgement/typeCode"), code(answer, "queryResponseCode")) == ("AA", "OK")
     (patient,) = answer.body.iter(f"{{{V3}}}patient")
-    identifier = patient.find(f"{{{V3}}}id")
+    identifier = first(patient, "id")
     assert f"{identifier.get('extension')}^^^&{identifier.get('root')}&ISO" == there
-    custodian = answer.body.find(f".//{{{V3}}}custodian/{{{V3}}}assignedEntity")
-    assert custodian.find(f"{{{V3}}}id").get("root") == NORTH
-    assert custodian.find(f"{{{V3}}}code").get("code") == "SupportsHealthDataLocator"
+    custodian = first(answer.body, ".//custodian/assignedEntity")
+    assert first(custodian, "id").get("root") == NORTH
+    assert first(custodian, "code").get("code") == "SupportsHealthDataLocator"
     assert answer.root.findtext(f".//{{{XCPD}}}CorrelationTimeToLive") == "P7D"
     assert b"N-1" not in etree.tostring(answer.root), "a hospital's own number stays in the region"
 
@@ -192,25 +199,25 @@ def test_more_attributes_are_asked_for(world: World) -> None:
     announce(world.north, NORTH, "N-1", ZOE)
     answer = discover(world.north, SEX + BORN + NAME)
     assert problems(answer.body) == []
-    assert (code(answer, "acknowledgement/{*}typeCode"), code(answer, "queryResponseCode")) == ("AA", "OK")
+    assert (code(answer, "acknowledgement/typeCode"), code(answer, "queryResponseCode")) == ("AA", "OK")
     assert not list(answer.body.iter(f"{{{V3}}}patient"))
-    assert code(answer, "actOrderRequired/{*}code") == "LivingSubjectBirthPlaceAddressRequested"
+    assert code(answer, "actOrderRequired/code") == "LivingSubjectBirthPlaceAddressRequested"
 
 
 def test_nobody_and_what_cannot_be_answered(world: World) -> None:
     announce(world.north, NORTH, "N-1", ZOE)
     unknown = discover(world.north, SEX.replace("F", "M") + PLACE + BORN + NAME)
     assert problems(unknown.body) == []
-    assert (code(unknown, "acknowledgement/{*}typeCode"), code(unknown, "queryResponseCode")) == ("AA", "NF")
+    assert (code(unknown, "acknowledgement/typeCode"), code(unknown, "queryResponseCode")) == ("AA", "NF")
     incomplete = discover(world.north, NAME)
     assert problems(incomplete.body) == []
-    assert (code(incomplete, "acknowledgement/{*}typeCode"), code(incomplete, "queryResponseCode")) == ("AE", "QE")
+    assert (code(incomplete, "acknowledgement/typeCode"), code(incomplete, "queryResponseCode")) == ("AE", "QE")
     twins = replace(ZOE, birth_date="19900101")
     announce(world.north, NORTH, "N-31", twins)
     announce(world.north, NORTH, "N-32", twins)
     several = discover(world.north, SEX + PLACE + BORN.replace("19790328", "19900101") + NAME)
-    assert (code(several, "acknowledgement/{*}typeCode"), code(several, "queryResponseCode")) == ("AE", "AE")
-    assert code(several, "detectedIssueManagement/{*}code") == "AnswerNotAvailable"
+    assert (code(several, "acknowledgement/typeCode"), code(several, "queryResponseCode")) == ("AE", "AE")
+    assert code(several, "detectedIssueManagement/code") == "AnswerNotAvailable"
 
 
 @pytest.mark.parametrize("parameters", ["", BORN.replace("19790328", "x"), parameter("patientStatusCode", "<value/>")])
