@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "6a0e2fe7533b"
+revision = "dfe7e087a92b"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -395,6 +395,7 @@ def upgrade() -> None:
         sa.Column("manifest_entry", sa.String(), nullable=False),
         sa.Column("manifest_digest", sa.String(), nullable=False),
         sa.Column("manifest_version", sa.Integer(), nullable=False),
+        sa.Column("manifest_patient", sa.String(), nullable=False),
         sa.Column("order_number", sa.String(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("summary", sa.Text(), nullable=False),
