@@ -149,9 +149,9 @@ class _Reading:
         named = with_registry_ids(submission)
         self.named = named
         self.names = {new.id: old.id for old, new in zip(objects(submission), objects(named), strict=True)}
-        given = {item.id: item.logical_id for item in objects(submission)}
+        self.given = {item.id: item for item in _revised(submission)}
         self.own: dict[str, RegistryObject] = {item.id: item for item in objects(named)}
-        self.lids = {item.id: given[self.names[item.id]] for item in _revised(named)}
+        self.lids = {item.id: self.given[self.names[item.id]].logical_id for item in _revised(named)}
         self.members: dict[str, Association] = {}
         self.changes: list[StatusChange] = []
         self.additions: list[Association] = []
@@ -224,7 +224,7 @@ class _Reading:
             if association is None:
                 raise self._refused(self.manner.annotation, item, "the SubmissionSet does not have it as a member")
             yield Revision(
-                item=replace(item, logical_id=lid),
+                item=replace(item, logical_id=lid, status=self.given[self.names[item.id]].status),
                 name=self.names[item.id],
                 previous=self._previous(item, association),
                 propagate=self._propagate(item, association),
