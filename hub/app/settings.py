@@ -268,8 +268,12 @@ class Storage(Table):
 class Imaging(Table):
     """How studies are shared."""
 
-    manifest: Literal["xds-i"] = "xds-i"
-    """Kind of manifest that is published for a study."""
+    manifest: Literal["xds-i", "drim-m", "mado"] = "xds-i"
+    """Kind of manifest that is published for a study: the KOS of XDS-I.b or of DRIM-M, or MADO's KOS and FHIR."""
+    check_at: Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")] = "03:00"
+    """When what is published is compared with what the sources hold, HH:MM every night; empty: never."""
+    check_repair: bool = True
+    """Whether the nightly check publishes again what differs."""
     publish_on: tuple[Literal["report", "order", "ian"], ...] = ("report",)
     """What has a study published: its final report, its order, a notice that its images are there."""
     max_studies: int = 500

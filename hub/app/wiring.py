@@ -17,6 +17,7 @@ from hub.app.housekeeping import Housekeeping
 from hub.app.http import MEGABYTE, build, build_operations
 from hub.app.metrics import PrometheusMetrics
 from hub.app.mllp import MllpEndpoint
+from hub.app.nightly import NightlyCheck
 from hub.app.roles import Role
 from hub.app.scratch import Scratch
 from hub.app.server import CannotListen, WebServer
@@ -33,6 +34,7 @@ from hub.documents.multipatient import MultiPatientService
 from hub.documents.ondemand import OFFER
 from hub.documents.service import DocumentService
 from hub.documents.sharing import SharingService
+from hub.documents.withdrawal import WithdrawalService
 from hub.errors import Misconfigured
 from hub.exchange.service import ExchangeService
 from hub.exchange.worker import Worker
@@ -42,6 +44,9 @@ from hub.federation.responding import RespondingGateway
 from hub.federation.service import FederationService
 from hub.imaging.archive import KIND, HubArchive
 from hub.imaging.kept import KeptObjects
+from hub.imaging.life import ManifestLife
+from hub.imaging.manifest_model import Flavour
+from hub.imaging.metadata import vocabulary_of
 from hub.imaging.model import SourceInfo
 from hub.imaging.service import ImagingService
 from hub.patients.authorities import AuthorityDirectory
@@ -111,7 +116,7 @@ class Hub:
         self._build_rooms()
         self.dispatch = Dispatcher(
             [
-                *(self.patients, self.documents, self.sharing, self.imaging, self.exchange),
+                *(self.patients, self.documents, self.sharing, self.imaging, self.life, self.exchange),
                 *(self.federation, self.communities, self.responding, self.discovery),
                 *(self.updates, self.removals),
                 *(self.subscriptions, self.pull_points, self.population),
@@ -170,7 +175,7 @@ class Hub:
             repository_unique_id=region.repository_unique_id,
             affinity_domains=(region.affinity_domain, *region.other_affinity_domains),
             home_community_id=region.home_community_id,
-            vocabulary=vocabulary.read(settings.vocabulary) if settings.vocabulary else None,
+            vocabulary=vocabulary.VocabularyFile(settings.vocabulary) if settings.vocabulary else None,
         )
         self._build_subscriptions()
         self.on_demand = study_list.build(settings, self.documents, self.content, self.patients.person, self.exchange)
@@ -195,12 +200,15 @@ class Hub:
         installed = {**manifests(), KIND: archive.manifest()}
         self.sources = Sources(source_configs(settings), self._environment, installed)
         connectors, infos = Connectors(self.sources), self.infos()
+        withdrawals = WithdrawalService(database=self.database)
+        flavour = Flavour(settings.imaging.manifest)
         self.imaging = ImagingService(
             database=self.database,
             sources=connectors,
             infos=infos,
             patients=self.patients,
             documents=self.documents,
+            withdrawals=withdrawals,
             exchange=self.exchange,
             content=self.content,
             cache=self.scratch.path / "cache",
@@ -208,10 +216,16 @@ class Hub:
             retrieve_url=lambda: f"{self.public_url()}/dicom-web",
             ae_title=settings.dimse.ae_title,
             publish_on=settings.imaging.publish_on,
+            flavour=flavour,
+            vocabulary=vocabulary_of(flavour, region.language),
             archive=archive,
             stable_after=settings.archive.stable_after if settings.archive.publish else None,
         )
         self.imaging.listen(self.patients)
+        self.life = ManifestLife(
+            database=self.database, imaging=self.imaging, documents=self.documents, withdrawals=withdrawals
+        )
+        self.nightly = NightlyCheck(self.life, at=settings.imaging.check_at, repair=settings.imaging.check_repair)
         self.federation = FederationService(
             database=self.database,
             sources=connectors,
@@ -289,6 +303,7 @@ class Hub:
             if Role.WORKER in self.roles:
                 self.worker.start()
                 self.housekeeping.start()
+                self.nightly.start()
             with listening("mllp", self.settings.mllp):
                 self._start_mllp()
             with listening("dimse", self.settings.dimse):
@@ -332,6 +347,7 @@ class Hub:
         if self.dimse is not None:
             self.dimse.stop()
         if self.worker.alive:
+            self.nightly.stop()
             self.housekeeping.stop()
             self.worker.stop()
         self.imaging.close()

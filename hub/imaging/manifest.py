@@ -1,13 +1,12 @@
-"""The manifest of a study: a DICOM Key Object Selection document as XDS-I.b and the French DRIM-M profile ask for.
+"""The manifest of a study: a DICOM Key Object Selection document as XDS-I.b, the French DRIM-M or MADO ask for.
 
-RAD TF-2: 4.68.4.1.2, PS3.3: A.35.4, PS3.16: TID 2010. Built from the source's own description, never from pixel data.
+RAD TF-2: 4.68.4.1.2, RAD MADO: 6.X.2, PS3.3: A.35.4, PS3.16: TID 2010. Built from the source's own description, never
+from pixel data.
 """
 
 import io
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -15,9 +14,12 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRLittleEndian, KeyObjectSelectionDocumentStorage
 
 from hub.errors import Invalid
+from hub.imaging.dicom_text import clean, code_item
 from hub.imaging.errors import ManifestUnreadable
-from hub.imaging.model import Instance, Series, SourceInfo, Study
-from hub.values import Code, PatientIdentifier
+from hub.imaging.image_library import TITLE, image_library, procedure_items, reference, sop_item
+from hub.imaging.manifest_model import Flavour, ManifestSpec
+from hub.imaging.model import Series, SourceInfo
+from hub.values import PatientIdentifier
 
 #: IssuerOfPatientID of the national identifier, by its OID (DRIM-M).
 INS_ISSUERS: Mapping[str, str] = {
@@ -27,39 +29,11 @@ INS_ISSUERS: Mapping[str, str] = {
     "1.2.250.1.213.1.4.11": "ASIP-SANTE-INS-NIR",
 }
 IMPLEMENTATION_UID = "2.25.302817443261986045211790466130817442114"
-MANIFEST = Code("113030", "DCM", "Manifest")
-DESCRIPTION = Code("113012", "DCM", "Key Object Description")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\\]+")
+MANIFEST = ("113030", "DCM", "Manifest")
+DESCRIPTION = ("113012", "DCM", "Key Object Description")
 _MAX_BYTES = 64 * 1024 * 1024
-_UNREADABLE = (InvalidDicomError, AttributeError, KeyError, ValueError, EOFError, NotImplementedError, IndexError)
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestOrder:
-    """The order that a study fulfils, for the Referenced Request Sequence."""
-
-    placer_number: str = ""
-    placer_issuer: str = ""
-    filler_number: str = ""
-    accession_number: str = ""
-    accession_issuer: str = ""
-    procedure: tuple[str, str, str] = ("", "", "")  #: (code, scheme, meaning)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ManifestSpec:
-    """Everything that makes a manifest: the same spec gives the same bytes."""
-
-    study: Study
-    source: SourceInfo
-    sop_instance_uid: str
-    series_instance_uid: str
-    created: datetime  #: in the hub's time zone
-    patient: PatientIdentifier  #: the INS where the person has one, else the number in the images
-    other_patient_ids: tuple[PatientIdentifier, ...] = ()
-    order: ManifestOrder = field(default_factory=ManifestOrder)
-    retrieve_url: str = ""  #: the hub's DICOMweb root
-    retrieve_ae_title: str = ""
+#: What a hostile file makes pydicom raise.
+UNREADABLE = (InvalidDicomError, AttributeError, KeyError, ValueError, EOFError, NotImplementedError, IndexError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,36 +95,8 @@ def read_manifest(content: bytes) -> Manifest:
         if ds.SOPClassUID != KeyObjectSelectionDocumentStorage:
             raise ManifestUnreadable("The object is not a Key Object Selection document.")
         return _read(ds)
-    except (
-        InvalidDicomError,
-        AttributeError,
-        KeyError,
-        ValueError,
-        EOFError,
-        NotImplementedError,
-        IndexError,
-    ) as error:
+    except UNREADABLE as error:
         raise ManifestUnreadable() from error
-
-
-def clean(text: str, length: int = 64) -> str:
-    """Text as a DICOM short text takes it: no control character, no backslash, at most ``length`` bytes.
-
-    DICOM counts characters, many readers count bytes: what fits in bytes fits both."""
-    plain = _CONTROL.sub(" ", text).strip().encode("utf-8", "replace")[:length]
-    return plain.decode("utf-8", "ignore").strip()
-
-
-def code_item(value: str, scheme: str, meaning: str) -> Dataset:
-    """An item of a code sequence (PS3.3: 8.8)."""
-    item = Dataset()
-    if len(value) > 16:
-        item.LongCodeValue = value
-    else:
-        item.CodeValue = value
-    item.CodingSchemeDesignator = clean(scheme, 16)
-    item.CodeMeaning = clean(meaning) or value
-    return item
 
 
 def _issuer_item(oid: str) -> Dataset:
@@ -167,8 +113,10 @@ def _patient(ds: Dataset, spec: ManifestSpec) -> None:
     ds.PatientBirthDate = study.patient_birth_date[:8]
     ds.PatientSex = study.patient_sex if study.patient_sex in ("M", "F", "O") else ""
     _issuer(ds, spec.patient, spec.source)
-    if spec.other_patient_ids:
-        ds.OtherPatientIDsSequence = [_other(item, spec.source) for item in spec.other_patient_ids]
+    # MADO has the primary number among the others: who imports may choose (6.X.2.5.1.1.2).
+    others = (spec.patient, *spec.other_patient_ids) if spec.flavour is Flavour.MADO else spec.other_patient_ids
+    if others:
+        ds.OtherPatientIDsSequence = [_other(item, spec.source) for item in others]
 
 
 def _other(identifier: PatientIdentifier, source: SourceInfo) -> Dataset:
@@ -195,8 +143,11 @@ def _study(ds: Dataset, spec: ManifestSpec) -> None:
     ds.StudyTime = study.started[8:14]
     ds.ReferringPhysicianName = _name(study.referring_physician)
     ds.StudyID = clean(study.study_id, 16)
-    # The Referenced Request Sequence carries it, with its issuer (DRIM-M, RAD TF-2: 4.68.4.1.2.1).
-    ds.AccessionNumber = ""
+    accession, issuer = spec.accession
+    # In DRIM-M the Referenced Request Sequence alone carries it.
+    ds.AccessionNumber = "" if spec.flavour is Flavour.DRIM_M else clean(accession, 16)
+    if ds.AccessionNumber and issuer:
+        ds.IssuerOfAccessionNumberSequence = [_issuer_item(issuer)]
     if study.description:
         ds.StudyDescription = clean(study.description)
 
@@ -223,18 +174,18 @@ def _request(spec: ManifestSpec) -> Dataset:
     item = Dataset()
     item.StudyInstanceUID = study.study_instance_uid
     item.ReferencedStudySequence = []
-    item.AccessionNumber = clean(study.accession_number or order.accession_number, 16)
-    issuer = study.accession_issuer or order.accession_issuer or spec.source.authority_oid
+    accession, issuer = spec.accession
+    item.AccessionNumber = clean(accession, 16)
     if item.AccessionNumber and issuer:
         item.IssuerOfAccessionNumberSequence = [_issuer_item(issuer)]
     item.PlacerOrderNumberImagingServiceRequest = clean(order.placer_number)
-    if order.placer_number and order.placer_issuer:
-        item.OrderPlacerIdentifierSequence = [_issuer_item(order.placer_issuer)]
+    placer_issuer = order.placer_issuer or (spec.source.authority_oid if spec.flavour is Flavour.MADO else "")
+    if order.placer_number and placer_issuer:
+        item.OrderPlacerIdentifierSequence = [_issuer_item(placer_issuer)]
     item.FillerOrderNumberImagingServiceRequest = clean(order.filler_number)
     item.RequestedProcedureID = ""
     item.RequestedProcedureDescription = clean(order.procedure[2] or study.description)
-    codes = [order.procedure] if all(order.procedure[:2]) else list(study.procedure_codes)
-    item.RequestedProcedureCodeSequence = [code_item(*code) for code in codes if all(code[:2])]
+    item.RequestedProcedureCodeSequence = [code_item(*code) for code in spec.procedures]
     return item
 
 
@@ -254,34 +205,32 @@ def _evidence_series(spec: ManifestSpec, series: Series) -> Dataset:
     if spec.source.repository_unique_id:
         item.RetrieveLocationUID = spec.source.repository_unique_id
     if spec.retrieve_url:
-        path = f"studies/{spec.study.study_instance_uid}/series/{series.series_instance_uid}"
-        item.RetrieveURL = f"{spec.retrieve_url}/{path}"
-    item.ReferencedSOPSequence = [_sop(instance) for instance in series.instances]
-    return item
-
-
-def _sop(instance: Instance) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID = UID(instance.sop_class_uid)
-    item.ReferencedSOPInstanceUID = UID(instance.sop_instance_uid)
+        # The root of the WADO-RS service (RAD MADO: 6.X.2.14); DRIM-M has the series' own address.
+        path = f"/studies/{spec.study.study_instance_uid}/series/{series.series_instance_uid}"
+        item.RetrieveURL = spec.retrieve_url + (path if spec.flavour is Flavour.DRIM_M else "")
+    item.ReferencedSOPSequence = [sop_item(instance) for instance in series.instances]
+    if spec.flavour is Flavour.DRIM_M:
+        item.SeriesNumber = series.number
+        for reference_item, instance in zip(item.ReferencedSOPSequence, series.instances, strict=True):
+            reference_item.InstanceNumber = instance.number
     return item
 
 
 def _content(ds: Dataset, spec: ManifestSpec) -> None:
+    mado = spec.flavour is Flavour.MADO
     ds.ValueType = "CONTAINER"
     ds.ContinuityOfContent = "SEPARATE"
-    ds.ConceptNameCodeSequence = [code_item(MANIFEST.value, MANIFEST.scheme, MANIFEST.display)]
+    ds.ConceptNameCodeSequence = [code_item(*(TITLE if mado else MANIFEST))]
     template = Dataset()
     template.MappingResource = "DCMR"
     template.TemplateIdentifier = "2010"
     ds.ContentTemplateSequence = [template]
-    items = [_description(spec)]
-    for _, instance in spec.study.instances:
-        item = Dataset()
-        item.RelationshipType = "CONTAINS"
-        item.ValueType = value_type(instance.sop_class_uid)
-        item.ReferencedSOPSequence = [_sop(instance)]
-        items.append(item)
+    items = procedure_items(spec) if mado else []
+    if spec.flavour is Flavour.DRIM_M:
+        items.append(_description(spec))
+    items += [reference(instance) for _, instance in spec.study.instances]
+    if mado:
+        items.append(image_library(spec))
     ds.ContentSequence = items
 
 
@@ -299,17 +248,9 @@ def _description(spec: ManifestSpec) -> Dataset:
     text = Dataset()
     text.RelationshipType = "CONTAINS"
     text.ValueType = "TEXT"
-    text.ConceptNameCodeSequence = [code_item(DESCRIPTION.value, DESCRIPTION.scheme, DESCRIPTION.display)]
+    text.ConceptNameCodeSequence = [code_item(*DESCRIPTION)]
     text.TextValue = "\r\n".join(lines)
     return text
-
-
-def value_type(sop_class_uid: str) -> str:
-    """IMAGE, WAVEFORM or COMPOSITE, as a content item refers to an object of the class (PS3.16: TID 2010)."""
-    name = UID(sop_class_uid).name
-    if "Waveform" in name or "ECG" in name:
-        return "WAVEFORM"
-    return "IMAGE" if "Image Storage" in name else "COMPOSITE"
 
 
 def _name(text: str) -> str:

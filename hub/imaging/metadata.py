@@ -4,7 +4,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 
 from hub.documents.model import (
@@ -16,13 +16,16 @@ from hub.documents.model import (
     Submission,
     SubmissionSet,
 )
-from hub.imaging.manifest import ManifestOrder, clean
+from hub.imaging.dicom_text import clean
+from hub.imaging.manifest_model import Flavour, ManifestOrder
 from hub.imaging.model import SourceInfo, Study
+from hub.imaging.regions import FRENCH, MADO, Region, regions
 from hub.values import Code, PatientIdentifier, new_uid
 
 ACCESSION = "urn:ihe:iti:xds:2013:accession"
 ORDER = "urn:ihe:iti:xds:2013:order"
 STUDY = "urn:ihe:iti:xds:2016:studyInstanceUID"
+DOCUMENT = "urn:ihe:iti:xds:2013:uniqueId"
 _CLASSES = "1.2.250.1.213.1.1.4.1"
 _TYPES = "1.2.250.1.213.1.1.4.12"
 _LOINC = "2.16.840.1.113883.6.1"
@@ -47,30 +50,6 @@ MODALITIES: Mapping[str, str] = {
 #: Modalities of objects that nobody acquires: they say nothing about the examination.
 NOT_ACQUIRED = frozenset({"SR", "KO", "PR", "DOC", "OT", "SEG", "REG", "FID", "RWV", "PLAN", "AU"})
 
-_REGIONS: Mapping[str, tuple[str, str]] = {
-    "HEAD": ("774007", "Tête et cou"),
-    "CHEST": ("67734004", "Région thoracique"),
-    "ABDOMEN": ("63337009", "Région abdominopelvienne"),
-    "HEART": ("80891009", "Cœur"),
-    "BREAST": ("76752008", "Sein"),
-    "SPINE": ("737561001", "Colonne vertébrale et moelle"),
-    "ARM": ("53120007", "Membre supérieur"),
-    "LEG": ("61685007", "Membre inférieur"),
-    "WHOLEBODY": ("38266002", "Corps entier"),
-}
-#: Body Part Examined (PS3.16: Annex L) -> region.
-_BODY_PARTS: Mapping[str, str] = {
-    **dict.fromkeys(("HEAD", "BRAIN", "NECK", "SKULL", "FACE", "SINUS", "ORBIT", "EAR", "HEADNECK", "JAW"), "HEAD"),
-    **dict.fromkeys(("CHEST", "THORAX", "LUNG", "RIB", "STERNUM", "CLAVICLE"), "CHEST"),
-    **dict.fromkeys(("ABDOMEN", "PELVIS", "LIVER", "KIDNEY", "ABDOMENPELVIS", "BLADDER", "PROSTATE"), "ABDOMEN"),
-    **dict.fromkeys(("HEART", "CORONARYARTERY"), "HEART"),
-    "BREAST": "BREAST",
-    **dict.fromkeys(("SPINE", "CSPINE", "TSPINE", "LSPINE", "SSPINE", "COCCYX", "LUMBARSPINE"), "SPINE"),
-    **dict.fromkeys(("ARM", "HAND", "WRIST", "ELBOW", "SHOULDER", "FINGER", "FOREARM", "HUMERUS"), "ARM"),
-    **dict.fromkeys(("LEG", "FOOT", "ANKLE", "KNEE", "HIP", "FEMUR", "TOE", "THIGH", "CALCANEUS", "TIBIA"), "LEG"),
-    **dict.fromkeys(("WHOLEBODY", "BODY"), "WHOLEBODY"),
-}
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Vocabulary:
@@ -80,6 +59,9 @@ class Vocabulary:
     manifest_type: Code = Code("IMG-KOS", _TYPES, "Référence d'objets d'un examen d'imagerie")
     manifest_format: Code = Code(
         "1.2.840.10008.5.1.4.1.1.88.59", "1.2.840.10008.2.6.1", "Key Object Selection Document"
+    )
+    fhir_format: Code = Code(
+        "urn:ihe:rad:MADO:fhir-manifest:2026", "1.3.6.1.4.1.19376.1.2.7.1", "MADO FHIR-based Imaging Study Manifest"
     )
     manifest_title: str = "Référence d'objets d'un examen d'imagerie"
     report_class: Code = Code("31", _CLASSES, "Imagerie médicale")
@@ -95,7 +77,17 @@ class Vocabulary:
     content_type: Code = Code("07", "1.2.250.1.213.2.2", "Consultation")
     modality_scheme: str = _DICOM
     region_scheme: str = _SNOMED
+    regions: Mapping[Region, tuple[str, str]] = field(default_factory=lambda: FRENCH)
     language: str = "fr-FR"
+
+
+def vocabulary_of(flavour: Flavour, language: str = "") -> Vocabulary:
+    """The codes that go with a manifest's flavour: MADO names its document type and its regions itself."""
+    codes = Vocabulary()
+    if flavour is Flavour.MADO:
+        kind = Code("18748-4", _LOINC, "Diagnostic imaging study")
+        codes = replace(codes, manifest_type=kind, regions=MADO)
+    return replace(codes, language=language) if language else codes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,6 +118,18 @@ def manifest_entry(publishing: Publishing, entry_id: str, unique_id: str) -> Doc
         title=codes.manifest_title,
         authors=(Author(institutions=(institution(publishing),)),),
         creation_time=dtm(publishing.created),
+    )
+
+
+def fhir_manifest_entry(publishing: Publishing, entry_id: str, unique_id: str, manifest_id: str) -> DocumentEntry:
+    """The DocumentEntry of the FHIR manifest. A registry knows a uniqueId once, so that it can't be the KOS manifest's
+    SOP Instance UID: that one is the Bundle's identifier, and a reference of the entry."""
+    entry = manifest_entry(publishing, entry_id, unique_id)
+    return replace(
+        entry,
+        mime_type="application/fhir+json",
+        format_code=publishing.vocabulary.fhir_format,
+        reference_ids=(*entry.reference_ids, ReferenceId(manifest_id, type_code=DOCUMENT)),
     )
 
 
@@ -164,15 +168,16 @@ def submission(
     replaced: Mapping[str, str],
     *,
     source_id: str,
+    kind: AssociationType = AssociationType.REPLACE,
 ) -> Submission:
-    """One submission of all entries; ``replaced``: entry id -> entryUUID of the document that it takes the place of."""
+    """One submission of all entries; ``replaced``: entry id -> entryUUID of the registered document that it takes the
+    place of (or is made of, by ``kind``)."""
     members = tuple(
         Association(f"member-{entry.id}", AssociationType.HAS_MEMBER, "submission", entry.id, "Original")
         for entry in entries
     )
     replacements = tuple(
-        Association(f"replace-{entry_id}", AssociationType.REPLACE, entry_id, target)
-        for entry_id, target in replaced.items()
+        Association(f"relation-{entry_id}", kind, entry_id, target) for entry_id, target in replaced.items()
     )
     return Submission(
         SubmissionSet(
@@ -212,9 +217,8 @@ def event_codes(study: Study, codes: Vocabulary) -> tuple[Code, ...]:
     every = dict.fromkeys([*study.modalities, *(series.modality for series in study.series)])
     modalities = [item for item in every if item and item not in NOT_ACQUIRED]
     found = [Code(item, codes.modality_scheme, MODALITIES.get(item, item)) for item in modalities]
-    parts = [_BODY_PARTS.get(re.sub(r"[^A-Z]", "", series.body_part.upper())) for series in study.series]
-    regions = [_REGIONS[name] for name in dict.fromkeys(parts) if name]
-    return tuple(found + [Code(value, codes.region_scheme, display) for value, display in regions])
+    parts = [codes.regions[region] for region in regions(study.series)]
+    return tuple(found + [Code(value, codes.region_scheme, display) for value, display in parts])
 
 
 def reference_ids(publishing: Publishing) -> tuple[ReferenceId, ...]:

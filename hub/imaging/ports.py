@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from hub.connector.contract import Connector
 from hub.context import Context
-from hub.documents.model import ProvideDocuments, Registered
+from hub.documents.model import DocumentEntry, ProvideDocuments, Registered, RetrievedDocument
 from hub.patients.model import Person
 from hub.values import PatientIdentifier
 
@@ -49,6 +49,20 @@ class Documents(Protocol):
     """The documents room."""
 
     def provide(self, command: ProvideDocuments, context: Context) -> Registered: ...
+
+
+class Withdrawals(Protocol):
+    """The documents room, as far as it takes back what was published."""
+
+    def withdraw(self, entry_ids: Iterable[str], context: Context) -> tuple[str, ...]: ...
+
+    def approved(self, entry_ids: Iterable[str]) -> tuple[DocumentEntry, ...]: ...
+
+
+class Published(Protocol):
+    """The documents room, as far as it hands out what was published."""
+
+    def open_content(self, unique_id: str) -> RetrievedDocument: ...
 
 
 class Exchange(Protocol):

@@ -1,7 +1,7 @@
 """The imaging room's use cases: orders and reports come in, studies are published, instances are read."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,12 +10,16 @@ from zoneinfo import ZoneInfo
 
 from hub.context import Context
 from hub.exchange.model import Delivery
+from hub.imaging import codec
 from hub.imaging.archive import SEVERAL_PATIENTS, HubArchive
 from hub.imaging.cache import InstanceCache
 from hub.imaging.errors import ImagesMissing, ReportIncomplete, StudyNotThereYet, UnknownStudy
 from hub.imaging.fanout import FanOut
+from hub.imaging.finding import Wanted
+from hub.imaging.key_objects import is_key_object
 from hub.imaging.locate import Archives
-from hub.imaging.metadata import Vocabulary
+from hub.imaging.manifest_model import Flavour
+from hub.imaging.metadata import Vocabulary, vocabulary_of
 from hub.imaging.model import (
     FeedOrder,
     FeedReport,
@@ -25,7 +29,6 @@ from hub.imaging.model import (
     Order,
     PassedThrough,
     PublishStudy,
-    Report,
     RetrieveFrames,
     RetrieveInstances,
     SourceInfo,
@@ -33,10 +36,14 @@ from hub.imaging.model import (
     StudyArrived,
     StudyState,
 )
-from hub.imaging.ports import Contents, Documents, Exchange, ListensToPatients, Patients, Sources
-from hub.imaging.publication import FINAL, PublicationSettings, Publisher, Wanted
+from hub.imaging.ports import Contents, Documents, Exchange, ListensToPatients, Patients, Sources, Withdrawals
+from hub.imaging.publication import PublicationSettings, Publisher, named
+from hub.imaging.reports import FINAL, WITHDRAWN, report_values, wanted_report, withdraw_report
 from hub.imaging.retrieval import Retriever
 from hub.imaging.store import ImagingStore
+from hub.imaging.store_life import LifeStore
+from hub.imaging.store_reports import ReportStore
+from hub.patients.model import Person
 from hub.storage.engine import Database
 from hub.usecase import use_case
 from hub.values import PatientIdentifier, Uid, now
@@ -47,6 +54,8 @@ log = logging.getLogger(__name__)
 PUBLISH = "publish-study"
 #: Seconds until images are looked for again: 30, 60, 120 ... an hour, for about a day.
 _FIRST_DELAY, _LONGEST_DELAY, _MOST_TRIES = 30.0, 3600.0, 30
+#: Seconds that an archive has to follow a correction, or to get what the hub was sent as well.
+_ARCHIVE_FOLLOWS = 300.0
 _CANCELLED = frozenset({"CA", "OC", "DC", "CR"})
 
 
@@ -67,6 +76,7 @@ class ImagingService:
         infos: Iterable[SourceInfo],
         patients: Patients,
         documents: Documents,
+        withdrawals: Withdrawals,
         exchange: Exchange,
         content: Contents,
         cache: Path,
@@ -74,6 +84,7 @@ class ImagingService:
         retrieve_url: Any = "",
         ae_title: str = "MAILLAGE",
         vocabulary: Vocabulary | None = None,
+        flavour: Flavour = Flavour.XDS_I,
         timezone: str = "Europe/Paris",
         publish_on: tuple[str, ...] = ("report",),
         cache_bytes: int = 2 * 1024**3,
@@ -87,6 +98,7 @@ class ImagingService:
         self.exchange = exchange
         self.patients = patients
         self.content = content
+        self.withdrawals = withdrawals
         self.publish_on = publish_on
         self.archives = Archives(sources, infos, fanout)
         settings = PublicationSettings(
@@ -94,13 +106,15 @@ class ImagingService:
             zone=ZoneInfo(timezone),
             retrieve_url=retrieve_url if callable(retrieve_url) else lambda: str(retrieve_url),
             ae_title=ae_title,
-            vocabulary=vocabulary or Vocabulary(),
+            vocabulary=vocabulary or vocabulary_of(flavour),
+            flavour=flavour,
         )
         self.publisher = Publisher(
             database=database,
             archives=self.archives,
             patients=patients,
             documents=documents,
+            withdrawals=withdrawals,
             content=content,
             settings=settings,
             later=self._later,
@@ -117,6 +131,7 @@ class ImagingService:
             return
         with self.database.transaction():
             study = self.archive.take(command, context)
+            self._take_notes(command, context)
             if study is None or self.stable_after is None:
                 return
             wanted = Wanted(
@@ -145,6 +160,8 @@ class ImagingService:
             if order.control in _CANCELLED:
                 for info in own:
                     store.forget_order(info.name, uid)
+            self.look_again([uid], context)
+            if order.control in _CANCELLED:
                 return None
             if len(own) == 1 and not store.studies([uid]):
                 self._index_order(store, order, own[0])
@@ -166,13 +183,16 @@ class ImagingService:
         self.content.put(received.path, received.sha256)
         with self.database.transaction() as work:
             store = ImagingStore(work)
-            report_id = store.keep_report(_report_values(report, received.sha256))
+            if report.status in WITHDRAWN:
+                self.withdrawals.withdraw(withdraw_report(ReportStore(work), report), context)
+            report_id = store.keep_report(report_values(report, received.sha256))
             context.led_to("report", report_id)
-            if report.status == "D":
-                self._withdraw_report(store, report, report_id)
-            if report.status not in FINAL or "report" not in self.publish_on:
+            if report.status not in FINAL:
                 return ""
-            return self._enqueue(_wanted_report(report), context)
+            ReportStore(work).await_publication(report_id)
+            if "report" not in self.publish_on:
+                return ""
+            return self._enqueue(wanted_report(report), context)
 
     # publication
 
@@ -223,9 +243,12 @@ class ImagingService:
                     store.change(
                         row.source, row.study_instance_uid, person=theirs.value, person_authority=theirs.authority
                     )
+                    if row.manifest_entry:
+                        self._enqueue(_wanted_row(row), context)
+                elif theirs is not None and row.manifest_entry:
+                    self._look_if_named_otherwise(row, theirs, context)
                 if row.state == StudyState.HELD.value and row.held_because != SEVERAL_PATIENTS:
-                    wanted = Wanted(row.study_instance_uid, row.accession_number, "", row.patient_authority, row.source)
-                    self._enqueue(wanted, context)
+                    self._enqueue(_wanted_row(row), context)
 
     # reading
 
@@ -261,6 +284,45 @@ class ImagingService:
         """Stop fetching; the cache stays."""
         self.retriever.close()
 
+    # the life of manifests
+
+    def look_again(self, studies: Sequence[str], context: Context, *, delay: float = 0, but: str = "") -> None:
+        """Have the sources of studies asked again, where they are or were published: something may have changed.
+
+        Within the open unit of work; ``delay`` in seconds, for a source that is still being told; ``but``: not this
+        source."""
+        with self.database.transaction() as work:
+            for row in LifeStore(work).once_published(studies):
+                if row.source != but:
+                    self._enqueue(_wanted_row(row), context, delay=delay)
+
+    def _take_notes(self, command: StudyArrived, context: Context) -> None:
+        """Rejection notes among what was sent take instances away; other archives may be getting the rest as well."""
+        if self.archive is None:
+            return
+        notes = [
+            self.archive.objects.path(study.study_instance_uid, instance.sop_instance_uid)
+            for study in command.studies
+            for _, instance in study.instances
+            if is_key_object(instance)
+        ]
+        rejected = self.publisher.key_objects.received(notes, command.speaks_for)
+        self.look_again(rejected, context)
+        others = [command.study_instance_uid] if command.study_instance_uid not in rejected else []
+        self.look_again(others, context, delay=_ARCHIVE_FOLLOWS, but=self.archive.name)
+
+    def _look_if_named_otherwise(self, row: Any, theirs: PatientIdentifier, context: Context) -> None:
+        """A manifest names somebody by a number that is no longer the one, or the archive by a name that was
+        corrected: the archive gets the same feed, and a while to follow it."""
+        person = self.patients.person(theirs)
+        if person is None:
+            return
+        local = PatientIdentifier(row.patient_id, row.patient_authority)
+        if row.manifest_patient != named(theirs, person.ins or local):
+            self._enqueue(_wanted_row(row), context)
+        elif _corrected(row, person):
+            self._enqueue(_wanted_row(row), context, delay=_ARCHIVE_FOLLOWS)
+
     # inside
 
     def _index_order(self, store: ImagingStore, order: Order, info: SourceInfo) -> None:
@@ -279,19 +341,6 @@ class ImagingService:
             info.name, order.study_instance_uid, state=StudyState.ORDERED.value, order_number=order.placer_number
         )
 
-    @staticmethod
-    def _withdraw_report(store: ImagingStore, report: Report, report_id: str) -> None:
-        store.change_report(report_id, state="withdrawn")
-        rows = store.reports(
-            study_instance_uid=report.study_instance_uid,
-            accession_number=report.accession_number,
-            authority=report.patient.authority,
-        )
-        for row in rows:
-            same = row.document_id == report.document_id or (report.set_id and row.set_id == report.set_id)
-            if same and row.state == "waiting":
-                store.change_report(row.id, state="withdrawn")
-
     def _later(self, wanted: Wanted, context: Context) -> str:
         delay = min(_FIRST_DELAY * 2 ** max(0, wanted.tries - 1), _LONGEST_DELAY)
         return self._enqueue(wanted, context, delay=delay)
@@ -305,37 +354,20 @@ class ImagingService:
         return self.exchange.enqueue(destination, PUBLISH, asdict(wanted), context, key=key, due_at=due_at)
 
 
+def _wanted_row(row: Any) -> Wanted:
+    return Wanted(row.study_instance_uid, authority=row.patient_authority, source=row.source)
+
+
+def _corrected(row: Any, person: Person) -> bool:
+    """Whether the images bear another name or birth date than the identity."""
+    traits = person.traits
+    names = {codec.fold(name) for name in (traits.birth_name, traits.used_name) if name}
+    family = row.patient_name.split("^")[0]
+    other_day = traits.birth_date and row.patient_birth_date and traits.birth_date != row.patient_birth_date
+    return bool(other_day or (names and family and family not in names))
+
+
 def _wanted_order(order: Order) -> Wanted:
     return Wanted(
         order.study_instance_uid, order.accession_number, order.placer_number, authority=order.patient.authority
     )
-
-
-def _wanted_report(report: Report) -> Wanted:
-    return Wanted(
-        report.study_instance_uid, report.accession_number, report.placer_number, authority=report.patient.authority
-    )
-
-
-def _report_values(report: Report, sha256: str) -> dict[str, Any]:
-    return {
-        # A report that names itself nowhere is named by its bytes: sent twice, it is one document.
-        "document_id": report.document_id or f"2.25.{int(sha256[:32], 16)}",
-        "set_id": report.set_id,
-        "source": report.source,
-        "patient_id": report.patient.value,
-        "patient_authority": report.patient.authority,
-        "status": report.status,
-        "state": "waiting" if report.status in FINAL else "preliminary",
-        "sha256": sha256,
-        "mime_type": report.mime_type,
-        "placer_number": report.placer_number,
-        "filler_number": report.filler_number,
-        "accession_number": report.accession_number,
-        "study_instance_uid": report.study_instance_uid,
-        "title": report.title,
-        "author": report.author,
-        "institution": report.institution,
-        "created": report.created,
-        "received_at": now(),
-    }

@@ -48,6 +48,7 @@ class StudyRow(SQLModel, table=True):
     manifest_entry: str = ""  # entryUUID
     manifest_digest: str = ""
     manifest_version: int = 0
+    manifest_patient: str = ""  # whom the manifest names: regional identifier and number, CX
     order_number: str = ""
     updated_at: datetime = Field(sa_type=UtcDateTime)
     summary: str = Field(sa_type=Text)

@@ -51,12 +51,14 @@ def region(database: Database, tmp_path: Path) -> Iterator[Region]:
     a, b, patients = Archive("PACS_A"), Archive("PACS_B"), FakePatients()
     sources = FakeSources(a, b)
     infos = (replace(A, deadline=0.3), replace(B, deadline=0.3))
+    documents = FakeDocuments()
     imaging = ImagingService(
         database=database,
         sources=sources,
         infos=infos,
         patients=patients,
-        documents=FakeDocuments(),
+        documents=documents,
+        withdrawals=documents,
         exchange=FakeExchange(),
         content=ContentStore(tmp_path / "content"),
         cache=tmp_path / "cache",

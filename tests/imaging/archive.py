@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from hub.connector.contract import Check, SourceUnavailable, StudyQuery
 from hub.connector.matching import matches
 from hub.context import Context
-from hub.documents.model import DocumentEntry, ProvideDocuments, Registered
+from hub.documents.model import AssociationType, DocumentEntry, ProvideDocuments, Registered
 from hub.imaging.model import InstanceRequest, PassedThrough, RetrievedInstance, SourceInfo, Study
 from hub.patients.model import IdentityStatus, Person, Traits
 from hub.values import PatientIdentifier, new_uuid, now
@@ -197,6 +197,13 @@ class FakeDocuments:
     def __init__(self) -> None:
         self.commands: list[ProvideDocuments] = []
         self.contents: dict[str, bytes] = {}
+        self.standing: dict[str, DocumentEntry] = {}
+
+    def withdraw(self, entry_ids: Iterable[str], context: Context) -> tuple[str, ...]:
+        return tuple(self.standing.pop(item).unique_id for item in entry_ids if item in self.standing)
+
+    def approved(self, entry_ids: Iterable[str]) -> tuple[DocumentEntry, ...]:
+        return tuple(self.standing[item] for item in entry_ids if item in self.standing)
 
     @property
     def entries(self) -> list[DocumentEntry]:
@@ -208,6 +215,10 @@ class FakeDocuments:
         for content in command.contents:
             self.contents[by_id[content.entry_id]] = Path(content.path).read_bytes()
         entries = tuple(replace(entry, id=new_uuid()) for entry in command.submission.entries)
+        self.standing |= {entry.id: entry for entry in entries}
+        for association in command.submission.associations:
+            if association.type == AssociationType.REPLACE:
+                del self.standing[association.target]
         return Registered(replace(command.submission, entries=entries))
 
 

@@ -47,6 +47,7 @@ def room(database: Database, tmp_path: Path) -> Iterator[Room]:
         infos=(A, B),
         patients=patients,
         documents=documents,
+        withdrawals=documents,
         exchange=exchange,
         content=content,
         cache=tmp_path / "cache",

@@ -5,6 +5,7 @@ from pathlib import Path
 from hub.context import Context
 from hub.documents.model import DocumentRequest, RetrieveDocuments
 from hub.documents.service import DocumentService
+from hub.documents.withdrawal import WithdrawalService
 from hub.exchange.service import ExchangeService
 from hub.exchange.worker import Worker
 from hub.imaging.manifest import read_manifest
@@ -45,6 +46,7 @@ def test_a_report_before_its_patient(database: Database, tmp_path: Path) -> None
         infos=(A, B),
         patients=patients,
         documents=documents,
+        withdrawals=WithdrawalService(database=database),
         exchange=exchange,
         content=content,
         cache=tmp_path / "cache",

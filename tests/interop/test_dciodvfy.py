@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from hub.imaging.manifest import ManifestOrder, ManifestSpec, build_manifest
+from hub.imaging.manifest import build_manifest
+from hub.imaging.manifest_model import ManifestOrder, ManifestSpec
 from hub.imaging.model import Instance, Series, Study
 from hub.values import PatientIdentifier, Uid
 from hub.wire.dicom import DatasetReader, study_of_instances

@@ -15,6 +15,7 @@ _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 
 #: Coding scheme -> CodeSystem, where FHIR has a name of its own; every other OID becomes urn:oid:.
 SYSTEMS: Mapping[str, str] = {
+    "1.3.6.1.4.1.19376.1.2.7.1": "http://ihe.net/fhir/ihe.formatcode.fhir/CodeSystem/formatcode",
     "1.3.6.1.4.1.19376.1.2.3": "http://ihe.net/fhir/ihe.formatcode.fhir/CodeSystem/formatcode",
     "1.2.840.10008.2.6.1": "urn:oid:1.2.840.10008.2.6.1",
     "1.2.840.10008.2.16.4": "http://dicom.nema.org/resources/ontology/DCM",

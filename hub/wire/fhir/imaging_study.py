@@ -10,8 +10,8 @@ _DCM = "http://dicom.nema.org/resources/ontology/DCM"
 _SNOMED = "http://snomed.info/sct"
 _V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
 _CONNECTION = "http://terminology.hl7.org/CodeSystem/endpoint-connection-type"
-_SIDES = {"L": ("7771000", "Left"), "R": ("24028007", "Right"), "B": ("51440002", "Right and left")}
-_SCHEMES = {"DCM": _DCM, "SCT": _SNOMED, "SRT": _SNOMED, "LN": "http://loinc.org", "CCAM": "urn:oid:1.2.250.1.213.2.5"}
+SIDES = {"L": ("7771000", "Left"), "R": ("24028007", "Right"), "B": ("51440002", "Right and left")}
+SCHEMES = {"DCM": _DCM, "SCT": _SNOMED, "SRT": _SNOMED, "LN": "http://loinc.org", "CCAM": "urn:oid:1.2.250.1.213.2.5"}
 _STATUS: Mapping[StudyState, str] = {
     StudyState.ORDERED: "registered",
     StudyState.INDEXED: "available",
@@ -112,12 +112,12 @@ def _endpoint(number: int, source: str, dicomweb: str) -> dict[str, Any]:
 
 def _procedure(code: tuple[str, str, str]) -> dict[str, Any]:
     value, scheme, meaning = code
-    coding = {"system": _SCHEMES.get(scheme, ""), "code": value, "display": meaning}
+    coding = {"system": SCHEMES.get(scheme, ""), "code": value, "display": meaning}
     return _filled({"coding": [_filled(coding)], "text": meaning})
 
 
 def _series(series: Series, study: Study) -> dict[str, Any]:
-    side = _SIDES.get(series.laterality)
+    side = SIDES.get(series.laterality)
     return _filled(
         {
             "uid": str(series.series_instance_uid),

@@ -1,0 +1,71 @@
+"""The nightly check: what is published is compared with what the sources hold, and repaired."""
+
+import logging
+import threading
+from datetime import datetime, timedelta
+
+from hub.context import Context
+from hub.errors import HubError
+from hub.imaging.life import ManifestLife
+from hub.imaging.manifest_model import CheckManifests
+
+log = logging.getLogger(__name__)
+
+_LONGEST_WAIT = 60.0  #: seconds: the clock may be set meanwhile
+
+
+class NightlyCheck:
+    """A thread of the worker role. ``at``: HH:MM in the hub's time zone, "" : never. One process checks."""
+
+    def __init__(self, life: ManifestLife, *, at: str, repair: bool) -> None:
+        self.life = life
+        self.at = at
+        self.repair = repair
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        if not self.at:
+            return
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="nightly-check", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it; a check that runs ends with the process, and the next night starts another."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(10.0)
+            self._thread = None
+
+    def _run(self) -> None:
+        due = next_time(self._now(), self.at)
+        while not self._stopping.wait(min(_LONGEST_WAIT, max(0.0, (due - self._now()).total_seconds()))):
+            if self._now() < due:
+                continue
+            self.run(due)
+            due = next_time(self._now(), self.at)
+
+    def run(self, due: datetime) -> None:
+        """The check of one night, unless another process does it."""
+        slot = f"nightly-{due.date().isoformat()}"
+        try:
+            report = self.life.check(CheckManifests(self.repair, slot), Context())
+        except HubError as error:
+            log.error("the nightly check failed: %s", error.code)
+        except Exception:
+            log.exception("the nightly check failed; the next night tries again")
+        else:
+            if report is None:
+                log.info("another process checks the manifests tonight")
+
+    def _now(self) -> datetime:
+        return datetime.now(self.life.publisher.settings.zone)
+
+
+def next_time(moment: datetime, at: str) -> datetime:
+    """The next HH:MM after a moment, in the moment's zone."""
+    hour, minute = (int(part) for part in at.split(":"))
+    today = moment.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return today if today > moment else today + timedelta(days=1)

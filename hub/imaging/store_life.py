@@ -1,0 +1,218 @@
+"""Tables and queries of a manifest's life: key objects with what they reject, and the checks of what is published."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Index, Text, and_, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Field, SQLModel
+
+from hub.imaging.manifest_model import CheckReport, Difference, Finding, KeyObject
+from hub.imaging.store import STUDY
+from hub.storage.engine import UnitOfWork
+from hub.storage.tables import KeyText, UtcDateTime
+from hub.values import now
+
+_CHUNK = 500
+
+
+class KeyObjectRow(SQLModel, table=True):
+    """A Key Object Selection: found at a source, or sent to the hub by one ("" : by whoever speaks for none)."""
+
+    __tablename__ = "imaging_key_object"
+
+    source: str = Field(sa_type=KeyText, primary_key=True)
+    sop_instance_uid: str = Field(sa_type=KeyText, primary_key=True)
+    study_instance_uid: str = Field(sa_type=KeyText)
+    received: bool = False
+    title_code: str = ""
+    title_scheme: str = ""
+    title_meaning: str = ""
+    description: str = Field(default="", sa_type=Text)
+    read_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class RejectedRow(SQLModel, table=True):
+    """An instance that a rejection note takes away."""
+
+    __tablename__ = "imaging_rejected"
+    __table_args__ = (Index("ix_imaging_rejected_note", "source", "note"),)
+
+    study_instance_uid: str = Field(sa_type=KeyText, primary_key=True)
+    sop_instance_uid: str = Field(sa_type=KeyText, primary_key=True)
+    source: str = Field(sa_type=KeyText, primary_key=True)
+    note: str = Field(sa_type=KeyText, primary_key=True)
+
+
+class CheckRow(SQLModel, table=True):
+    """A check of everything that is published."""
+
+    __tablename__ = "imaging_check"
+
+    id: str = Field(sa_type=KeyText, primary_key=True)
+    started_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    checked: int = 0
+    differing: int = 0
+    unreachable: int = 0
+    repaired: int = 0
+    findings: str = Field(default="[]", sa_type=Text)
+
+
+KEY_OBJECT = KeyObjectRow.__table__  # type: ignore[attr-defined]
+REJECTED = RejectedRow.__table__  # type: ignore[attr-defined]
+CHECK = CheckRow.__table__  # type: ignore[attr-defined]
+_LIFE = [
+    STUDY.c[name]
+    for name in ("source", "study_instance_uid", "patient_authority", "state", "manifest_id", "manifest_entry",
+                 "manifest_digest")
+]  # fmt: skip
+
+
+class KeyObjectStore:
+    """Key objects, within one unit of work."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._connection = work.connection
+
+    def keep(self, source: str, note: KeyObject, *, received: bool) -> None:
+        """Keep what a key object says; one that was sent stays one that was sent."""
+        self._put(
+            KEY_OBJECT,
+            {
+                "source": source,
+                "sop_instance_uid": note.sop_instance_uid,
+                "study_instance_uid": note.study_instance_uid,
+                "received": received,
+                "title_code": note.title[0],
+                "title_scheme": note.title[1],
+                "title_meaning": note.title[2],
+                "description": note.description,
+                "read_at": now(),
+            },
+        )
+        if received:
+            here = and_(KEY_OBJECT.c.source == source, KEY_OBJECT.c.sop_instance_uid == note.sop_instance_uid)
+            self._connection.execute(update(KEY_OBJECT).where(here).values(received=True))
+        for study, instance in note.references if note.rejects else ():
+            self._put(
+                REJECTED,
+                {
+                    "study_instance_uid": study,
+                    "sop_instance_uid": instance,
+                    "source": source,
+                    "note": note.sop_instance_uid,
+                },
+            )
+
+    def known(self, source: str, uids: Sequence[str]) -> dict[str, KeyObject]:
+        """Those of the key objects that were read at this source before, without their references."""
+        found: dict[str, KeyObject] = {}
+        for start in range(0, len(uids), _CHUNK):
+            query = select(KEY_OBJECT).where(
+                KEY_OBJECT.c.source == source, KEY_OBJECT.c.sop_instance_uid.in_(uids[start : start + _CHUNK])
+            )
+            for row in self._connection.execute(query):
+                title = (row.title_code, row.title_scheme, row.title_meaning)
+                found[row.sop_instance_uid] = KeyObject(
+                    row.sop_instance_uid, row.study_instance_uid, title, row.description
+                )
+        return found
+
+    def rejected(self, study_instance_uid: str, source: str, present: Collection[str]) -> set[str]:
+        """Instances of a study that are taken away at a source, whose objects now are ``present``."""
+        same = and_(KEY_OBJECT.c.source == REJECTED.c.source, KEY_OBJECT.c.sop_instance_uid == REJECTED.c.note)
+        query = (
+            select(
+                REJECTED.c.sop_instance_uid,
+                REJECTED.c.note,
+                KEY_OBJECT.c.received,
+                KEY_OBJECT.c.study_instance_uid.label("of"),
+            )
+            .join(KEY_OBJECT, same)
+            .where(
+                REJECTED.c.study_instance_uid == study_instance_uid,
+                or_(REJECTED.c.source == source, and_(REJECTED.c.source == "", KEY_OBJECT.c.received)),
+            )
+        )
+        return {
+            row.sop_instance_uid
+            for row in self._connection.execute(query)
+            if row.received or row.of != study_instance_uid or row.note in present
+        }
+
+    def _put(self, table: Any, values: Mapping[str, Any]) -> None:
+        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        self._connection.execute(dialect.insert(table).values(values).on_conflict_do_nothing())
+
+
+class LifeStore:
+    """Studies whose manifests live, and the checks of them, within one unit of work."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._connection = work.connection
+
+    def sources(self) -> Sequence[str]:
+        """Names of the sources of studies with a manifest."""
+        query = select(STUDY.c.source).where(STUDY.c.manifest_entry != "").distinct().order_by(STUDY.c.source)
+        return list(self._connection.execute(query).scalars())
+
+    def alive(self, source: str, after: str, limit: int) -> Sequence[Any]:
+        """A source's studies with a manifest in a fixed order, those that follow the study ``after``."""
+        query = select(*_LIFE).where(
+            STUDY.c.source == source, STUDY.c.manifest_entry != "", STUDY.c.study_instance_uid > after
+        )
+        return self._connection.execute(query.order_by(STUDY.c.study_instance_uid).limit(limit)).all()
+
+    def once_published(self, study_instance_uids: Sequence[str]) -> Sequence[Any]:
+        """Rows of these studies that have, or had, a manifest."""
+        query = select(*_LIFE).where(STUDY.c.study_instance_uid.in_(study_instance_uids), STUDY.c.manifest_version > 0)
+        return self._connection.execute(query.order_by(STUDY.c.source)).all()
+
+    def forget_manifest(self, source: str, study_instance_uid: str) -> None:
+        """The registry no longer has it as it was registered: the next publication makes another."""
+        here = and_(STUDY.c.source == source, STUDY.c.study_instance_uid == study_instance_uid)
+        self._connection.execute(update(STUDY).where(here).values(manifest_digest=""))
+
+    def begin(self, check_id: str, started_at: datetime) -> bool:
+        """Note that a check runs; False when one of this id does or did."""
+        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        values = {"id": check_id, "started_at": started_at, "checked": 0, "differing": 0, "unreachable": 0}
+        values |= {"repaired": 0, "findings": "[]"}
+        statement = dialect.insert(CHECK).values(values).on_conflict_do_nothing().returning(CHECK.c.id)
+        return self._connection.execute(statement).first() is not None
+
+    def end(self, report: CheckReport, *, keep: int = 100) -> None:
+        """Keep the outcome; of earlier checks the last ones stay."""
+        findings = [
+            [item.study_instance_uid, item.source, item.difference.value, item.missing, item.surplus]
+            for item in report.findings
+        ]
+        self._connection.execute(
+            update(CHECK)
+            .where(CHECK.c.id == report.id)
+            .values(
+                ended_at=report.ended_at,
+                checked=report.checked,
+                differing=report.differing,
+                unreachable=report.unreachable,
+                repaired=report.repaired,
+                findings=orjson.dumps(findings).decode(),
+            )
+        )
+        latest = select(CHECK.c.id).order_by(CHECK.c.started_at.desc()).limit(keep)
+        self._connection.execute(delete(CHECK).where(CHECK.c.id.notin_(latest)))
+
+    def latest(self, limit: int = 1) -> Iterator[CheckReport]:
+        """The last checks, the newest first."""
+        for row in self._connection.execute(select(CHECK).order_by(CHECK.c.started_at.desc()).limit(limit)):
+            findings = tuple(
+                Finding(study, source, Difference(kind), missing, surplus)
+                for study, source, kind, missing, surplus in orjson.loads(row.findings)
+            )
+            yield CheckReport(
+                row.id, row.started_at, row.ended_at, row.checked, row.differing, row.unreachable, row.repaired,
+                findings,
+            )  # fmt: skip
