@@ -65,6 +65,7 @@ class _Served:
         self.audit = hub.audit
         self.exchange = hub.exchange
         self.sources = hub.sources
+        self.subscriptions = hub.subscriptions
         self.pipeline = copy.copy(hub.pipeline)
         self.pipeline.dispatch = PortalDispatcher(Desk(hub), hub.pipeline.dispatch)
 

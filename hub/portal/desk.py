@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
+from urllib.parse import urlsplit
 
 from hub.audit.model import AuditPage, AuditSearch
 from hub.connector.contract import Capability, Check
@@ -15,8 +17,11 @@ from hub.errors import HubError, NotFound
 from hub.exchange.model import Delivery, InboxMessage, Page, Summary
 from hub.portal import actions
 from hub.portal.ports import PortalHub
+from hub.subscriptions.model import Subscription
 from hub.usecase import use_case
 from hub.values import now
+
+SUBSCRIPTIONS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +35,31 @@ class SourceView:
 
 
 @dataclass(frozen=True, slots=True)
+class SubscriptionView:
+    """A subscription as the operator sees it: whom it tells, never about whom."""
+
+    owner: str
+    topic: str
+    host: str  #: where notifications go; "" for a pull point of the hub
+    any_patient: bool
+    expires_at: datetime
+    notified_at: datetime | None
+
+    @classmethod
+    def of(cls, item: Subscription) -> Self:
+        """Without patient, filter and path."""
+        host = "" if item.pull_point else urlsplit(item.consumer.address).netloc
+        return cls(item.owner, item.topic, host, not item.patient, item.expires_at, item.notified_at)
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The operator's first page."""
 
     summary: Summary
     messages: Sequence[InboxMessage]  #: the latest
     sources: Sequence[SourceView]
+    subscriptions: Sequence[SubscriptionView] = ()
 
 
 class Desk:
@@ -77,6 +101,7 @@ class Desk:
             self.hub.exchange.summary(),
             self.hub.exchange.messages(Page(limit=8)),
             [self._view(health) for health in self.hub.sources.health()],
+            [SubscriptionView.of(item) for item in self.hub.subscriptions.active(SUBSCRIPTIONS)],
         )
 
     @use_case

@@ -14,6 +14,7 @@ from hub.errors import HubError
 from hub.exchange.model import Delivery, InboxMessage, Page, Summary
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.transaction import Transaction
+from hub.subscriptions.model import Subscription
 from hub.usecase import Command
 
 
@@ -59,6 +60,14 @@ class Exchange(Protocol):
         ...
 
     def summary(self) -> Summary: ...
+
+
+class Subscriptions(Protocol):
+    """Who is told of what is registered."""
+
+    def active(self, limit: int = ...) -> Sequence[Subscription]:
+        """Those that have not ended, the newest first."""
+        ...
 
 
 class SourceSettings(Protocol):
@@ -141,5 +150,7 @@ class PortalHub(Protocol):
     def audit(self) -> Audit: ...
     @property
     def exchange(self) -> Exchange: ...
+    @property
+    def subscriptions(self) -> Subscriptions: ...
     @property
     def sources(self) -> Sources: ...

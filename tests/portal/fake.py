@@ -50,6 +50,7 @@ from hub.imaging.model import (
 from hub.patients.model import FindPersons, GetPerson, Identity, IdentityStatus, Person, PersonPage, Traits
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.transaction import Transaction
+from hub.subscriptions.model import Endpoint, Filter, Subscription, Topic
 from hub.usecase import Dispatcher, use_case
 from hub.values import Code, PatientIdentifier, Uid, new_key, now
 
@@ -528,6 +529,23 @@ class Metrics:
     def transaction(self, transaction_id: str, outcome: str, seconds: float) -> None: ...
 
 
+class Subscriptions:
+    """One by push, one that waits to be pulled."""
+
+    def active(self, limit: int = 200) -> list[Subscription]:
+        one = Subscription(
+            id="s1",
+            owner="ris-digne",
+            topic=Topic.FULL_DOCUMENT_ENTRY,
+            filter=Filter("urn:uuid:aa2332d0-f8fe-11e0-be50-0800200c9a66", {}),
+            consumer=Endpoint("https://ris.digne.example/secret-path"),
+            expires_at=datetime(2030, 1, 1, tzinfo=UTC),
+            patient="SECRET-NUMBER^^^&1.2.3&ISO",
+            notified_at=datetime(2026, 1, 1, tzinfo=UTC),
+        )
+        return [one, replace(one, id="s2", owner="mssante", patient="", pull_point="p1", notified_at=None)][:limit]
+
+
 class Hub:
     """The whole region."""
 
@@ -537,6 +555,7 @@ class Hub:
         self.audit = Audit()
         self.exchange = Exchange()
         self.sources = Sources()
+        self.subscriptions = Subscriptions()
         services = [Patients(), Imaging(), Documents(directory), self.exchange]
         unused: Any = None
         self.pipeline = Pipeline(unused, Dispatcher(services), self.access, self.audit, unused, {}, Metrics())

@@ -46,6 +46,17 @@ def test_an_operator_sees_no_patient_and_a_clinician_no_message(signed_in: Signe
         assert client.get(path).status_code == 403, path
 
 
+def test_subscriptions_without_patient_or_path(signed_in: SignedIn) -> None:
+    page = signed_in("omar").get(ROOT).text
+    assert "Abonnements" in page
+    assert "ris-digne" in page
+    assert "ris.digne.example" in page
+    assert "point de retrait du hub" in page
+    assert page.count("tous les patients") == 1
+    assert "SECRET-NUMBER" not in page
+    assert "secret-path" not in page
+
+
 def test_messages_with_state_reason_and_effects(signed_in: SignedIn) -> None:
     client = signed_in("omar")
     page = client.get(f"{ROOT}/messages").text
