@@ -1,6 +1,7 @@
 """Builds the hub from its settings: the only place where every room, wire and server meets."""
 
 import logging
+import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
@@ -72,6 +73,10 @@ from hub.wire.soap.message import Limits
 from hub.wire.soap.writing import refuse as soap_refuse
 
 log = logging.getLogger(__name__)
+
+
+#: Seconds that a stop gives those who wait for a source.
+_CUT_AFTER = 4.0
 
 
 class TablesBehind(Misconfigured):
@@ -339,7 +344,11 @@ class Hub:
             self.web.start()
 
     def stop(self) -> None:
-        """Stop taking in, let what runs end, close everything."""
+        """Stop taking in, let what runs end, close everything. What still waits for a source after a few seconds is cut."""
+        cut = threading.Timer(_CUT_AFTER, self._cut)
+        cut.daemon = True
+        cut.start()
+        self.worker.cease()
         if self.web is not None:
             self.web.stop()
         if self._mllp_runs:
@@ -349,14 +358,19 @@ class Hub:
         if self.worker.alive:
             self.nightly.stop()
             self.housekeeping.stop()
-            self.worker.stop()
+            self.worker.stop(_CUT_AFTER + 5.0)
+        cut.cancel()
         self.imaging.close()
-        self.sources.close()
-        for _, client in self._communities:
-            client.close()
+        self._cut()
         self.audit.stop()
         self.database.dispose()
         self.scratch.close()
+
+    def _cut(self) -> None:
+        """Whoever waits for a source or a community waits no longer."""
+        self.sources.close()
+        for _, client in self._communities:
+            client.close()
 
     # Facts
 

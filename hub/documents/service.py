@@ -48,7 +48,7 @@ from hub.documents.store import DocumentStore
 from hub.documents.store_removal import RemovalStore
 from hub.documents.structure import Plan, arrange, check_unique_ids
 from hub.documents.survivors import Survivors
-from hub.documents.vocabulary import Codes, Vocabulary
+from hub.documents.vocabulary import Codes, Source, Vocabulary
 from hub.errors import HubError, NotFound
 from hub.storage.engine import Database, UnitOfWork
 from hub.usecase import use_case
@@ -103,7 +103,7 @@ class DocumentService:
         repository_unique_id: str,
         affinity_domains: Iterable[str] = (),
         home_community_id: str = "",
-        vocabulary: Codes | None = None,
+        vocabulary: Codes | Source | None = None,
         max_results: int = 10_000,
     ) -> None:
         self.database = database

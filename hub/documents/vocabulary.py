@@ -1,6 +1,6 @@
 """The codes that the affinity domain allows (ITI TF-3: 4.2.3.1.2): checked for the attributes that have a list."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 
 from hub.documents.errors import RegistryMetadataError
 from hub.documents.model import Submission
@@ -10,6 +10,8 @@ from hub.values import Code
 
 #: attribute -> (code, coding scheme) pairs; for mimeType the scheme is "".
 Codes = Mapping[str, Set[tuple[str, str]]]
+#: The lists as of now: they may change while the hub runs.
+Source = Callable[[], Codes]
 
 _ONE = {
     "classCode": "class_code",
@@ -29,16 +31,17 @@ ATTRIBUTES = frozenset({*_ONE, *_SEVERAL, "mimeType"})
 
 
 class Vocabulary:
-    """The lists. An attribute without a list is not checked; an empty mapping checks nothing."""
+    """The lists, or where to have them from. An attribute without a list is not checked; None checks nothing."""
 
-    def __init__(self, codes: Codes | None = None) -> None:
-        self._codes = dict(codes or {})
+    def __init__(self, codes: Codes | Source | None = None) -> None:
+        self._source: Source = codes if callable(codes) else lambda: codes or {}
 
     def check(self, submission: Submission) -> None:
         """Raises RegistryMetadataError for the first code that is not in its list."""
-        for item in objects(submission) if self._codes else ():
+        codes = self._source()
+        for item in objects(submission) if codes else ():
             for attribute, code in _codes_of(item):
-                allowed = self._codes.get(attribute)
+                allowed = codes.get(attribute)
                 if allowed is not None and (code.value, code.scheme) not in allowed:
                     scheme = printable(code.scheme) or "no scheme"
                     raise RegistryMetadataError(
