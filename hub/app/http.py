@@ -21,6 +21,7 @@ from hub.app.health import Health
 from hub.app.logs import correlation_id
 from hub.app.metrics import MEDIA_TYPE, PrometheusMetrics
 from hub.app.settings import LOOPBACK, Settings
+from hub.app.wsdl import description
 from hub.context import Context
 from hub.errors import (
     AccessDenied,
@@ -274,6 +275,7 @@ def _soap_routes(hub: WebHub, door: Edge) -> Iterable[Route]:
         tables[binding.path][binding.action] = (binding, bound)
     for path, table in sorted(tables.items()):
         yield Route(path, door.soap(table), methods=["POST"])
+        yield Route(path, description(path, table.values(), hub.public_url), methods=["GET"])
 
 
 def _resource_routes(hub: WebHub, door: Edge) -> Iterable[Route]:
