@@ -5,6 +5,7 @@ What region 2 knows of the person are its own identifier and the traits; everyth
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from lxml import etree
