@@ -149,6 +149,7 @@ class PatientStore:
     """Identities, persons, links and tasks, for changes."""
 
     def __init__(self, work: UnitOfWork) -> None:
+        self._work = work
         self._connection = work.connection
         self._postgresql = self._connection.dialect.name == "postgresql"
 
@@ -157,7 +158,11 @@ class PatientStore:
     def lock(self, *names: str) -> None:
         """Serialise with others that hold one of the names, until the unit of work ends. Sorted: no deadlock."""
         if self._postgresql:
-            digests = (hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
+            wanted = [name for name in names if name not in self._work.held]
+            if not wanted:
+                return
+            self._work.held.update(wanted)
+            digests = (hashlib.blake2b(name.encode(), digest_size=8).digest() for name in wanted)
             keys = sorted({int.from_bytes(digest, "big", signed=True) for digest in digests})
             _LOCK.run(self._connection, {"keys": keys})
 
@@ -197,7 +202,7 @@ class PatientStore:
         old = name_keys(before.identity.traits) if before.identity.active else ()
         new = name_keys(identity.traits)
         if set(old) != set(new):
-            self._connection.execute(delete(NAME).where(NAME.c.identity == before.id))
+            self._forget_names(before.id)
             self._add_names(before.id, new)
         return Member(before.id, before.person, before.home, None, identity)
 
@@ -209,16 +214,20 @@ class PatientStore:
         """An identity is used no more."""
         values = {"active": False, "strict_key": None}
         self._connection.execute(update(IDENTITY).where(IDENTITY.c.id == lost.id).values(values))
-        self._connection.execute(delete(NAME).where(NAME.c.identity == lost.id))
+        self._forget_names(lost.id)
 
     def point(self, lost: Member, survivor: Member) -> None:
         """The owner merged ``lost``, now retired, into ``survivor``: its person follows, with what it had taken in."""
         self._connection.execute(update(IDENTITY).where(IDENTITY.c.id == lost.id).values(survivor=survivor.id))
         self.move([lost.id], survivor.person)
 
+    def _forget_names(self, identity: int) -> None:
+        self._work.flush()
+        self._connection.execute(delete(NAME).where(NAME.c.identity == identity))
+
     def _add_names(self, identity: int, keys: Sequence[str]) -> None:
-        if keys:
-            _ADD_NAME.many(self._connection, [{"key": key, "identity": identity} for key in keys])
+        for key in keys:
+            self._work.later(_ADD_NAME, {"key": key, "identity": identity})
 
     def candidates(self, identity: Identity, strict_key: int | None, not_id: int) -> list[Member]:
         """Active identities with the same INS or the same strict traits."""

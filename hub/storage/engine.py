@@ -17,6 +17,8 @@ from hub.storage.writer import SharedWriter
 
 Hook = Callable[[], None]
 Values = dict[str, Any]
+#: psycopg's own preparing is off: on a rollback it would forget all that is prepared, ours as well.
+POSTGRESQL = {"pool_pre_ping": True, "connect_args": {"prepare_threshold": None}}
 SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-65536")
 
 
@@ -72,7 +74,7 @@ class Database:
             parsed = parsed.set(drivername="postgresql+psycopg")
         self.url = parsed
         self.sqlite = parsed.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {} if self.sqlite else {"pool_pre_ping": True}
+        options: dict[str, Any] = {} if self.sqlite else POSTGRESQL
         self.engine: Engine = create_engine(
             parsed,
             pool_size=pool_size,

@@ -3,36 +3,47 @@
 SQLAlchemy's own execution costs 50 to 150 microseconds a statement, several times what SQLite needs to carry it out.
 Types are still SQLAlchemy's: values are bound and read by the columns' own processors."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from hub.storage import postgresql
+from hub.storage.tables import UtcDateTime
+
 Processor = Callable[[Any], Any]
 Statement = Any  # select, insert, update or delete whose values are bindparams
+Found = tuple[list[tuple[Any, ...]], int]  #: rows, and how many were changed
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    text: str
-    names: tuple[str, ...]  #: parameters in order; by name where the driver wants names
-    positional: bool
-    binds: Mapping[str, Processor]
-    fixed: Mapping[str, Any]  #: literals of the statement itself
-    results: tuple[Processor | None, ...]
+    """Of one database: ``execute`` carries it out on the driver's connection, ``executemany`` once a row."""
 
-    def bind(self, values: Mapping[str, Any]) -> Any:
+    text: str
+    names: tuple[str, ...]  #: parameters in order
+    binds: tuple[Processor | None, ...]
+    fixed: Mapping[str, Any]  #: literals of the statement itself
+    results: tuple[tuple[int, Processor], ...]  #: columns that are not as the driver gives them
+    execute: Callable[[Any, Sequence[Any]], Found]
+    executemany: Callable[[Any, list[list[Any]]], None]
+
+    def bind(self, values: Mapping[str, Any]) -> list[Any]:
         every = {**self.fixed, **values} if self.fixed else values
-        binds = self.binds
-        if self.positional:
-            return [binds[name](every[name]) if name in binds else every[name] for name in self.names]
-        return {name: binds[name](every[name]) if name in binds else every[name] for name in self.names}
+        return [
+            every[name] if bind is None else bind(every[name])
+            for name, bind in zip(self.names, self.binds, strict=True)
+        ]
 
     def read(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(value if read is None else read(value) for read, value in zip(self.results, row, strict=True))
+        read = list(row)
+        for place, processor in self.results:
+            read[place] = processor(read[place])
+        return tuple(read)
 
 
 class Prepared:
@@ -46,42 +57,33 @@ class Prepared:
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """Execute; how many rows it changed."""
-        cursor = self._execute(connection, values)[1]
-        changed = int(cursor.rowcount)
-        cursor.close()
-        return changed
+        return self._execute(connection, values)[1][1]
 
     def many(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
         """Execute once a row."""
         compiled = self._compiled(connection.dialect)
-        cursor = connection.connection.cursor()
         try:
-            cursor.executemany(compiled.text, [compiled.bind(values) for values in rows])
+            compiled.executemany(connection.connection.driver_connection, [compiled.bind(values) for values in rows])
         except connection.dialect.loaded_dbapi.Error as error:
             raise _converted(connection, compiled, error) from error
-        finally:
-            cursor.close()
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Execute; all rows."""
-        compiled, cursor = self._execute(connection, values)
-        found = cursor.fetchall()
-        cursor.close()
-        return [compiled.read(row) for row in found]
+        compiled, (found, _) = self._execute(connection, values)
+        return [compiled.read(row) for row in found] if compiled.results else found
 
     def first(self, connection: Connection, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
         """Execute; the first row, None when there is none."""
         rows = self.rows(connection, values)
         return rows[0] if rows else None
 
-    def _execute(self, connection: Connection, values: Mapping[str, Any]) -> tuple[_Compiled, Any]:
-        compiled = self._compiled(connection.dialect)
-        cursor = connection.connection.cursor()
+    def _execute(self, connection: Connection, values: Mapping[str, Any]) -> tuple[_Compiled, Found]:
+        dialect = connection.dialect
+        compiled = self._by_dialect.get(dialect.name) or self._compiled(dialect)
         try:
-            cursor.execute(compiled.text, compiled.bind(values))
-        except connection.dialect.loaded_dbapi.Error as error:
+            return compiled, compiled.execute(connection.connection.driver_connection, compiled.bind(values))
+        except dialect.loaded_dbapi.Error as error:
             raise _converted(connection, compiled, error) from error
-        return compiled, cursor
 
     def _compiled(self, dialect: Dialect) -> _Compiled:
         found = self._by_dialect.get(dialect.name)
@@ -94,17 +96,48 @@ class Prepared:
         binds: dict[str, Processor] = {}
         fixed: dict[str, Any] = {}
         for parameter, name in compiler.bind_names.items():
-            processor = parameter.type.dialect_impl(dialect).bind_processor(dialect)
+            processor = _bind_processor(parameter.type, dialect)
             if processor is not None:
                 binds[name] = processor
             if not parameter.required and (parameter.value is not None or parameter.callable is not None):
                 fixed[name] = parameter.effective_value
-        results = tuple(
-            column.type.dialect_impl(dialect).result_processor(dialect, None)
-            for column in getattr(compiler.statement, "exported_columns", ())
-        )
-        names = tuple(compiler.positiontup or ()) if compiler.positional else tuple(compiler.bind_names.values())
-        return _Compiled(str(compiler), names, bool(compiler.positional), binds, fixed, results)
+        columns = getattr(compiler.statement, "exported_columns", ())
+        found = (column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns)
+        results = tuple((place, processor) for place, processor in enumerate(found) if processor is not None)
+        text, names = str(compiler), tuple(compiler.positiontup or ())
+        execute, executemany = _sqlite(text)
+        if not compiler.positional:
+            text, names = postgresql.numbered(text)
+            statement = postgresql.Statement(text)
+            execute, executemany = statement.execute, statement.executemany
+        ordered = tuple(binds.get(name) for name in names)
+        return _Compiled(text, names, ordered, fixed, results, execute, executemany)
+
+
+def _sqlite(text: str) -> tuple[Callable[[Any, Sequence[Any]], Found], Callable[[Any, list[list[Any]]], None]]:
+    def execute(driver: Any, values: Sequence[Any]) -> Found:
+        cursor = driver.execute(text, values)
+        return cursor.fetchall(), cursor.rowcount
+
+    def executemany(driver: Any, rows: list[list[Any]]) -> None:
+        driver.executemany(text, rows)
+
+    return execute, executemany
+
+
+def _bind_processor(kind: Any, dialect: Dialect) -> Processor | None:
+    if isinstance(kind, UtcDateTime) and dialect.name == "sqlite":
+        return _instant  # what SQLAlchemy's own would write, at a quarter of its price
+    processor: Processor | None = kind.dialect_impl(dialect).bind_processor(dialect)
+    return processor
+
+
+def _instant(value: datetime | None) -> str | None:
+    if value is None:
+        return None
+    if value.tzinfo is None:
+        raise ValueError("a stored instant must be aware")
+    return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
 
 
 def _converted(connection: Connection, compiled: _Compiled, error: Exception) -> BaseException:

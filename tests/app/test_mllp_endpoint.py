@@ -4,7 +4,7 @@
 
 import random
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -21,6 +21,7 @@ from hub.patients.model import Authority, GetPerson, Traits
 from hub.patients.service import PatientService
 from hub.pipeline.catalogue import discover
 from hub.pipeline.pipeline import Pipeline
+from hub.pipeline.together import Together
 from hub.pipeline.transaction import Hl7, Transaction
 from hub.storage.engine import Database
 from hub.testing.hl7 import Patient, Sender, adt, local, merge, pix_query
@@ -61,6 +62,9 @@ class Records:
     def record(self, transaction: Transaction, context: Context, error: HubError | None, milliseconds: int) -> None:
         self.audited.append((transaction.id, context.source, error.code if error else ""))
 
+    def record_within(self, entries: Sequence[tuple[Transaction, Context, int]]) -> None:
+        self.audited += [(transaction.id, context.source, "") for transaction, context, _ in entries]
+
     def transaction(self, transaction_id: str, outcome: str, seconds: float) -> None:
         assert seconds >= 0
 
@@ -85,8 +89,8 @@ class Hub:
         return self.patients.get(GetPerson(PatientIdentifier(number, A)), Context()).regional
 
 
-@pytest.fixture
-def hub(database: Database) -> Iterator[Hub]:
+@pytest.fixture(params=["alone", "together"])
+def hub(database: Database, request: pytest.FixtureRequest) -> Iterator[Hub]:
     directory = AuthorityDirectory(database=database, configured=(Authority(A, "CHA"),))
     patients = PatientService(database=database, directory=directory, affinity_domain=REGION)
     exchange, access, records = ExchangeService(database=database), OpenAccess(), Records()
@@ -98,7 +102,8 @@ def hub(database: Database) -> Iterator[Hub]:
             Feed(application="OLD", facility="A", name="OLD_A", charset="windows-1252"),
         ),
     )
-    endpoint = MllpEndpoint(pipeline, discover("profiles"), settings)
+    together = Together(pipeline, exchange, records) if request.param == "together" else None
+    endpoint = MllpEndpoint(pipeline, discover("profiles"), settings, together=together)
     exchange.processors[WIRE] = endpoint.process
     endpoint.start()
     yield Hub(endpoint, exchange, patients, access, records)

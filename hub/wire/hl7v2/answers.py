@@ -1,27 +1,53 @@
 """Acknowledgements: MSA and ERR (HL7 v2.5: 2.14.8, 2.15.5)."""
 
 import re
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
 
 from hub.context import Context
 from hub.errors import HubError, lookup
 from hub.values import new_key, now
 from hub.wire.hl7v2 import writer
 from hub.wire.hl7v2.errors import ANSWERS, CONDITIONS
-from hub.wire.hl7v2.message import STANDARD, Hl7Message, Segment
+from hub.wire.hl7v2.message import STANDARD, Delimiters, Hl7Message, Segment
 from hub.wire.hl7v2.writer import escape, segment
 
 _LOCATION = re.compile(
     r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<index>\d+)\])?(?:-(?P<field>\d+))?(?:\[(?P<repetition>\d+)\])?"
     r"(?:\.(?P<component>\d+))?(?:\.(?P<subcomponent>\d+))?"
 )
+_USUAL = 512  #: characters of a header that is worth remembering
 ACCEPTED = "AA"
 COMMITTED = "CA"
 
 
 def acknowledge(message: Hl7Message, code: str = ACCEPTED, error: HubError | None = None) -> bytes:
     """The general acknowledgement (ACK) with an MSA code of HL7 table 0008."""
-    return answer(message, "ACK", code, error=error)
+    asked, control_id = message.msh, message.control_id
+    if error is not None or len(asked.text) > _USUAL or not control_id or not control_id.isascii():
+        return answer(message, "ACK", code, error=error)
+    separator = asked.delimiters.field
+    fields = asked.text.split(separator)
+    fields[6:7] = fields[9:10] = [""]  # without time and control id the headers of one sender are the same
+    parts = _template(separator.join(fields), asked.delimiters, message.codec, code)
+    if len(parts) != 4:  # a control character, by way of an escape sequence
+        return answer(message, "ACK", code)
+    at, own = _second(int(time.time())).encode(), new_key().encode()
+    return b"".join((parts[0], at, parts[1], own, parts[2], escape(control_id).encode(), parts[3]))
+
+
+@lru_cache(maxsize=256)
+def _template(msh: str, delimiters: Delimiters, codec: str, code: str) -> list[bytes]:
+    """The acknowledgement of messages with this header, cut at its time, its control id and theirs."""
+    header = _header(Segment("MSH", msh, delimiters, codec), "ACK", at="\0", own="\1")
+    return re.split(rb"[\0-\2]", writer.write(header, [segment("MSA", {1: code, 2: "\2"})], codec))
+
+
+@lru_cache(maxsize=2)
+def _second(at: int) -> str:
+    return writer.dtm(datetime.fromtimestamp(at, UTC))
 
 
 def application_answer(message: Hl7Message, error: HubError | None = None) -> bytes:
@@ -65,27 +91,30 @@ def answer(
     """A message that answers another: MSH, MSA, ERR where there is an error, then ``segments``.
 
     ``kind``: MSH-9.1 (the event is the message's own), or MSH-9.1 and 9.2 joined by ``^``."""
-    asked = message.msh
+    header = _header(message.msh, kind, structure, accept, at=writer.dtm(now()), own=new_key())
+    msa = {1: code, 2: escape(message.control_id)}
+    first = [segment("MSA", msa)]
+    if error is not None:
+        first = [segment("MSA", {**msa, 3: escape(error.title)[:80]}), err(error, message.version, location, condition)]
+    return writer.write(header, [*first, *segments], message.codec)
+
+
+def _header(asked: Segment, kind: str, structure: str = "", accept: str = "", *, at: str, own: str) -> dict[int, str]:
     kind = kind if "^" in kind else "^".join(filter(None, (kind, escape(asked.value(9, 2)))))
-    header = {
+    return {
         3: _hd(asked, 5) or "MAILLAGE",
         4: _hd(asked, 6) or "MAILLAGE",
         5: _hd(asked, 3),
         6: _hd(asked, 4),
-        7: writer.dtm(now()),
+        7: at,
         9: f"{kind}^{structure or kind.partition('^')[0]}" if "^" in kind else kind,
-        10: new_key(),
+        10: own,
         11: _components(asked, 11, 2) or "P",
         12: _components(asked, 12, 3) or "2.5",
         15: accept,
         16: "NE" if accept else "",
         17: escape(asked.value(17)),
     }
-    msa = {1: code, 2: escape(message.control_id)}
-    first = [segment("MSA", msa)]
-    if error is not None:
-        first = [segment("MSA", {**msa, 3: escape(error.title)[:80]}), err(error, message.version, location, condition)]
-    return writer.write(header, [*first, *segments], message.codec)
 
 
 def err(error: HubError, version: str = "2.5", location: str = "", condition: str = "") -> str:

@@ -15,6 +15,7 @@ MAX_SEGMENT = 256 * 1024  #: characters, for every segment but those that carry 
 DOCUMENT_SEGMENTS = frozenset({"OBX", "NTE", "TXA"})
 
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
+_USUAL = frozenset({"MSH", "EVN", "PID", "PD1", "PV1", "PV2", "MRG", "NK1", "ORC", "OBR", "OBX", "ZFU", "ZFV"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _HEAD = 4096
 
@@ -63,16 +64,7 @@ class Repetition:
 
     def value(self, component: int = 1, subcomponent: int = 1) -> str:
         """A component's subcomponent as text. HL7's null (two double quotes) is ""."""
-        raw = self.raw(component)
-        if not raw:
-            return ""
-        delimiters = self.segment.delimiters
-        if delimiters.subcomponent in raw:
-            parts = raw.split(delimiters.subcomponent)
-            raw = parts[subcomponent - 1] if subcomponent <= len(parts) else ""
-        elif subcomponent > 1:
-            return ""
-        return unescape(raw, self.segment) if raw != '""' else ""
+        return self.segment.part(self.text, component, subcomponent)
 
     def __bool__(self) -> bool:
         return bool(self.text) and self.text != '""'
@@ -104,6 +96,8 @@ class Segment:
         text = self.field(number)
         if not text:
             return []
+        if self.delimiters.repetition not in text:
+            return [Repetition(text, self)] if text != '""' else []
         parts = text.split(self.delimiters.repetition)
         if len(parts) > MAX_REPETITIONS:
             raise Hl7TooLarge("A field repeats too often.", location=self.at(number))
@@ -112,10 +106,24 @@ class Segment:
     def value(self, number: int, component: int = 1, subcomponent: int = 1) -> str:
         """Text of the field's first repetition."""
         text = self.field(number)
-        if not text:
+        return self.part(text.partition(self.delimiters.repetition)[0], component, subcomponent) if text else ""
+
+    def part(self, text: str, component: int, subcomponent: int = 1) -> str:
+        """A component's subcomponent of a repetition as text. HL7's null (two double quotes) is ""."""
+        delimiters = self.delimiters
+        if delimiters.component in text:
+            parts = text.split(delimiters.component)
+            text = parts[component - 1] if component <= len(parts) else ""
+        elif component > 1:
             return ""
-        first = text.partition(self.delimiters.repetition)[0]
-        return Repetition(first, self).value(component, subcomponent)
+        if delimiters.subcomponent in text:
+            parts = text.split(delimiters.subcomponent)
+            text = parts[subcomponent - 1] if subcomponent <= len(parts) else ""
+        elif subcomponent > 1:
+            return ""
+        if delimiters.escape in text:
+            return unescape(text, self)
+        return text if text != '""' else ""
 
     def require(self, number: int, component: int = 1) -> str:
         """As ``value``. Raises FieldMissing that names the field."""
@@ -170,7 +178,7 @@ class Hl7Message:
             delimiters, line = STANDARD, "MSH|^~\\&"
         return cls(raw, [Segment("MSH", line, delimiters, "latin-1")], delimiters, "utf-8")
 
-    @cached_property
+    @property
     def msh(self) -> Segment:
         """The header."""
         return self.segments[0]
@@ -181,7 +189,10 @@ class Hl7Message:
 
     def first(self, name: str) -> Segment | None:
         """The first segment of a name."""
-        return next(self.all(name), None)
+        for segment in self.segments:
+            if segment.name == name:
+                return segment
+        return None
 
     def require(self, name: str) -> Segment:
         """The first segment of a name. Raises SegmentMissing."""
@@ -288,10 +299,11 @@ def _hexadecimal(digits: str, segment: Segment) -> str:
 
 
 def _declared(raw: bytes) -> str:
-    head = raw[:_HEAD].decode("latin-1")
-    if not head.startswith("MSH") or len(head) < 8:
+    head = raw[:_HEAD]
+    if not head.startswith(b"MSH") or len(head) < 8:
         raise Hl7Malformed("The message does not begin with an MSH segment.", location="MSH")
-    fields = re.split(r"[\r\n]", head, maxsplit=1)[0].split(head[3])
+    line = head.partition(b"\r")[0].partition(b"\n")[0].decode("latin-1")
+    fields = line.split(line[3]) if len(line) > 3 else []
     label = fields[17].partition("~")[0].partition("^")[0] if len(fields) > 17 else ""
     return codec_of(label) if label.strip() else ""
 
@@ -307,7 +319,7 @@ def _segments(text: str, delimiters: Delimiters, codec: str) -> list[Segment]:
         if not line:
             continue
         name = line[:3]
-        if not _NAME.fullmatch(name) or (len(line) > 3 and line[3] != delimiters.field):
+        if (name not in _USUAL and not _NAME.fullmatch(name)) or (len(line) > 3 and line[3] != delimiters.field):
             raise Hl7Malformed(f"Line {number} does not begin with a segment's name.", location=f"line {number}")
         if len(line) > MAX_SEGMENT and name not in DOCUMENT_SEGMENTS:
             raise Hl7TooLarge(f"A segment is longer than {MAX_SEGMENT} characters.", location=name)
