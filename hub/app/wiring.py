@@ -55,6 +55,7 @@ from hub.patients.discovery import Matcher
 from hub.patients.service import PatientService
 from hub.pipeline.catalogue import Bound, discover
 from hub.pipeline.pipeline import Pipeline
+from hub.pipeline.together import Together
 from hub.pipeline.transaction import Fhir, Soap
 from hub.portal.app import build as build_portal
 from hub.storage import migrate
@@ -142,7 +143,8 @@ class Hub:
             },
             self.metrics,
         )
-        self.mllp = MllpEndpoint(self.pipeline, self.catalogue, self.settings, self.exchange.enqueue)
+        together = Together(self.pipeline, self.exchange, self.audit)
+        self.mllp = MllpEndpoint(self.pipeline, self.catalogue, self.settings, self.exchange.enqueue, together)
         self.exchange.processors[mllp.WIRE] = self.mllp.process
         handlers = {**self.imaging.handlers(), mllp.ANSWER: self.mllp.deliver, NOTIFY: self.notifier.deliver}
         handlers[OFFER] = self.on_demand.deliver
