@@ -38,8 +38,8 @@ class DimseConnector:
         self._retrieval = Retrieval(self._peer, environment)
 
     def close(self) -> None:
-        """No new associations from now on."""
-        self._peer.closed = True
+        """No new associations from now on; running ones are cut."""
+        self._peer.close()
 
     # --- search
 

@@ -13,6 +13,7 @@ from hub.wire.dimse.association import Association
 from hub.wire.dimse.client import OperationFailed
 from hub.wire.dimse.errors import AssociationRejected, NoContext
 from hub.wire.dimse.pdu import Proposal
+from hub.wire.lines import Lines
 
 _UNKNOWN_DESTINATION = 0xA801
 _OUT_OF_RESOURCES = range(0xA700, 0xA800)
@@ -29,27 +30,35 @@ class Peer:
         self._pace = threading.Lock()
         self._last = 0.0
         self._tls = _tls(config)
-        self.closed = False
+        self._lines = Lines()
+
+    def close(self) -> None:
+        """No new associations from now on; running ones are cut."""
+        self._lines.cut()
 
     @contextlib.contextmanager
     def association(self, proposals: Sequence[Proposal], deadline: float) -> Iterator[Association]:
         """An association within the limits. Raises ConnectorError."""
-        if self.closed:
+        if self._lines.cut_off:
             raise SourceUnavailable("The source is closed.", source=self.name)
         if not self._slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise SourceUnavailable("All connections to the source are in use.", source=self.name)
         try:
             with self.translated():
                 self._wait()
-                with Association.request(
-                    (self.config.host, self.config.port),
-                    called=self.config.ae_title,
-                    calling=self.calling,
-                    proposals=proposals,
-                    idle=self.config.timeout,
-                    deadline=deadline,
-                    tls=self._tls,
-                ) as association:
+                with (
+                    self._lines.line() as line,
+                    Association.request(
+                        (self.config.host, self.config.port),
+                        called=self.config.ae_title,
+                        calling=self.calling,
+                        proposals=proposals,
+                        idle=self.config.timeout,
+                        deadline=deadline,
+                        tls=self._tls,
+                        dial=line.connect,
+                    ) as association,
+                ):
                     yield association
         finally:
             self._slots.release()

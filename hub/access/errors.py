@@ -25,3 +25,10 @@ class LockedOut(NotAuthenticated):
     code = "too-many-attempts"
     category = Category.TRANSIENT
     title = "Too many attempts; wait before the next one."
+
+
+class TokenExpired(BadCredentials):
+    """The bearer token was good once: its last day has passed (``clients.token_expires``)."""
+
+    code = "token-expired"
+    title = "The bearer token has expired."

@@ -1,7 +1,11 @@
 """Who asks, how they proved it, and what a permission is. Frozen values, no decisions."""
 
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from enum import StrEnum
+
+#: So long before its last day the end of a token is told.
+EXPIRY_TOLD = timedelta(days=30)
 
 
 class Scheme(StrEnum):
@@ -58,6 +62,7 @@ class Client:
     name: str
     certificate_sha256: str = ""
     token_sha256: str = ""
+    token_expires: date | None = None  #: last day (UTC) on which the token is good
     permissions: tuple[str, ...] = ()
     source: str = ""
     organisation: str = ""

@@ -2,18 +2,19 @@
 
 import hmac
 import ipaddress
+import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
 from hashlib import sha256
 
 from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from hub.access.errors import BadCredentials, LockedOut, SessionEnded
-from hub.access.model import ANONYMOUS, Client, Credentials, Decision, Principal, Scheme, User
+from hub.access.errors import BadCredentials, LockedOut, SessionEnded, TokenExpired
+from hub.access.model import ANONYMOUS, EXPIRY_TOLD, Client, Credentials, Decision, Principal, Scheme, User
 from hub.access.roles import permissions_of
 from hub.access.store import AccessStore
 from hub.context import Context
@@ -21,6 +22,8 @@ from hub.errors import AccessDenied, Misconfigured, NotAuthenticated
 from hub.storage.engine import Database
 from hub.usecase import Command
 from hub.values import now
+
+log = logging.getLogger(__name__)
 
 LOOPBACK = Principal(
     id="loopback", name="A program on this machine", scheme=Scheme.LOOPBACK, permissions=frozenset({"*"})
@@ -62,6 +65,8 @@ class AccessService:
         self._users = {user.login: user for user in users}
         self._by_certificate: dict[str, Principal] = {}
         self._by_token: dict[bytes, Principal] = {}
+        self._last_days: dict[str, date] = {}
+        self._told_of: dict[str, date] = {}
         for client in clients:
             self._add(client)
         self._decoy = _decoy(self._users.values())
@@ -80,6 +85,8 @@ class AccessService:
             self._by_certificate[_fingerprint(client.certificate_sha256)] = principal
         if client.token_sha256:
             self._by_token[_fingerprint(client.token_sha256).encode()] = _as(principal, Scheme.TOKEN)
+            if client.token_expires is not None:
+                self._last_days[client.name] = client.token_expires
 
     # The pipeline's side
 
@@ -137,7 +144,19 @@ class AccessService:
         found = [principal for known, principal in self._by_token.items() if hmac.compare_digest(known, shown)]
         if not found:
             raise BadCredentials
+        self._check_age(found[0].id)
         return found[0]
+
+    def _check_age(self, client: str) -> None:
+        """Raises TokenExpired; within the last month it is told in the log, once a day."""
+        last, today = self._last_days.get(client), self._clock().astimezone(UTC).date()
+        if last is None or last - today > EXPIRY_TOLD:
+            return
+        if self._told_of.get(client) != today:
+            self._told_of[client] = today
+            log.warning("the token of a client ends on %s", last.isoformat(), extra={"source": client})
+        if today > last:
+            raise TokenExpired()
 
     def _caller_by_title(self, ae_title: str) -> Principal:
         permissions = self._ae_titles.get(ae_title)

@@ -10,7 +10,7 @@ import uvicorn
 from hub.app.tls import PeerCertificateProtocol
 from hub.errors import Misconfigured, Unavailable
 
-GRACE = 20  #: seconds that running requests have to end at a stop
+GRACE = 10  #: seconds that running requests have to end at a stop
 
 
 class CannotListen(Misconfigured):

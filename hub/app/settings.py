@@ -1,5 +1,6 @@
 """All settings, one class a table of the TOML file. Defaults are closed: loopback, authentication on."""
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -155,6 +156,8 @@ class Client(Table):
     """Fingerprint of its certificate: `maillage pki show` tells it."""
     token_sha256: str = ""
     """SHA-256 of its bearer token, 64 hexadecimal digits."""
+    token_expires: date | None = Field(default=None, examples=[date(2027, 1, 31)])
+    """Last day (UTC) on which the token is accepted; unset: for ever. Told a month before, at start and in the log."""
     permissions: tuple[str, ...] = Field(default=(), examples=[("documents.*", "imaging.*", "patients.query")])
     """Patterns such as documents.query, imaging.*, *."""
     source: str = ""

@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
-from hub.app.settings import LOOPBACK, Settings
+from hub.access.model import EXPIRY_TOLD
+from hub.app.settings import LOOPBACK, Client, Settings
 from hub.app.toml_lines import Path as KeyPath
 from hub.app.toml_lines import key_lines, line_of
 from hub.errors import Misconfigured
+from hub.values import now
 
 ENVIRONMENT = "MAILLAGE_SETTINGS"
 DEFAULT_FILE = Path("maillage.toml")
@@ -125,10 +127,23 @@ def warnings(settings: Settings) -> Iterator[str]:
         urls = (community.query_url, community.retrieve_url, community.imaging_url)
         if any(url and url.startswith("http:") and urlsplit(url).hostname not in LOOPBACK for url in urls):
             yield f"communities.{community.name}: a URL is http: patients' data would travel in clear."
+    for client in settings.clients:
+        yield from _ageing(client)
     known = {authority.namespace for authority in settings.authorities}
     for source in settings.sources:
         if (source.authority or source.name) not in known and not security.accept_new_authorities:
             yield f"sources.{source.name}: no authority has the namespace {source.authority or source.name}."
+
+
+def _ageing(client: Client) -> Iterator[str]:
+    last = client.token_expires
+    if last is None:
+        return
+    today = now().date()
+    if last < today:
+        yield f"clients.{client.name}: the token ended on {last}: it is refused."
+    elif last - today <= EXPIRY_TOLD:
+        yield f"clients.{client.name}: the token ends on {last}: give the system a new one."
 
 
 def _with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
@@ -211,6 +226,8 @@ def _names(settings: Settings, mistake: Callable[[KeyPath, str], Mistake]) -> It
         if source.name == settings.archive.name:
             yield mistake(("sources", index, "name"), "is the name of the hub's own archive (archive.name)")
     for index, client in enumerate(settings.clients):
+        if client.token_expires is not None and not client.token_sha256:
+            yield mistake(("clients", index, "token_expires"), "there is no token_sha256 that could expire")
         for key in ("certificate_sha256", "token_sha256"):
             value = getattr(client, key)
             if value and not _is_sha256(value):

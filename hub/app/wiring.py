@@ -346,7 +346,7 @@ class Hub:
             self.web.start()
 
     def stop(self) -> None:
-        """Stop taking in, let what runs end, close everything. What still waits for a source after a few seconds is cut."""
+        """Stop taking in, let what runs end, close everything; who still waits for a source is cut off."""
         cut = threading.Timer(_CUT_AFTER, self._cut)
         cut.daemon = True
         cut.start()

@@ -20,6 +20,7 @@ from hub.connector.contract import (
     Environment,
     Level,
     Manifest,
+    SourceUnavailable,
 )
 from hub.errors import HubError, Misconfigured, NotFound
 from hub.values import now
@@ -173,6 +174,7 @@ class Sources:
         self._configs: dict[str, SourceConfig] = {}
         self._settings: dict[str, ConnectorConfig] = {}
         self._health: dict[str, SourceHealth] = {}
+        self._closed = False
         for source in sources:
             self._add(source)
 
@@ -223,6 +225,8 @@ class Sources:
         """The source with its connector open. Raises UnknownSource, ConnectorError."""
         source = self.config(name)
         with self._lock:
+            if self._closed:
+                raise SourceUnavailable("The hub is stopping.", source=name)
             if name not in self._open:
                 manifest = self._manifests[source.kind]
                 opened = manifest.open(name, self._settings[name], self._environment)
@@ -258,8 +262,9 @@ class Sources:
         return tuple(self._health.values())
 
     def close(self) -> None:
-        """Close every open connector."""
+        """Close every connector, for good: who waits for one waits no longer."""
         with self._lock:
+            self._closed = True
             for source in self._open.values():
                 source.connector.close()
             self._open.clear()

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -68,12 +69,17 @@ class Worker:
         self._leases = threading.Thread(target=self._heartbeat, name="exchange-leases", daemon=True)
         self._leases.start()
 
-    def stop(self, timeout: float = 30.0) -> None:
-        """Let what runs finish, start nothing more."""
+    def cease(self) -> None:
+        """Start nothing more."""
         self._stopping.set()
         self._wake()
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Let what runs finish for so many seconds, start nothing more."""
+        self.cease()
+        end = time.monotonic() + timeout
         for thread in self._running:
-            thread.join(timeout)
+            thread.join(max(0.0, end - time.monotonic()))
         self._running = []
         self._stopped.set()
         if self._leases is not None:

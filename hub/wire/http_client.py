@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 
 import httpx
 
+from hub.wire.lines import Lines
+
 PIECE = 256 * 1024
 Origin = tuple[str, str, int]
 
@@ -27,6 +29,7 @@ class StreamingTransport(httpx.BaseTransport):
         self._idle: list[tuple[Origin, http.client.HTTPConnection]] = []
         self._lock = threading.Lock()
         self._closed = False
+        self._lines = Lines()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send, and answer when the head of the answer is there."""
@@ -45,7 +48,7 @@ class StreamingTransport(httpx.BaseTransport):
                 with _translated(request, httpx.ReadTimeout, httpx.ReadError):
                     answer = connection.getresponse()
             except BaseException:
-                connection.close()
+                _end(connection)
                 raise
         except BaseException:
             self._slots.release()
@@ -54,12 +57,18 @@ class StreamingTransport(httpx.BaseTransport):
         return httpx.Response(answer.status, headers=answer.getheaders(), stream=body)
 
     def close(self) -> None:
-        """Close the connections that are idle; those in use are closed when they have done."""
+        """Close every connection; whoever still uses one sees it broken."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
         for _, connection in idle:
-            connection.close()
+            _end(connection)
+        self._lines.cut()
+
+    @property
+    def closed(self) -> bool:
+        """Whether its connections were cut."""
+        return self._closed
 
     def finished(self, origin: Origin, connection: http.client.HTTPConnection, *, reusable: bool) -> None:
         """An answer has been read, or given up."""
@@ -68,7 +77,7 @@ class StreamingTransport(httpx.BaseTransport):
             if reusable:
                 self._idle.append((origin, connection))
         if not reusable:
-            connection.close()
+            _end(connection)
         self._slots.release()
 
     def _reusable(self, origin: Origin) -> http.client.HTTPConnection | None:
@@ -79,7 +88,7 @@ class StreamingTransport(httpx.BaseTransport):
             self._idle += alive[1:]
         for item in found:
             if item not in alive:
-                item[1].close()
+                _end(item[1])
         return alive[0][1] if alive else None
 
     def _connect(
@@ -93,8 +102,15 @@ class StreamingTransport(httpx.BaseTransport):
             connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=self._tls)
         else:
             connection = http.client.HTTPConnection(host, port, timeout=timeout)
-        with _translated(request, httpx.ConnectTimeout, httpx.ConnectError):
-            connection.connect()
+        line = self._lines.line()
+        connection._create_connection = line.connect  # type: ignore[attr-defined]
+        connection.line = line  # type: ignore[attr-defined]
+        try:
+            with _translated(request, httpx.ConnectTimeout, httpx.ConnectError):
+                connection.connect()
+        except BaseException:
+            _end(connection)
+            raise
         return connection
 
 
@@ -124,6 +140,8 @@ class _Body(httpx.SyncByteStream):
             if not piece:
                 break
             yield piece
+        if self._transport.closed:  # what ends with its connection only seems complete
+            raise httpx.ReadError("the client was closed", request=self._request)
         if self._answer.length:  # http.client does not mind
             raise httpx.RemoteProtocolError("the answer is shorter than announced", request=self._request)
         self._complete = True
@@ -142,6 +160,11 @@ _PORTS = {"http": 80, "https": 443}
 
 def _seconds(limit: float | None) -> float:
     return threading.TIMEOUT_MAX if limit is None else limit
+
+
+def _end(connection: http.client.HTTPConnection) -> None:
+    connection.close()
+    connection.line.close()  # type: ignore[attr-defined]
 
 
 def _ended(connection: http.client.HTTPConnection) -> bool:

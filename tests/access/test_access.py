@@ -10,7 +10,7 @@ from hashlib import sha256
 import pytest
 from argon2 import PasswordHasher
 
-from hub.access.errors import BadCredentials, LockedOut, SessionEnded
+from hub.access.errors import BadCredentials, LockedOut, SessionEnded, TokenExpired
 from hub.access.model import ANONYMOUS, HUB, Client, Credentials, Principal, Scheme, User
 from hub.access.roles import ROLES, permissions_of
 from hub.access.service import FREE_FAILURES, LONGEST_WAIT, AccessService, is_loopback, wait_after
@@ -65,6 +65,25 @@ def open_access(database: Database) -> AccessService:
 def test_a_token_names_the_client(access: AccessService) -> None:
     principal = access.authenticate(Credentials(bearer=TOKEN))
     assert (principal.id, principal.scheme, principal.source) == ("PACS_A", Scheme.TOKEN, "PACS_A")
+
+
+def test_a_token_is_refused_after_its_last_day(
+    database: Database, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    ends = replace(PACS, token_expires=clock().date() + timedelta(days=40))
+    access = AccessService(database=database, clients=(ends,), clock=clock)
+    shown = Credentials(bearer=TOKEN)
+    assert access.authenticate(shown).id == PACS.name
+    assert not caplog.records
+    clock.forward(days=40)  # the last day itself
+    assert access.authenticate(shown).id == PACS.name
+    assert access.authenticate(shown).id == PACS.name
+    (told,) = caplog.records
+    assert TOKEN not in told.getMessage()
+    clock.forward(days=1)
+    with pytest.raises(TokenExpired):
+        access.authenticate(shown)
+    assert access.authenticate(Credentials(certificate=CERTIFICATE)).id == PACS.name
 
 
 def test_a_certificate_names_the_client(access: AccessService) -> None:

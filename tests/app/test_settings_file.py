@@ -1,5 +1,6 @@
 """Settings: unknown keys refused, each mistake named with its key and its line, all of them at once."""
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from hub.app import settings_file
 from hub.app.settings import Settings
 from hub.app.settings_file import Mistake, SettingsRefused
 from hub.app.toml_lines import key_lines
+from hub.values import now
 
 WRONG = """\
 # a comment with = and [brackets]
@@ -128,6 +130,22 @@ def test_warnings_name_open_doors() -> None:
     assert any("node_authentication is off" in warning for warning in settings_file.warnings(open_door))
     outside = settings_file.parse('[web]\nhost = "0.0.0.0"\n')
     assert any("without TLS" in warning for warning in settings_file.warnings(outside))
+
+
+def test_a_token_that_ends_is_told_before() -> None:
+    def told(last: date) -> list[str]:
+        text = f'[[clients]]\nname = "ris"\ntoken_sha256 = "{"0" * 64}"\ntoken_expires = {last}\n'
+        found = settings_file.warnings(settings_file.parse(text))
+        return [warning for warning in found if warning.startswith("clients.ris")]
+
+    today = now().date()
+    assert "it is refused" in told(today - timedelta(days=2))[0]
+    assert "new one" in told(today + timedelta(days=20))[0]
+    assert told(today + timedelta(days=60)) == []
+    (mistake,) = mistakes('[[clients]]\nname = "ris"\ntoken_expires = 2030-01-01\n')
+    assert mistake.key == "clients[0].token_expires"
+    (mistake,) = mistakes(f'[[clients]]\nname = "ris"\ntoken_sha256 = "{"0" * 64}"\ntoken_expires = "soon"\n')
+    assert mistake.key == "clients[0].token_expires"
 
 
 def test_titles_that_anybody_may_use_are_refused_beyond_loopback() -> None:

@@ -10,7 +10,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -83,11 +83,12 @@ class Association:
         idle: float,
         deadline: float | None = None,
         tls: ssl.SSLContext | None = None,
+        dial: Callable[..., socket.socket] = socket.create_connection,
     ) -> Self:
         """Connect and negotiate. Raises AssociationFailed, AssociationRejected, PeerSilent, NoContext."""
         if len(proposals) > pdu.MAX_CONTEXTS:
             raise NoContext("More than 128 presentation contexts would be needed.")
-        self = cls(_connect(address, idle, deadline, tls), idle=idle, deadline=deadline)
+        self = cls(_connect(dial, address, idle, deadline, tls), idle=idle, deadline=deadline)
         self.called, self.calling, self.peer = called, calling, f"{address[0]}:{address[1]}"
         self._send(pdu.encode_request(called, calling, proposals, MAX_PDU))
         kind, body = self._negotiation()
@@ -386,13 +387,17 @@ class Association:
 
 
 def _connect(
-    address: tuple[str, int], idle: float, deadline: float | None, tls: ssl.SSLContext | None
+    dial: Callable[..., socket.socket],
+    address: tuple[str, int],
+    idle: float,
+    deadline: float | None,
+    tls: ssl.SSLContext | None,
 ) -> socket.socket:
     left = idle if deadline is None else min(idle, deadline - time.monotonic())
     if left <= 0:
         raise PeerSilent("The deadline passed before the DICOM peer was asked.")
     try:
-        link = socket.create_connection(address, timeout=left)
+        link = dial(address, timeout=left)
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return tls.wrap_socket(link, server_hostname=address[0]) if tls is not None else link
     except TimeoutError as error:
