@@ -146,7 +146,13 @@ FOLDER = Layout(
 ASSOCIATION = Layout(
     name="Association",
     element="Association",
-    slots=(SlotField("SubmissionSetStatus", "submission_set_status"), SlotField("PreviousVersion", "previous_version")),
+    slots=(
+        SlotField("SubmissionSetStatus", "submission_set_status"),
+        SlotField("PreviousVersion", "previous_version"),
+        SlotField("OriginalStatus", "original_status"),
+        SlotField("NewStatus", "new_status"),
+        SlotField("AssociationPropagation", "propagation"),
+    ),
     codes=(CodeField(ASSOCIATION_DOCUMENTATION, "documentation", "associationDocumentation"),),
 )
 
