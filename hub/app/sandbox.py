@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from hub.app import logs, pki
 from hub.app.roles import Role
 from hub.app.settings import (
+    LOOPBACK,
     Authority,
     Client,
     Community,
@@ -29,6 +30,7 @@ from hub.app.settings import (
     Settings,
     Source,
     Storage,
+    Subscriptions,
     Tls,
     User,
     Web,
@@ -47,6 +49,8 @@ ENDPOINTS: Mapping[str, tuple[str, str]] = {
     "xca_responding": ("ITI-38", "/xca/responding"),
     "xca_initiating": ("XCA-ITI-18", "/xca/initiating"),
     "xcpd_responding": ("ITI-55", "/xcpd/responding"),
+    "dsub_broker": ("ITI-52", "/dsub/broker"),
+    "dsub_pullpoints": ("ITI-69", "/dsub/pullpoints"),
 }
 ALL_ROLES = ("clinician", "operator", "steward", "officer")
 
@@ -128,7 +132,7 @@ class Sandbox:
         """Where everything is, and how to get in."""
         hub, region = self.hub, self.settings.region
         base = hub.public_url()
-        paths = {bound.id: binding.path for binding, bound in hub.soap_endpoints()}
+        paths = {bound.id: binding.path for binding, bound in reversed([*hub.soap_endpoints()])}  # the first ones
         return {
             **{key: base + paths.get(transaction, path) for key, (transaction, path) in ENDPOINTS.items()},
             "fhir": f"{base}/fhir",
@@ -202,6 +206,7 @@ class Sandbox:
                     database=options.database or f"sqlite:///{self.data / 'hub.sqlite'}",
                     content=self.data / "content",
                 ),
+                subscriptions=Subscriptions(consumers=LOOPBACK),
                 logging=Logging(format="text"),
                 vocabulary=options.vocabulary,
             )
