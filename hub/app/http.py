@@ -20,6 +20,7 @@ from hub.app.guard import Guard
 from hub.app.health import Health
 from hub.app.logs import correlation_id
 from hub.app.metrics import MEDIA_TYPE, PrometheusMetrics
+from hub.app.replies import Replies
 from hub.app.settings import LOOPBACK, Settings
 from hub.app.wsdl import description
 from hub.context import Context
@@ -93,6 +94,11 @@ class WebHub(Protocol):
     @property
     def content(self) -> ContentStore:
         """Where attachments are spooled."""
+        ...
+
+    @property
+    def replies(self) -> Replies:
+        """Answers to other places than the connection."""
         ...
 
     @property
@@ -181,15 +187,17 @@ class Edge:
         message: SoapMessage | None = None
         try:
             content_type = request.headers.get("content-type", "")
-            message = parse_request(content_type, body, self.hub.content.receive, self.limits)
+            message = parse_request(content_type, body, self.hub.content.receive, self.limits, elsewhere=True)
             message = replace(message, base=self.hub.public_url(), path=request.url.path)
             binding, bound = select(table, message)
             if binding.mtom and not message.mtom:
                 raise MtomRequired()
             expect(message, binding.body)
+            self.hub.replies.check(message, asynchronous=binding.asynchronous)
             if message.security is not None:
                 credentials = replace(credentials, saml=serialise(message.security))
-            return render(self.hub.pipeline.run(bound, "soap", message, credentials, context), message)
+            answer = self.hub.pipeline.run(bound, "soap", message, credentials, context)
+            return self.hub.replies.answer(answer, message, context)
         except HubError as error:  # before the pipeline had a transaction: what it raises it answers itself
             return render(soap_refuse(error, message, context), message)
         finally:

@@ -23,6 +23,7 @@ from hub.app.settings import (
     Client,
     Community,
     DimsePort,
+    Gateways,
     Logging,
     Mllp,
     Region,
@@ -202,6 +203,7 @@ class Sandbox:
                 security=Security(
                     node_authentication=not options.open, accept_new_authorities=options.authorities is None
                 ),
+                gateways=Gateways(reply_hosts=("127.0.0.1", "localhost")),
                 storage=Storage(
                     database=options.database or f"sqlite:///{self.data / 'hub.sqlite'}",
                     content=self.data / "content",

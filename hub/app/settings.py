@@ -142,6 +142,10 @@ class Community(Table):
 class Gateways(Table):
     """How this community answers and asks others (XCA, XCPD)."""
 
+    reply_hosts: tuple[str, ...] = Field(default=(), examples=[("gateway.region2.example", "10.0.0.5:8443")])
+    """Hosts (with or without a port) to which answers may be sent that are not wanted on the connection (wsa:ReplyTo),
+    by https, on this machine by http; empty: such requests are refused."""
+
     correlation_days: int = Field(default=7, ge=0)
     """Days for which a person that was discovered in another community is not looked for again (less where that
     community says so), and for which others may rely on this one's answers."""

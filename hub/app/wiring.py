@@ -19,6 +19,7 @@ from hub.app.http import MEGABYTE, build, build_operations
 from hub.app.metrics import PrometheusMetrics
 from hub.app.mllp import MllpEndpoint
 from hub.app.nightly import NightlyCheck
+from hub.app.replies import REPLY, Replies
 from hub.app.roles import Role
 from hub.app.scratch import Scratch
 from hub.app.server import CannotListen, WebServer
@@ -147,7 +148,7 @@ class Hub:
         self.mllp = MllpEndpoint(self.pipeline, self.catalogue, self.settings, self.exchange.enqueue, together)
         self.exchange.processors[mllp.WIRE] = self.mllp.process
         handlers = {**self.imaging.handlers(), mllp.ANSWER: self.mllp.deliver, NOTIFY: self.notifier.deliver}
-        handlers[OFFER] = self.on_demand.deliver
+        handlers |= {OFFER: self.on_demand.deliver, REPLY: self.replies.deliver}
         self.worker = Worker(self.exchange, handlers)
         self.housekeeping = Housekeeping(self.content, self._in_use)
         self.dimse: DimseEndpoint | None = None
@@ -265,6 +266,9 @@ class Hub:
             body=settings.web.max_body_mb * MEGABYTE,
             spool=self.content.incoming(),
         )
+        replies, tls = settings.storage.content / "replies", settings.tls
+        permitted = settings.gateways.reply_hosts
+        self.replies = Replies(replies, permitted, self.exchange.enqueue, lambda: client_context(tls))
         self._communities = communities.clients(settings, self.content.receive, limits)
         self.discovery = DiscoveryService(
             database=self.database,
@@ -310,6 +314,7 @@ class Hub:
             if Role.WORKER in self.roles:
                 self.worker.start()
                 self.housekeeping.start()
+            self.replies.sweep()
                 self.nightly.start()
             with listening("mllp", self.settings.mllp):
                 self._start_mllp()

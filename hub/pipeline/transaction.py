@@ -37,6 +37,7 @@ class Soap:
     response_action: str
     body: str  #: the request's root element in Clark notation
     mtom: bool = False
+    asynchronous: bool = False  #: the answer may go to another place than the connection (wsa:ReplyTo)
     wire: str = "soap"
 
 

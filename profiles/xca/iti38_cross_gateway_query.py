@@ -14,6 +14,7 @@ _BINDING = Soap(
     action="urn:ihe:iti:2007:CrossGatewayQuery",
     response_action="urn:ihe:iti:2007:CrossGatewayQueryResponse",
     body=query("AdhocQueryRequest"),
+    asynchronous=True,
 )
 TRANSACTION = Transaction(
     id="ITI-38",

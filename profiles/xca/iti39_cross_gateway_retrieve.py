@@ -15,6 +15,7 @@ _BINDING = Soap(
     action="urn:ihe:iti:2007:CrossGatewayRetrieve",
     response_action="urn:ihe:iti:2007:CrossGatewayRetrieveResponse",
     body=xdsb("RetrieveDocumentSetRequest"),
+    asynchronous=True,
 )
 TRANSACTION = Transaction(
     id="ITI-39",

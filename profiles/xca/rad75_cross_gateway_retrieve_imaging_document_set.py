@@ -15,6 +15,7 @@ _BINDING = Soap(
     action="urn:ihe:rad:2011:CrossGatewayRetrieveImagingDocumentSet",
     response_action="urn:ihe:rad:2011:CrossGatewayRetrieveImagingDocumentSetResponse",
     body=iherad("RetrieveImagingDocumentSetRequest"),
+    asynchronous=True,
 )
 TRANSACTION = Transaction(
     id="RAD-75",

@@ -19,6 +19,7 @@ _BINDING = Soap(
     action="urn:hl7-org:v3:PRPA_IN201305UV02:CrossGatewayPatientDiscovery",
     response_action="urn:hl7-org:v3:PRPA_IN201306UV02:CrossGatewayPatientDiscovery",
     body=v3("PRPA_IN201305UV02"),
+    asynchronous=True,
 )
 TRANSACTION = Transaction(
     id="ITI-55",

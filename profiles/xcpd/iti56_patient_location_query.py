@@ -12,6 +12,7 @@ _BINDING = Soap(
     action="urn:ihe:iti:2009:PatientLocationQuery",
     response_action="urn:ihe:iti:2009:PatientLocationQueryResponse",
     body=xcpd("PatientLocationQueryRequest"),
+    asynchronous=True,
 )
 TRANSACTION = Transaction(
     id="ITI-56",

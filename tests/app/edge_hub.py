@@ -13,6 +13,7 @@ from lxml import etree
 from hub.access.model import ANONYMOUS, Credentials, Principal, Scheme
 from hub.app.health import Health
 from hub.app.metrics import PrometheusMetrics
+from hub.app.replies import Replies
 from hub.app.settings import Settings, Web
 from hub.context import Context
 from hub.errors import AccessDenied, HubError, Malformed, NotAuthenticated, NotFound

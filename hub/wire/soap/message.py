@@ -74,6 +74,7 @@ class SoapMessage:
     body: Element  #: the one element in the Body
     message_id: str = ""
     reply_to: str = ""
+    fault_to: str = ""
     to: str = ""
     relates_to: str = ""
     attachments: Mapping[str, Attachment] = field(default_factory=dict)

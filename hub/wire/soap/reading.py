@@ -44,9 +44,15 @@ _ADDRESSING = frozenset(
 
 
 def parse_request(
-    content_type: str, body_chunks: Iterable[bytes], receive: Receive, limits: Limits | None = None
+    content_type: str,
+    body_chunks: Iterable[bytes],
+    receive: Receive,
+    limits: Limits | None = None,
+    *,
+    elsewhere: bool = False,
 ) -> SoapMessage:
-    """A request, plain or MTOM (ITI TF-2: V.3). ``receive`` spools an attachment's chunks.
+    """A request, plain or MTOM (ITI TF-2: V.3). ``receive`` spools an attachment's chunks. ``elsewhere``: the caller
+    decides whether the answer may go to another place than the connection.
 
     Raises SoapError, Malformed or TooLarge: each becomes a SOAP fault. Leaves no file behind when it raises; otherwise
     the caller calls ``discard()`` on the message in the end.
@@ -59,7 +65,8 @@ def parse_request(
         # zeep says action="None" where the WSDL has no soapAction: only what is a URI can contradict.
         if ":" in announced and announced != message.action:
             raise ActionMismatch(location=message.action)
-        if message.reply_to and message.reply_to != NO_REPLY and not message.reply_to.endswith("/anonymous"):
+        anonymous = message.reply_to.endswith("/anonymous") or message.reply_to in ("", NO_REPLY)
+        if not anonymous and not elsewhere:
             raise OnlyAnonymousAddress()
     except SoapError:
         message.discard()
@@ -192,6 +199,7 @@ def _envelope(
         body=children[-1][0],
         message_id=_text(blocks, "MessageID"),
         reply_to=_address(blocks, "ReplyTo"),
+        fault_to=_address(blocks, "FaultTo"),
         to=_text(blocks, "To"),
         relates_to=_text(blocks, "RelatesTo"),
         attachments=attachments,

@@ -33,14 +33,17 @@ from hub.wire.xml import Element, serialise
 _ROOT_PART = "root@maillage"
 
 
-def render(response: SoapResponse, request: SoapMessage | None) -> HttpResponse:
-    """The HTTP answer to a request (None: it could not be read). Attachments are streamed, never held in memory."""
+def render(response: SoapResponse, request: SoapMessage | None, *, to: str = "") -> HttpResponse:
+    """The HTTP answer to a request (None: it could not be read). Attachments are streamed, never held in memory.
+
+    ``to``: where it is sent, when that is not the connection."""
     if response.body is None:
         return HttpResponse(202, b"", SOAP_TYPE, response.headers)
     envelope = build_envelope(
         response.body,
         response.action,
         relates_to=request.message_id if request else "",
+        to=to,
         not_understood=response.not_understood,
         blocks=response.blocks,
     )
