@@ -48,7 +48,8 @@ def digest(study: Study, *further: str) -> str:
         ),
         key=lambda item: item.series_instance_uid,
     )
-    content = orjson.dumps([replace(study, series=tuple(series)), list(further)])
+    same = replace(study, series=tuple(series), modalities=tuple(sorted(study.modalities)))
+    content = orjson.dumps([same, list(further)])
     return hashlib.sha256(content).hexdigest()
 
 

@@ -1,5 +1,6 @@
 """dciodvfy (David Clunie's dicom3tools) finds no error in any manifest."""
 
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from hub.imaging.manifest import build_manifest
-from hub.imaging.manifest_model import ManifestOrder, ManifestSpec
+from hub.imaging.manifest_model import Flavour, ManifestOrder, ManifestSpec
 from hub.imaging.model import Instance, Series, Study
 from hub.values import PatientIdentifier, Uid
 from hub.wire.dicom import DatasetReader, study_of_instances
@@ -66,11 +67,17 @@ CASES = {
 }
 
 
+#: MADO's content items of DICOM CP-2595, which dciodvfy does not know yet: its only errors.
+AHEAD = re.compile(r"Error - <\S*/ValueType\(0040,a040\)\[1\]> - Unrecognized enumerated value = <(NUM|DATE|TIME)>")
+
+
+@pytest.mark.parametrize("flavour", Flavour)
 @pytest.mark.parametrize("case", CASES)
-def test_no_error(case: str, tmp_path: Path) -> None:
+def test_no_error(case: str, flavour: Flavour, tmp_path: Path) -> None:
     path = tmp_path / "manifest.dcm"
-    path.write_bytes(build_manifest(CASES[case]))
+    path.write_bytes(build_manifest(replace(CASES[case], flavour=flavour)))
     done = subprocess.run(["dciodvfy", "-new", str(path)], capture_output=True, text=True, check=False, timeout=60)
     said = done.stdout + done.stderr
-    assert not [line for line in said.splitlines() if line.startswith("Error")], said
+    errors = [line for line in said.splitlines() if line.startswith("Error")]
+    assert not [line for line in errors if not (flavour is Flavour.MADO and AHEAD.fullmatch(line))], said
     assert "KeyObjectSelectionDocument" in said
