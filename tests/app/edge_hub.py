@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG002  (the contracts say what is passed)
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -225,6 +226,7 @@ class EdgeHub:
         self.rooms = Rooms()
         self.content = ContentStore(directory / "content")
         self.metrics = PrometheusMetrics("0")
+        self.replies = Replies(directory / "replies", (), lambda *_: "", ssl.create_default_context)
         self.pipeline = Pipeline(
             Database(f"sqlite:///{directory / 'x.sqlite'}"),
             Dispatcher([self.rooms]),
