@@ -44,7 +44,7 @@ class Outbox(Protocol):
 
 
 class Replies:
-    """``permitted``: hosts (``host`` or ``host:port``) that answers may be sent to, by https, on this machine by http."""
+    """``permitted``: hosts (``host`` or ``host:port``) that answers may go to: by https, on this machine by http too."""
 
     def __init__(
         self,
@@ -130,7 +130,8 @@ class Replies:
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.directory / new_key()
         try:
-            with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            path.touch(mode=0o600, exist_ok=False)
+            with path.open("wb") as file:
                 for chunk in chunks:
                     file.write(chunk)
                 file.flush()

@@ -314,7 +314,7 @@ class Hub:
             if Role.WORKER in self.roles:
                 self.worker.start()
                 self.housekeeping.start()
-            self.replies.sweep()
+                self.replies.sweep()
                 self.nightly.start()
             with listening("mllp", self.settings.mllp):
                 self._start_mllp()
