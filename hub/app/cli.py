@@ -16,6 +16,7 @@ from rich.table import Table
 
 from hub import __version__
 from hub.app import logs, pki, settings_file
+from hub.app.cli_imaging import imaging
 from hub.app.roles import Role
 from hub.app.settings import Settings
 from hub.app.settings_file import SettingsRefused
@@ -46,6 +47,7 @@ pki_app = typer.Typer(
 )
 app.add_typer(db, name="db")
 app.add_typer(pki_app, name="pki")
+app.add_typer(imaging, name="imaging")
 
 SettingsOption = Annotated[
     Path | None,

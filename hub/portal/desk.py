@@ -15,6 +15,7 @@ from hub.connector.loader import SourceHealth
 from hub.context import Context
 from hub.errors import HubError, NotFound
 from hub.exchange.model import Delivery, InboxMessage, Page, Summary
+from hub.imaging.manifest_model import CheckReport
 from hub.portal import actions
 from hub.portal.ports import PortalHub
 from hub.subscriptions.model import Subscription
@@ -60,6 +61,7 @@ class Overview:
     messages: Sequence[InboxMessage]  #: the latest
     sources: Sequence[SourceView]
     subscriptions: Sequence[SubscriptionView] = ()
+    check: CheckReport | None = None  #: the last check of what is published
 
 
 class Desk:
@@ -102,6 +104,7 @@ class Desk:
             self.hub.exchange.messages(Page(limit=8)),
             [self._view(health) for health in self.hub.sources.health()],
             [SubscriptionView.of(item) for item in self.hub.subscriptions.active(SUBSCRIPTIONS)],
+            check=self.hub.life.last(),
         )
 
     @use_case

@@ -71,6 +71,7 @@ class Operator:
             summary=found.summary,
             messages=found.messages,
             sources=found.sources if visit.may("sources.read") else (),
+            check=found.check,
             subscriptions=found.subscriptions,
             MessageState=MessageState,
             DeliveryState=DeliveryState,

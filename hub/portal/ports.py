@@ -12,6 +12,7 @@ from hub.connector.loader import SourceHealth
 from hub.context import Context
 from hub.errors import HubError
 from hub.exchange.model import Delivery, InboxMessage, Page, Summary
+from hub.imaging.manifest_model import CheckReport
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.transaction import Transaction
 from hub.subscriptions.model import Subscription
@@ -137,6 +138,14 @@ class Sources(Protocol):
     def health(self) -> Sequence[SourceHealth]: ...
 
 
+class Life(Protocol):
+    """The checks of what is published."""
+
+    def last(self) -> CheckReport | None:
+        """The newest, finished or not."""
+        ...
+
+
 class PortalHub(Protocol):
     """The hub, as the portal sees it."""
 
@@ -154,3 +163,5 @@ class PortalHub(Protocol):
     def subscriptions(self) -> Subscriptions: ...
     @property
     def sources(self) -> Sources: ...
+    @property
+    def life(self) -> Life: ...

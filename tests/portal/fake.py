@@ -37,6 +37,7 @@ from hub.exchange.model import (
     ReplayMessage,
     Summary,
 )
+from hub.imaging.manifest_model import CheckReport
 from hub.imaging.model import (
     FindStudies,
     IndexedStudy,
@@ -546,6 +547,14 @@ class Subscriptions:
         return [one, replace(one, id="s2", owner="mssante", patient="", pull_point="p1", notified_at=None)][:limit]
 
 
+class Life:
+    """A check last night."""
+
+    def last(self) -> CheckReport | None:
+        night = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
+        return CheckReport("nightly-2026-03-02", night, night, checked=1204, differing=3, unreachable=2, repaired=3)
+
+
 class Hub:
     """The whole region."""
 
@@ -556,6 +565,7 @@ class Hub:
         self.exchange = Exchange()
         self.sources = Sources()
         self.subscriptions = Subscriptions()
+        self.life = Life()
         services = [Patients(), Imaging(), Documents(directory), self.exchange]
         unused: Any = None
         self.pipeline = Pipeline(unused, Dispatcher(services), self.access, self.audit, unused, {}, Metrics())

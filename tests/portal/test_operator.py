@@ -1,5 +1,6 @@
 """The operators' pages over a real socket."""
 
+import re
 from collections.abc import Callable
 
 import httpx
@@ -44,6 +45,13 @@ def test_an_operator_sees_no_patient_and_a_clinician_no_message(signed_in: Signe
         f"{ROOT}/audit",
     ):
         assert client.get(path).status_code == 403, path
+
+
+def test_the_last_check_of_what_is_published(signed_in: SignedIn) -> None:
+    page = signed_in("omar").get(ROOT).text
+    assert "face à ce que détiennent les sources" in page
+    for label, count in (("Examens vérifiés", 1204), ("Examens différents", 3), ("Réparations demandées", 3)):
+        assert re.search(rf"{label}</span> <span class=\"source-state\">{count}<", page), label
 
 
 def test_subscriptions_without_patient_or_path(signed_in: SignedIn) -> None:
