@@ -1,9 +1,11 @@
 """Acknowledged ADT/s over MLLP, against a bare insert-and-commit loop on the same database in the same run."""
 
+import os
 import random
+import selectors
+import socket
 import sqlite3
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +17,10 @@ from hub.patients.model import Traits
 from hub.testing import hl7
 from hub.testing.postgres import PostgresqlMissing, PostgresqlServer
 from hub.testing.sandbox import SandboxProcess
-from hub.wire.hl7v2.client import MllpClient
+from hub.wire.hl7v2.mllp import END, frame
 
 SENDERS = 8
+WARM = 20  #: messages that each sends before the clock runs
 NAMES = ("MARTIN", "BERNARD", "DUBOIS", "THOMAS", "ROBERT", "RICHARD", "PETIT", "DURAND", "LEROY", "MOREAU")
 GIVEN = ("MARIE", "JEAN", "PIERRE", "LOUISE", "PAUL", "JEANNE", "LOUIS", "ANNE", "JACQUES", "SOPHIE")
 
@@ -39,11 +42,12 @@ def run(*, quick: bool) -> Iterator[Figure]:
 
 
 def _figure(name: str, url: str, bare: float, count: int) -> Figure:
-    value = hub_rate(url, count)
+    value, milliseconds = hub_rate(url, count)
     return Figure(
         "adt", f"acknowledged ADT^A28, {name}, {SENDERS} connections", value, "msg/s",
         f"bare insert and commit, one connection, {name}", bare, "at least 0.5", value >= 0.5 * bare,
-        "each message: raw bytes, identity, regional identifier, links and audit record on disk before AA",
+        "each message: raw bytes, identity, regional identifier, links and audit record on disk before AA; "
+        f"the hub's own CPU: {milliseconds:.2f} ms a message, which is the limit while others use the cores",
     )  # fmt: skip
 
 
@@ -64,31 +68,71 @@ def messages(sender: int, count: int) -> list[bytes]:
     return made
 
 
-def hub_rate(url: str, count: int) -> float:
+def hub_rate(url: str, count: int) -> tuple[float, float]:
+    """Messages a second, and the hub's own milliseconds of CPU for each."""
     with tempfile.TemporaryDirectory() as data, SandboxProcess("--open", "--db", url, "--data", data) as box:
         host, _, port = box["mllp"].rpartition(":")
         share = count // SENDERS
-        batches = [messages(number, share) for number in range(SENDERS)]
-        failures: list[bytes] = []
-        gate = threading.Barrier(SENDERS + 1)
+        senders = [_Sender(host, int(port), messages(number, share + WARM)) for number in range(SENDERS)]
+        try:
+            _send(senders, WARM)
+            before, started = _cpu(box.process.pid), time.perf_counter()
+            _send(senders, share)
+            elapsed = time.perf_counter() - started
+            return share * SENDERS / elapsed, (_cpu(box.process.pid) - before) * 1000 / (share * SENDERS)
+        finally:
+            for sender in senders:
+                sender.socket.close()
 
-        def send(batch: list[bytes]) -> None:
-            with MllpClient(host, int(port), timeout=120) as client:
-                failures.extend(answer for answer in [client.send(batch[0])] if b"|AA|" not in answer)
-                gate.wait()
-                failures.extend(answer for message in batch[1:] if b"|AA|" not in (answer := client.send(message)))
 
-        threads = [threading.Thread(target=send, args=(batch,)) for batch in batches]
-        for thread in threads:
-            thread.start()
-        gate.wait()
-        started = time.perf_counter()
-        for thread in threads:
-            thread.join()
-        elapsed = time.perf_counter() - started
-        if failures:
-            raise RuntimeError(f"{len(failures)} messages were not acknowledged: {failures[0][:300]!r}")
-        return (share - 1) * SENDERS / elapsed
+class _Sender:
+    """One feed: its next message goes out when the one before is acknowledged. As little work as can be: both sides
+    share the cores."""
+
+    def __init__(self, host: str, port: int, batch: list[bytes]) -> None:
+        self.frames = iter([frame(message) for message in batch])
+        self.socket = socket.create_connection((host, port), timeout=120)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.answer = b""
+        self.left = 0
+
+    def send(self) -> None:
+        self.socket.sendall(next(self.frames))
+
+    def receive(self) -> bool:
+        """Whether the answer is whole."""
+        data = self.socket.recv(65536)
+        self.answer += data
+        if not data or (self.answer.endswith(END) and b"|AA|" not in self.answer):
+            raise RuntimeError(f"a message was not acknowledged: {self.answer[:300]!r}")
+        if not self.answer.endswith(END):
+            return False
+        self.answer = b""
+        self.left -= 1
+        return True
+
+
+def _send(senders: list[_Sender], count: int) -> None:
+    """Each sends so many, all at the same time."""
+    with selectors.DefaultSelector() as waiting:
+        for sender in senders:
+            waiting.register(sender.socket, selectors.EVENT_READ, sender)
+            sender.left = count
+            sender.send()
+        while waiting.get_map():
+            for key, _ in waiting.select(120):
+                sender = key.data
+                if sender.receive():
+                    if sender.left:
+                        sender.send()
+                    else:
+                        waiting.unregister(sender.socket)
+
+
+def _cpu(process: int) -> float:
+    """Seconds of CPU that a process has used, in the kernel as well."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def sqlite_loop(path: Path, count: int) -> float:

@@ -26,6 +26,7 @@ END = b"\x1c\r"
 _KEPT = 64 * 1024  #: bytes kept of a frame that is too large
 _WAITING = 64  #: messages that one connection may have waiting (or ``max_bytes``) before its socket is left unread
 _TOGETHER = 64  #: messages in one batch
+_GATHER = 0.001  #: seconds that a batch waits for those who were answered just now
 _PATIENCE = 0.05  #: seconds that messages wait for the batch before them
 _BLANK = b" \t\r\n\x1c"
 
@@ -173,14 +174,26 @@ class MllpServer:
         self._loop.close()
         self.pool.shutdown(wait=True)
 
-    async def answer(self, item: Item, peer: Peer) -> bytes:
-        """The answer to one item."""
-        if not isinstance(item, bytes):
-            return await self._loop.run_in_executor(self.pool, self.handler.reject, *item, peer)
-        answer = await self._lane.answer(item, peer) if self._lane is not None else None
-        if answer is None:
-            answer = await self._loop.run_in_executor(self.pool, self.handler.handle, item, peer)
-        return answer
+    def carry_out(self, item: Item, peer: Peer, done: Callable[[bytes], None]) -> None:
+        """Have one item handled; ``done`` gets the answer, in the event loop."""
+        if self._lane is None or not isinstance(item, bytes):
+            self._alone(item, peer, done)
+            return
+
+        def answered(answer: bytes | None) -> None:
+            if answer is None:
+                self._alone(item, peer, done)
+            else:
+                done(answer)
+
+        self._lane.add(item, peer, answered)
+
+    def _alone(self, item: Item, peer: Peer, done: Callable[[bytes], None]) -> None:
+        if isinstance(item, bytes):
+            running = self._loop.run_in_executor(self.pool, self.handler.handle, item, peer)
+        else:
+            running = self._loop.run_in_executor(self.pool, self.handler.reject, *item, peer)
+        running.add_done_callback(lambda ended: done(ended.result()))
 
     async def _stop(self, timeout: float) -> None:
         self.stopping = True
@@ -194,10 +207,15 @@ class MllpServer:
         await asyncio.sleep(0)
 
 
+Waiting = tuple[tuple[bytes, Peer], Callable[["bytes | None"], None]]
+
+
 class _Lane:
     """Messages of all connections, handed over as many as wait: one hand-over and one commit for all of them.
 
-    One batch runs at a time, since two would wait for each other's locks; a second one is let past a slow one."""
+    Peers send their next message when the one before is answered. So the next batch waits for as many as have just
+    been answered, a moment only: a feed that is alone is never kept waiting. One batch runs at a time, since two would
+    wait for each other's locks; a second one is let past a slow one."""
 
     def __init__(
         self, together: Handle, loop: asyncio.AbstractEventLoop, pool: ThreadPoolExecutor, threads: int
@@ -206,48 +224,63 @@ class _Lane:
         self._loop = loop
         self._pool = pool
         self._most = max(1, threads // 2)  # the others are for what has to be handled alone
-        self._waiting: deque[tuple[tuple[bytes, Peer], asyncio.Future[bytes | None]]] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._running = 0
-        self._impatient: asyncio.TimerHandle | None = None
+        self._expected = 1  # messages that will be there in a moment
+        self._timer: asyncio.TimerHandle | None = None
 
-    def answer(self, raw: bytes, peer: Peer) -> "asyncio.Future[bytes | None]":
-        """The answer, or None."""
-        future: asyncio.Future[bytes | None] = self._loop.create_future()
-        self._waiting.append(((raw, peer), future))
-        if not self._running:
+    def add(self, raw: bytes, peer: Peer, done: Callable[[bytes | None], None]) -> None:
+        """Have a message handled; ``done`` gets the answer, or None, in the event loop."""
+        self._waiting.append(((raw, peer), done))
+        if not self._running and len(self._waiting) >= self._expected:
             self._send()
-        elif self._impatient is None:
-            self._impatient = self._loop.call_later(_PATIENCE, self._past)
-        return future
+        else:
+            self._look_in(_GATHER if not self._running else _PATIENCE)
 
     def _send(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _TOGETHER))]
         self._running += 1
         self._pool.submit(self._carry_out, batch)
+        if self._waiting:
+            self._look_in(_PATIENCE)
 
-    def _carry_out(self, batch: list[tuple[tuple[bytes, Peer], asyncio.Future[bytes | None]]]) -> None:
+    def _carry_out(self, batch: list[Waiting]) -> None:
         try:
             answers = self._together([item for item, _ in batch])
         except Exception:
             log.exception("%d HL7 messages could not be handled together", len(batch))
             answers = [None] * len(batch)
-        self._loop.call_soon_threadsafe(self._done, [future for _, future in batch], answers)
+        self._loop.call_soon_threadsafe(self._done, batch, answers)
 
-    def _done(self, futures: list[asyncio.Future[bytes | None]], answers: list[bytes | None]) -> None:
+    def _done(self, batch: list[Waiting], answers: list[bytes | None]) -> None:
         self._running -= 1
-        for future, answer in zip(futures, answers, strict=True):
-            if not future.done():
-                future.set_result(answer)
-        if self._waiting and not self._running:
+        self._expected = min(len(batch) + len(self._waiting), _TOGETHER)
+        for (_, done), answer in zip(batch, answers, strict=True):
+            done(answer)
+        if self._running or not self._waiting:
+            return
+        if len(self._waiting) >= self._expected:
             self._send()
+        else:
+            self._look_in(_GATHER, anew=True)
 
-    def _past(self) -> None:
-        """The batch that runs takes long: perhaps it waits for a lock, and others need not."""
-        self._impatient = None
+    def _look_in(self, seconds: float, *, anew: bool = False) -> None:
+        if self._timer is not None and anew:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_later(seconds, self._late)
+
+    def _late(self) -> None:
+        """No more have come; or the batch that runs takes long, waits for a lock perhaps, and others need not."""
+        self._timer = None
         if self._waiting and self._running < self._most:
             self._send()
-        if self._waiting:
-            self._impatient = self._loop.call_later(_PATIENCE, self._past)
+        elif self._waiting:
+            self._look_in(_PATIENCE)
 
 
 class _Connection(asyncio.Protocol):
@@ -260,7 +293,8 @@ class _Connection(asyncio.Protocol):
         self.peer = Peer()
         self.transport: asyncio.Transport | None = None
         self.loop = asyncio.get_running_loop()
-        self._running: asyncio.Task[None] | None = None
+        self._running = False
+        self._idle_again = asyncio.Event()
         self._heard = self.loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._ended = False
@@ -285,7 +319,7 @@ class _Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._cut("The connection ended inside a message.")
-        return self._running is not None and self.transport is not None and not self.server.tls
+        return self._running and self.transport is not None and not self.server.tls
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.server.connections.discard(self)
@@ -300,41 +334,49 @@ class _Connection(asyncio.Protocol):
 
     async def drain(self) -> None:
         """Wait until every message that has arrived is answered."""
-        if self._running is not None:
-            await asyncio.wait([self._running])
+        while self._running:
+            self._idle_again.clear()
+            await self._idle_again.wait()
 
     def _take(self, items: Iterator[Item]) -> None:
         for item in items:
             self.waiting.append(item)
             self._bytes += _size(item)
-        if self.waiting and self._running is None:
-            self._running = self.loop.create_task(self._work())
+        if self.waiting and not self._running:
+            self._next()
         if (len(self.waiting) > _WAITING or self._bytes > self.server.max_bytes) and self.transport is not None:
             self.transport.pause_reading()
 
-    async def _work(self) -> None:
-        while self.waiting:
+    def _next(self) -> None:
+        """Have the oldest item handled; where none waits, rest."""
+        self._running = bool(self.waiting)
+        if self._running:
             item = self.waiting.popleft()
             self._bytes -= _size(item)
-            answer = await self.server.answer(item, self.peer)
-            if self.transport is None or self.transport.is_closing():
-                break
+            self.server.carry_out(item, self.peer, self._answered)
+            return
+        self._idle_again.set()
+        if self._ended:
+            self.close()
+
+    def _answered(self, answer: bytes) -> None:
+        if self.transport is None or self.transport.is_closing():
+            self.waiting.clear()
+        else:
             self.transport.write(frame(answer))
             self._heard = self.loop.time()
             if len(self.waiting) <= _WAITING // 2 and self._bytes <= self.server.max_bytes:
                 self.transport.resume_reading()
-        self._running = None
-        if self._ended:
-            self.close()
+        self._next()
 
     def _idle(self) -> None:
         silent = self.loop.time() - self._heard
-        if silent < self.server.idle_timeout or self._running is not None:
+        if silent < self.server.idle_timeout or self._running:
             wait = max(0.05, self.server.idle_timeout - silent)
             self._timer = self.loop.call_later(wait, self._idle)
             return
         self._cut("The message did not end before the idle timeout.")
-        if self._running is None:
+        if not self._running:
             self.close()
 
     def _cut(self, reason: str) -> None:
