@@ -44,7 +44,7 @@ class Outbox(Protocol):
 
 
 class Replies:
-    """``permitted``: hosts (``host`` or ``host:port``) that answers may go to: by https, on this machine by http too."""
+    """``permitted``: hosts (``host`` or ``host:port``) that answers may go to: by https, here by http too."""
 
     def __init__(
         self,
