@@ -11,6 +11,7 @@ from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.transaction import Transaction
 from hub.portal.handles import Handles
 from hub.portal.texts import LANGUAGES
+from hub.portal.texts.reasons import french
 from hub.usecase import Command
 
 SESSION_COOKIE = "maillage_session"  #: also read by the DICOMweb service, for the viewer
@@ -40,6 +41,11 @@ class Phrases:
     def maybe(self, key: str, otherwise: str) -> str:
         """The text if the table has one."""
         return self._table.get(key, otherwise)
+
+    def reason(self, sentence: str) -> tuple[str, str]:
+        """(the hub's own sentence in the visitor's language, its language): English where there is no other."""
+        found = french(sentence) if self.language == "fr" else None
+        return (found, "fr") if found is not None else (sentence, "en")
 
     def counted(self, key: str, count: int | None) -> str:
         """``key``, or ``key_one`` / ``key_none`` where the table has them; "" when nobody knows."""

@@ -118,7 +118,7 @@ def test_raw_content_is_for_those_who_may(server: Server, signed_in: SignedIn) -
 def test_a_dead_letter_is_replayed(server: Server, signed_in: SignedIn) -> None:
     client = signed_in("omar")
     page = client.get(f"{ROOT}/deliveries?state=dead").text
-    assert "The source does not answer." in page
+    assert "La source ne répond pas." in page
     assert "Abandonné" in page
     answer = post(client, f"{ROOT}/deliveries/d1/replay", f"{ROOT}/deliveries/d1")
     assert "relancé" in answer.text
@@ -135,7 +135,7 @@ def test_sources_are_tested(signed_in: SignedIn) -> None:
     assert "réussi" in part
     assert "échoué" in part
     whole = post(client, f"{ROOT}/sources/PACS_C/check", f"{ROOT}/sources").text
-    assert "The source does not answer." in whole
+    assert "La source ne répond pas." in whole
     assert post(client, f"{ROOT}/sources/NOWHERE/check", f"{ROOT}/sources").status_code == 404
 
 

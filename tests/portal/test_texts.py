@@ -6,13 +6,22 @@ import pytest
 
 import hub.portal
 from hub.audit.model import AuditOutcome
+from hub.connector.contract import ConnectorError, SourceLied
+from hub.errors import DeadlineExceeded, HubError, InternalError
 from hub.exchange.model import DeliveryState, MessageState
+from hub.imaging import archive, publication
+from hub.imaging.errors import ImagesMissing, ReportIncomplete, SeveralPatients, SeveralStudies, StudyNotThereYet
 from hub.imaging.model import SourceState, StudyState
 from hub.patients.model import IdentityStatus
 from hub.portal.texts import LANGUAGES, choose
 from hub.portal.texts.en import EN
 from hub.portal.texts.fr import FR
+from hub.portal.texts.reasons import french
+from hub.portal.visit import Phrases
+from hub.wire.dicomweb.client import AnswerTooLarge, ServerBusy, ServerRefused, ServerUnreachable
+from hub.wire.dimse.errors import AssociationFailed, NoContext, PeerSilent
 
+Titled = list[type[HubError]]
 ROOT = Path(hub.portal.__file__).parent
 SOURCES = [*ROOT.glob("templates/**/*.html"), *ROOT.glob("*.py")]
 
@@ -64,3 +73,42 @@ def test_every_state_has_a_text() -> None:
 def test_the_language_is_the_visitors(cookie: str, header: str, expected: str) -> None:
     assert choose(cookie, header) == expected
     assert expected in LANGUAGES
+
+
+def test_every_reason_of_the_closed_set_is_told_in_french() -> None:
+    own = [publication.UNKNOWN_PATIENT, publication.UNKNOWN_REPORT_PATIENT, publication.NO_PATIENT]
+    own += [publication.OTHER_PATIENT, publication.OTHER_ACCESSION, archive.SEVERAL_PATIENTS]
+    sources: Titled = [
+        ConnectorError,
+        *ConnectorError.__subclasses__(),
+        *SourceLied.__subclasses__(),
+        DeadlineExceeded,
+    ]
+    wires: Titled = [
+        ServerUnreachable,
+        ServerBusy,
+        ServerRefused,
+        AnswerTooLarge,
+        AssociationFailed,
+        PeerSilent,
+        NoContext,
+    ]
+    rooms: Titled = [
+        StudyNotThereYet,
+        ImagesMissing,
+        SeveralStudies,
+        SeveralPatients,
+        ReportIncomplete,
+        InternalError,
+    ]
+    for sentence in [*own, *(error.title for error in (*sources, *wires, *rooms))]:
+        assert french(sentence), sentence
+
+
+def test_a_reason_with_numbers_and_one_that_nobody_knows() -> None:
+    assert Phrases("fr").reason("The source says 99 instances and lists 2.") == (
+        "La source annonce 99 instances et en liste 2.",
+        "fr",
+    )
+    assert Phrases("fr").reason("Somebody else's words.") == ("Somebody else's words.", "en")
+    assert Phrases("en").reason("The source does not answer.") == ("The source does not answer.", "en")

@@ -1,0 +1,148 @@
+"""The hub's own sentences about what went wrong, in French: a closed set, and a test holds the two equal.
+
+What another system said, or holds a value, has no entry and is shown as it is, marked as English."""
+
+import re
+from collections.abc import Mapping
+
+FRENCH: Mapping[str, str] = {
+    # why a study is held back
+    "The patient's number is not known to the hub yet.": "Le numéro du patient n'est pas encore connu du hub.",
+    "The patient of the report is not known to the hub yet.": (
+        "Le patient du compte rendu n'est pas encore connu du hub."
+    ),
+    "The images bear no patient number.": "Les images ne portent aucun numéro de patient.",
+    "The report and the images are about different patients.": (
+        "Le compte rendu et les images concernent des patients différents."
+    ),
+    "The report's accession number is not that of the images.": (
+        "Le numéro de demande du compte rendu n'est pas celui des images."
+    ),
+    "The objects of the study are about different patients.": (
+        "Les objets de l'examen concernent des patients différents."
+    ),
+    # what a source did
+    "The person has no number there.": "La personne n'y a pas de numéro.",
+    "The source refused the request.": "La source a refusé la demande.",
+    "The source does not answer.": "La source ne répond pas.",
+    "The source and the hub are not configured for each other.": (
+        "La source et le hub ne sont pas configurés l'un pour l'autre."
+    ),
+    "The source's answer is inconsistent.": "La réponse de la source est incohérente.",
+    "The source's answer is larger than its settings allow.": (
+        "La réponse de la source dépasse la taille permise par sa configuration."
+    ),
+    "The source's answer holds an invalid identifier.": "La réponse de la source contient un identifiant non valide.",
+    "The source sent an object of another study.": "La source a envoyé un objet d'un autre examen.",
+    "The source is closed.": "La source est fermée.",
+    "The hub is stopping.": "Le hub est en cours d'arrêt.",
+    "All connections to the source are in use.": "Toutes les connexions à la source sont occupées.",
+    "The source has not answered earlier questions yet.": "La source n'a pas encore répondu aux demandes précédentes.",
+    "The study is being fetched by someone else.": "L'examen est déjà en cours de récupération.",
+    "The deadline passed before the answer came.": "Le délai est passé avant la réponse.",
+    "The deadline passed before the source had answered.": "Le délai est passé avant la réponse de la source.",
+    "The deadline passed within a C-MOVE.": "Le délai est passé pendant un C-MOVE.",
+    "The source delivers by C-MOVE only: the process that fetches from it needs the role dimse as well.": (
+        "La source ne livre que par C-MOVE : le processus qui la lit a aussi besoin du rôle dimse."
+    ),
+    # DICOM and DICOMweb
+    "The DICOM association failed.": "L'association DICOM a échoué.",
+    "The peer rejected the DICOM association.": "Le système distant a refusé l'association DICOM.",
+    "The DICOM peer did not answer in time.": "Le système DICOM n'a pas répondu à temps.",
+    "The DICOM peer can't be reached.": "Le système DICOM est injoignable.",
+    "The DICOM peer does not take the connection.": "Le système DICOM n'accepte pas la connexion.",
+    "The DICOM peer closed the connection.": "Le système DICOM a fermé la connexion.",
+    "The DICOM peer reports a failure.": "Le système DICOM signale un échec.",
+    "The connection to the DICOM peer broke.": "La connexion au système DICOM s'est rompue.",
+    "The deadline passed before the DICOM peer had answered.": "Le délai est passé avant la réponse du système DICOM.",
+    "The deadline passed before the DICOM peer was asked.": "Le délai est passé avant la demande au système DICOM.",
+    "The peer aborted the association.": "Le système distant a interrompu l'association.",
+    "The peer accepts no presentation context for this.": (
+        "Le système distant n'accepte aucun contexte de présentation pour cela."
+    ),
+    "The peer accepted none of the presentation contexts.": (
+        "Le système distant n'a accepté aucun contexte de présentation."
+    ),
+    "The PACS sends no object by C-GET; use C-MOVE.": "Le PACS n'envoie rien par C-GET ; utilisez C-MOVE.",
+    "The DICOMweb server can't be reached.": "Le serveur DICOMweb est injoignable.",
+    "The DICOMweb server can't answer now.": "Le serveur DICOMweb ne peut pas répondre pour le moment.",
+    "The DICOMweb server refused the request.": "Le serveur DICOMweb a refusé la demande.",
+    "The DICOMweb server did not answer in time.": "Le serveur DICOMweb n'a pas répondu à temps.",
+    "The DICOMweb server's answer took too long.": "La réponse du serveur DICOMweb a pris trop de temps.",
+    "The DICOMweb server's answer is too large.": "La réponse du serveur DICOMweb est trop grande.",
+    "The DICOMweb server's answer is not JSON.": "La réponse du serveur DICOMweb n'est pas du JSON.",
+    "The TLS connection to the DICOMweb server failed: a certificate is not trusted.": (
+        "La connexion TLS au serveur DICOMweb a échoué : un certificat n'est pas reconnu."
+    ),
+    # messages and deliveries
+    "The hub failed; quote the correlation id to its operator.": (
+        "Le hub a échoué ; indiquez l'identifiant de corrélation à son exploitant."
+    ),
+    "No source holds the study's images yet.": "Aucune source ne détient encore les images de l'examen.",
+    "The study's images did not come; when they have, try again.": (
+        "Les images de l'examen ne sont pas arrivées ; réessayez quand elles seront là."
+    ),
+    "Several studies bear this accession number; an operator must say which one is meant.": (
+        "Plusieurs examens portent ce numéro de demande ; un exploitant doit dire lequel est visé."
+    ),
+    "The study's objects are about several patients.": "Les objets de l'examen concernent plusieurs patients.",
+    "The study is not known here.": "L'examen n'est pas connu ici.",
+    "The study is held back.": "L'examen est retenu.",
+    "The report names neither a study, nor an accession number, nor an order.": (
+        "Le compte rendu ne nomme ni examen, ni numéro de demande, ni prescription."
+    ),
+    "No imaging document source has this identifier.": "Aucune source d'images n'a cet identifiant.",
+    "The assigning authority is not configured.": "L'autorité d'affectation n'est pas configurée.",
+    "The assigning authority does not belong to the sending system.": (
+        "L'autorité d'affectation n'appartient pas au système émetteur."
+    ),
+    "The patient identifier is not known.": "L'identifiant du patient n'est pas connu.",
+    "A merge needs two different numbers of one assigning authority.": (
+        "Une fusion demande deux numéros différents d'une même autorité d'affectation."
+    ),
+    "The bytes are not an HL7 v2 message.": "Les octets reçus ne sont pas un message HL7 v2.",
+    "A field of the HL7 message is not valid.": "Un champ du message HL7 n'est pas valide.",
+    "A required field is empty.": "Un champ obligatoire est vide.",
+    "A segment is missing.": "Un segment manque.",
+    "A field does not have the form of its data type.": "Un champ n'a pas la forme de son type de données.",
+    "A value is not in its HL7 table.": "Une valeur n'est pas dans sa table HL7.",
+    "The message is not in the character set that it names.": (
+        "Le message n'est pas dans le jeu de caractères qu'il annonce."
+    ),
+    "The HL7 message is larger than the limit.": "Le message HL7 dépasse la taille permise.",
+    "The HL7 v2 peer can't be reached.": "Le système HL7 v2 est injoignable.",
+    "The HL7 v2 peer did not answer in time.": "Le système HL7 v2 n'a pas répondu à temps.",
+    "No transaction of this hub takes this event.": "Aucune transaction de ce hub ne traite cet événement.",
+    "No transaction of this hub takes this message type.": (
+        "Aucune transaction de ce hub ne traite ce type de message."
+    ),
+    "Authentication is required.": "Une authentification est nécessaire.",
+    "These credentials are not valid.": "Ces justificatifs ne sont pas valides.",
+    "Access is denied.": "L'accès est refusé.",
+    "The bearer token has expired.": "Le jeton d'accès a expiré.",
+}
+
+_WITH_VALUES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"The source says (\d+) instances and lists (\d+)\."),
+        r"La source annonce \1 instances et en liste \2.",
+    ),
+    (
+        re.compile(r"The source announced (\d+) instances and sent (\d+)\."),
+        r"La source a annoncé \1 instances et en a envoyé \2.",
+    ),
+    (re.compile(r"The DICOMweb server answers (\d{3})\."), r"Le serveur DICOMweb répond \1."),
+    (re.compile(r"The permission ([a-z.-]+) is needed\."), r"La permission \1 est nécessaire."),
+)
+
+
+def french(sentence: str) -> str | None:
+    """The sentence in French; None for one that is not of the closed set."""
+    known = FRENCH.get(sentence)
+    if known is not None:
+        return known
+    for pattern, text in _WITH_VALUES:
+        match = pattern.fullmatch(sentence)
+        if match:
+            return match.expand(text)
+    return None
