@@ -34,6 +34,11 @@ class Question:
         return self.patients[0] if self.patients else None
 
     @property
+    def level(self) -> int:
+        """$MetadataLevel: 2 where who asks knows of metadata versions."""
+        return int(self.values.get("$MetadataLevel", ("1",))[0])
+
+    @property
     def subject(self) -> list[Clause]:
         """What the query starts from: the clause of the one given parameter of ``one_of``."""
         return [clause for name in self.query.one_of for clause in self.clauses.get(name, ())]

@@ -7,6 +7,7 @@ from hub.documents.criteria import Clause, Operator, decided
 from hub.documents.errors import TooManyResults
 from hub.documents.model import (
     APPROVED,
+    DEPRECATED,
     Association,
     AssociationType,
     DocumentEntry,
@@ -33,6 +34,10 @@ class Search:
         self.patients = [patients] if patients else []
         self.limit = limit
         self.links = question.values.get("$XDSAssociationStatus", (APPROVED,))
+        #: Whether the question names versions, by their entryUUID or the logicalID that they have in common.
+        self.named = "$XDSDocumentEntryLogicalID" in question.values or any(
+            clause.field in ("id", "logical_id") for clause in question.subject
+        )
 
     def run(self) -> tuple[RegistryObject, ...]:
         """The objects of the answer, each once. Raises TooManyResults."""
@@ -63,17 +68,17 @@ class Search:
     # Get...
 
     def _get_documents(self) -> Iterable[RegistryObject]:
-        return self.store.find(DocumentEntry, self.question.subject)
+        return self._subject(DocumentEntry)
 
     def _get_folders(self) -> Iterable[RegistryObject]:
-        return self.store.find(Folder, self.question.subject)
+        return self._subject(Folder)
 
     def _get_associations(self) -> Iterable[RegistryObject]:
         uuids = self.question.values["$uuid"]
         return self._associations(source=uuids, target=uuids)
 
     def _get_documents_and_associations(self) -> Iterable[RegistryObject]:
-        entries = self.store.find(DocumentEntry, self.question.subject)
+        entries = self._subject(DocumentEntry)
         return [*entries, *self._touching(entries)]
 
     def _get_submission_sets(self) -> Iterable[RegistryObject]:
@@ -98,23 +103,25 @@ class Search:
         return [*sets, *entries, *folders, *(item for item in members if item.target in known), *between]
 
     def _get_folder_and_contents(self) -> Iterable[RegistryObject]:
-        folders = self.store.find(Folder, self.question.subject)
+        folders = self._subject(Folder)
         members = self._associations(source=[item.id for item in folders], types=_MEMBER)
-        entries = self._entries([item.target for item in members])
+        entries = self._current(DocumentEntry, self._entries([item.target for item in members]))
         known = {item.id for item in entries}
         return [*folders, *entries, *(item for item in members if item.target in known)]
 
     def _get_folders_for_document(self) -> Iterable[RegistryObject]:
-        entries = self.store.find(DocumentEntry, self.question.subject)
+        entries = self._subject(DocumentEntry)
         members = self._associations(target=[item.id for item in entries], types=_MEMBER)
-        return self.store.get(Folder, "id", [item.source for item in members])
+        return self._current(Folder, self.store.get(Folder, "id", [item.source for item in members]))
 
     def _get_related_documents(self) -> Iterable[RegistryObject]:
-        focus = {item.id for item in self.store.find(DocumentEntry, self.question.subject)}
+        focus = {item.id for item in self._subject(DocumentEntry)}
         types = self.question.values["$AssociationTypes"]
         links = self._associations(source=focus, target=focus, types=types)
         ends = {end for item in links for end in (item.source, item.target)}
-        known = {item.id: item for item in self._entries(ends | focus)}
+        entries = self._entries(ends | focus)
+        known = {item.id: item for item in entries if item.id in focus}
+        known |= {item.id: item for item in self._current(DocumentEntry, entries)}
         related = [item for item in links if item.source in known and item.target in known]
         if not related:
             return ()  # the document that was asked about is no answer by itself
@@ -126,8 +133,23 @@ class Search:
         among = None if self.patients else self._narrowest(clauses)
         fits = decided(clauses)
         if fits is None:
-            return self.store.find(kind, clauses, limit=self.limit + 1, among=among)
-        return list(filter(fits, self.store.find(kind, clauses, among=among)))
+            found = self.store.find(kind, clauses, limit=self.limit + 1, among=among)
+        else:
+            found = list(filter(fits, self.store.find(kind, clauses, among=among)))
+        return found if self.named else self._current(kind, found)
+
+    def _subject(self, kind: type[T]) -> list[T]:
+        """What the question starts from."""
+        found = self.store.find(kind, self.question.subject)
+        return found if self.named else self._current(kind, found)
+
+    def _current(self, kind: type[T], items: list[T]) -> list[T]:
+        """Without former versions, for who can't tell versions from each other (ITI TF-2: 3.18, $MetadataLevel)."""
+        doubtful = {item.logical_id for item in items if item.status == DEPRECATED}
+        if self.question.level > 1 or not doubtful:
+            return items
+        last = self.store.last_versions(kind, doubtful)
+        return [item for item in items if item.version >= last.get(item.logical_id, 0)]
 
     def _narrowest(self, clauses: list[Clause]) -> Clause:
         rarest = self.store.rarest(clauses, MOST_CANDIDATES)

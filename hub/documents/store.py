@@ -250,6 +250,15 @@ class DocumentStore:
         # Read after the wait for the locks: what their holders added is there now.
         return self.get(kind, "logical_id", logical_ids)
 
+    def last_versions(self, kind: type, logical_ids: Collection[str]) -> dict[str, int]:
+        """The number of the last version of each object."""
+        table = _TABLES[kind]
+        found: dict[str, int] = {}
+        for chunk in _chunks(logical_ids):
+            last = select(table.c.logical_id, func.max(table.c.version)).where(table.c.logical_id.in_(chunk))
+            found.update((row[0], row[1]) for row in self._connection.execute(last.group_by(table.c.logical_id)))
+        return found
+
     def associations(
         self,
         *,

@@ -20,7 +20,7 @@ class Value(Enum):
     FROM = auto()
     BEFORE = auto()
     PATIENT = auto()
-    LEVEL = auto()  #: a number without effect here: every answer holds all levels of metadata
+    LEVEL = auto()  #: a number: from 2 on former versions are in the answer as well
 
 
 @dataclass(frozen=True, slots=True)
