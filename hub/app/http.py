@@ -185,21 +185,28 @@ class Edge:
         context: Context,
     ) -> HttpResponse:
         message: SoapMessage | None = None
+        chosen: Bound | None = None
+        told = False  # audited by the pipeline
         try:
             content_type = request.headers.get("content-type", "")
             message = parse_request(content_type, body, self.hub.content.receive, self.limits, elsewhere=True)
             message = replace(message, base=self.hub.public_url(), path=request.url.path)
             binding, bound = select(table, message)
+            chosen = bound
             if binding.mtom and not message.mtom:
                 raise MtomRequired()
             expect(message, binding.body)
             self.hub.replies.check(message, asynchronous=binding.asynchronous)
             if message.security is not None:
                 credentials = replace(credentials, saml=serialise(message.security))
+            told = True
             answer = self.hub.pipeline.run(bound, "soap", message, credentials, context)
             return self.hub.replies.answer(answer, message, context)
         except HubError as error:  # before the pipeline had a transaction: what it raises it answers itself
-            return render(soap_refuse(error, message, context), message)
+            failure = error
+            if not told:
+                failure = self.hub.pipeline.turned_away(error, credentials, context, chosen)
+            return render(soap_refuse(failure, message, context), message)
         finally:
             if message is not None:
                 message.discard()
@@ -231,8 +238,9 @@ class Edge:
             def safely(context: Context) -> HttpResponse:
                 try:
                     return work(context)
-                except HubError as error:
-                    answer: HttpResponse = self.hub.pipeline.wires[binding.wire](error, None, context)
+                except HubError as error:  # the message could not be read: what the pipeline raises it answers itself
+                    failure = self.hub.pipeline.turned_away(error, credentials, context, bound)
+                    answer: HttpResponse = self.hub.pipeline.wires[binding.wire](failure, None, context)
                     return answer
 
             return await self.in_thread(safely, request, body)

@@ -220,6 +220,23 @@ class Pipeline:
             self.audit.record(UNREADABLE, context, failure, 0)
         return failure
 
+    def turned_away(
+        self, error: HubError, credentials: Credentials, context: Context, bound: Bound | None = None
+    ) -> HubError:
+        """What came by HTTP and no transaction could take: audited, not kept. What to answer with."""
+        transaction = bound.transaction if bound is not None else UNREADABLE
+        context.transaction = transaction.id
+        context.peer = context.peer or credentials.peer
+        failure = error
+        try:
+            self.admit(credentials, context)
+        except HubError as refused:
+            failure = refused
+        finally:
+            self.metrics.transaction(transaction.id, failure.code, 0.0)
+            self.audit.record(transaction, context, failure, 0)
+        return failure
+
     def refusal(self, bound: Bound, wire: str, message: Any, error: HubError, context: Context) -> Any:
         """The answer that says no: the transaction's own form where it has one and the request was understood."""
         if bound.refuse is not None and not isinstance(error, OF_THE_WIRE):

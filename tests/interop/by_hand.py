@@ -71,6 +71,13 @@ def code(owner: str, scheme: str, value: str, coding: str = SCHEME) -> str:
     )
 
 
+def classified(owner: str, node: str) -> str:
+    """A Classification that says what an object is."""
+    return (
+        f'<rim:Classification id="n{next(_NUMBER)}" classifiedObject={quoteattr(owner)} classificationNode="{node}"/>'
+    )
+
+
 def identifier(owner: str, scheme: str, name: str, value: str) -> str:
     """An ExternalIdentifier."""
     return (
@@ -91,6 +98,9 @@ class Entry:
     slots: Mapping[str, Iterable[str]] = field(default_factory=dict)
     codes: Mapping[str, str] = field(default_factory=dict)  #: attribute -> code
     without: frozenset[str] = frozenset()  #: attributes and slots that are left out
+    mime_type: str = "text/plain"
+    object_type: str = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
+    node: str = ""  #: a classification node
 
     @property
     def xml(self) -> str:
@@ -106,8 +116,7 @@ class Entry:
             "uniqueId": ("urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab", self.uid),
         }
         return (
-            f'<rim:ExtrinsicObject id={quoteattr(self.id)} mimeType="text/plain" '
-            'objectType="urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1">'
+            f'<rim:ExtrinsicObject id={quoteattr(self.id)} mimeType="{self.mime_type}" objectType="{self.object_type}">'
             + "".join(slot(name, values) for name, values in slots.items() if name not in self.without)
             + '<rim:Name><rim:LocalizedString value="Compte rendu"/></rim:Name>'
             + "".join(
@@ -120,7 +129,41 @@ class Entry:
                 for name, (scheme, value) in identifiers.items()
                 if name not in self.without
             )
+            + (classified(self.id, self.node) if self.node else "")
             + "</rim:ExtrinsicObject>"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A Folder."""
+
+    patient: str
+    id: str = "Folder01"
+    uid: str = field(default_factory=oid)
+    codes: tuple[str, ...] = ("STROKE",)
+    title: str = "Dossier"
+    slots: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    node: str = ""  #: a further classification node
+
+    @property
+    def xml(self) -> str:
+        """The RegistryPackage."""
+        identifiers = {
+            "patientId": ("urn:uuid:f64ffdf0-4b97-4e06-b79f-a52b38ec2f8a", self.patient),
+            "uniqueId": ("urn:uuid:75df8f67-9973-4fbe-a900-df66cefecc5a", self.uid),
+        }
+        return (
+            f"<rim:RegistryPackage id={quoteattr(self.id)}>"
+            + "".join(slot(name, values) for name, values in self.slots.items())
+            + (f"<rim:Name><rim:LocalizedString value={quoteattr(self.title)}/></rim:Name>" if self.title else "")
+            + classified(self.id, "urn:uuid:d9d542f3-6cc4-48b6-8870-ea235fbc94c2")
+            + (classified(self.id, self.node) if self.node else "")
+            + "".join(code(self.id, "urn:uuid:1ba97051-7806-41a8-a48b-8fce7af683c5", value) for value in self.codes)
+            + "".join(
+                identifier(self.id, scheme, f"XDSFolder.{name}", value) for name, (scheme, value) in identifiers.items()
+            )
+            + "</rim:RegistryPackage>"
         )
 
 
@@ -133,6 +176,8 @@ class Set:
     uid: str = field(default_factory=oid)
     source: str = "1.2.250.1.999.60"
     without: frozenset[str] = frozenset()
+    slots: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    node: str = ""  #: a further classification node
 
     @property
     def xml(self) -> str:
@@ -145,9 +190,14 @@ class Set:
         return (
             f"<rim:RegistryPackage id={quoteattr(self.id)}>"
             + slot("submissionTime", ["20260101120000"])
-            + f'<rim:Classification id="n{next(_NUMBER)}" classifiedObject={quoteattr(self.id)} '
-            'classificationNode="urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd"/>'
-            + code(self.id, "urn:uuid:aa543740-bdda-424e-8c96-df4873be8500", "04")
+            + "".join(slot(name, values) for name, values in self.slots.items())
+            + classified(self.id, "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd")
+            + (classified(self.id, self.node) if self.node else "")
+            + (
+                ""
+                if "contentTypeCode" in self.without
+                else code(self.id, "urn:uuid:aa543740-bdda-424e-8c96-df4873be8500", "04")
+            )
             + "".join(
                 identifier(self.id, scheme, f"XDSSubmissionSet.{name}", value)
                 for name, (scheme, value) in identifiers.items()
@@ -157,11 +207,21 @@ class Set:
         )
 
 
-def association(kind: str, source: str, target: str, *, status: str = "") -> str:
-    """An Association; ``status``: SubmissionSetStatus."""
+def association(
+    kind: str,
+    source: str,
+    target: str,
+    *,
+    status: str = "",
+    slots: Mapping[str, Iterable[str]] | None = None,
+    name: str = "",
+) -> str:
+    """An Association; ``status``: SubmissionSetStatus; ``name``: its id."""
+    own = name or f"as{next(_NUMBER)}"
     inner = slot("SubmissionSetStatus", [status]) if status else ""
+    inner += "".join(slot(each, values) for each, values in (slots or {}).items())
     return (
-        f'<rim:Association id="as{next(_NUMBER)}" associationType="{kind}" sourceObject={quoteattr(source)} '
+        f'<rim:Association id="{own}" associationType="{kind}" sourceObject={quoteattr(source)} '
         f"targetObject={quoteattr(target)}>{inner}</rim:Association>"
     )
 
@@ -319,10 +379,10 @@ def slot_values(item: etree._Element, name: str) -> list[str]:
 class Integrator:
     """A system of a vendor that talks to a sandbox."""
 
-    def __init__(self, box: SandboxProcess) -> None:
+    def __init__(self, box: SandboxProcess | Mapping[str, str]) -> None:
         self.box = box
         self.secure = str(box["fhir"]).startswith("https")
-        self.http = box.client() if self.secure else httpx.Client(timeout=30)
+        self.http = box.client() if isinstance(box, SandboxProcess) and self.secure else httpx.Client(timeout=30)
 
     def post(self, url: str, content_type: str, body: Any, **headers: str) -> httpx.Response:
         """Any bytes to any address."""
