@@ -5,7 +5,7 @@ from hub.errors import HubError
 from hub.federation.model import CommunityAnswer, QueryCommunities
 from hub.pipeline.transaction import AuditEvent, Kind, Soap, Transaction
 from hub.wire.ebxml.names import query
-from hub.wire.ebxml.queries import read_query, write_gathered, write_query_refusal
+from hub.wire.ebxml.queries import query_gathered, read_query, write_query_refusal
 from hub.wire.soap.message import SoapMessage, SoapResponse
 
 _BINDING = Soap(
@@ -37,7 +37,7 @@ def decode(message: SoapMessage, context: Context) -> QueryCommunities:
 
 def encode(outcome: CommunityAnswer, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
     """Every community's objects, and an error for each community that did not answer."""
-    return SoapResponse(write_gathered(outcome), _BINDING.response_action)
+    return query_gathered(outcome, _BINDING.response_action)
 
 
 def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001

@@ -6,7 +6,7 @@ from hub.errors import HubError
 from hub.federation.model import CrossGatewayQuery
 from hub.pipeline.transaction import AuditEvent, Kind, Soap, Transaction
 from hub.wire.ebxml.names import query
-from hub.wire.ebxml.queries import read_query, write_query_refusal, write_result
+from hub.wire.ebxml.queries import query_result, read_query, write_query_refusal
 from hub.wire.soap.message import SoapMessage, SoapResponse
 
 _BINDING = Soap(
@@ -40,7 +40,7 @@ def decode(message: SoapMessage, context: Context) -> CrossGatewayQuery:
 def encode(outcome: QueryResult, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
     """Full objects or references; each bears this community's id."""
     leaf_class = read_query(message.body).leaf_class
-    return SoapResponse(write_result(outcome, leaf_class=leaf_class), _BINDING.response_action)
+    return query_result(outcome, _BINDING.response_action, leaf_class=leaf_class)
 
 
 def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001

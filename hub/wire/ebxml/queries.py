@@ -9,11 +9,12 @@ from lxml import etree
 from hub.documents.errors import RegistryError
 from hub.documents.model import QueryResult, RegistryObject, StoredQuery
 from hub.errors import HubError
-from hub.federation.model import CommunityAnswer, Reference
+from hub.federation.model import CommunityAnswer
 from hub.wire.ebxml.errors import RegistryProblem, problem_of, read_problems, warnings_of, write_problems
 from hub.wire.ebxml.names import ERROR, FAILURE, NAMESPACES, PARTIAL_SUCCESS, QUERY, SUCCESS, query, rim
 from hub.wire.ebxml.reading import read_objects
-from hub.wire.ebxml.writing import write_object, write_reference, write_slot
+from hub.wire.ebxml.writing import objects_text, references_text, write_slot
+from hub.wire.soap.message import Filling, SoapResponse
 from hub.wire.xml import Element
 
 _NSMAP = {"query": QUERY, **NAMESPACES}
@@ -174,30 +175,22 @@ def _quoted(name: str, value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def write_result(result: QueryResult, *, leaf_class: bool) -> Element:
+def query_result(result: QueryResult, action: str, *, leaf_class: bool) -> SoapResponse:
     """An AdhocQueryResponse: full objects or references. An empty result is a success."""
     response = _response(SUCCESS, warnings_of(result.warnings, "XDSRegistryError"))
-    objects = etree.SubElement(response, rim("RegistryObjectList"))
-    for item in result.objects:
-        if leaf_class:
-            write_object(objects, item)
-        else:
-            write_reference(objects, item)
-    return response
+    return _with_objects(response, (objects_text if leaf_class else references_text)(result.objects), action)
 
 
-def write_gathered(answer: CommunityAnswer) -> Element:
+def query_gathered(answer: CommunityAnswer, action: str) -> SoapResponse:
     """An AdhocQueryResponse of several communities: PartialSuccess where some of them did not answer in full."""
     problems = tuple(dict.fromkeys(problem_of(error) for error in answer.problems))
     failed = any(problem.severity == ERROR for problem in problems)
     response = _response(SUCCESS if not failed else PARTIAL_SUCCESS if answer.answered else FAILURE, problems)
-    objects = etree.SubElement(response, rim("RegistryObjectList"))
-    for item in answer.objects:
-        if isinstance(item, Reference):
-            write_reference(objects, item)
-        else:
-            write_object(objects, item)
-    return response
+    return _with_objects(response, objects_text(answer.objects), action)
+
+
+def _with_objects(response: Element, text: str, action: str) -> SoapResponse:
+    return SoapResponse(response, action, filling=Filling(etree.SubElement(response, rim("RegistryObjectList")), text))
 
 
 def write_query_refusal(error: HubError, *, location: str = "") -> Element:

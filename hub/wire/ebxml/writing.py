@@ -1,54 +1,62 @@
-"""Registry objects: model -> XML (ITI TF-3: 4.2.1). The same form in submissions and in answers."""
+"""Registry objects: model -> XML (ITI TF-3: 4.2.1). The same form in submissions and in answers.
 
-from collections.abc import Iterable, Iterator
+An answer holds up to thousands of objects of some eighty elements each. Making every one through lxml's Python
+interface would be most of what a query costs: so objects are written as text, and only parsed where elements are asked
+for.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from lxml import etree
 
 from hub.documents.model import Association, Author, DocumentEntry, ReferenceId, RegistryObject
 from hub.federation.model import Reference
-from hub.values import Code, PatientIdentifier, new_uuid
-from hub.wire.ebxml.fields import ASSOCIATION, AUTHOR_SLOTS, LAYOUTS, Layout, SlotField
-from hub.wire.ebxml.names import OBJECT_TYPE, rim
+from hub.values import Code, PatientIdentifier
+from hub.wire.ebxml.fields import AUTHOR_SLOTS, LAYOUTS, Layout, SlotField
+from hub.wire.ebxml.names import OBJECT_TYPE, RIM, rim
 from hub.wire.xml import Element
 
-_SLOT, _VALUE_LIST, _VALUE = rim("Slot"), rim("ValueList"), rim("Value")
-_CLASSIFICATION, _IDENTIFIER, _REF = rim("Classification"), rim("ExternalIdentifier"), rim("ObjectRef")
-_LOCALIZED, _VERSION = rim("LocalizedString"), rim("VersionInfo")
-_TAGS = {layout.element: rim(layout.element) for layout in LAYOUTS.values()}
+_SLOT, _VALUE_LIST, _VALUE, _REF = rim("Slot"), rim("ValueList"), rim("Value"), rim("ObjectRef")
+#: In text and in attributes alike: what is markup, white space that a parser would take for a blank, and what XML 1.0
+#: can't hold at all.
+_SPECIAL = re.compile('[&<>"\x00-\x1f\ud800-\udfff\ufffe\uffff]')
+_IMPOSSIBLE = (*range(0x20), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF)
+_ESCAPES = {**dict.fromkeys(_IMPOSSIBLE, "\ufffd"), **{ord(each): f"&#{ord(each)};" for each in '&<>"\t\n\r'}}
+_IDS_AT_ONCE = 64
+#: The fourth group's first digit: it has the two bits of the variant (RFC 4122: 4.1.1).
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+
+
+def objects_text(items: Iterable[RegistryObject | Reference], *, registered: bool = True) -> str:
+    """The objects as XML, references as ObjectRef, in the namespace of the prefix ``rim``, which is declared elsewhere.
+
+    ``registered``: with what only a registry knows (status, lid, version)."""
+    ids = _new_ids()
+    return "".join([
+        _reference(item) if isinstance(item, Reference) else _object(item, ids, registered=registered) for item in items
+    ])  # fmt: skip
+
+
+def references_text(items: Iterable[RegistryObject | Reference]) -> str:
+    """An ObjectRef for each, as ``objects_text`` writes it."""
+    return "".join([_reference(item) for item in items])
+
+
+def write_objects(parent: Element, items: Iterable[RegistryObject | Reference], *, registered: bool = True) -> None:
+    """Append what ``objects_text`` writes."""
+    text = f'<rim:made xmlns:rim="{RIM}">{objects_text(items, registered=registered)}</rim:made>'
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, collect_ids=False)
+    parent.extend(etree.fromstring(text.encode(), parser))
 
 
 def write_object(parent: Element, item: RegistryObject, *, registered: bool = True) -> Element:
-    """Append the object. ``registered``: with what only a registry knows (status, lid, version)."""
-    layout = LAYOUTS[type(item)]
-    attributes = {"id": item.id, "objectType": _object_type(item, layout)}
-    if item.home:
-        attributes["home"] = item.home
-    if registered:
-        attributes["lid"] = item.logical_id or item.id
-        attributes["status"] = item.status
-    elif item.logical_id not in ("", item.id):
-        attributes["lid"] = item.logical_id  # a new version of another object (ITI-57)
-    if isinstance(item, DocumentEntry):
-        attributes["mimeType"] = item.mime_type
-    if isinstance(item, Association):
-        attributes |= {"associationType": item.type, "sourceObject": item.source, "targetObject": item.target}
-    element = etree.SubElement(parent, _TAGS[layout.element], attributes)
-    for name, values in _slots(item, layout.slots):
-        write_slot(element, name, values)
-    for name, values in item.extra.items():
-        write_slot(element, name, values)
-    if not isinstance(item, Association):
-        _localized(element, "Name", item.title)
-        _localized(element, "Description", item.comments)
-    if registered:
-        etree.SubElement(element, _VERSION, {"versionName": str(item.version)})
-    _classifications(element, item, layout)
-    for field in layout.identifiers:
-        value = getattr(item, field.attribute)
-        text = value.cx if isinstance(value, PatientIdentifier) else value
-        _identifier(element, item.id, field.scheme, field.name, text)
-    return element
+    """Append one object."""
+    write_objects(parent, (item,), registered=registered)
+    return parent[-1]
 
 
 def write_reference(parent: Element, item: RegistryObject | Reference) -> None:
@@ -64,66 +72,117 @@ def write_slot(parent: Element, name: str, values: Iterable[str]) -> None:
         etree.SubElement(listed, _VALUE).text = value
 
 
+def _reference(item: RegistryObject | Reference) -> str:
+    home = f' home="{_escaped(item.home)}"' if item.home else ""
+    return f'<rim:ObjectRef id="{_escaped(item.id)}"{home}/>'
+
+
+def _object(item: RegistryObject, ids: Iterator[str], *, registered: bool) -> str:
+    layout = LAYOUTS[type(item)]
+    own = _escaped(item.id)
+    attributes = {"id": item.id, "objectType": _object_type(item, layout)}
+    if item.home:
+        attributes["home"] = item.home
+    if registered:
+        attributes["lid"] = item.logical_id or item.id
+        attributes["status"] = item.status
+    elif item.logical_id not in ("", item.id):
+        attributes["lid"] = item.logical_id  # a new version of another object (ITI-57)
+    if isinstance(item, DocumentEntry):
+        attributes["mimeType"] = item.mime_type
+    if isinstance(item, Association):
+        attributes |= {"associationType": item.type, "sourceObject": item.source, "targetObject": item.target}
+    parts = [f"<rim:{layout.element}"]
+    parts += [f' {name}="{_escaped(value)}"' for name, value in attributes.items()]
+    parts.append(">")
+    parts += _slots(item, layout.slots)
+    parts += [_slot(_escaped(name), values) for name, values in item.extra.items()]
+    if not isinstance(item, Association):
+        parts += (_localized("Name", item.title), _localized("Description", item.comments))
+    if registered:
+        parts.append(f'<rim:VersionInfo versionName="{item.version}"/>')
+    parts += _classifications(item, layout, own, ids)
+    for field in layout.identifiers:
+        value = getattr(item, field.attribute)
+        text = _escaped(value.cx if isinstance(value, PatientIdentifier) else value)
+        parts.append(_identifier(next(ids), own, field.scheme, field.name, text))
+    parts.append(f"</rim:{layout.element}>")
+    return "".join(parts)
+
+
 def _object_type(item: RegistryObject, layout: Layout) -> str:
     return item.object_type if isinstance(item, DocumentEntry) else OBJECT_TYPE + layout.element
 
 
-def _slots(item: Any, fields: Iterable[SlotField]) -> Iterator[tuple[str, Iterable[str]]]:
+def _slots(item: Any, fields: Iterable[SlotField]) -> Iterator[str]:
     for field in fields:
         value = getattr(item, field.attribute)
-        several = value if isinstance(value, tuple) else (() if value is None or value == "" else (value,))
-        if several:
-            yield field.slot, [each.text if isinstance(each, ReferenceId) else str(each) for each in several]
+        if value is None or value in ("", ()):
+            continue
+        several = value if isinstance(value, tuple) else (value,)
+        yield _slot(field.slot, [each.text if isinstance(each, ReferenceId) else str(each) for each in several])
 
 
-def _localized(parent: Element, name: str, text: str) -> None:
-    if text:
-        etree.SubElement(etree.SubElement(parent, rim(name)), _LOCALIZED, {"value": text})
+def _slot(name: str, values: Sequence[str]) -> str:
+    listed = "</rim:Value><rim:Value>".join([_escaped(value) for value in values])
+    inner = f"<rim:Value>{listed}</rim:Value>" if values else ""
+    return f'<rim:Slot name="{name}"><rim:ValueList>{inner}</rim:ValueList></rim:Slot>'
 
 
-def _classifications(element: Element, item: RegistryObject, layout: Layout) -> None:
+def _localized(name: str, text: str) -> str:
+    return f'<rim:{name}><rim:LocalizedString value="{_escaped(text)}"/></rim:{name}>' if text else ""
+
+
+def _classifications(item: RegistryObject, layout: Layout, own: str, ids: Iterator[str]) -> Iterator[str]:
     if layout.author:
         for author in item.authors:  # type: ignore[union-attr]
-            _author(element, item.id, layout.author, author)
+            yield _classification(next(ids), own, _author(layout.author, author))
     for field in layout.codes:
         value = getattr(item, field.attribute)
         for code in value if field.many else (value,):
             if code is not None:
-                _code(element, item.id, field.scheme, code)
-    for node in filter(None, (layout.node, layout.limited if layout is not ASSOCIATION and item.limited else "")):  # type: ignore[union-attr]
-        etree.SubElement(
-            element, _CLASSIFICATION, _own("Classification", classifiedObject=item.id, classificationNode=node)
-        )
+                yield _classification(next(ids), own, _code(field.scheme, code))
+    limited = layout.limited if layout.limited and item.limited else ""  # type: ignore[union-attr]
+    for node in filter(None, (layout.node, limited)):
+        yield _classification(next(ids), own, f' classificationNode="{node}"/>')
 
 
-def _own(kind: str, **attributes: str) -> dict[str, str]:
-    return {"id": new_uuid(), "objectType": OBJECT_TYPE + kind, **attributes}
+def _classification(identifier: str, owner: str, rest: str) -> str:
+    kind = f'objectType="{OBJECT_TYPE}Classification"'
+    return f'<rim:Classification id="{identifier}" {kind} classifiedObject="{owner}"{rest}'
 
 
-def _code(parent: Element, owner: str, scheme: str, code: Code) -> None:
-    element = etree.SubElement(
-        parent,
-        _CLASSIFICATION,
-        _own("Classification", classifiedObject=owner, classificationScheme=scheme, nodeRepresentation=code.value),
+@lru_cache(maxsize=4096)
+def _code(scheme: str, code: Code) -> str:
+    """What follows a classification's own attributes: the same few codes come again and again."""
+    return (
+        f' classificationScheme="{scheme}" nodeRepresentation="{_escaped(code.value)}">'
+        f"{_slot('codingScheme', (code.scheme,))}{_localized('Name', code.display)}</rim:Classification>"
     )
-    write_slot(element, "codingScheme", (code.scheme,))
-    _localized(element, "Name", code.display)
 
 
-def _author(parent: Element, owner: str, scheme: str, author: Author) -> None:
-    element = etree.SubElement(
-        parent,
-        _CLASSIFICATION,
-        _own("Classification", classifiedObject=owner, classificationScheme=scheme, nodeRepresentation=""),
+@lru_cache(maxsize=1024)
+def _author(scheme: str, author: Author) -> str:
+    slots = "".join(_slots(author, AUTHOR_SLOTS))
+    return f' classificationScheme="{scheme}" nodeRepresentation="">{slots}</rim:Classification>'
+
+
+def _identifier(identifier: str, owner: str, scheme: str, name: str, value: str) -> str:
+    return (
+        f'<rim:ExternalIdentifier id="{identifier}" objectType="{OBJECT_TYPE}ExternalIdentifier"'
+        f' registryObject="{owner}" identificationScheme="{scheme}" value="{value}">'
+        f"{_localized('Name', name)}</rim:ExternalIdentifier>"
     )
-    for name, values in _slots(author, AUTHOR_SLOTS):
-        write_slot(element, name, values)
 
 
-def _identifier(parent: Element, owner: str, scheme: str, name: str, value: str) -> None:
-    element = etree.SubElement(
-        parent,
-        _IDENTIFIER,
-        _own("ExternalIdentifier", registryObject=owner, identificationScheme=scheme, value=value),
-    )
-    _localized(element, "Name", name)
+def _escaped(text: str) -> str:
+    return text.translate(_ESCAPES) if _SPECIAL.search(text) else text
+
+
+def _new_ids() -> Iterator[str]:
+    """Random UUIDs (RFC 4122: 4.4), many from one call of the system."""
+    while True:
+        digits = os.urandom(16 * _IDS_AT_ONCE).hex()
+        for start in range(0, len(digits), 32):
+            one = digits[start : start + 32]
+            yield f"urn:uuid:{one[:8]}-{one[8:12]}-4{one[13:16]}-{_VARIANT[one[16]]}{one[17:20]}-{one[20:]}"

@@ -139,6 +139,14 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
+class Filling:
+    """What stands in an element of the body that was left empty: XML text, whose prefixes the element knows."""
+
+    element: Element
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class SoapResponse:
     """A message to send: the Body's element, and what its xop:Includes point at, in order.
 
@@ -151,6 +159,7 @@ class SoapResponse:
     headers: Mapping[str, str] = field(default_factory=dict)  #: of HTTP
     not_understood: tuple[str, ...] = ()  #: header blocks in Clark notation
     blocks: tuple[Element, ...] = ()  #: further header blocks
+    filling: Filling | None = None
 
 
 def include(parent: Element, content_id: str) -> None:

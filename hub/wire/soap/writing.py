@@ -12,7 +12,7 @@ from hub.wire.http import HttpResponse
 from hub.wire.multipart import ContentType, Sent, size_of, write
 from hub.wire.pieces import Chunk, plain
 from hub.wire.soap.errors import FAULTS, ActionNotSupported, NotUnderstood
-from hub.wire.soap.message import Outgoing, SoapMessage, SoapResponse
+from hub.wire.soap.message import Filling, Outgoing, SoapMessage, SoapResponse
 from hub.wire.soap.names import (
     ADDRESSING_FAULT,
     DETAIL,
@@ -48,14 +48,14 @@ def render(response: SoapResponse, request: SoapMessage | None, *, to: str = "")
         blocks=response.blocks,
     )
     if request is not None and request.mtom:
-        media_type, parts, boundary = _package(envelope, response.attachments)
+        media_type, parts, boundary = _package(_filled(envelope, response.filling), response.attachments)
         headers = dict(response.headers)
         if isinstance(response.attachments, list | tuple):
             parts = list(parts)
             size = size_of(parts, boundary)
             headers |= {"Content-Length": str(size)} if size is not None else {}
         return HttpResponse(response.status, _whole(write(parts, boundary), response), media_type, headers)
-    body = _inlined(envelope, response.attachments)
+    body = _inlined(envelope, response)
     return HttpResponse(response.status, _whole(body, response), plain_type(response.action), response.headers)
 
 
@@ -127,11 +127,11 @@ def plain_type(action: str) -> str:
 
 def mtom_package(envelope: Element, attachments: Iterable[Outgoing], action: str = "") -> tuple[str, Iterator[bytes]]:
     """Content-Type and body of an MTOM package (XOP 1.0: 5); ``action`` for a request's Content-Type."""
-    media_type, parts, boundary = _package(envelope, attachments, action)
+    media_type, parts, boundary = _package(serialise(envelope), attachments, action)
     return media_type, plain(write(parts, boundary))
 
 
-def _package(envelope: Element, attachments: Iterable[Outgoing], action: str = "") -> tuple[str, Iterable[Sent], str]:
+def _package(envelope: bytes, attachments: Iterable[Outgoing], action: str = "") -> tuple[str, Iterable[Sent], str]:
     boundary = f"maillage-{new_key()}"
     parameters = {"type": XOP_TYPE, "boundary": boundary, "start": f"<{_ROOT_PART}>", "start-info": SOAP_TYPE}
     if action:
@@ -141,7 +141,7 @@ def _package(envelope: Element, attachments: Iterable[Outgoing], action: str = "
         "Content-Transfer-Encoding": "binary",
         "Content-ID": f"<{_ROOT_PART}>",
     }
-    return str(ContentType(MTOM_TYPE, parameters)), _parts(root, serialise(envelope), attachments), boundary
+    return str(ContentType(MTOM_TYPE, parameters)), _parts(root, envelope, attachments), boundary
 
 
 def _parts(root: dict[str, str], envelope: bytes, attachments: Iterable[Outgoing]) -> Iterator[Sent]:
@@ -160,14 +160,23 @@ def _whole(body: Iterator[Chunk], response: SoapResponse) -> bytes | Iterator[Ch
     return b"".join(plain(body)) if response.attachments == () else body
 
 
-def _inlined(envelope: Element, attachments: Iterable[Outgoing]) -> Iterator[bytes]:
+def _filled(envelope: Element, filling: Filling | None) -> bytes:
+    if filling is None:
+        return serialise(envelope)
+    place = _placeholder(new_key())
+    filling.element.text = place
+    head, _, tail = serialise(envelope).partition(place.encode())
+    return b"".join((head, filling.text.encode(), tail))
+
+
+def _inlined(envelope: Element, response: SoapResponse) -> Iterator[bytes]:
     """Plain SOAP: each xop:Include gives way to its part's base64, streamed."""
     for place in list(envelope.iter(INCLUDE)):
         parent = place.getparent()
         parent.remove(place)
         parent.text = _placeholder((place.get("href") or "").removeprefix("cid:"))
-    rest = serialise(envelope)
-    for attachment in attachments:
+    rest = _filled(envelope, response.filling)
+    for attachment in response.attachments:
         head, _, rest = rest.partition(_placeholder(attachment.content_id).encode())
         yield head
         yield from _base64(plain(attachment.chunks))

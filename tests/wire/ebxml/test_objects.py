@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -7,6 +8,7 @@ from lxml import etree
 
 from hub.documents.errors import RegistryMetadataError
 from hub.documents.model import DocumentEntry, RegistryObject
+from hub.values import Code
 from hub.wire.ebxml.names import NAMESPACES, RIM, rim
 from hub.wire.ebxml.reading import read_objects
 from hub.wire.ebxml.submissions import read_submission, write_submission
@@ -14,6 +16,8 @@ from hub.wire.ebxml.writing import write_object
 from hub.wire.xml import parse_xml, serialise
 from tests.wire.ebxml.samples import ENTRY, OBJECTS, SUBMISSION, registered
 from tests.wire.ebxml.schemas import validate
+
+UUID_FORM = "urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
 
 def _list(*items: RegistryObject, **options: bool) -> Any:
@@ -131,6 +135,28 @@ def test_what_breaks_the_form_is_named(name: str) -> None:
 def test_strange_objects_are_refused(text: str) -> None:
     with pytest.raises(RegistryMetadataError):
         read_objects(parse_xml(f"<rim:RegistryObjectList xmlns:rim='{RIM}'>{text}</rim:RegistryObjectList>".encode()))
+
+
+def test_text_is_text_whatever_it_holds() -> None:
+    odd = "<a href=\"x\">&amp; 'b' ]]> \t\n\r\r\n é \U0001f600"
+    entry = replace(ENTRY, title=odd, comments=odd, class_code=Code(odd, odd, odd), extra={"urn:x": (odd, odd)})
+    (read,) = read_objects(parse_xml(serialise(_list(entry))))
+    assert isinstance(read, DocumentEntry)
+    assert (read.title, read.comments, read.class_code) == (odd, odd, entry.class_code)
+    assert read.extra == {"urn:x": (odd, odd)}
+
+
+def test_what_xml_cannot_hold_is_replaced() -> None:
+    entry = replace(ENTRY, title="a\x00b\x0bc\ud800d\uffffe")
+    (read,) = read_objects(parse_xml(serialise(_list(entry))))
+    assert isinstance(read, DocumentEntry)
+    assert read.title == "a\ufffdb\ufffdc\ufffdd\ufffde"
+
+
+def test_every_identifier_is_another() -> None:
+    found = _list(*[ENTRY] * 30).xpath("//@id[. != $own]", own=ENTRY.id)
+    assert len(set(found)) == len(found) > 300
+    assert all(re.fullmatch(UUID_FORM, text) for text in found)
 
 
 def test_a_submission_has_one_set() -> None:

@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import pytest
 from lxml import etree
 
@@ -6,14 +9,17 @@ from hub.documents.model import QueryResult
 from hub.wire.ebxml.names import FAILURE, NAMESPACES, SUCCESS, rim
 from hub.wire.ebxml.queries import (
     QueryAnswer,
+    query_result,
     read_answer,
     read_query,
     read_values,
     write_query,
     write_query_refusal,
-    write_result,
 )
 from hub.wire.ebxml.writing import write_slot
+from hub.wire.soap.client import spool_to
+from hub.wire.soap.reading import parse_response
+from hub.wire.soap.writing import render
 from tests.wire.ebxml.samples import registered
 from tests.wire.ebxml.schemas import validate
 
@@ -89,16 +95,22 @@ def test_wrong_requests_are_refused() -> None:
             read_query(request)
 
 
+def sent(result: QueryResult, *, leaf_class: bool) -> Any:
+    """The body as the asker gets it."""
+    answer = render(query_result(result, "urn:x", leaf_class=leaf_class), None)
+    return parse_response(answer.media_type, answer.chunks(), spool_to(Path())).body
+
+
 def test_an_answer_survives_and_is_valid() -> None:
     objects = registered()
-    answer = write_result(QueryResult(objects), leaf_class=True)
+    answer = sent(QueryResult(objects), leaf_class=True)
     validate(answer, "ebRS30/query.xsd")
     assert read_answer(answer) == QueryAnswer(SUCCESS, objects)
 
 
 def test_references() -> None:
     objects = registered()
-    answer = write_result(QueryResult(objects, warnings=("Half of it is missing.",)), leaf_class=False)
+    answer = sent(QueryResult(objects, warnings=("Half of it is missing.",)), leaf_class=False)
     validate(answer, "ebRS30/query.xsd")
     read = read_answer(answer)
     assert read.references == tuple((item.id, item.home) for item in objects)
@@ -108,7 +120,7 @@ def test_references() -> None:
 
 
 def test_nothing_found_is_a_success() -> None:
-    answer = write_result(QueryResult(), leaf_class=True)
+    answer = sent(QueryResult(), leaf_class=True)
     validate(answer, "ebRS30/query.xsd")
     assert read_answer(answer) == QueryAnswer(SUCCESS)
     assert NAMESPACES
