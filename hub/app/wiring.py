@@ -355,6 +355,7 @@ class Hub:
         cut = threading.Timer(_CUT_AFTER, self._cut)
         cut.daemon = True
         cut.start()
+        works = self.worker.alive  # its threads may have ended before its turn comes below
         self.worker.cease()
         if self.web is not None:
             self.web.stop()
@@ -362,7 +363,7 @@ class Hub:
             self.mllp.stop()
         if self.dimse is not None:
             self.dimse.stop()
-        if self.worker.alive:
+        if works:
             self.nightly.stop()
             self.housekeeping.stop()
             self.worker.stop(_CUT_AFTER + 5.0)
