@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hub.documents.model import DocumentRequest, RegistryObject, RetrievedDocument, StoredQuery
+from hub.documents.model import Content, DocumentRequest, RegistryObject, RetrievedDocument, StoredQuery, Submission
 from hub.errors import HubError
 from hub.imaging.model import InstanceRequest, RetrievedInstance, SourceStatus
 from hub.patients.model import Person, Traits
@@ -31,6 +31,15 @@ class CrossGatewayRetrieveInstances(Command):
 
     requests: tuple[InstanceRequest, ...]
     transfer_syntaxes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CrossGatewayProvide(Command):
+    """ITI-80: another community gives documents to this one. Outcome: Registered."""
+
+    submission: Submission
+    contents: tuple[Content, ...]
+    home: str  #: for which community, as the request says it
 
 
 @dataclass(frozen=True, slots=True)

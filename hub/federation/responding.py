@@ -5,11 +5,24 @@ from typing import Protocol, TypeVar
 
 from hub.context import Context
 from hub.documents.errors import MissingHomeCommunityId, UnknownCommunity, UnknownPatientId
-from hub.documents.model import DocumentRequest, QueryResult, RetrievedDocuments, RetrieveDocuments, StoredQuery
+from hub.documents.model import (
+    DocumentRequest,
+    ProvideDocuments,
+    QueryResult,
+    Registered,
+    RetrievedDocuments,
+    RetrieveDocuments,
+    StoredQuery,
+)
 from hub.documents.queries import read
 from hub.documents.rules import printable
 from hub.errors import HubError
-from hub.federation.model import CrossGatewayQuery, CrossGatewayRetrieve, CrossGatewayRetrieveInstances
+from hub.federation.model import (
+    CrossGatewayProvide,
+    CrossGatewayQuery,
+    CrossGatewayRetrieve,
+    CrossGatewayRetrieveInstances,
+)
 from hub.imaging.model import FailedInstance, InstanceRequest, InstanceStream, RetrieveInstances
 from hub.patients.model import Person
 from hub.usecase import use_case
@@ -27,6 +40,10 @@ class Documents(Protocol):
 
     def retrieve(self, command: RetrieveDocuments, context: Context) -> RetrievedDocuments:
         """ITI-43."""
+        ...
+
+    def provide(self, command: ProvideDocuments, context: Context) -> Registered:
+        """ITI-41."""
         ...
 
 
@@ -78,6 +95,14 @@ class RespondingGateway:
         wanted, failures = admitted(command.requests, self._check)
         found = self.documents.retrieve(RetrieveDocuments(tuple(wanted)), context)
         return RetrievedDocuments(found.documents, (*failures, *found.failures))
+
+    @use_case
+    def provide(self, command: CrossGatewayProvide, context: Context) -> Registered:
+        """ITI-80 (ITI TF-2: 3.80.4.1.3): kept and registered here as an ITI-41 is, when it is meant for this community.
+
+        Raises MissingHomeCommunityId, UnknownCommunity, and what the documents room raises."""
+        self._check(command.home)
+        return self.documents.provide(ProvideDocuments(command.submission, command.contents), context)
 
     @use_case
     def retrieve_instances(self, command: CrossGatewayRetrieveInstances, context: Context) -> InstanceStream:
