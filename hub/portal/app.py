@@ -66,6 +66,7 @@ class _Served:
         self.exchange = hub.exchange
         self.sources = hub.sources
         self.subscriptions = hub.subscriptions
+        self.life = hub.life
         self.pipeline = copy.copy(hub.pipeline)
         self.pipeline.dispatch = PortalDispatcher(Desk(hub), hub.pipeline.dispatch)
 

@@ -29,7 +29,7 @@ def maillage(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
 def test_help_tells_every_command() -> None:
     done = maillage("--help")
     assert done.returncode == 0
-    for command in ("serve", "check", "health", "transactions", "db", "pki", "sandbox", "docs", "demo"):
+    for command in ("serve", "check", "health", "transactions", "db", "pki", "imaging", "sandbox", "docs", "demo"):
         assert command in done.stdout
 
 
