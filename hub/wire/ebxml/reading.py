@@ -105,7 +105,7 @@ class _Reader:
         if self.layout.author:
             values["authors"] = self._authors()
         if self.layout is SUBMISSION_SET:
-            return SubmissionSet(**values)
+            return SubmissionSet(**{"submission_time": "", **values})  # that it is missing is said by the rules
         if self.layout is FOLDER:
             return Folder(**values)
         return self._entry(values)
