@@ -25,6 +25,7 @@ TRANSACTION = Transaction(
     kind=Kind.QUERY,
     permission="documents.query",
     audit=AuditEvent("110112", "Query", "E"),
+    options=("Reference ID", "On-Demand Documents"),
 )
 
 

@@ -26,6 +26,7 @@ TRANSACTION = Transaction(
     kind=Kind.RETRIEVE,
     permission="documents.retrieve",
     audit=AuditEvent("110106", "Export", "R"),
+    options=("On-Demand Documents", "Persistence of Retrieved Documents"),
 )
 
 
