@@ -102,6 +102,9 @@ def read_patient_query(body: Element) -> PatientQuery:
     authority = (asker.get("root") or "") if asker is not None else ""
     if need(element, "statusCode").get("code") != "new":
         raise Hl7v3Invalid("A query's status is new.", location="queryByParameter/statusCode")
+    priority = child(element, "responsePriorityCode")
+    if priority is not None and priority.get("code") not in ("I", None):
+        raise Hl7v3Invalid("Only immediate answers are given.", location="queryByParameter/responsePriorityCode")
     return PatientQuery(
         transmission,
         read_message_id(element, "queryId"),

@@ -162,6 +162,14 @@ def test_bad_values_are_refused(element: str, attributes: dict[str, str]) -> Non
     assert not any(value and value in caught.value.message for value in attributes.values() if len(value) > 2)
 
 
+def test_a_deferred_answer_is_refused() -> None:
+    message = sent()
+    next(message.iter(v3("responsePriorityCode"))).set("code", "D")
+    with pytest.raises(Hl7v3Invalid) as caught:
+        read(message)
+    assert caught.value.location == "queryByParameter/responsePriorityCode"
+
+
 def test_a_parameter_stands_once() -> None:
     message = sent()
     parameters = next(message.iter(v3("parameterList")))
