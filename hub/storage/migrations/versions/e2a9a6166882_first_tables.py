@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "dfe7e087a92b"
+revision = "e2a9a6166882"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -342,7 +342,7 @@ def upgrade() -> None:
         "imaging_report",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("document_id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
-        sa.Column("set_id", sa.String(), nullable=False),
+        sa.Column("set_id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("patient_id", sa.String(), nullable=False),
         sa.Column("patient_authority", sa.String(), nullable=False),
@@ -350,7 +350,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
         sa.Column("mime_type", sa.String(), nullable=False),
-        sa.Column("placer_number", sa.String(), nullable=False),
+        sa.Column("placer_number", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("filler_number", sa.String(), nullable=False),
         sa.Column("accession_number", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column(
@@ -367,6 +367,8 @@ def upgrade() -> None:
     with op.batch_alter_table("imaging_report", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_imaging_report_accession_number"), ["accession_number"], unique=False)
         batch_op.create_index(batch_op.f("ix_imaging_report_document_id"), ["document_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_imaging_report_placer_number"), ["placer_number"], unique=False)
+        batch_op.create_index(batch_op.f("ix_imaging_report_set_id"), ["set_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_imaging_report_sha256"), ["sha256"], unique=False)
         batch_op.create_index(batch_op.f("ix_imaging_report_study_instance_uid"), ["study_instance_uid"], unique=False)
 
@@ -615,6 +617,8 @@ def downgrade() -> None:
     with op.batch_alter_table("imaging_report", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_imaging_report_study_instance_uid"))
         batch_op.drop_index(batch_op.f("ix_imaging_report_sha256"))
+        batch_op.drop_index(batch_op.f("ix_imaging_report_set_id"))
+        batch_op.drop_index(batch_op.f("ix_imaging_report_placer_number"))
         batch_op.drop_index(batch_op.f("ix_imaging_report_document_id"))
         batch_op.drop_index(batch_op.f("ix_imaging_report_accession_number"))
 
