@@ -16,7 +16,15 @@ from hub.documents.errors import (
     RepositoryMetadataError,
     UnknownPatientId,
 )
-from hub.documents.model import ProvideDocuments, QueryResult, RegisterDocuments, Registered, RetrievedDocuments
+from hub.documents.model import (
+    MultiPatientQuery,
+    ProvideDocuments,
+    QueryResult,
+    RegisterDocuments,
+    Registered,
+    RegisterOnDemand,
+    RetrievedDocuments,
+)
 from hub.pipeline.catalogue import discover
 from hub.wire.ebxml.names import FAILURE, SUCCESS, lcm, xdsb
 from hub.wire.ebxml.queries import write_query
@@ -28,11 +36,13 @@ from hub.wire.soap.message import Outgoing, SoapMessage, SoapResponse
 from hub.wire.soap.reading import expect, parse_request, parse_response
 from hub.wire.soap.writing import build_envelope, mtom_package, plain_type, render
 from hub.wire.xml import serialise
+from profiles.mpq import iti51_multi_patient_stored_query
 from profiles.xds_b import (
     iti18_registry_stored_query,
     iti41_provide_and_register,
     iti42_register_document_set,
     iti43_retrieve_document_set,
+    iti61_register_on_demand_document_entry,
 )
 from tests.wire.ebxml.samples import ENTRY, SUBMISSION, registered
 from tests.wire.ebxml.schemas import validate
@@ -43,7 +53,10 @@ MODULES = [
     iti41_provide_and_register,
     iti42_register_document_set,
     iti43_retrieve_document_set,
+    iti51_multi_patient_stored_query,
+    iti61_register_on_demand_document_entry,
 ]
+QUERIES = [iti18_registry_stored_query, iti51_multi_patient_stored_query]
 FIND = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
 CONTENT = b"<ClinicalDocument/>" * 1000
 
@@ -87,12 +100,13 @@ def test_the_catalogue_finds_them() -> None:
         assert binding(module).response_action == f"{binding(module).action}Response"
 
 
-def test_iti_18(tmp_path: Path) -> None:
-    module = iti18_registry_stored_query
+@pytest.mark.parametrize("module", QUERIES, ids=lambda module: module.TRANSACTION.id)
+def test_queries(tmp_path: Path, module: Any) -> None:
     context = Context()
     for leaf_class in (True, False):
         message = receive(module, write_query(FIND, {"$a": "b"}, leaf_class=leaf_class), tmp_path, mtom=False)
-        command = module.decode(message, context)
+        decoded = module.decode(message, context)
+        command = decoded.query if isinstance(decoded, MultiPatientQuery) else decoded
         assert (command.query_id, command.leaf_class) == (FIND, leaf_class)
         answer = sent(module.encode(QueryResult(registered()), message, context), message, tmp_path)
         validate(answer.body, "ebRS30/query.xsd")
@@ -107,6 +121,12 @@ def test_iti_42(tmp_path: Path) -> None:
     module = iti42_register_document_set
     message = receive(module, write_submission(SUBMISSION), tmp_path, mtom=False)
     assert module.decode(message, Context()) == RegisterDocuments(SUBMISSION)
+
+
+def test_iti_61(tmp_path: Path) -> None:
+    module = iti61_register_on_demand_document_entry
+    message = receive(module, write_submission(SUBMISSION), tmp_path, mtom=False)
+    assert module.decode(message, Context()) == RegisterOnDemand(SUBMISSION)
 
 
 def test_iti_41(tmp_path: Path) -> None:
@@ -153,7 +173,9 @@ def test_iti_41_must_be_a_package_with_a_submission(tmp_path: Path) -> None:
         module.decode(receive(module, body, tmp_path, mtom=True), Context())
 
 
-@pytest.mark.parametrize("module", [iti41_provide_and_register, iti42_register_document_set])
+@pytest.mark.parametrize(
+    "module", [iti41_provide_and_register, iti42_register_document_set, iti61_register_on_demand_document_entry]
+)
 @pytest.mark.parametrize(
     ("outcome", "count"),
     [(None, 0), (Registered(SUBMISSION), 0), (Registered(SUBMISSION, ("A slot was not stored.",)), 1)],
@@ -188,7 +210,7 @@ def test_iti_43(tmp_path: Path) -> None:
 def test_refusals(tmp_path: Path, module: Any, error: Any, code: str) -> None:
     message = SoapMessage("urn:x", etree.Element("a"), message_id="urn:uuid:1", mtom=binding(module).mtom)
     answer = sent(module.refuse(error, message, Context()), message, tmp_path)
-    validate(answer.body, "ebRS30/query.xsd" if module is iti18_registry_stored_query else "IHE/IHEXDSB.xsd")
+    validate(answer.body, "ebRS30/query.xsd" if module in QUERIES else "IHE/IHEXDSB.xsd")
     (row,) = answer.body.iter("{*}RegistryError")
     assert row.get("errorCode") == code
     assert answer.relates_to == "urn:uuid:1"
