@@ -12,6 +12,7 @@ PATIENT_RECORD = AuditEvent("110110", "Patient Record", "R")
 EXPORT = AuditEvent("110106", "Export", "R")
 ACTIVITY = AuditEvent("110100", "Application Activity", "E")
 AUDIT_LOG_USED = AuditEvent("110101", "Audit Log Used", "R")
+SECURITY_ALERT = AuditEvent("110113", "Security Alert", "E", type_code="110132")
 AUTHENTICATION = AuditEvent("110114", "User Authentication", "E")
 
 
@@ -32,6 +33,7 @@ def _action(name: str, title: str, permission: str, audit: AuditEvent, kind: Kin
 
 SIGN_IN = _action("SIGN-IN", "Sign in", "portal.sign-in", AUTHENTICATION, Kind.CHANGE)
 SIGN_OUT = _action("SIGN-OUT", "Sign out", "portal.sign-in", AUTHENTICATION, Kind.CHANGE)
+PAGE = _action("PAGE", "Page asked for without a session", "portal.sign-in", SECURITY_ALERT)
 SEARCH = _action("SEARCH", "Search for a patient", "patients.query", QUERY)
 PERSON = _action("PERSON", "Open a person's imaging record", "patients.query", PATIENT_RECORD)
 STUDIES = _action("STUDIES", "List a person's studies", "imaging.query", QUERY)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.access.model import Credentials
+from hub.context import Context
 from hub.errors import (
     AccessDenied,
     Conflict,
@@ -24,6 +25,7 @@ from hub.errors import (
     Unavailable,
     lookup,
 )
+from hub.portal import actions
 from hub.portal.ports import PortalHub
 from hub.portal.render import Renderer, see_other
 from hub.portal.texts import choose
@@ -89,12 +91,12 @@ class Front:
                 raise TooLarge
             self._identify(visit)
             if visit.principal is None and not route.public:
-                return self._to_sign_in(visit)
+                return self._to_sign_in(visit, NotAuthenticated())
             if route.method == "POST":
                 _check_form(visit)
             return route.function(visit)
-        except NotAuthenticated:
-            return self._to_sign_in(visit)
+        except NotAuthenticated as error:
+            return self._to_sign_in(visit, error)
         except HubError as error:
             return self.refusal(visit, error)
         except Exception:
@@ -125,7 +127,8 @@ class Front:
         except NotAuthenticated:
             visit.token = ""
 
-    def _to_sign_in(self, visit: Visit) -> Response:
+    def _to_sign_in(self, visit: Visit, error: NotAuthenticated) -> Response:
+        self.hub.audit.record(actions.PAGE, Context(transaction=actions.PAGE.id, peer=visit.peer), error, 0)
         if visit.partial:  # portal.js reloads the page, which then leads to the sign-in
             return Response(status_code=401, headers={"Cache-Control": "no-store"})
         expired = "?expired=1" if visit.cookies.get(SESSION_COOKIE) else ""
