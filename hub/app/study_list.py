@@ -29,12 +29,14 @@ class StudyList:
         *,
         registry: str,
         name: str,
+        language: str = _CODES.language,
         most: int = 1000,
     ) -> None:
         self.documents = documents
         self.person = person
         self.registry = registry
         self.name = name
+        self.language = language
         self.most = most
 
     def offered(self, item: DocumentEntry) -> PatientIdentifier | None:
@@ -55,7 +57,7 @@ class StudyList:
             practice_setting_code=_CODES.practice_setting,
             confidentiality_codes=(_CODES.confidentiality,),
             authors=(Author(institutions=(self.name,)),),
-            language_code=_CODES.language,
+            language_code=self.language,
             source_patient_id=patient.cx,
             title=TITLE,
         )
@@ -83,6 +85,7 @@ class StudyList:
             created=created,
             title=TITLE,
             custodian=(self.registry, self.name),
+            language=self.language,
         )
         return Rendered("text/xml", document, key, created)
 
@@ -96,7 +99,9 @@ def build(
 ) -> OnDemandDocuments:
     """The hub's on-demand documents; none are offered or made unless the settings say so."""
     region = settings.region
-    provider = StudyList(documents, person, registry=region.repository_unique_id, name=region.name)
+    provider = StudyList(
+        documents, person, registry=region.repository_unique_id, name=region.name, language=region.language
+    )
     made = OnDemandDocuments(
         documents=documents,
         content=content,

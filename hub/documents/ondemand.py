@@ -186,6 +186,9 @@ class OnDemandDocuments:
         """Register what was made, in the place of the snapshot before it (ITI TF-2: 3.43.4.1.3.1)."""
         with self.documents.database.transaction() as work:
             store = DocumentStore(work)
+            store.get(DocumentEntry, "id", [entry.id], lock=True)
+            if next(store.contents([unique_id]), None) is not None:
+                return  # somebody else asked for it meanwhile
             links = store.associations(target=[entry.id], types=[AssociationType.IS_SNAPSHOT_OF])
             former = store.get(DocumentEntry, "id", [item.source for item in links], lock=True)
             file: Received = self.content.receive([made.data])

@@ -1,6 +1,7 @@
 """On-demand documents: registered (ITI-61), found, made when retrieved (ITI-43), kept as snapshots."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,16 @@ def test_what_was_made_is_kept(service: DocumentService) -> None:
         AssociationType.IS_SNAPSHOT_OF,
         AssociationType.REPLACE,
     }
+
+
+def test_many_ask_for_it_at_once(service: DocumentService) -> None:
+    offering = made(service, Diary(), persist=True)
+    unique_id = offering.offer(REPOSITORY, ANNE, Context())
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda _: read(service, unique_id), range(6)))
+    assert len(set(found)) == 1
+    assert find(service) == [found[0][0]]
+    assert find(service, Status=DEPRECATED) == []
 
 
 def test_offered_to_whom_it_is_of_use(service: DocumentService) -> None:

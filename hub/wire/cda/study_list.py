@@ -37,7 +37,14 @@ class Subject:
 
 
 def write_study_list(
-    subject: Subject, rows: Sequence[StudyRow], *, unique_id: str, created: str, title: str, custodian: tuple[str, str]
+    subject: Subject,
+    rows: Sequence[StudyRow],
+    *,
+    unique_id: str,
+    created: str,
+    title: str,
+    custodian: tuple[str, str],
+    language: str,
 ) -> bytes:
     """The document. ``created``: DTM; ``custodian``: the registry's OID and name."""
     root = etree.Element(f"{{{NS}}}ClinicalDocument", nsmap={None: NS})  # type: ignore[dict-item]
@@ -47,7 +54,7 @@ def write_study_list(
     _add(root, "title").text = title
     _add(root, "effectiveTime", value=created)
     _add(root, "confidentialityCode", code="N", codeSystem="2.16.840.1.113883.5.25")
-    _add(root, "languageCode", code="fr-FR")
+    _add(root, "languageCode", code=language)
     _record_target(root, subject)
     author = _add(root, "author")
     _add(author, "time", value=created)
