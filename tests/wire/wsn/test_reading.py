@@ -187,5 +187,6 @@ def test_every_error_is_a_fault(kind: type[HubError]) -> None:
 
 
 def test_a_fault_names_no_id() -> None:
-    text = etree.tostring(refuse(SubscriptionNotFound(), None, Context()).body).decode()
-    assert "ResourceUnknownFault" in text
+    body = refuse(SubscriptionNotFound(), None, Context()).body
+    assert body is not None
+    assert "ResourceUnknownFault" in etree.tostring(body).decode()
