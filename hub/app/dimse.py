@@ -99,6 +99,7 @@ class DimseEndpoint:
         self._server.stop()
         if self._recovering.is_alive():
             self._recovering.join(timeout=5.0)
+        self.store.incoming.close()
 
     def expect(
         self, study_instance_uid: str, deliverer: Deliverer, *, timeout: float
@@ -226,6 +227,7 @@ class DimseEndpoint:
             self._finish(association, message, DimseAnswer(status_of(error), error.message))
             return
         association.send(message.context, commands.response(message.command, 0))
+        self.store.incoming.prepare()  # while the sender reads its next object
 
     def _announce(self, arrival: Arrival, credentials: Credentials) -> None:
         """What one association brought of a study; not known to the index, it is tried again later."""

@@ -6,7 +6,6 @@ from where that PACS is; any other is kept in the hub's own archive for senders 
 
 import contextlib
 import logging
-import os
 import queue
 import threading
 import time
@@ -14,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hub.app.dimse_incoming import IncomingFile, IncomingFiles
 from hub.connector.contract import Deliverer, ReceivedFile, SourceUnavailable
 from hub.errors import AccessDenied, HubError, Malformed
 from hub.imaging.kept import KeptObjects
-from hub.values import is_uid, new_key
+from hub.values import is_uid
 from hub.wire.dicom_head import peek
 from hub.wire.dimse import command as commands
 from hub.wire.dimse import part10
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 #: So much of a data set is looked at for its study before a real parser has to.
 _GLANCE = 64 * 1024
-_ABANDONED = 24 * 3600.0
 
 
 class OutOfResources(HubError):
@@ -58,12 +57,8 @@ class ObjectStore:
     """Where received objects go."""
 
     def __init__(self, directory: Path) -> None:
-        self._incoming = directory / "incoming"
-        self._incoming.mkdir(parents=True, exist_ok=True)
+        self.incoming = IncomingFiles(directory / "incoming")
         self.kept = KeptObjects(directory)
-        for leftover in self._incoming.iterdir():  # never acknowledged; younger ones may be another process's
-            if time.time() - leftover.stat().st_mtime > _ABANDONED:
-                leftover.unlink(missing_ok=True)
         self._lock = threading.Condition()
         self._waiting: dict[str, _Awaited] = {}
 
@@ -96,11 +91,12 @@ class ObjectStore:
         if not is_uid(sop_instance) or not is_uid(sop_class) or not message.has_data:
             raise Malformed("A C-STORE request names its object and holds it.")
         syntax = message.context.transfer_syntax
-        path = self._incoming / new_key()
+        incoming: IncomingFile | None = None
         try:
-            found = self._write(
-                path, part10.header(sop_class, sop_instance, syntax, association.calling), association, syntax
-            )
+            incoming = self.incoming.take()
+            path = incoming.path
+            head = part10.header(sop_class, sop_instance, syntax, association.calling)
+            found = self._write(incoming, head, association, syntax)
             study, series, inside = found or self._parse(path)
             if inside != sop_instance:
                 raise Malformed("The object has another SOP Instance UID than the request says.")
@@ -111,27 +107,30 @@ class ObjectStore:
                 raise AccessDenied("This sender may not store, and nobody waits for this study from it.")
             return Stored(replace(file, path=self.kept.keep(path, study, sop_instance)), expected=False)
         except OSError as error:
-            path.unlink(missing_ok=True)
+            if incoming is not None:
+                incoming.remove()
             log.error("a received object can't be written: %s", error.strerror)
             raise OutOfResources() from error
         except BaseException:
-            path.unlink(missing_ok=True)
+            if incoming is not None:
+                incoming.remove()
             raise
 
-    def _write(self, path: Path, head: bytes, association: Association, syntax: str) -> tuple[str, str, str] | None:
+    def _write(
+        self, file: IncomingFile, head: bytes, association: Association, syntax: str
+    ) -> tuple[str, str, str] | None:
         glance = bytearray()
         found: dict[int, str] | None = None
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
         try:
-            _write_all(handle, head)
+            file.write(head)
             for piece in association.data():
                 if found is None and len(glance) < _GLANCE:
                     glance += piece[:_GLANCE]
                     found = uids(glance, 0, syntax)
-                _write_all(handle, piece)
-            os.fdatasync(handle)
+                file.write(piece)
+            file.sync()
         finally:
-            os.close(handle)
+            file.close()
         return _checked(found.get(STUDY, ""), found.get(SERIES, ""), found.get(SOP_INSTANCE, "")) if found else None
 
     def _parse(self, path: Path) -> tuple[str, str, str]:
@@ -154,9 +153,3 @@ def _checked(study: str, series: str, instance: str) -> tuple[str, str, str]:
     if not is_uid(study) or not is_uid(series):
         raise Malformed("The object names no study or no series.")
     return study, series, instance
-
-
-def _write_all(handle: int, piece: bytes | memoryview) -> None:
-    view = memoryview(piece)
-    while view:
-        view = view[os.write(handle, view) :]

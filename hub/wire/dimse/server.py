@@ -34,6 +34,7 @@ class Server:
         self._lock = threading.Lock()
         self._stopping = False
         self._listener = socket.create_server((host, port), backlog=64)
+        self._listener.settimeout(0.5)
         self._thread = threading.Thread(target=self._accept, name="dimse-accept", daemon=True)
 
     @property
@@ -63,7 +64,6 @@ class Server:
             association.abort()
 
     def _accept(self) -> None:
-        self._listener.settimeout(0.5)
         while not self._stopping:
             try:
                 link, address = self._listener.accept()
