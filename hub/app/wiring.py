@@ -4,7 +4,6 @@ import logging
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from datetime import timedelta
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -12,14 +11,15 @@ from typing import Any
 from hub import __version__
 from hub.access.model import Client, User
 from hub.access.service import AccessService
-from hub.app import communities, health, mllp, regional, study_list, vocabulary
+from hub.app import health, mllp, regional, study_list, vocabulary
 from hub.app.dimse import DimseEndpoint, title_permissions
 from hub.app.housekeeping import Housekeeping
-from hub.app.http import MEGABYTE, build, build_operations
+from hub.app.gateways import Gateways
+from hub.app.http import build, build_operations
 from hub.app.metrics import PrometheusMetrics
 from hub.app.mllp import MllpEndpoint
 from hub.app.nightly import NightlyCheck
-from hub.app.replies import REPLY, Replies
+from hub.app.replies import REPLY
 from hub.app.roles import Role
 from hub.app.scratch import Scratch
 from hub.app.server import CannotListen, WebServer
@@ -40,9 +40,6 @@ from hub.documents.withdrawal import WithdrawalService
 from hub.errors import Misconfigured
 from hub.exchange.service import ExchangeService
 from hub.exchange.worker import Worker
-from hub.federation.communities import CommunityService
-from hub.federation.discovery import DiscoveryService
-from hub.federation.responding import RespondingGateway
 from hub.federation.service import FederationService
 from hub.imaging.archive import KIND, HubArchive
 from hub.imaging.kept import KeptObjects
@@ -52,7 +49,6 @@ from hub.imaging.metadata import vocabulary_of
 from hub.imaging.model import SourceInfo
 from hub.imaging.service import ImagingService
 from hub.patients.authorities import AuthorityDirectory
-from hub.patients.discovery import Matcher
 from hub.patients.service import PatientService
 from hub.pipeline.catalogue import Bound, discover
 from hub.pipeline.pipeline import Pipeline
@@ -71,7 +67,6 @@ from hub.wire.dimse.errors import refusal as dimse_refuse
 from hub.wire.fhir.capability import capability_statement
 from hub.wire.fhir.errors import refusal as fhir_refuse
 from hub.wire.hl7v2.answers import refuse as hl7v2_refuse
-from hub.wire.soap.message import Limits
 from hub.wire.soap.writing import refuse as soap_refuse
 
 log = logging.getLogger(__name__)
@@ -260,36 +255,17 @@ class Hub:
         self.notifier = Notifier(self.subscriptions, self.audit, lambda: client_context(tls), self.public_url)
 
     def _build_gateways(self) -> None:
-        settings, home = self.settings, self.settings.region.home_community_id
-        limits = Limits(
-            envelope=settings.web.max_message_mb * MEGABYTE,
-            body=settings.web.max_body_mb * MEGABYTE,
-            spool=self.content.incoming(),
-        )
-        replies, tls = settings.storage.content / "replies", settings.tls
-        permitted = settings.gateways.reply_hosts
-        self.replies = Replies(replies, permitted, self.exchange.enqueue, lambda: client_context(tls))
-        self._communities = communities.clients(settings, self.content.receive, limits)
-        self.discovery = DiscoveryService(
+        self.gateways = Gateways(
+            self.settings,
             database=self.database,
+            content=self.content,
             patients=self.patients,
-            matcher=Matcher(self.patients),
-            home_community_id=home,
-            time_to_live=timedelta(days=settings.gateways.correlation_days),
-        )
-        if any(community.discovers for community, _ in self._communities):
-            self.patients.listeners.append(self.discovery.changed)
-        self.communities = CommunityService(
-            communities=self._communities,
             documents=self.documents,
-            images=self.imaging,
-            patients=self.patients,
-            home_community_id=home,
-            discovery=self.discovery,
+            imaging=self.imaging,
+            outbox=self.exchange,
         )
-        self.responding = RespondingGateway(
-            documents=self.documents, images=self.imaging, patients=self.patients, home_community_id=home
-        )
+        self.communities, self.responding = self.gateways.communities, self.gateways.responding
+        self.discovery, self.replies = self.gateways.discovery, self.gateways.replies
 
     def _in_use(self, sha256: str) -> bool:
         """Whether a document or a study's metadata has these bytes."""
@@ -377,8 +353,7 @@ class Hub:
     def _cut(self) -> None:
         """Whoever waits for a source or a community waits no longer."""
         self.sources.close()
-        for _, client in self._communities:
-            client.close()
+        self.gateways.close()
 
     # Facts
 
