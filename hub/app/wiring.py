@@ -13,8 +13,8 @@ from hub.access.model import Client, User
 from hub.access.service import AccessService
 from hub.app import health, mllp, regional, study_list, vocabulary
 from hub.app.dimse import DimseEndpoint, title_permissions
-from hub.app.housekeeping import Housekeeping
 from hub.app.gateways import Gateways
+from hub.app.housekeeping import Housekeeping
 from hub.app.http import build, build_operations
 from hub.app.metrics import PrometheusMetrics
 from hub.app.mllp import MllpEndpoint
