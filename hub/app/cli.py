@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hub import __version__
@@ -68,16 +69,16 @@ def main() -> None:
         app()
     except SettingsRefused as error:
         for mistake in error.mistakes:
-            err.print(f"[red]mistake[/red] {mistake}", highlight=False)
+            err.print(f"[red]mistake[/red] {escape(str(mistake))}", highlight=False)
         sys.exit(1)
     except HubError as error:
-        err.print(f"[red]{error.code}[/red] {error.message}", highlight=False)
+        err.print(f"[red]{error.code}[/red] {escape(error.message)}", highlight=False)
         sys.exit(1)
 
 
 def fail(message: str) -> NoReturn:
     """End with exit code 1 and a sentence on standard error."""
-    err.print(message, highlight=False)
+    err.print(escape(message), highlight=False)
     raise typer.Exit(1)
 
 
@@ -85,7 +86,7 @@ def load(file: Path | None) -> Settings:
     """The settings, warnings told."""
     settings = settings_file.load(file or settings_file.default_file())
     for warning in settings_file.warnings(settings):
-        err.print(f"[yellow]warning[/yellow] {warning}", highlight=False)
+        err.print(f"[yellow]warning[/yellow] {escape(str(warning))}", highlight=False)
     return settings
 
 
@@ -146,10 +147,10 @@ def check(settings: SettingsOption = None) -> None:
         mistakes = error.mistakes
         loaded = None
     for mistake in mistakes:
-        out.print(f"[red]mistake[/red] {mistake}", highlight=False)
+        out.print(f"[red]mistake[/red] {escape(str(mistake))}", highlight=False)
     if loaded is not None:
         for warning in settings_file.warnings(loaded):
-            out.print(f"[yellow]warning[/yellow] {warning}", highlight=False)
+            out.print(f"[yellow]warning[/yellow] {escape(str(warning))}", highlight=False)
     if mistakes:
         raise typer.Exit(1)
     out.print(f"[green]ok[/green] {file or 'no settings file: the defaults'}", highlight=False)

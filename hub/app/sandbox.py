@@ -19,6 +19,7 @@ from hub.app import logs, pki
 from hub.app.roles import Role
 from hub.app.settings import (
     LOOPBACK,
+    Archive,
     Authority,
     Client,
     Community,
@@ -175,7 +176,8 @@ class Sandbox:
         try:
             return Settings(
                 region=Region(**region),
-                authorities=self.authorities,
+                authorities=self._authorities(),
+                archive=Archive(stable_after=1.0),
                 sources=tuple(source for source, _ in sources),
                 communities=tuple(map(parse_community, options.communities)),
                 clients=(
@@ -215,6 +217,13 @@ class Sandbox:
         except ValidationError as error:
             raise SandboxOption("; ".join(item["msg"] for item in error.errors(include_input=False))) from error
 
+    def _authorities(self) -> tuple[Authority, ...]:
+        """Those of the file, and those that the seed's people need."""
+        if not self.options.seed or self.options.authorities is None:
+            return self.authorities
+        known = {authority.oid for authority in self.authorities}
+        return (*self.authorities, *(one for one in seeded_authorities() if one.oid not in known))
+
     def _tls(self) -> Tls:
         return Tls(certificate=self.pki / "hub.crt", key=self.pki / "hub.key", ca=self.pki / "ca.crt")
 
@@ -227,6 +236,13 @@ class Sandbox:
     def _clean(self) -> None:
         if self.temporary:
             shutil.rmtree(self.data, ignore_errors=True)
+
+
+def seeded_authorities() -> tuple[Authority, ...]:
+    """Of the demo's two hospitals."""
+    from hub.app.demo.region import hospitals  # noqa: PLC0415 (only where asked for)
+
+    return tuple(Authority(namespace=one.source, oid=one.authority, name=one.title) for one in hospitals())
 
 
 def parse_source(text: str) -> tuple[Source, list[tuple[str, str]]]:

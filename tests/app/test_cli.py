@@ -47,6 +47,12 @@ def test_check_names_every_mistake(tmp_path: Path) -> None:
     assert "line 6: sources[0].kind: no such connector" in maillage("check", "--settings", str(file)).stdout
 
 
+def test_what_is_told_keeps_its_brackets(tmp_path: Path) -> None:
+    file = tmp_path / "nobody.toml"
+    file.write_text("[web]\nport = 80\n")
+    assert "[[clients]]" in maillage("check", "--settings", str(file)).stdout
+
+
 def test_check_warns_of_open_doors(tmp_path: Path) -> None:
     file = tmp_path / "open.toml"
     file.write_text("[security]\nnode_authentication = false\n")
