@@ -23,10 +23,12 @@ from hub.documents.errors import (
     UnresolvedReference,
 )
 from hub.documents.model import (
+    ON_DEMAND,
     AssociationType,
     DocumentRequest,
     ProvideDocuments,
     Registered,
+    RegisterOnDemand,
     RemovedDocuments,
     RemoveDocuments,
     RemoveMetadata,
@@ -235,6 +237,16 @@ def test_why_nothing_was_removed(archive: Archive) -> None:
     assert archive.read(document.unique_id) == b"a report"
     assert isinstance(caught.value, RemoveDocumentsError)
     assert archive.remove(document.unique_id, home=HOME).removed
+
+
+def test_what_is_made_when_it_is_asked_for_is_not_removed(archive: Archive) -> None:
+    given = entry(object_type=ON_DEMAND, hash="", size=None, creation_time="", legal_authenticators=())
+    made = archive.service.register_on_demand(RegisterOnDemand(submit(given)), Context()).submission.entries[0]
+    with pytest.raises(NothingRemoved) as caught:
+        archive.remove(made.unique_id)
+    assert [type(reason) for _, reason in caught.value.failures] == [RemoveDocumentsError]
+    (second,) = carry_out(archive.service, update(revision(made, title="Autre titre"))).submission.entries
+    assert (second.object_type, second.version) == (ON_DEMAND, 2)
 
 
 # Many at once
