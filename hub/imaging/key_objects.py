@@ -88,9 +88,10 @@ class KeyObjects:
             try:
                 return read_key_object(content)
             except ManifestUnreadable:
-                break
-        log.warning("a key object can't be read", extra={"source": study.source})
-        return KeyObject(instance.sop_instance_uid, study.study_instance_uid, ("", "", ""))
+                log.warning("a key object can't be read", extra={"source": study.source})
+                return KeyObject(instance.sop_instance_uid, study.study_instance_uid, ("", "", ""))
+        log.warning("a key object that the source tells of does not come", extra={"source": study.source})
+        return None
 
 
 def is_key_object(instance: Instance) -> bool:

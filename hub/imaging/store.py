@@ -85,7 +85,7 @@ class ReportRow(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     document_id: str = Field(sa_type=KeyText, index=True)
-    set_id: str = ""
+    set_id: str = Field(default="", sa_type=KeyText, index=True)
     source: str = ""
     patient_id: str
     patient_authority: str
@@ -93,7 +93,7 @@ class ReportRow(SQLModel, table=True):
     state: str  # waiting, published, replaced, withdrawn
     sha256: str = Field(index=True)
     mime_type: str = "text/xml"
-    placer_number: str = ""
+    placer_number: str = Field(default="", sa_type=KeyText, index=True)
     filler_number: str = ""
     accession_number: str = Field(default="", sa_type=KeyText, index=True)
     study_instance_uid: str = Field(default="", sa_type=KeyText, index=True)

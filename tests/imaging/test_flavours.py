@@ -195,6 +195,13 @@ def test_both_mado_manifests_are_registered_and_related(database: Database, tmp_
     shown = document_reference(fhir, [Association("urn:uuid:1", AssociationType.TRANSFORM, fhir.id, kos.id)], "/fhir")
     assert shown["relatesTo"][0]["code"] == "transforms"
     assert shown["content"][0]["format"]["system"] == "http://ihe.net/fhir/ihe.formatcode.fhir/CodeSystem/formatcode"
+    kinds = [one["code"] for item in shown["context"]["related"] for one in item["identifier"]["type"]["coding"]]
+    assert {"110180", "121022", "ACSN"} <= set(kinds)
+    assert shown["masterIdentifier"]["value"] in [item["value"] for item in shown["identifier"]]
+    urls = [item["url"].rpartition(".")[2] for item in shown["extension"]]
+    assert "modality" in urls
+    assert "bodySite" in urls
+    get_fhir_model_class("DocumentReference").model_validate(shown)
     # both are replaced together
     del region.archive.datasets[0]
     region.imaging.publish_study(PublishStudy("PACS_A", STUDY), Context())

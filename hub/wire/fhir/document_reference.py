@@ -22,6 +22,7 @@ from hub.wire.fhir.codes import (
     unique_id,
     unique_id_of,
 )
+from hub.wire.fhir.manifest_reference import of_manifest
 from hub.wire.fhir.mapping import Row
 from hub.wire.fhir.people import (
     Box,
@@ -235,7 +236,7 @@ def document_reference(entry: DocumentEntry, associations: Iterable[Association]
         if item.source == entry.id and item.type in RELATES
     ]
     kind = "Minimal" if entry.limited else "Comprehensive"
-    return filled(
+    made = filled(
         {
             "resourceType": "DocumentReference",
             "id": bare(entry.id),
@@ -245,6 +246,7 @@ def document_reference(entry: DocumentEntry, associations: Iterable[Association]
             **found,
         }
     )
+    return of_manifest(entry, made)
 
 
 def entry_of(resource: Mapping[str, Any], box: Box, item_id: str) -> DocumentEntry:
