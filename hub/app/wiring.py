@@ -171,6 +171,7 @@ class Hub:
             other_affinity_domains=region.other_affinity_domains,
             external_index=region.external_index,
         )
+        self.vocabulary = vocabulary.VocabularyFile(settings.vocabulary) if settings.vocabulary else None
         self.documents = DocumentService(
             database=self.database,
             content=self.content,
@@ -178,7 +179,7 @@ class Hub:
             repository_unique_id=region.repository_unique_id,
             affinity_domains=(region.affinity_domain, *region.other_affinity_domains),
             home_community_id=region.home_community_id,
-            vocabulary=vocabulary.VocabularyFile(settings.vocabulary) if settings.vocabulary else None,
+            vocabulary=self.vocabulary,
         )
         self._build_subscriptions()
         self.on_demand = study_list.build(settings, self.documents, self.content, self.patients.person, self.exchange)
@@ -388,6 +389,13 @@ class Hub:
     def soap_endpoints(self) -> Iterator[tuple[Soap, Bound]]:
         """Every SOAP binding with its transaction."""
         yield from self.catalogue.bindings(Soap)
+
+    def vocabulary_problem(self) -> str:
+        """Why the vocabulary file as it is now is not used; "" when it is, or when there is none."""
+        if self.vocabulary is None:
+            return ""
+        self.vocabulary()
+        return self.vocabulary.problem
 
     def infos(self) -> tuple[SourceInfo, ...]:
         """What the imaging rooms know of every source."""

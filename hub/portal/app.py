@@ -67,6 +67,7 @@ class _Served:
         self.sources = hub.sources
         self.subscriptions = hub.subscriptions
         self.life = hub.life
+        self.vocabulary_problem = hub.vocabulary_problem
         self.pipeline = copy.copy(hub.pipeline)
         self.pipeline.dispatch = PortalDispatcher(Desk(hub), hub.pipeline.dispatch)
 

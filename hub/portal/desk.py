@@ -62,6 +62,7 @@ class Overview:
     sources: Sequence[SourceView]
     subscriptions: Sequence[SubscriptionView] = ()
     check: CheckReport | None = None  #: the last check of what is published
+    vocabulary: str = ""  #: why the vocabulary file is not used
 
 
 class Desk:
@@ -105,6 +106,7 @@ class Desk:
             [self._view(health) for health in self.hub.sources.health()],
             [SubscriptionView.of(item) for item in self.hub.subscriptions.active(SUBSCRIPTIONS)],
             check=self.hub.life.last(),
+            vocabulary=self.hub.vocabulary_problem(),
         )
 
     @use_case

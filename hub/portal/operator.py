@@ -72,6 +72,7 @@ class Operator:
             messages=found.messages,
             sources=found.sources if visit.may("sources.read") else (),
             check=found.check,
+            vocabulary=found.vocabulary,
             subscriptions=found.subscriptions,
             MessageState=MessageState,
             DeliveryState=DeliveryState,

@@ -569,3 +569,7 @@ class Hub:
         services = [Patients(), Imaging(), Documents(directory), self.exchange]
         unused: Any = None
         self.pipeline = Pipeline(unused, Dispatcher(services), self.access, self.audit, unused, {}, Metrics())
+        self.problem = ""
+
+    def vocabulary_problem(self) -> str:
+        return self.problem

@@ -28,6 +28,15 @@ def test_an_operator_lands_on_the_overview(signed_in: SignedIn) -> None:
     assert "<html" not in part.text
 
 
+def test_a_vocabulary_file_that_is_not_used_is_told_of(server: Server, signed_in: SignedIn) -> None:
+    client = signed_in("omar")
+    assert "vocabulaire" not in client.get(ROOT).text
+    server.hub.problem = "The vocabulary file is not readable JSON <b>."
+    page = client.get(ROOT).text
+    assert "vocabulaire" in page
+    assert "not readable JSON &lt;b&gt;." in page
+
+
 def test_an_operator_sees_no_patient_and_a_clinician_no_message(signed_in: SignedIn) -> None:
     client = signed_in("omar")
     csrf = field(client.get(ROOT).text, "csrf")

@@ -185,6 +185,7 @@ EN = {
     "overview.attention": "Needs attention",
     "overview.see_all": "See all",
     "overview.live": "Refreshed every 30 seconds",
+    "overview.vocabulary": "The new vocabulary file is not used, the codes stay as they were",
     "overview.dead": "Dead letters",
     "overview.refused_messages": "Refused messages",
     "overview.processed": "Processed (24 h)",

@@ -185,6 +185,7 @@ FR = {
     "overview.attention": "À traiter",
     "overview.see_all": "Tout voir",
     "overview.live": "Actualisée toutes les 30 secondes",
+    "overview.vocabulary": "Le nouveau fichier de vocabulaire n'est pas utilisé, les codes restent inchangés",
     "overview.dead": "Envois abandonnés",
     "overview.refused_messages": "Messages refusés",
     "overview.processed": "Traités (24 h)",
