@@ -86,6 +86,7 @@ class Body:
         self.complete = request.method in ("GET", "HEAD")
         self._pieces = request.stream()
         self._ahead: bytes | None = None
+        self._ended = False  # nothing comes after what is read by now
         self._failure: HubError | None = None
         announced = request.headers.get("content-length", "")
         self._announced = int(announced) if announced.isdigit() else 0
@@ -104,7 +105,7 @@ class Body:
         if self._announced > self.limit:
             raise TooLarge()
         size = 0
-        while batch := anyio.from_thread.run(self._next):
+        while batch := self._taken() or (b"" if self._ended else anyio.from_thread.run(self._next)):
             size += len(batch)
             if size > self.limit:
                 raise TooLarge()
@@ -115,11 +116,15 @@ class Body:
         """All of it, in memory."""
         return b"".join(self)
 
-    async def _next(self) -> bytes:
+    def _taken(self) -> bytes:
+        """What was awaited before this thread began: it needs not go back to the event loop for that."""
         if self._failure is not None:
             raise self._failure
         ahead, self._ahead = self._ahead, None
-        return await self._batch(BATCH) if ahead is None else ahead
+        return ahead or b""
+
+    async def _next(self) -> bytes:
+        return await self._batch(BATCH)
 
     async def _batch(self, wanted: int) -> bytes:
         """At least so much, or what is left: one change of thread for many small pieces."""
@@ -132,7 +137,7 @@ class Body:
                     pieces.append(piece)
                     size += len(piece)
         except StopAsyncIteration:
-            pass
+            self._ended = True
         except TimeoutError as error:
             raise DeadlineExceeded("The request's body stopped arriving.") from error
         except ClientDisconnect as error:

@@ -1,5 +1,7 @@
 """uvicorn in a thread of its own: bound before it runs, so that port 0 works and the port is known."""
 
+import functools
+import gc
 import socket
 import ssl
 import threading
@@ -62,6 +64,7 @@ class WebServer:
 
     def start(self) -> None:
         """Serve. Raises Unavailable when the server does not come up."""
+        _settle()
         self._thread.start()
         while not self._server.started:
             if self._ended.wait(0.005):
@@ -79,6 +82,15 @@ class WebServer:
             self._server.run(sockets=[self._socket])
         finally:
             self._ended.set()
+
+
+@functools.cache
+def _settle() -> None:
+    """Once: what is loaded by now stays, so the garbage collector need not look through it again and again.
+
+    A full collection walks some hundred megabytes of code and tables: every request would wait for it."""
+    gc.collect()
+    gc.freeze()
 
 
 def _bind(host: str, port: int) -> socket.socket:
