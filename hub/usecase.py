@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from hub.context import Context
@@ -33,6 +33,16 @@ class Dispatcher:
             for _, method in inspect.getmembers(service, inspect.ismethod):
                 if getattr(method, "__use_case__", False):
                     self._add(method)
+
+    def ahead(self, commands: Sequence[tuple[Command, Context]]) -> None:
+        """Tell the services which commands come next in the open unit of work, where they have a method ``ahead``."""
+        every: dict[Callable[..., None], list[tuple[Command, Context]]] = {}
+        for command, context in commands:
+            service = getattr(self._handlers.get(type(command)), "__self__", None)
+            if service is not None and hasattr(service, "ahead"):
+                every.setdefault(service.ahead, []).append((command, context))
+        for ahead, theirs in every.items():
+            ahead(theirs)
 
     def _add(self, method: Handler) -> None:
         first = next(iter(inspect.signature(method).parameters))

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -101,10 +101,13 @@ class ExchangeService:
         held.callback(lock.release)
         return True
 
-    def hold(self, contexts: Iterable[Context]) -> None:
-        """Keep other processes from these sources until the open unit of work ends, in one statement."""
+    def hold(self, messages: Sequence[tuple[KeptMessage, Context]]) -> None:
+        """Before several are kept in the open unit of work: keep other processes from their sources till its end, and
+        see which are repeats, in one statement each."""
         with self.database.transaction() as work:
-            MessageStore(work).lock(*(f"inbox:{context.source}" for context in contexts if context.source))
+            store = MessageStore(work)
+            store.lock(*(f"inbox:{context.source or message.control_id}" for message, context in messages))
+            store.look([(context.source, message.control_id) for message, context in messages])
 
     def keep(self, message: KeptMessage, transaction: str, wire: str, context: Context) -> bool:
         """Keep the bytes in the open unit of work as processed: its commit makes bytes and effect durable together.

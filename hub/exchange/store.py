@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     JSON,
     ColumnElement,
@@ -121,6 +122,16 @@ _DONE = Prepared(
     *("state", "processed_at", "effects", "reason", "error_code"),
 )
 _LOCK = Prepared(lambda _dialect: text("SELECT pg_advisory_xact_lock(k) FROM unnest(CAST(:keys AS bigint[])) AS t(k)"))
+_KNOWN_OF = Prepared(
+    lambda dialect: text(
+        "SELECT m.source, m.control_id FROM unnest(CAST(:sources AS varchar[]), CAST(:controls AS varchar[]))"
+        " AS asked(source, control_id) CROSS JOIN LATERAL (SELECT x.source, x.control_id FROM exchange_message AS x"
+        " WHERE x.source = asked.source AND x.control_id = asked.control_id LIMIT 1) AS m"
+        if dialect == "postgresql"
+        else "SELECT m.source, m.control_id FROM json_each(:asked) AS asked CROSS JOIN exchange_message AS m"
+        " ON m.source = json_extract(asked.value, '$[0]') AND m.control_id = json_extract(asked.value, '$[1]')"
+    )
+)
 _PENDING = (DeliveryState.WAITING, DeliveryState.RUNNING)
 
 
@@ -143,9 +154,22 @@ class MessageStore:
                 keys = sorted({int.from_bytes(digest, "big", signed=True) for digest in digests})
                 _LOCK.run(self._connection, {"keys": keys})
 
+    def look(self, messages: Sequence[tuple[str, str]]) -> None:
+        """See for all (source, control id) at once which are new. Call it when their sources are locked."""
+        sources, controls = [source for source, _ in messages], [control_id for _, control_id in messages]
+        values = (
+            {"sources": sources, "controls": controls}
+            if self._connection.dialect.name == "postgresql"
+            else {"asked": orjson.dumps(messages).decode()}
+        )
+        known = {(row[0], row[1]) for row in _KNOWN_OF.rows(self._connection, values)}
+        self._work.absent.update(("message", *message) for message in messages if message not in known)
+
     def repeat(self, source: str, control_id: str, transaction: str, sha256: str) -> tuple[str, MessageState] | None:
         """The row that already holds these bytes under this control id, if any."""
         values = {"source": source, "control_id": control_id, "transaction": transaction, "sha256": sha256}
+        if ("message", source, control_id) in self._work.absent:
+            return None
         if any(row["control_id"] == control_id for row in self._work.waiting(_ADD)):
             self._work.flush()
         row = _REPEAT.first(self._connection, values)
@@ -154,6 +178,7 @@ class MessageStore:
     def add(self, values: Mapping[str, Any]) -> None:
         """A new message: every column. Written once, at the end of the unit of work, with what ``done`` says of it."""
         self._work.later(_ADD, dict(values))
+        self._work.absent.discard(("message", values["source"], values["control_id"]))
 
     def done(self, message_id: str, effects: list[list[str]]) -> None:
         """It was processed, and led to this."""

@@ -1,9 +1,11 @@
 """The regional patient index: takes in hospitals' identities, answers who is who."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from hub.context import Context
+from hub.errors import HubError
 from hub.patients import golden, matching, search
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.errors import (
@@ -34,7 +36,7 @@ from hub.patients.model import (
 from hub.patients.store import Member, PatientStore, PersonRecord
 from hub.patients.store_search import Criteria, PatientReader, StoredPerson, matching_keys
 from hub.storage.engine import Database
-from hub.usecase import use_case
+from hub.usecase import Command, use_case
 from hub.values import PatientIdentifier, now
 
 Listener = Callable[[PatientIdentifier, Iterable[PatientIdentifier], Context], None]
@@ -73,7 +75,7 @@ class PatientService:
     def feed(self, command: FeedIdentity, context: Context) -> Fed:
         """Take in an identity. Raises UnknownAuthority, AuthorityNotOwned."""
         with self.database.transaction() as work:
-            identity = self._received(command.identity, context)
+            identity = work.notes.pop(id(command), None) or self._received(command.identity, context)
             store = PatientStore(work)
             linker = Linker(store, self.affinity_domain, context)
             store.lock(*self._locks(identity))
@@ -83,6 +85,19 @@ class PatientService:
             else:
                 placed = self._place(linker, identity, before)
             return self._fed(store, placed, context)
+
+    def ahead(self, commands: Sequence[tuple[Command, Context]]) -> None:
+        """Several feeds come in the open unit of work: take their locks and look for what is known, all at once."""
+        with self.database.transaction() as work:
+            expected = {}
+            for command, context in commands:
+                if isinstance(command, FeedIdentity):
+                    with contextlib.suppress(HubError):  # its own use case says what is wrong
+                        expected[id(command)] = self._received(command.identity, context)
+            store = PatientStore(work)
+            store.lock(*(name for identity in expected.values() for name in self._locks(identity)))
+            store.look([(identity, matching.strict_key(identity)) for identity in expected.values()])
+            work.notes.update(expected)
 
     @use_case
     def merge(self, command: MergeIdentities, context: Context) -> Fed:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     bindparam,
     delete,
@@ -84,6 +85,37 @@ _CANDIDATES = Prepared(  # a key that is NULL finds nothing
         .limit(200)
     )
 )
+_KNOWN_OF = {
+    "postgresql": """
+        SELECT 'number', m.value, m.authority
+        FROM unnest(CAST(:numbers AS varchar[]), CAST(:authorities AS varchar[])) AS a(value, authority)
+        CROSS JOIN LATERAL (
+            SELECT x.value, x.authority FROM patients_identity AS x
+            WHERE x.value = a.value COLLATE "C" AND x.authority = a.authority COLLATE "C" LIMIT 1
+        ) AS m
+        UNION ALL
+        SELECT 'ins', m.ins_value, '' FROM unnest(CAST(:ins AS varchar[])) AS a(value)
+        CROSS JOIN LATERAL (
+            SELECT x.ins_value FROM patients_identity AS x WHERE x.ins_value = a.value COLLATE "C" LIMIT 1
+        ) AS m
+        UNION ALL
+        SELECT 'strict', CAST(m.strict_key AS varchar), '' FROM unnest(CAST(:strict AS bigint[])) AS a(value)
+        CROSS JOIN LATERAL (
+            SELECT x.strict_key FROM patients_identity AS x WHERE x.strict_key = a.value LIMIT 1
+        ) AS m
+    """,
+    "sqlite": """
+        SELECT 'number', m.value, m.authority FROM json_each(:pairs) AS a CROSS JOIN patients_identity AS m
+        ON m.value = json_extract(a.value, '$[0]') AND m.authority = json_extract(a.value, '$[1]')
+        UNION ALL
+        SELECT 'ins', m.ins_value, '' FROM json_each(:ins) AS a
+        CROSS JOIN patients_identity AS m ON m.ins_value = a.value
+        UNION ALL
+        SELECT 'strict', CAST(m.strict_key AS text), '' FROM json_each(:strict) AS a
+        CROSS JOIN patients_identity AS m ON m.strict_key = a.value
+    """,
+}
+_LOOK = Prepared(lambda dialect: text(_KNOWN_OF[dialect]))
 _DESCRIPTION = (
     "active", "status", "attributes", "traits", "others", "ins_value", "ins_authority", "strict_key", "birth_date",
     "given", "sex", "postal_code", "updated_at", "survivor",
@@ -175,8 +207,41 @@ class PatientStore:
 
     # Identities
 
+    def look(self, identities: Sequence[tuple[Identity, int | None]]) -> None:
+        """See for all at once (with their strict keys) what of them is not known yet. Call it under their locks."""
+        pairs = [[identity.identifier.value, identity.identifier.authority] for identity, _ in identities]
+        ins = [identity.ins.value for identity, _ in identities if identity.ins]
+        strict = [key for _, key in identities if key is not None]
+        values: dict[str, Any] = {
+            "numbers": [value for value, _ in pairs],
+            "authorities": [authority for _, authority in pairs],
+            "ins": ins,
+            "strict": strict,
+        }
+        if not self._postgresql:
+            values = {name: orjson.dumps(value).decode() for name, value in {**values, "pairs": pairs}.items()}
+        known = set(_LOOK.rows(self._connection, values))
+        self._work.absent |= {
+            *(("number", value, authority) for value, authority in pairs),
+            *(("ins", value, "") for value in ins),
+            *(("strict", str(key), "") for key in strict),
+        } - known
+
+    def _absent(self, kind: str, key: object, authority: str = "") -> bool:
+        return key is None or (kind, str(key), authority) in self._work.absent
+
+    def _appears(self, identity: Identity, strict_key: int | None) -> None:
+        number, ins = identity.identifier, identity.ins
+        self._work.absent -= {
+            ("number", number.value, number.authority),
+            ("ins", ins.value if ins else "", ""),
+            ("strict", str(strict_key), ""),
+        }
+
     def identity(self, identifier: PatientIdentifier) -> Member | None:
         """One identity, active or not."""
+        if self._absent("number", identifier.value, identifier.authority):
+            return None
         key = {"value": identifier.value, "authority": identifier.authority}
         row = _BY_IDENTIFIER.first(self._connection, key)
         return member(row) if row else None
@@ -193,11 +258,13 @@ class PatientStore:
             "survivor": survivor,
         }
         [(key,)] = _ADD_IDENTITY.rows(self._connection, values)
+        self._appears(identity, strict_key)
         self._add_names(key, name_keys(identity.traits) if identity.active else ())
         return Member(key, person, person if home else None, survivor, identity)
 
     def change_identity(self, before: Member, identity: Identity, strict_key: int | None) -> Member:
         """The identity as it is now announced; an inactive one lives again."""
+        self._appears(identity, strict_key)
         _CHANGE_IDENTITY.run(self._connection, _values(identity, strict_key) | {"row_id": before.id})
         old = name_keys(before.identity.traits) if before.identity.active else ()
         new = name_keys(identity.traits)
@@ -232,7 +299,7 @@ class PatientStore:
     def candidates(self, identity: Identity, strict_key: int | None, not_id: int) -> list[Member]:
         """Active identities with the same INS or the same strict traits."""
         ins = identity.ins.value if identity.ins else None
-        if ins is None and strict_key is None:
+        if self._absent("ins", ins) and self._absent("strict", strict_key):
             return []
         values = {"ins": ins, "strict": strict_key, "not_id": not_id}
         return [member(row) for row in _CANDIDATES.rows(self._connection, values)]

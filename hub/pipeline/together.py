@@ -41,8 +41,8 @@ class Sources(Protocol):
         """Those of the sources that nobody else works for: theirs is the turn until the end."""
         ...
 
-    def hold(self, contexts: Iterable[Context]) -> None:
-        """Keep other processes from the sources, in the open unit of work."""
+    def hold(self, messages: Sequence[tuple[Any, Context]]) -> None:
+        """Before the messages are kept: keep other processes from their sources, in the open unit of work."""
         ...
 
 
@@ -116,7 +116,8 @@ class Together:
         found: list[Any] = []
         try:
             with self.pipeline.database.transaction():
-                self.sources.hold([item.call.context for item in items])
+                self.sources.hold([(item.call.message, item.call.context) for item in items])
+                self.pipeline.dispatch.ahead([(item.command, item.call.context) for item in items])
                 for item in items:
                     try:
                         found.append(self._carry_out(wire, item))

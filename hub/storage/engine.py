@@ -32,6 +32,8 @@ class UnitOfWork:
         self._rolled_back: list[Hook] = []
         self._later: dict[Prepared, list[Values]] = {}
         self.held: set[str] = set()  #: names that are locked till the end, for stores that lock
+        self.absent: set[tuple[Any, ...]] = set()  #: keys that are known not to be there, for stores that looked ahead
+        self.notes: dict[Any, Any] = {}  #: what a service found out ahead of its use cases
         self.joined = nullcontext(self)  #: for those who join it
 
     def later(self, statement: Prepared, values: Values) -> Values:

@@ -49,6 +49,15 @@ def patients(database: Database, directory: AuthorityDirectory) -> PatientServic
     return PatientService(database=database, directory=directory, affinity_domain=DOMAIN)
 
 
-@pytest.fixture
-def feed(patients: PatientService) -> Callable[[Identity], Fed]:
-    return lambda identity: patients.feed(FeedIdentity(identity), Context(source="HIS_C"))
+@pytest.fixture(params=["alone", "ahead"])
+def feed(patients: PatientService, request: pytest.FixtureRequest) -> Callable[[Identity], Fed]:
+    """One feed; ``ahead``: looked at before, as where several share a unit of work."""
+
+    def one(identity: Identity) -> Fed:
+        command, context = FeedIdentity(identity), Context(source="HIS_C")
+        with patients.database.transaction():
+            if request.param == "ahead":
+                patients.ahead([(command, context)])
+            return patients.feed(command, context)
+
+    return one

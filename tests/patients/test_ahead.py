@@ -1,0 +1,57 @@
+"""Feeds that share a unit of work and are looked at together before: what each finds is what the ones before left."""
+
+import pytest
+
+from hub.context import Context
+from hub.patients.model import Fed, FeedIdentity, GetPerson, Identity
+from hub.patients.service import PatientService
+from hub.storage.engine import Database
+from hub.values import PatientIdentifier
+from tests.patients.conftest import A, B, identity, ins
+
+
+def together(database: Database, patients: PatientService, *identities: Identity) -> list[Fed]:
+    commands = [(FeedIdentity(item), Context()) for item in identities]
+    with database.transaction():
+        patients.ahead(commands)
+        return [patients.feed(command, context) for command, context in commands]
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        (identity("1"), identity("2", B)),
+        (identity("1", ins=ins()), identity("2", B, ins=ins(), birth_place="")),
+    ],
+)
+def test_two_that_come_at_once_are_linked(
+    database: Database, patients: PatientService, pair: tuple[Identity, Identity]
+) -> None:
+    one, other = together(database, patients, *pair)
+    assert (one.created, other.linked) == (True, True)
+    assert one.regional == other.regional
+
+
+def test_the_same_identity_twice_is_one(database: Database, patients: PatientService) -> None:
+    one, other = together(database, patients, identity("1"), identity("1", birth_name="Autre"))
+    assert (one.created, other.created, other.reason) == (True, False, "known")
+    assert one.regional == other.regional
+    person = patients.get(GetPerson(PatientIdentifier("1", A)), Context())
+    assert person.traits.birth_name == "Autre"
+
+
+def test_what_is_known_is_found(database: Database, patients: PatientService) -> None:
+    [first] = together(database, patients, identity("1"))
+    again, linked, new = together(
+        database, patients, identity("1"), identity("2", B), identity("3", B, birth_name="Martin")
+    )
+    assert (again.reason, linked.reason, new.reason) == ("known", "strict-traits", "new")
+    assert first.regional == again.regional == linked.regional != new.regional
+
+
+def test_one_that_is_refused_hides_none(database: Database, patients: PatientService) -> None:
+    unknown = FeedIdentity(identity("9", "1.2.3.4"))
+    good = FeedIdentity(identity("1"))
+    with database.transaction():
+        patients.ahead([(unknown, Context()), (good, Context())])
+        assert patients.feed(good, Context()).created
