@@ -10,6 +10,7 @@ from hub.documents.errors import (
     DocumentUniqueIdError,
     NothingRemoved,
     RemoveDocumentsError,
+    RepositoryError,
     UnknownCommunity,
     UnknownRepositoryId,
 )
@@ -26,7 +27,7 @@ from hub.documents.model import (
     UpdateDocuments,
 )
 from hub.documents.registration import Registration
-from hub.documents.removal import MetadataRemoval
+from hub.documents.removal import MOST_IDS, MetadataRemoval
 from hub.documents.rules import printable
 from hub.documents.service import DocumentService
 from hub.documents.store import DocumentStore
@@ -141,6 +142,8 @@ class RemovalService:
         """Documents leave the repository, each by itself; their metadata stays (RMD: 3.86).
 
         The bytes go once the commit has said that nothing refers to them any more. Raises NothingRemoved."""
+        if len(command.requests) > MOST_IDS:
+            raise RepositoryError(f"At most {MOST_IDS} documents may be removed at once.", location="DocumentRequest")
         removed: list[DocumentRequest] = []
         failures: list[tuple[DocumentRequest, HubError]] = []
         with self.database.transaction() as work:

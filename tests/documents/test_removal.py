@@ -17,6 +17,7 @@ from hub.documents.errors import (
     ReferencesExist,
     RegistryError,
     RemoveDocumentsError,
+    RepositoryError,
     UnknownCommunity,
     UnknownRepositoryId,
     UnreferencedObject,
@@ -35,6 +36,7 @@ from hub.documents.model import (
     RetrieveDocuments,
     Submission,
 )
+from hub.documents.removal import MOST_IDS
 from hub.documents.structure import objects
 from hub.storage.content import ContentStore
 from hub.storage.engine import Database
@@ -237,6 +239,13 @@ def test_why_nothing_was_removed(archive: Archive) -> None:
     assert archive.read(document.unique_id) == b"a report"
     assert isinstance(caught.value, RemoveDocumentsError)
     assert archive.remove(document.unique_id, home=HOME).removed
+
+
+def test_requests_have_an_end(archive: Archive) -> None:
+    with pytest.raises(RegistryError):
+        archive.forget(*(new_uuid() for _ in range(MOST_IDS + 1)))
+    with pytest.raises(RepositoryError):
+        archive.remove(*(str(number) for number in range(MOST_IDS + 1)))
 
 
 def test_what_is_made_when_it_is_asked_for_is_not_removed(archive: Archive) -> None:
