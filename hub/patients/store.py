@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-import orjson
 from sqlalchemy import (
     bindparam,
     delete,
@@ -19,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.patients.model import Authority, Identity, IdentityStatus, TaskKind, Traits
 from hub.patients.normalise import given_names, name_keys
+from hub.patients.store_ahead import absent
 from hub.patients.store_tables import AUTHORITY, IDENTITY, LINK, NAME, PERSON, TASK
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
@@ -85,37 +85,6 @@ _CANDIDATES = Prepared(  # a key that is NULL finds nothing
         .limit(200)
     )
 )
-_KNOWN_OF = {
-    "postgresql": """
-        SELECT 'number', m.value, m.authority
-        FROM unnest(CAST(:numbers AS varchar[]), CAST(:authorities AS varchar[])) AS a(value, authority)
-        CROSS JOIN LATERAL (
-            SELECT x.value, x.authority FROM patients_identity AS x
-            WHERE x.value = a.value COLLATE "C" AND x.authority = a.authority COLLATE "C" LIMIT 1
-        ) AS m
-        UNION ALL
-        SELECT 'ins', m.ins_value, '' FROM unnest(CAST(:ins AS varchar[])) AS a(value)
-        CROSS JOIN LATERAL (
-            SELECT x.ins_value FROM patients_identity AS x WHERE x.ins_value = a.value COLLATE "C" LIMIT 1
-        ) AS m
-        UNION ALL
-        SELECT 'strict', CAST(m.strict_key AS varchar), '' FROM unnest(CAST(:strict AS bigint[])) AS a(value)
-        CROSS JOIN LATERAL (
-            SELECT x.strict_key FROM patients_identity AS x WHERE x.strict_key = a.value LIMIT 1
-        ) AS m
-    """,
-    "sqlite": """
-        SELECT 'number', m.value, m.authority FROM json_each(:pairs) AS a CROSS JOIN patients_identity AS m
-        ON m.value = json_extract(a.value, '$[0]') AND m.authority = json_extract(a.value, '$[1]')
-        UNION ALL
-        SELECT 'ins', m.ins_value, '' FROM json_each(:ins) AS a
-        CROSS JOIN patients_identity AS m ON m.ins_value = a.value
-        UNION ALL
-        SELECT 'strict', CAST(m.strict_key AS text), '' FROM json_each(:strict) AS a
-        CROSS JOIN patients_identity AS m ON m.strict_key = a.value
-    """,
-}
-_LOOK = Prepared(lambda dialect: text(_KNOWN_OF[dialect]))
 _DESCRIPTION = (
     "active", "status", "attributes", "traits", "others", "ins_value", "ins_authority", "strict_key", "birth_date",
     "given", "sex", "postal_code", "updated_at", "survivor",
@@ -209,23 +178,7 @@ class PatientStore:
 
     def look(self, identities: Sequence[tuple[Identity, int | None]]) -> None:
         """See for all at once (with their strict keys) what of them is not known yet. Call it under their locks."""
-        pairs = [[identity.identifier.value, identity.identifier.authority] for identity, _ in identities]
-        ins = [identity.ins.value for identity, _ in identities if identity.ins]
-        strict = [key for _, key in identities if key is not None]
-        values: dict[str, Any] = {
-            "numbers": [value for value, _ in pairs],
-            "authorities": [authority for _, authority in pairs],
-            "ins": ins,
-            "strict": strict,
-        }
-        if not self._postgresql:
-            values = {name: orjson.dumps(value).decode() for name, value in {**values, "pairs": pairs}.items()}
-        known = set(_LOOK.rows(self._connection, values))
-        self._work.absent |= {
-            *(("number", value, authority) for value, authority in pairs),
-            *(("ins", value, "") for value in ins),
-            *(("strict", str(key), "") for key in strict),
-        } - known
+        self._work.absent |= absent(self._connection, identities)
 
     def _absent(self, kind: str, key: object, authority: str = "") -> bool:
         return key is None or (kind, str(key), authority) in self._work.absent
