@@ -57,7 +57,7 @@ class CorrelationStore:
         self.forget(person, community)
         connection = self.work.connection
         insert = _DIALECTS[connection.dialect.name].insert
-        for number in dict.fromkeys(numbers):
+        for number in sorted(set(numbers), key=lambda item: (item.authority, item.value)):  # one order: no deadlock
             row = insert(ROWS).values(
                 person_authority=person.authority,
                 person_value=person.value,

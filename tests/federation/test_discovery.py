@@ -1,5 +1,7 @@
 """Persons looked for in other communities before those are queried; what they answer is checked and remembered."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -39,6 +41,7 @@ from tests.federation.test_communities import FIND, NORTH, Images, Peer
 from tests.patients.conftest import DOMAIN, MARIE, A, identity, ins
 
 THERE = PatientIdentifier("N-7", "1.2.3.1.9")
+NORTHERN = Community("NORTH", NORTH, deadline=5.0, discovers=True)
 HOME_OID = HOME.removeprefix("urn:oid:")
 
 
@@ -81,7 +84,7 @@ def world(database: Database, tmp_path: Path) -> World:
     patients.listeners.append(discovery.changed)
     north = Peer(discovery=answered())
     gateway = CommunityService(
-        communities=[(Community("NORTH", NORTH, deadline=5.0, discovers=True), north)],
+        communities=[(NORTHERN, north)],
         documents=documents,
         images=Images(),
         patients=patients,
@@ -177,6 +180,24 @@ def test_a_community_that_fails_is_named(world: World) -> None:
     world.north.error = SoapFault()
     answer = world.ask()
     assert (answer.statuses[0].state, len(answer.problems)) == (SourceState.FAILED, 1)
+
+
+def test_many_ask_about_one_person_at_once(world: World) -> None:
+    person = world.patients.person(world.marie)
+    assert person is not None
+    numbers = [PatientIdentifier(f"N-{number}", THERE.authority) for number in range(5)]
+    start = threading.Barrier(8)
+
+    def accept(turn: int) -> tuple[PatientIdentifier, ...]:
+        turned = numbers[turn % 5 :] + numbers[: turn % 5]
+        start.wait(30)
+        found = tuple(Candidate((number,), MARIE, NORTH) for number in turned)
+        return world.discovery.accepted(person, NORTHERN, Discovery(found, time_to_live=timedelta(days=1)))
+
+    with ThreadPoolExecutor(8) as pool:
+        accepted = list(pool.map(accept, range(8)))
+    assert {frozenset(item) for item in accepted} == {frozenset(numbers)}
+    assert [item.identifier for item in world.discovery.correlations(world.marie)] == numbers
 
 
 # Others ask this community
