@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
 from hub.imaging.manifest_model import CheckReport, Difference, Finding, KeyObject
-from hub.imaging.store import STUDY
+from hub.imaging.store_tables import STUDY
 from hub.storage.engine import UnitOfWork
 from hub.storage.tables import KeyText, UtcDateTime
 from hub.values import now

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.engine import Row
 
 from hub.imaging.model import Report
-from hub.imaging.store import REPORT
+from hub.imaging.store_tables import REPORT
 from hub.storage.engine import UnitOfWork
 
 
