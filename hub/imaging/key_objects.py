@@ -50,7 +50,8 @@ class KeyObjects:
             store = KeyObjectStore(work)
             for item in read:
                 store.keep(study.source, item, received=False)
-            rejected = store.rejected(study.study_instance_uid, study.source, present)
+            store.forget_absent(study.source, study.study_instance_uid, present)
+            rejected = store.rejected([study.study_instance_uid], study.source)
         objects = known | {item.sop_instance_uid: item for item in read}
         hidden = rejected | {uid for uid, item in objects.items() if item.rejects}
         return without(study, hidden), {uid: item for uid, item in objects.items() if uid not in hidden}

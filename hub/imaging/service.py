@@ -16,6 +16,7 @@ from hub.imaging.cache import InstanceCache
 from hub.imaging.errors import ImagesMissing, ReportIncomplete, StudyNotThereYet, UnknownStudy
 from hub.imaging.fanout import FanOut
 from hub.imaging.finding import Wanted
+from hub.imaging.hiding import Hiding, shown, shown_metadata
 from hub.imaging.key_objects import is_key_object
 from hub.imaging.locate import Archives
 from hub.imaging.manifest_model import Flavour
@@ -119,6 +120,7 @@ class ImagingService:
             settings=settings,
             later=self._later,
         )
+        self.hiding = Hiding(database)
         self.retriever = Retriever(database, self.archives, InstanceCache(cache, max_bytes=cache_bytes))
 
     # orders and reports
@@ -255,16 +257,24 @@ class ImagingService:
     @use_case
     def retrieve(self, command: RetrieveInstances, context: Context) -> InstanceStream:
         """Stream instances from their sources; one that can't be had is a FailedInstance and stops no other."""
-        return self.retriever.retrieve(command, context)
+        requests, refused, hidden = self.hiding.allowed(command.requests)
+        if not hidden:
+            return self.retriever.retrieve(command, context)
+        stream = self.retriever.retrieve(replace(command, requests=requests), context) if requests else iter(())
+        return shown(stream, refused, hidden)
 
     @use_case
     def metadata(self, command: GetMetadata, context: Context) -> Iterator[Mapping[str, Any]]:
         """DICOM JSON of every instance. Raises UnknownStudy, ConnectorError."""
-        return self.retriever.metadata(command.request, context)
+        self.hiding.refuse(command.request)
+        hidden = self.hiding.of([command.request])
+        found = self.retriever.metadata(command.request, context)
+        return shown_metadata(found, hidden) if hidden else found
 
     @use_case
     def frames(self, command: RetrieveFrames, context: Context) -> PassedThrough:
         """Frames, a rendered image or bulk data of one instance. Raises UnknownStudy, NoSuchFrame, ConnectorError."""
+        self.hiding.refuse(command.request)
         return self.retriever.frames(command, context)
 
     def indexed(self, study_instance_uid: str, source: str = "") -> IndexedStudy:

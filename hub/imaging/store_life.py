@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Index, Text, and_, delete, or_, select, update
+from sqlalchemy import Index, Text, and_, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
@@ -121,27 +121,21 @@ class KeyObjectStore:
                 )
         return found
 
-    def rejected(self, study_instance_uid: str, source: str, present: Collection[str]) -> set[str]:
-        """Instances of a study that are taken away at a source, whose objects now are ``present``."""
-        same = and_(KEY_OBJECT.c.source == REJECTED.c.source, KEY_OBJECT.c.sop_instance_uid == REJECTED.c.note)
-        query = (
-            select(
-                REJECTED.c.sop_instance_uid,
-                REJECTED.c.note,
-                KEY_OBJECT.c.received,
-                KEY_OBJECT.c.study_instance_uid.label("of"),
-            )
-            .join(KEY_OBJECT, same)
-            .where(
-                REJECTED.c.study_instance_uid == study_instance_uid,
-                or_(REJECTED.c.source == source, and_(REJECTED.c.source == "", KEY_OBJECT.c.received)),
-            )
-        )
-        return {
-            row.sop_instance_uid
-            for row in self._connection.execute(query)
-            if row.received or row.of != study_instance_uid or row.note in present
-        }
+    def forget_absent(self, source: str, study_instance_uid: str, present: Collection[str]) -> None:
+        """Key objects that were found among a study's objects, and are no longer, say nothing any more."""
+        here = and_(KEY_OBJECT.c.source == source, KEY_OBJECT.c.study_instance_uid == study_instance_uid)
+        found = select(KEY_OBJECT.c.sop_instance_uid).where(here, KEY_OBJECT.c.received.is_(False))
+        for uid in set(self._connection.execute(found).scalars()) - set(present):
+            self._connection.execute(delete(REJECTED).where(REJECTED.c.source == source, REJECTED.c.note == uid))
+            same = and_(KEY_OBJECT.c.source == source, KEY_OBJECT.c.sop_instance_uid == uid)
+            self._connection.execute(delete(KEY_OBJECT).where(same))
+
+    def rejected(self, study_instance_uids: Collection[str], source: str | None = None) -> set[str]:
+        """Instances of studies that are taken away, at a source (None: anywhere)."""
+        query = select(REJECTED.c.sop_instance_uid).where(REJECTED.c.study_instance_uid.in_(study_instance_uids))
+        if source is not None:
+            query = query.where(REJECTED.c.source.in_((source, "")))
+        return set(self._connection.execute(query).scalars())
 
     def _put(self, table: Any, values: Mapping[str, Any]) -> None:
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite

@@ -8,9 +8,23 @@ import pytest
 
 from hub.context import Context
 from hub.documents.model import AssociationType
+from hub.imaging.errors import UnknownInstance
 from hub.imaging.manifest import Manifest
 from hub.imaging.manifest_model import CheckManifests, Difference
-from hub.imaging.model import FeedOrder, FeedReport, Order, PublishStudy, Report, StudyState
+from hub.imaging.model import (
+    FailedInstance,
+    FeedOrder,
+    FeedReport,
+    GetMetadata,
+    InstanceRequest,
+    Order,
+    PublishStudy,
+    Report,
+    RetrievedInstance,
+    RetrieveFrames,
+    RetrieveInstances,
+    StudyState,
+)
 from hub.patients.model import Identity, IdentityStatus, MergeIdentities
 from hub.storage.engine import Database
 from hub.values import PatientIdentifier
@@ -120,6 +134,31 @@ def test_a_rejection_note_at_the_source_hides_what_it_rejects(
     region.archive.datasets = images  # the note is taken back
     look(region)
     assert instances(only(region, person)) == 5
+
+
+def test_what_is_rejected_is_given_to_nobody(region: Living, person: PatientIdentifier) -> None:
+    images = list(region.archive.datasets)
+    gone = images[0]
+    region.archive.datasets.append(key_object(images[:1]))
+    look(region)
+    by_name = InstanceRequest(STUDY, gone.SeriesInstanceUID, gone.SOPInstanceUID, "PACS_A")
+    whole = InstanceRequest(STUDY, source="PACS_A")
+    [failed] = list(region.imaging.retrieve(RetrieveInstances((by_name,)), Context()))
+    assert isinstance(failed, FailedInstance)
+    given = []
+    for item in region.imaging.retrieve(RetrieveInstances((whole,)), Context()):
+        assert isinstance(item, RetrievedInstance)
+        assert b"".join(item.chunks)
+        given.append(item.sop_instance_uid)
+    assert gone.SOPInstanceUID not in given
+    assert {ds.SOPInstanceUID for ds in images[1:]} <= set(given)
+    told = [item["00080018"]["Value"][0] for item in region.imaging.metadata(GetMetadata(whole), Context())]
+    assert gone.SOPInstanceUID not in told
+    with pytest.raises(UnknownInstance):
+        region.imaging.frames(RetrieveFrames(by_name, "frames/1"), Context())
+    region.archive.datasets = images
+    look(region)
+    assert len(list(region.imaging.metadata(GetMetadata(whole), Context()))) == len(images)
 
 
 def test_a_note_that_rejects_everything_withdraws_the_manifest(region: Living, person: PatientIdentifier) -> None:
