@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import orjson
@@ -15,12 +16,15 @@ T = TypeVar("T", DocumentEntry, SubmissionSet, Folder, Association)
 COLUMNS = frozenset({"id", "patient_id", "status", "logical_id", "version", "last_update_time"})
 
 
+_known_code = lru_cache(maxsize=4096)(Code)  # the same few in every entry
+
+
 def _put_code(code: Code) -> list[str]:
     return [code.value, code.scheme, code.display]
 
 
 def _get_code(row: list[str]) -> Code:
-    return Code(row[0], row[1], row[2])
+    return _known_code(row[0], row[1], row[2])
 
 
 def _put_author(author: Author) -> list[Any]:
