@@ -92,7 +92,10 @@ def run(*, quick: bool) -> Iterator[Figure]:
     what = f"{count} x 512 KB CT, one client, median of {rounds} rounds"
     for name, note in (
         ("WADO-RS", f"{what}; the hub streams from Orthanc's WADO-RS, all on the same cores"),
-        ("RAD-69", f"{what}; the answer's envelope names every instance, so all are spooled before the first byte"),
+        (
+            "RAD-69",
+            f"{what}; the answer's envelope names every instance, so all are spooled before the first byte, then sent from the file",
+        ),
     ):
         yield Figure(
             "retrieve", f"{name} of a study through the hub", rates[name], "MB/s", "Orthanc's own WADO-RS",
