@@ -94,7 +94,7 @@ def run(*, quick: bool) -> Iterator[Figure]:
         ("WADO-RS", f"{what}; the hub streams from Orthanc's WADO-RS, all on the same cores"),
         (
             "RAD-69",
-            f"{what}; the envelope names every instance: all are spooled before the first byte, then sent from the file",
+            f"{what}; the envelope names every instance: all are spooled first, then sent from the file",
         ),
     ):
         yield Figure(
