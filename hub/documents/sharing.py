@@ -15,23 +15,16 @@ from hub.documents.formats import is_uuid, pad_dtm
 from hub.documents.model import (
     APPROVED,
     DEPRECATED,
-    Asked,
     Association,
     AssociationType,
     Content,
     DocumentEntry,
     DocumentRequest,
-    FindShared,
     Folder,
-    Matching,
-    OpenDocument,
-    OpenedDocument,
-    ProvideBundle,
     ProvideDocuments,
     Registered,
     RegistryObject,
     RetrieveDocuments,
-    SharedPage,
     StoredQuery,
     Submission,
     SubmissionSet,
@@ -39,6 +32,15 @@ from hub.documents.model import (
 from hub.documents.queries import QUERIES
 from hub.documents.registration import Patients
 from hub.documents.service import DocumentService
+from hub.documents.sharing_model import (
+    Asked,
+    FindShared,
+    Matching,
+    OpenDocument,
+    OpenedDocument,
+    ProvideBundle,
+    SharedPage,
+)
 from hub.usecase import use_case
 from hub.values import PatientIdentifier
 

@@ -1,7 +1,8 @@
 """ITI-65 Provide Document Bundle (MHD: 2:3.65): keep these documents and register them, all or nothing."""
 
 from hub.context import Context
-from hub.documents.model import ProvideBundle, Registered
+from hub.documents.model import Registered
+from hub.documents.sharing_model import ProvideBundle
 from hub.pipeline.transaction import AuditEvent, Durability, Fhir, Kind, Transaction
 from hub.wire.fhir import search
 from hub.wire.fhir.document_bundle import answer_bundle, read_bundle

@@ -1,7 +1,8 @@
 """ITI-66 Find Document Lists (MHD: 2:3.66): a person's submission sets and folders, page by page, and one by its id."""
 
 from hub.context import Context
-from hub.documents.model import DocumentEntry, FindShared, SharedPage
+from hub.documents.model import DocumentEntry
+from hub.documents.sharing_model import FindShared, SharedPage
 from hub.errors import NotFound
 from hub.pipeline.transaction import AuditEvent, Fhir, Kind, Transaction
 from hub.wire.fhir import search

@@ -1,7 +1,8 @@
 """ITI-67 Find Document References (MHD: 2:3.67): a person's documents, page by page, and one by its id."""
 
 from hub.context import Context
-from hub.documents.model import DocumentEntry, FindShared, SharedPage
+from hub.documents.model import DocumentEntry
+from hub.documents.sharing_model import FindShared, SharedPage
 from hub.errors import NotFound
 from hub.pipeline.transaction import AuditEvent, Fhir, Kind, Transaction
 from hub.wire.fhir import search

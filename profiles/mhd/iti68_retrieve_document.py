@@ -1,7 +1,7 @@
 """ITI-68 Retrieve Document (MHD: 2:3.68): a document's bytes as they were submitted, streamed."""
 
 from hub.context import Context
-from hub.documents.model import OpenDocument, OpenedDocument
+from hub.documents.sharing_model import OpenDocument, OpenedDocument
 from hub.pipeline.transaction import AuditEvent, Fhir, Kind, Transaction
 from hub.wire.fhir.binary import answer
 from hub.wire.fhir.document_search import uuid_urn

@@ -7,21 +7,10 @@ import pytest
 
 from hub.context import Context
 from hub.documents.errors import DocumentUniqueIdError, UnknownPatientId
-from hub.documents.model import (
-    DEPRECATED,
-    Asked,
-    AssociationType,
-    Author,
-    FindShared,
-    Folder,
-    Matching,
-    OpenDocument,
-    ProvideBundle,
-    SharedPage,
-    SubmissionSet,
-)
+from hub.documents.model import DEPRECATED, AssociationType, Author, Folder, SubmissionSet
 from hub.documents.service import DocumentService
 from hub.documents.sharing import SharingService
+from hub.documents.sharing_model import Asked, FindShared, Matching, OpenDocument, ProvideBundle, SharedPage
 from hub.storage.content import ContentStore
 from hub.values import PatientIdentifier, new_uuid
 from tests.documents.builders import (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from hub.documents.model import OpenedDocument
+from hub.documents.sharing_model import OpenedDocument
 from hub.wire.fhir.errors import NotAcceptable
 from hub.wire.fhir.r4 import MEDIA_TYPE
 from hub.wire.http import HttpRequest, HttpResponse

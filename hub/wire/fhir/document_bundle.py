@@ -13,11 +13,11 @@ from hub.documents.model import (
     AssociationType,
     DocumentEntry,
     Folder,
-    ProvideBundle,
     Registered,
     Submission,
     SubmissionSet,
 )
+from hub.documents.sharing_model import ProvideBundle
 from hub.errors import Invalid, Malformed
 from hub.values import new_uid
 from hub.wire.fhir.codes import text

@@ -7,7 +7,8 @@ may be missing) is decided after reading.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from hub.documents.model import APPROVED, DEPRECATED, Asked, FindShared, Matching
+from hub.documents.model import APPROVED, DEPRECATED
+from hub.documents.sharing_model import Asked, FindShared, Matching
 from hub.errors import Invalid, NotFound
 from hub.values import PatientIdentifier
 from hub.wire.fhir import search

@@ -19,11 +19,11 @@ from hub.documents.model import (
     DocumentEntry,
     DocumentRequest,
     Folder,
-    OpenedDocument,
     ReferenceId,
     RetrievedDocument,
     SubmissionSet,
 )
+from hub.documents.sharing_model import OpenedDocument
 from hub.errors import HubError, Invalid
 from hub.values import Code, PatientIdentifier
 from hub.wire.fhir import r4

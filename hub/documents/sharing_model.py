@@ -1,0 +1,130 @@
+"""What MHD's view of registry and repository is asked, and what it answers (MHD 4.2: ITI-65 to ITI-68, 105, 106)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hub.documents.model import (
+    Association,
+    DocumentEntry,
+    Folder,
+    RetrievedDocument,
+    Submission,
+    SubmissionSet,
+)
+from hub.usecase import Command
+from hub.values import PatientIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class Custodian:
+    """Who keeps what is shared, where answers have to say so: the French constraints are in force (PDSm 3.1)."""
+
+    name: str
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A stored query by its name. The parameters that every query of a person needs are added by the room."""
+
+    query: str  #: "FindDocuments"
+    parameters: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """What a stored query can't ask, decided after reading. Every row must hold, by one of its values."""
+
+    names: tuple[tuple[str, tuple[str, ...]], ...] = ()  #: family | given -> beginnings, in whatever case and accents
+    codes: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()  #: fields -> codes, with ``^^scheme`` or of any
+    statuses: tuple[str, ...] = ()
+    start_from: str = ""  #: DTM: the service starts not before
+    start_before: str = ""
+    stop_from: str = ""
+    stop_before: str = ""
+    nothing: bool = False  #: what is asked is never so
+
+
+@dataclass(frozen=True, slots=True)
+class FindShared(Command):
+    """One page of entries, or of submission sets and folders, by stored queries (MHD ITI-66, ITI-67).
+
+    ``asked``: what every group finds, in each by one of its queries; ``communities``: homeCommunityIds, empty: any.
+    Outcome: SharedPage."""
+
+    asked: tuple[tuple[Asked, ...], ...]
+    patient: PatientIdentifier | None = None  #: any identifier of the person; without authority: a number
+    matching: Matching = field(default_factory=Matching)
+    communities: tuple[str, ...] = ()
+    lists: bool = False  #: submission sets and folders, not entries
+    limit: int = 50
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SharedPage:
+    """``associations``: those that start at the page's objects; ``members``: what HasMember among them leads to."""
+
+    objects: tuple[DocumentEntry | SubmissionSet | Folder, ...] = ()
+    total: int = 0
+    associations: tuple[Association, ...] = ()
+    members: tuple[DocumentEntry | Folder, ...] = ()
+    custodian: Custodian | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDocument(Command):
+    """ITI-68: the bytes of the document that an entry is about. Outcome: OpenedDocument."""
+
+    entry_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedDocument:
+    """An entry and where its document's bytes are."""
+
+    entry: DocumentEntry
+    document: RetrievedDocument
+
+
+@dataclass(frozen=True, slots=True)
+class ProvideBundle(Command):
+    """ITI-65: ProvideDocuments with the documents in memory, and a patient by any identifier. Outcome: Registered.
+
+    ``french``: elements that PDSm asks for and that are not there; what refuses them is the room."""
+
+    submission: Submission
+    documents: tuple[tuple[str, bytes], ...] = field(repr=False)  #: entry id, bytes
+    french: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PublishDocument(Command):
+    """ITI-105: one document, whose submission set the hub makes. Outcome: Published.
+
+    ``associations`` start at the entry; ``french``: as in ProvideBundle."""
+
+    entry: DocumentEntry
+    data: bytes = field(repr=False)
+    associations: tuple[Association, ...] = ()
+    french: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeDocument(Command):
+    """ITI-106: one document whose metadata was read out of it. Outcome: Published.
+
+    ``patients``: the numbers that it gives its patient, the first that is known counts."""
+
+    entry: DocumentEntry
+    data: bytes = field(repr=False)
+    patients: tuple[PatientIdentifier, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The entry that a document got, and the associations that start there."""
+
+    entry: DocumentEntry
+    associations: tuple[Association, ...] = ()
+    custodian: Custodian | None = None
