@@ -24,7 +24,7 @@ _UNSENT_PAUSE = 0.005
 
 
 class Connection(Protocol):
-    """A connection's protocol, as uvicorn's subclass in ``hub.app.tls`` offers it."""
+    """The connection of one request while its answer is written, as uvicorn's subclass in ``hub.app.tls`` offers it."""
 
     async def socket_of_its_own(self) -> socket.socket | None:
         """A second handle on the socket, once everything written so far has left; None when the peer has gone."""

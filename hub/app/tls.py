@@ -5,7 +5,7 @@ import socket
 import ssl
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from hub.app.direct import EXTENSION, second_handle
 from hub.app.settings import Tls
@@ -71,7 +71,7 @@ class PeerCertificateProtocol(HttpToolsProtocol):
         """Add the extension to the new request's scope."""
         super().on_message_begin()
         self._head_bytes = 0
-        self.scope["extensions"] = {"tls": self._tls} if self._tls is not None else {EXTENSION: self}  # type: ignore[dict-item]
+        self.scope["extensions"] = {} if self._tls is None else {"tls": self._tls}  # type: ignore[dict-item]
         if self._head is None:
             self._expect_head()
 
@@ -89,24 +89,8 @@ class PeerCertificateProtocol(HttpToolsProtocol):
         """The head is here."""
         self._head_came()
         super().on_headers_complete()
-
-    async def socket_of_its_own(self) -> socket.socket | None:
-        """See ``hub.app.direct.Connection``."""
-        return await second_handle(self.transport)
-
-    def wrote(self, size: int) -> None:
-        """See ``hub.app.direct.Connection``."""
-        if not self.cycle.chunked_encoding:
-            self.cycle.expected_content_length -= size
-
-    def abandon(self) -> None:
-        """See ``hub.app.direct.Connection``."""
-        self.transport.abort()
-
-    @property
-    def chunked(self) -> bool:
-        """See ``hub.app.direct.Connection``."""
-        return bool(self.cycle.chunked_encoding)
+        if self._tls is None:
+            self.scope["extensions"][EXTENSION] = _Direct(self.cycle)  # type: ignore[assignment]
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -120,6 +104,29 @@ class PeerCertificateProtocol(HttpToolsProtocol):
         if self._head is not None:
             self._head.cancel()
             self._head = None
+
+
+class _Direct:
+    """The answer to one request: see ``hub.app.direct.Connection``.
+
+    Not the protocol's current cycle: a peer that has the whole body may have sent its next request by now."""
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+
+    async def socket_of_its_own(self) -> socket.socket | None:
+        return await second_handle(self._cycle.transport)
+
+    def wrote(self, size: int) -> None:
+        if not self._cycle.chunked_encoding:
+            self._cycle.expected_content_length -= size
+
+    def abandon(self) -> None:
+        self._cycle.transport.abort()
+
+    @property
+    def chunked(self) -> bool:
+        return bool(self._cycle.chunked_encoding)
 
 
 def _extension(connection: Any) -> dict[str, Any]:

@@ -132,6 +132,21 @@ def test_a_peer_that_reads_slowly_gets_everything(application: Application) -> N
         server.stop()
 
 
+def test_the_next_request_may_come_before_the_answer_is_written(application: Application) -> None:
+    server = WebServer(application, "127.0.0.1", 0)
+    server.start()
+    request = b"GET /mixed?length=1 HTTP/1.1\r\nHost: x\r\n%s\r\n"
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as link:
+            link.sendall(request % b"" * 4 + request % b"Connection: close\r\n")
+            got = bytearray()
+            while piece := link.recv(1_000_000):
+                got += piece
+        assert bytes(got).count(EXPECTED) == 5
+    finally:
+        server.stop()
+
+
 def test_a_peer_that_goes_ends_the_stream(application: Application) -> None:
     server = WebServer(application, "127.0.0.1", 0)
     server.start()
