@@ -159,8 +159,8 @@ class DicomwebConnector:
     def retrieve(
         self, request: InstanceRequest, transfer_syntaxes: Sequence[str], *, timeout: float
     ) -> Iterator[RetrievedInstance]:
-        """Part 10 files as they arrive. Raises ConnectorError."""
-        with self._translated():
+        """Part 10 files as they arrive; nothing of what the source does not hold. Raises ConnectorError."""
+        with self._translated(), contextlib.suppress(NotFound):
             for chunks in self._client.instances(_path(request), transfer_syntaxes, timeout=timeout):
                 head, whole = peek(chunks)
                 if head.study_instance_uid != request.study_instance_uid:

@@ -65,6 +65,6 @@ def where(binding: Binding) -> str:
         case Fhir():
             return f"{binding.method} /fhir{binding.path}"
         case Dicomweb():
-            return f"{binding.method} /dicom-web{binding.path}"
+            return f"{binding.method} {binding.root}{binding.path}"
         case Dimse():
             return f"{binding.service} {', '.join(binding.sop_classes) or 'storage classes'}"

@@ -297,8 +297,10 @@ def _soap_routes(hub: WebHub, door: Edge) -> Iterable[Route]:
 def _resource_routes(hub: WebHub, door: Edge) -> Iterable[Route]:
     yield Route(f"{FHIR_ROOT}/metadata", _capability(hub), methods=["GET"])
     found: list[tuple[str, Fhir | Dicomweb, Bound, str]] = []
-    for root, kind in ((FHIR_ROOT, Fhir), (DICOMWEB_ROOT, Dicomweb)):
-        found += [(root + binding.path, binding, bound, root) for binding, bound in _bindings(hub, kind)]
+    for binding, bound in _bindings(hub, Fhir):
+        found.append((FHIR_ROOT + binding.path, binding, bound, FHIR_ROOT))
+    for binding, bound in _bindings(hub, Dicomweb):
+        found.append((binding.root + binding.path, binding, bound, binding.root))
     for path, binding, bound, root in sorted(found, key=lambda row: _specific_first(row[0])):
         yield Route(path, door.resource(binding, bound, root), methods=[binding.method])
 
@@ -360,7 +362,7 @@ async def answer_error(_request: Request, error: Exception) -> Response:
 
 def _nothing_here(hub: WebHub) -> Callable[[Request, Exception], Any]:
     """No route: said in the wire's own way where the path belongs to one."""
-    wires = {FHIR_ROOT: "fhir", DICOMWEB_ROOT: "dicomweb"}
+    wires = {FHIR_ROOT: "fhir", DICOMWEB_ROOT: "dicomweb", "/wado": "dicomweb"}
 
     async def handler(request: Request, error: Exception) -> Response:
         wire = wires.get("/" + request.url.path.split("/")[1])

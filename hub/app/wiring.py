@@ -48,6 +48,7 @@ from hub.imaging.manifest_model import Flavour
 from hub.imaging.metadata import vocabulary_of
 from hub.imaging.model import SourceInfo
 from hub.imaging.service import ImagingService
+from hub.imaging.single_object import SingleObjectService
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.service import PatientService
 from hub.pipeline.catalogue import Bound, discover
@@ -120,7 +121,7 @@ class Hub:
             [
                 *(self.patients, self.documents, self.sharing, self.imaging, self.life, self.exchange),
                 *(self.federation, self.communities, self.responding, self.discovery),
-                *(self.updates, self.removals),
+                *(self.updates, self.removals, SingleObjectService(self.imaging, self.scratch.path / "rendering")),
                 *(self.subscriptions, self.pull_points, self.population),
             ]
         )

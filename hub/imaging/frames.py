@@ -14,6 +14,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Exp
 
 from hub.errors import Invalid
 from hub.imaging.errors import NoSuchFrame, NotRendered, TransferSyntaxNotPossible
+from hub.imaging.model import Rendering
 from hub.imaging.transcode import decompress, pixel_bytes
 
 log = logging.getLogger(__name__)
@@ -116,9 +117,41 @@ def _decoded(path: Path, numbers: Sequence[int], count: int) -> Iterator[bytes]:
         yield data[(number - 1) * size : number * size]
 
 
+def frame_count(path: Path) -> int:
+    """How many frames the object has, 0 when it is no image."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        head = dcmread(path, stop_before_pixels=True, specific_tags=["Rows", "NumberOfFrames"])
+    return int(head.get("NumberOfFrames") or 1) if head.get("Rows") else 0
+
+
 def rendered(path: Path, number: int, *, media_type: str, window: str = "", viewport: str = "") -> bytes:
     """One frame as JPEG or PNG, with the image's own window or ``window`` (``centre,width``), at most ``viewport``
     (``width,height``) large. Raises NotRendered, NoSuchFrame."""
+    image = _image(path, number, window)
+    image.thumbnail(_sides(viewport))
+    return _encoded(image, media_type)
+
+
+def rendered_as(path: Path, wanted: Rendering, media_type: str) -> bytes:
+    """The same for WADO-URI: a part of the image, scaled to the rows and columns that are asked for.
+
+    Raises NotRendered, NoSuchFrame."""
+    image = _image(path, wanted.frame or 1, wanted.window)
+    if wanted.region != Rendering().region:
+        width, height = image.size
+        left, top, right, bottom = wanted.region
+        box = (int(left * width), int(top * height), round(right * width), round(bottom * height))
+        image = image.crop((*box[:2], max(box[2], box[0] + 1), max(box[3], box[1] + 1)))
+    width, height = image.size
+    scales = [side / own for side, own in ((wanted.columns, width), (wanted.rows, height)) if side]
+    scale = min(*scales, _MAX_SIDE / width, _MAX_SIDE / height) if scales else min(1.0, _MAX_SIDE / max(width, height))
+    if scale != 1.0:
+        image = image.resize((max(1, round(width * scale)), max(1, round(height * scale))))
+    return _encoded(image, media_type, wanted.quality)
+
+
+def _image(path: Path, number: int, window: str) -> Any:
     try:
         import numpy  # noqa: F401, PLC0415
         from PIL import Image  # noqa: PLC0415
@@ -127,13 +160,15 @@ def rendered(path: Path, number: int, *, media_type: str, window: str = "", view
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            pixels = _pixels(path, number, window)
+            return Image.fromarray(_pixels(path, number, window))
     except _UNDECODABLE as error:
         raise NotRendered() from error
-    image = Image.fromarray(pixels)
-    image.thumbnail(_sides(viewport))
+
+
+def _encoded(image: Any, media_type: str, quality: int = 0) -> bytes:
     out = io.BytesIO()
-    image.save(out, "PNG" if media_type == "image/png" else "JPEG")
+    options = {"quality": quality} if quality and media_type != "image/png" else {}
+    image.save(out, "PNG" if media_type == "image/png" else "JPEG", **options)
     return out.getvalue()
 
 

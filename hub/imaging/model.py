@@ -300,6 +300,30 @@ class RetrieveFrames(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Rendering:
+    """How one image is to be shown (PS3.18: 9.1.2.3): the defaults leave it as it is."""
+
+    frame: int = 0  #: from 1; 0: the only one
+    window: str = ""  #: ``centre,width``
+    rows: int = 0
+    columns: int = 0
+    region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)  #: left, top, right, bottom as parts of 1
+    quality: int = 0  #: of a JPEG, 1 to 100; 0: the usual one
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveObject(Command):
+    """RAD-55: one object, as it is or rendered. Outcome: InstanceStream (of one), or PassedThrough when rendered.
+
+    ``media_types``: by preference; empty: a single image as JPEG, anything else as it is (PS3.18: 8.7.4)."""
+
+    request: InstanceRequest
+    media_types: tuple[str, ...] = ()
+    transfer_syntaxes: tuple[str, ...] = ("*",)
+    rendering: Rendering = field(default_factory=Rendering)
+
+
+@dataclass(frozen=True, slots=True)
 class PassedThrough:
     """A source's own answer, streamed."""
 

@@ -63,10 +63,11 @@ class Fhir:
 
 @dataclass(frozen=True, slots=True)
 class Dicomweb:
-    """A DICOMweb resource under ``/dicom-web`` (PS3.18: 10)."""
+    """A DICOMweb resource (PS3.18: 9, 10), under ``/dicom-web`` unless said otherwise."""
 
     method: str
     path: str
+    root: str = "/dicom-web"
     wire: str = "dicomweb"
 
 

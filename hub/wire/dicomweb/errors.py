@@ -24,6 +24,7 @@ from hub.errors import (
     Unsupported,
     lookup,
 )
+from hub.imaging.errors import NotRendered, TransferSyntaxNotPossible
 from hub.wire.http import HttpResponse
 
 
@@ -41,6 +42,8 @@ STATUS: Mapping[type[HubError], int] = {
     TooLarge: 413,
     Unsupported: 501,
     NotAcceptable: 406,
+    TransferSyntaxNotPossible: 406,
+    NotRendered: 406,
     NotAuthenticated: 401,
     AccessDenied: 403,
     NotFound: 404,

@@ -54,7 +54,7 @@ def body(answer: HttpResponse) -> bytes:
 
 
 def test_every_resource_is_bound_once() -> None:
-    paths = [(binding.method, binding.path) for binding, _ in discover().bindings(Dicomweb)]
+    paths = [(binding.method, binding.root + binding.path) for binding, _ in discover().bindings(Dicomweb)]
     assert len(paths) == len(set(paths)) >= 17
 
 
