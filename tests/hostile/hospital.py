@@ -113,4 +113,4 @@ def published(system: Integrator, hospital: Hospital, *, seconds: float = 40) ->
         if KOS in found:
             return found
         time.sleep(0.1)
-    raise AssertionError(f"not published: {found}\n{system.box.log[-3000:]}")
+    raise AssertionError(f"not published: {found}\n{system.process.log[-3000:]}")

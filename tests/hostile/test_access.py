@@ -68,7 +68,7 @@ SHOWN: dict[str, dict[str, str]] = {
 def test_http(guarded: Integrator, where: str, shown: str) -> None:
     before, kept = audited(guarded), inbox(guarded)
     url = guarded.box[where]
-    with guarded.box.client(token=False) as stranger:
+    with guarded.process.client(token=False) as stranger:
         if where.startswith("xds"):
             answers = [
                 stranger.post(url, content=body, headers={"Content-Type": SOAP_TYPE, **SHOWN[shown]})

@@ -74,7 +74,7 @@ def endless(head: bytes, piece: bytes, count: int) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("length", [True, False])
 def test_a_hundred_megabytes_of_nesting(opened: Integrator, length: bool) -> None:
-    before = memory(opened.box)
+    before = memory(opened.process)
     piece = b"<a>" * 350_000
     headers = {"Content-Length": str(100 * len(piece))} if length else {}
     try:
@@ -84,7 +84,7 @@ def test_a_hundred_megabytes_of_nesting(opened: Integrator, length: bool) -> Non
     else:
         assert response.status_code in (400, 413)
         clean(response.text)
-    assert memory(opened.box) - before < 200 * 1024 * 1024
+    assert memory(opened.process) - before < 200 * 1024 * 1024
 
 
 # XOP and multipart

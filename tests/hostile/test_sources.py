@@ -117,7 +117,7 @@ def shown(operator: Operator, words: str, seconds: float = PATIENCE) -> str:
 def test_an_archive_that_lies_about_counts(system: Integrator) -> None:
     for message in (LIAR.announcement(), LIAR.order(), LIAR.report()):
         assert "MSA|AA|" in system.feed(message)
-    operator = Operator(system.box)
+    operator = Operator(system.process)
     text = shown(operator, "99 instances")
     assert "LIAR" in text
     assert KOS not in formats(system, regional(system, LIAR))
@@ -181,7 +181,7 @@ def test_images_of_an_archive_that_went_away(system: Integrator, archives: dict[
 
 def test_a_study_of_nobody_known_is_held_until_the_identity_arrives(system: Integrator) -> None:
     assert "MSA|AA|" in system.feed(LATER.report())
-    operator = Operator(system.box)
+    operator = Operator(system.process)
     operator.http.get("/portal/language/en")
     assert LATER.study_uid in shown(operator, "study held back")
     assert regional(system, LATER) == ""
@@ -192,7 +192,7 @@ def test_a_study_of_nobody_known_is_held_until_the_identity_arrives(system: Inte
 
 
 def test_the_operator_sees_which_source_is_ill(system: Integrator) -> None:
-    operator = Operator(system.box)
+    operator = Operator(system.process)
     page = operator.http.get("/portal/operator/sources").text
     assert all(name in page for name in (*FAILING, "GOOD", "LIAR"))
     operator.http.close()

@@ -384,6 +384,12 @@ class Integrator:
         self.secure = str(box["fhir"]).startswith("https")
         self.http = box.client() if isinstance(box, SandboxProcess) and self.secure else httpx.Client(timeout=30)
 
+    @property
+    def process(self) -> SandboxProcess:
+        """The sandbox, where it is a process of its own."""
+        assert isinstance(self.box, SandboxProcess)
+        return self.box
+
     def post(self, url: str, content_type: str, body: Any, **headers: str) -> httpx.Response:
         """Any bytes to any address."""
         return self.http.post(url, content=body, headers={"Content-Type": content_type, **headers})

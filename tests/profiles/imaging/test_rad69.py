@@ -27,6 +27,7 @@ def ask(room: Room, repository: str, *syntaxes: str) -> tuple[str, list[bytes], 
     command = rad69.decode(message, Context())
     answer = rad69.encode(room.service.retrieve(command, Context()), message, Context())
     documents = [b"".join(plain(part.chunks)) for part in answer.attachments]
+    assert answer.body is not None
     status = str(answer.body.xpath("string(//@status)")).rpartition(":")[2]
     errors = [(row.get("errorCode", ""), row.get("location", "")) for row in answer.body.iter("{*}RegistryError")]
     assert etree.QName(answer.body).localname == "RetrieveDocumentSetResponse"

@@ -58,8 +58,9 @@ def _schema(name: str) -> etree.XMLSchema:
     return etree.XMLSchema(tree)
 
 
-def validate(element: etree._Element, schema: str = XDSB) -> None:
+def validate(element: etree._Element | None, schema: str = XDSB) -> None:
     """Assert that the element is valid by a public schema."""
+    assert element is not None
     checker = _schema(schema)
     document = etree.fromstring(etree.tostring(element))
     for place in list(document.iter("{http://www.w3.org/2004/08/xop/include}Include")):

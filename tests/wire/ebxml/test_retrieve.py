@@ -103,6 +103,7 @@ def test_a_peer_that_answers_something_else(tmp_path: Path) -> None:
     with pytest.raises(RepositoryError):
         read_retrieved(over_the_wire(SoapResponse(etree.Element("a"), "urn:x"), tmp_path))
     hollow = retrieve_refused(RepositoryError(), "urn:x")
+    assert hollow.body is not None
     etree.SubElement(hollow.body, xdsb("DocumentResponse"))
     with pytest.raises(RepositoryError):
         read_retrieved(over_the_wire(hollow, tmp_path))
