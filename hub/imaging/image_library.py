@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from hub.imaging.dicom_text import clean, code_item
 from hub.imaging.manifest_model import KeyObject, ManifestSpec
 from hub.imaging.model import Instance, Series
-from hub.imaging.regions import MADO, Region, regions
+from hub.imaging.regions_model import MADO, Region, regions
+from hub.wire.dicom_text import clean, code_item
 
 Coded = tuple[str, str, str]
 TITLE: Coded = ("MADOTEMP001", "99IHE", "Manifest with Description")

@@ -14,12 +14,12 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRLittleEndian, KeyObjectSelectionDocumentStorage
 
 from hub.errors import Invalid
-from hub.imaging.dicom_text import clean, code_item
 from hub.imaging.errors import ManifestUnreadable
 from hub.imaging.image_library import TITLE, image_library, procedure_items, reference, sop_item
 from hub.imaging.manifest_model import Flavour, ManifestSpec
 from hub.imaging.model import Series, SourceInfo
 from hub.values import PatientIdentifier
+from hub.wire.dicom_text import clean, code_item
 
 #: IssuerOfPatientID of the national identifier, by its OID (DRIM-M).
 INS_ISSUERS: Mapping[str, str] = {

@@ -16,11 +16,11 @@ from hub.documents.model import (
     Submission,
     SubmissionSet,
 )
-from hub.imaging.dicom_text import clean
 from hub.imaging.manifest_model import Flavour, ManifestOrder
 from hub.imaging.model import SourceInfo, Study
-from hub.imaging.regions import FRENCH, MADO, Region, regions
+from hub.imaging.regions_model import FRENCH, MADO, Region, regions
 from hub.values import Code, PatientIdentifier, new_uid
+from hub.wire.dicom_text import clean
 
 ACCESSION = "urn:ihe:iti:xds:2013:accession"
 ORDER = "urn:ihe:iti:xds:2013:order"

@@ -12,11 +12,11 @@ from typing import Any
 
 import orjson
 
-from hub.imaging.dicom_text import clean
 from hub.imaging.manifest_model import KeyObject, ManifestSpec
 from hub.imaging.model import Instance, Series
-from hub.imaging.regions import MADO, Region, regions
+from hub.imaging.regions_model import MADO, Region, regions
 from hub.values import PatientIdentifier
+from hub.wire.dicom_text import clean
 from hub.wire.fhir.codes import filled
 from hub.wire.fhir.imaging_study import SCHEMES, SIDES, started
 
