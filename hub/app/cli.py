@@ -21,6 +21,7 @@ from hub.app.cli_imaging import imaging
 from hub.app.roles import Role
 from hub.app.settings import Settings
 from hub.app.settings_file import SettingsRefused
+from hub.app.xds_cli import xds
 from hub.errors import HubError
 from hub.pipeline.catalogue import discover
 from hub.storage import migrate
@@ -49,6 +50,7 @@ pki_app = typer.Typer(
 app.add_typer(db, name="db")
 app.add_typer(pki_app, name="pki")
 app.add_typer(imaging, name="imaging")
+app.add_typer(xds, name="xds")
 
 SettingsOption = Annotated[
     Path | None,

@@ -1,0 +1,245 @@
+"""``maillage xds`` at a sandbox over TLS: what a person types, and what the terminal says."""
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from hub.app import xds_cli_submission as submission
+from hub.app.cli import app
+from hub.app.sandbox import Options, Sandbox
+from hub.app.xds_cli_queries import QueryOption, query_of, stored_query
+from hub.app.xds_cli_target import AddressMissing, SandboxFile
+from hub.documents.model import APPROVED, AssociationType
+from hub.documents.queries import MULTI_PATIENT, QUERIES
+from hub.errors import HubError
+from hub.imaging.manifest import build_manifest
+from hub.imaging.manifest_model import ManifestSpec
+from hub.testing.simulators.dicomweb import DicomwebSimulator
+from hub.values import Code, PatientIdentifier, new_uid, now
+from hub.wire.dicom import DatasetReader, study_of_instances
+from tests.imaging.archive import part10, study_files
+from tests.interop.by_hand import Integrator
+
+TEXT = b"Compte rendu: rien \xc3\xa0 signaler.\n"
+
+
+@dataclass
+class Terminal:
+    """A person's terminal: the sandbox's line in a file, a document, a runner of commands."""
+
+    box: Sandbox
+    description: dict[str, Any]
+    directory: Path
+
+    def __call__(self, line: str, *more: str, sandbox: bool = True) -> Result:
+        where = ["--sandbox", str(self.directory / "sandbox.json")] if sandbox else []
+        return CliRunner().invoke(app, ["xds", *shlex.split(line), *where, *more])
+
+    def json(self, line: str, *more: str, code: int = 0) -> Any:
+        result = self(line, "--json", *more)
+        assert result.exit_code == code, (result.output, result.exception)
+        return json.loads(result.stdout)
+
+    def submit(self, *more: str) -> dict[str, str]:
+        found = self.json(f"submit {self.directory / 'note.txt'} --patient P-1", *more)
+        assert isinstance(found, dict)
+        return found
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    root = tmp_path_factory.mktemp("xds")
+    archive = DicomwebSimulator(root / "archive")
+    for ds in study_files():
+        archive.archive.put(part10(ds))
+    try:
+        with Sandbox(Options(data=root / "data", sources=(f"PACS=dicomweb:{archive.dicomweb_url}",))) as box:
+            description = box.description()
+            (root / "sandbox.json").write_text(json.dumps(description) + "\n")
+            (root / "note.txt").write_bytes(TEXT)
+            with Integrator(description) as vendor:
+                vendor.announce("P-1", description["affinity_domain"])
+            yield Terminal(box, description, root)
+    finally:
+        archive.stop()
+
+
+def test_submit_query_retrieve(terminal: Terminal, tmp_path: Path) -> None:
+    made = terminal.submit("--title", "Note [1]", "--type", "11506-3^Progress note^2.16.840.1.113883.6.1")
+    assert made["warnings"] == []
+    found = terminal.json("query FindDocuments --patient P-1", "-p", "ClassCode=11506-3^^2.16.840.1.113883.6.1")
+    [entry] = [item for item in found["objects"] if item["unique_id"] == made["unique_id"]]
+    assert (entry["id"], entry["title"], entry["mime_type"]) == (made["entry_uuid"], "Note [1]", "text/plain")
+    assert entry["kind"] == "DocumentEntry"
+    result = terminal("query FindDocuments --patient P-1")
+    assert result.exit_code == 0
+    assert "Note [1]" in result.stdout
+    assert "Progress note" in result.stdout
+    target = tmp_path / "out.txt"
+    assert terminal(f"retrieve {made['unique_id']} -o {target}").exit_code == 0
+    assert target.read_bytes() == TEXT
+
+
+def test_a_replacement(terminal: Terminal) -> None:
+    first = terminal.submit()
+    second = terminal.submit("--replace", first["entry_uuid"].removeprefix("urn:uuid:").upper())
+    related = terminal.json(
+        f"query GetRelatedDocuments -p EntryUUID={second['entry_uuid']} -p AssociationTypes=RPLC|xfrm"
+    )["objects"]
+    [link] = [item for item in related if item["kind"] == "Association"]
+    assert (link["type"], link["target"]) == (AssociationType.REPLACE, first["entry_uuid"])
+    old = terminal.json(f"query GetDocuments -p EntryUUID={first['entry_uuid']}")["objects"]
+    assert [item["status"].rpartition(":")[2] for item in old] == ["Deprecated"]
+    table = terminal(f"query GetDocumentsAndAssociations -p EntryUUID={second['entry_uuid']}").stdout
+    assert "RPLC" in table
+    # what is replaced can't be replaced again: the registry's own code and text
+    refused = terminal(f"submit {terminal.directory / 'note.txt'} --patient P-1 --replace {first['entry_uuid']}")
+    assert refused.exit_code == 1
+    assert "XDSRegistryDeprecatedDocumentError" in refused.stderr
+    errors = terminal.json(
+        f"submit {terminal.directory / 'note.txt'} --patient P-1 --replace {first['entry_uuid']}", code=1
+    )["errors"]
+    assert [row["code"] for row in errors] == ["XDSRegistryDeprecatedDocumentError"]
+
+
+@pytest.mark.parametrize("suffix", [".toml", ".json"])
+def test_a_metadata_file(terminal: Terminal, tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"metadata{suffix}"
+    values: dict[str, Any] = {
+        "title": "From the file",
+        "class": "A^Class A^1.2.3",
+        "confidentiality": ["N^normal^2.16.840.1.113883.5.25", "R^restricted^2.16.840.1.113883.5.25"],
+        "author_person": "^Curie^Marie",
+        "language": "fr-FR",
+    }
+    toml = "\n".join(f"{key} = {json.dumps(value)}" for key, value in values.items())
+    file.write_text(json.dumps(values) if suffix == ".json" else toml)
+    made = terminal.submit("--metadata", str(file), "--title", "From the option")
+    [entry] = terminal.json(f"query GetDocuments -p UniqueId={made['unique_id']}")["objects"]
+    assert (entry["title"], entry["class_code"]["value"]) == ("From the option", "A")
+    assert entry["authors"][0]["person"] == "^Curie^Marie"
+    assert len(entry["confidentiality_codes"]) == 2
+
+
+def test_what_the_peer_refuses(terminal: Terminal) -> None:
+    unknown = terminal(f"submit {terminal.directory / 'note.txt'} --patient NOBODY")
+    assert (unknown.exit_code, "XDSUnknownPatientId" in unknown.stderr) == (1, True)
+    missing = terminal("query FindDocuments")
+    assert (missing.exit_code, "XDSStoredQueryMissingParam" in missing.stderr) == (1, True)
+    absent = terminal("retrieve 1.2.3.4")
+    assert (absent.exit_code, "XDSDocumentUniqueIdError" in absent.stderr) == (1, True)
+
+
+def test_a_wrong_token_is_told_in_a_sentence(terminal: Terminal) -> None:
+    line = f"query FindDocuments --patient P-1 --token wrong --sandbox {terminal.directory / 'sandbox.json'}"
+    done = subprocess.run(
+        [sys.executable, "-c", "from hub.app.cli import main; main()", "xds", *line.split()],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("soap-fault")
+    assert "Traceback" not in done.stderr
+
+
+def test_by_certificate_without_a_sandbox_file(terminal: Terminal) -> None:
+    box = terminal.description
+    options = f"--registry {box['xds_registry']} --ca {box['ca']} --cert {box['client_cert']} --key {box['client_key']}"
+    result = terminal(
+        f"query FindDocuments --patient P-1^^^{box['affinity_domain']} {options} --references", sandbox=False
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "found" in result.stdout
+
+
+def test_images_of_a_manifest(terminal: Terminal, tmp_path: Path) -> None:
+    study = study_of_instances(map(DatasetReader, study_files()), "PACS")
+    assert study is not None
+    [source] = [info for info in terminal.box.hub.infos() if info.name == "PACS"]
+    spec = ManifestSpec(
+        study=study, source=source, sop_instance_uid=new_uid(), series_instance_uid=new_uid(), created=now(),
+        patient=PatientIdentifier("P-1", terminal.description["affinity_domain"]),
+    )  # fmt: skip
+    file = tmp_path / "manifest.dcm"
+    file.write_bytes(build_manifest(spec))
+    made = terminal.json(f"submit {file} --patient P-1 --unique-id {spec.sop_instance_uid}")
+    target = tmp_path / "images"
+    result = terminal(f"retrieve {made['unique_id']} --images -o {target}")
+    assert result.exit_code == 0, result.stderr
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == {
+        f"{ds.SOPInstanceUID}.dcm": part10(ds) for ds in study_files()
+    }
+
+
+def test_queries_are_listed(terminal: Terminal) -> None:
+    listed = CliRunner().invoke(app, ["xds", "queries"]).stdout
+    for one in (*QUERIES.values(), *MULTI_PATIENT.values()):
+        assert one.name in listed
+    names = {row["name"] for row in json.loads(CliRunner().invoke(app, ["xds", "queries", "--json"]).stdout)}
+    assert len(names) == len(QUERIES) + len(MULTI_PATIENT)
+
+
+@pytest.mark.parametrize("name", [one.name for one in (*QUERIES.values(), *MULTI_PATIENT.values())])
+def test_every_query_can_be_asked(terminal: Terminal, name: str) -> None:
+    one = query_of(name.upper())
+    subject = one.one_of[:1] or [item.name for item in one.parameters if item.required and item.name == "$uuid"]
+    more = [f"{item}=urn:uuid:00000000-0000-4000-8000-000000000000" for item in subject]
+    more += ["AssociationTypes=RPLC"] if name == "GetRelatedDocuments" else []
+    more += ["ReferenceIdList=1^^^&1.2&ISO^urn:ihe:iti:xds:2013:accession"] if "ByReference" in name else []
+    result = terminal(f"query {name} --patient P-1", *(part for each in more for part in ("-p", each)))
+    # "nothing found" is an answer; GetSubmissionSetAndContents and its like say that the subject is not there
+    assert result.exit_code == 0 or "XDS" in result.stderr, (result.output, result.exception)
+    assert "XDSRegistryError" not in result.stderr
+    assert "Param" not in result.stderr
+
+
+def test_parameters_by_short_names() -> None:
+    one = query_of("FindDocuments")
+    read = stored_query(
+        one, ["status=Approved|deprecated", "EventCodeList=a^^s|b^^s", "EventCodeList=c^^s", "$Foo=1", "type=stable"]
+    )
+    assert read.parameters["$XDSDocumentEntryStatus"][0][0] == APPROVED
+    assert read.parameters["$XDSDocumentEntryEventCodeList"] == (("a^^s", "b^^s"), ("c^^s",))
+    assert read.parameters["$Foo"] == (("1",),)
+    assert read.lists is not None
+    assert "$XDSDocumentEntryStatus" in read.lists
+    for wrong in ("Stat", "nothing=1", "Code=1", "=1"):
+        with pytest.raises(QueryOption):
+            stored_query(one, [wrong])
+    with pytest.raises(QueryOption, match="FindFolders"):
+        query_of("Find")
+
+
+def test_values_that_can_not_be_read(terminal: Terminal, tmp_path: Path) -> None:
+    cases: list[tuple[str, type[HubError]]] = [
+        (f"submit {terminal.directory / 'note.txt'} --patient P-1 --type LOINC", submission.SubmissionOption),
+        (f"submit {terminal.directory / 'note.txt'}", submission.SubmissionOption),
+        (f"submit {terminal.directory / 'note.txt'} --metadata {tmp_path / 'none.toml'}", submission.MetadataFile),
+        ("query FindDocuments --sandbox /dev/null", SandboxFile),
+    ]
+    for line, kind in cases:
+        assert isinstance(terminal(line, sandbox="--sandbox" not in line).exception, kind)
+    assert isinstance(terminal("query FindDocuments", sandbox=False).exception, AddressMissing)
+    file = tmp_path / "bad.toml"
+    for text in ("titel = 'x'", "title = 3", "title = ['a', 'b']", "= 1", "[a]\nb = 1"):
+        file.write_text(text)
+        with pytest.raises(submission.MetadataFile):
+            submission.read_metadata(file)
+
+
+def test_what_is_said_for_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "scan.pdf"
+    file.write_bytes(b"%PDF-1.7")
+    made = submission.prepare(file, {"patient": "7^^^1.2.3", "type": "A^^1.2"})
+    assert (made.entry.mime_type, made.entry.title, made.entry.size) == ("application/pdf", "scan", 8)
+    assert made.entry.patient_id == PatientIdentifier("7", "1.2.3")
+    assert made.entry.class_code == made.entry.type_code == Code("A", "1.2", "A")
+    [member] = made.submission.associations
+    assert (member.type, member.source) == (AssociationType.HAS_MEMBER, made.submission.submission_set.id)
