@@ -4,62 +4,33 @@ import logging
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from queue import Queue
 from typing import Any
 
 from hub import __version__
-from hub.access.model import Client, User
-from hub.access.service import AccessService
-from hub.app import health, mllp, regional, study_list, vocabulary
-from hub.app.dimse import DimseEndpoint, title_permissions
-from hub.app.gateways import Gateways
+from hub.app import health, mllp
+from hub.app.dimse import DimseEndpoint
 from hub.app.housekeeping import Housekeeping
 from hub.app.http import build, build_operations
 from hub.app.metrics import PrometheusMetrics
 from hub.app.mllp import MllpEndpoint
-from hub.app.nightly import NightlyCheck
 from hub.app.replies import REPLY
 from hub.app.roles import Role
-from hub.app.scratch import Scratch
+from hub.app.rooms import Rooms
 from hub.app.server import CannotListen, WebServer
 from hub.app.settings import DimsePort, Mllp, Settings
-from hub.app.sources import Connectors, source_configs
-from hub.app.subscriptions import Notifier
-from hub.app.subscriptions import build as build_broker
-from hub.app.tls import client_context, server_context
-from hub.audit.service import AuditService
+from hub.app.tls import server_context
 from hub.connector.contract import Deliverer, Environment, ReceivedFile
-from hub.connector.loader import Sources, manifests
-from hub.documents.administration import RemovalService, UpdateService
-from hub.documents.multipatient import MultiPatientService
 from hub.documents.ondemand import OFFER
-from hub.documents.service import DocumentService
-from hub.documents.sharing import SharingService
-from hub.documents.withdrawal import WithdrawalService
 from hub.errors import Misconfigured
-from hub.exchange.service import ExchangeService
 from hub.exchange.worker import Worker
-from hub.federation.service import FederationService
-from hub.imaging.archive import KIND, HubArchive
-from hub.imaging.kept import KeptObjects
-from hub.imaging.life import ManifestLife
-from hub.imaging.manifest_model import Flavour
-from hub.imaging.metadata import vocabulary_of
-from hub.imaging.model import SourceInfo
-from hub.imaging.service import ImagingService
 from hub.imaging.single_object import SingleObjectService
-from hub.patients.authorities import AuthorityDirectory
-from hub.patients.service import PatientService
 from hub.pipeline.catalogue import Bound, discover
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.together import Together
 from hub.pipeline.transaction import Fhir, Soap
 from hub.portal.app import build as build_portal
 from hub.storage import migrate
-from hub.storage.content import ContentStore
-from hub.storage.engine import Database
-from hub.subscriptions.pull_points import PullPointService
 from hub.subscriptions.service import NOTIFY
 from hub.usecase import Dispatcher
 from hub.values import now
@@ -91,7 +62,7 @@ class NoDicomPort(Misconfigured):
     title = "The source delivers by C-MOVE only: the process that fetches from it needs the role dimse as well."
 
 
-class Hub:
+class Hub(Rooms):
     """One process of the hub: every room, and the servers of its roles.
 
     Rooms are attributes: ``patients documents imaging federation access audit exchange``; so are the gateways
@@ -99,24 +70,12 @@ class Hub:
     ``database``, ``metrics``. Nothing runs before ``start``."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings.model_copy(update={"viewer": regional.viewer_directory(settings)})
-        storage = settings.storage
-        self.database = open_database(settings)
-        self.content = ContentStore(storage.content)
-        self.scratch = Scratch(storage.content / "series")
         self.metrics = PrometheusMetrics(__version__)
         self.catalogue = discover()
         self._built = now()
         self._receiver = _Receiver(settings.dimse.ae_title)
         environment = Environment(ae_title=settings.dimse.ae_title, receive=self._receiver)
-        self.directory = AuthorityDirectory(
-            database=self.database,
-            configured=tuple(regional.authorities(settings)),
-            accept_new=settings.security.accept_new_authorities,
-        )
-        self.kept = KeptObjects(storage.content / "dimse")
-        self._environment = environment
-        self._build_rooms()
+        super().__init__(settings, environment, self.public_url)
         self.dispatch = Dispatcher(
             [
                 *(self.patients, self.documents, self.sharing, self.imaging, self.life, self.exchange),
@@ -152,126 +111,6 @@ class Hub:
         self.roles: frozenset[Role] = frozenset()
         self.web: WebServer | None = None
         self._mllp_runs = False
-
-    def _build_rooms(self) -> None:
-        settings, region = self.settings, self.settings.region
-        self.access = AccessService(
-            database=self.database,
-            clients=[Client(**client.model_dump()) for client in settings.clients],
-            users=[User(**user.model_dump()) for user in settings.users],
-            ae_titles=title_permissions(settings),
-            node_authentication=settings.security.node_authentication,
-            session_minutes=settings.security.session_minutes,
-        )
-        self.audit = AuditService(database=self.database, spool=settings.storage.content / "audit")
-        self.exchange = ExchangeService(database=self.database)
-        self.patients = PatientService(
-            database=self.database,
-            directory=self.directory,
-            affinity_domain=region.affinity_domain,
-            other_affinity_domains=region.other_affinity_domains,
-            external_index=region.external_index,
-        )
-        self.vocabulary = vocabulary.VocabularyFile(settings.vocabulary) if settings.vocabulary else None
-        self.documents = DocumentService(
-            database=self.database,
-            content=self.content,
-            patients=self.patients,
-            repository_unique_id=region.repository_unique_id,
-            affinity_domains=(region.affinity_domain, *region.other_affinity_domains),
-            home_community_id=region.home_community_id,
-            vocabulary=self.vocabulary,
-        )
-        self._build_subscriptions()
-        self.on_demand = study_list.build(settings, self.documents, self.content, self.patients.person, self.exchange)
-        self.population = MultiPatientService(
-            database=self.database, patients=self.patients, home_community_id=region.home_community_id
-        )
-        self.updates = UpdateService(documents=self.documents)
-        self.removals = RemovalService(documents=self.documents, content=self.content, in_use=self._in_use)
-        self.sharing = SharingService(
-            documents=self.documents,
-            content=self.content,
-            patients=self.patients,
-            affinity_domains=(region.affinity_domain, *region.other_affinity_domains),
-        )
-        archive = HubArchive(
-            settings.archive.name,
-            database=self.database,
-            objects=self.kept,
-            patients=self.patients,
-            authority_of=regional.authority_of_sender(settings, self.directory),
-        )
-        installed = {**manifests(), KIND: archive.manifest()}
-        self.sources = Sources(source_configs(settings), self._environment, installed)
-        connectors, infos = Connectors(self.sources), self.infos()
-        withdrawals = WithdrawalService(database=self.database)
-        flavour = Flavour(settings.imaging.manifest)
-        self.imaging = ImagingService(
-            database=self.database,
-            sources=connectors,
-            infos=infos,
-            patients=self.patients,
-            documents=self.documents,
-            withdrawals=withdrawals,
-            exchange=self.exchange,
-            content=self.content,
-            cache=self.scratch.path / "cache",
-            source_id=region.source_id,
-            retrieve_url=lambda: f"{self.public_url()}/dicom-web",
-            ae_title=settings.dimse.ae_title,
-            publish_on=settings.imaging.publish_on,
-            flavour=flavour,
-            vocabulary=vocabulary_of(flavour, region.language),
-            archive=archive,
-            stable_after=settings.archive.stable_after if settings.archive.publish else None,
-        )
-        self.imaging.listen(self.patients)
-        self.life = ManifestLife(
-            database=self.database, imaging=self.imaging, documents=self.documents, withdrawals=withdrawals
-        )
-        self.nightly = NightlyCheck(self.life, at=settings.imaging.check_at, repair=settings.imaging.check_repair)
-        self.federation = FederationService(
-            database=self.database,
-            sources=connectors,
-            infos=infos,
-            patients=self.patients,
-            affinity_domain=region.affinity_domain,
-            max_studies=settings.imaging.max_studies,
-        )
-
-        self._build_gateways()
-
-    def _build_subscriptions(self) -> None:
-        self.subscriptions = build_broker(
-            self.settings.subscriptions,
-            database=self.database,
-            patients=self.patients,
-            access=self.access,
-            outbox=self.exchange,
-            public_url=self.public_url,
-        )
-        self.pull_points = PullPointService(database=self.database)
-        self.documents.listeners.append(self.subscriptions.registered)
-        tls = self.settings.tls
-        self.notifier = Notifier(self.subscriptions, self.audit, lambda: client_context(tls), self.public_url)
-
-    def _build_gateways(self) -> None:
-        self.gateways = Gateways(
-            self.settings,
-            database=self.database,
-            content=self.content,
-            patients=self.patients,
-            documents=self.documents,
-            imaging=self.imaging,
-            outbox=self.exchange,
-        )
-        self.communities, self.responding = self.gateways.communities, self.gateways.responding
-        self.discovery, self.replies = self.gateways.discovery, self.gateways.replies
-
-    def _in_use(self, sha256: str) -> bool:
-        """Whether a document or a study's metadata has these bytes."""
-        return self.documents.refers_to(sha256) or self.imaging.knows_content(sha256)
 
     # Running
 
@@ -398,10 +237,6 @@ class Hub:
         self.vocabulary()
         return self.vocabulary.problem
 
-    def infos(self) -> tuple[SourceInfo, ...]:
-        """What the imaging rooms know of every source."""
-        return regional.source_infos(self.settings, self.directory)
-
     def health(self) -> health.Health:
         """Readiness of this process's roles."""
         probes = {
@@ -451,11 +286,3 @@ def listening(name: str, place: Mllp | DimsePort) -> Iterator[None]:
         yield
     except OSError as error:
         raise CannotListen(f"{name}: can't listen on {place.host}:{place.port}: {error.strerror}.") from error
-
-
-def open_database(settings: Settings) -> Database:
-    """The configured database; the directory of an SQLite file is made."""
-    database = Database(settings.storage.database, pool_size=settings.storage.pool_size)
-    if database.sqlite and database.url.database:
-        Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
-    return database
