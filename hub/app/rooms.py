@@ -22,6 +22,7 @@ from hub.documents.administration import RemovalService, UpdateService
 from hub.documents.multipatient import MultiPatientService
 from hub.documents.service import DocumentService
 from hub.documents.sharing import SharingService
+from hub.documents.sharing_model import Custodian
 from hub.documents.withdrawal import WithdrawalService
 from hub.exchange.service import ExchangeService
 from hub.federation.service import FederationService
@@ -37,6 +38,7 @@ from hub.patients.service import PatientService
 from hub.storage.content import ContentStore
 from hub.storage.engine import Database
 from hub.subscriptions.pull_points import PullPointService
+from hub.values import Code
 
 
 class Rooms:
@@ -99,11 +101,16 @@ class Rooms:
         )
         self.updates = UpdateService(documents=self.documents)
         self.removals = RemovalService(documents=self.documents, content=self.content, in_use=self._in_use)
+        generated = {name: text.split("^") for name, text in settings.mhd.generated.items()}
         self.sharing = SharingService(
             documents=self.documents,
             content=self.content,
             patients=self.patients,
             affinity_domains=(region.affinity_domain, *region.other_affinity_domains),
+            source_id=region.source_id,
+            custodian=Custodian(region.name, region.home_community_id) if settings.mhd.french else None,
+            generated={name: Code(value, scheme, shown) for name, (value, shown, scheme) in generated.items()},
+            language=region.language,
         )
 
     def _build_imaging(self, environment: Environment) -> None:

@@ -11,6 +11,16 @@ from hub.values import AETitle, Oid, setting
 OidText = Annotated[str, AfterValidator(setting(Oid))]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
 AETitleText = Annotated[str, AfterValidator(setting(AETitle))]
+CodeText = Annotated[str, Field(pattern=r"^[^^|]+\^[^^|]*\^[^^|]+$")]
+DocumentCode = Literal[
+    "classCode",
+    "typeCode",
+    "formatCode",
+    "healthcareFacilityTypeCode",
+    "practiceSettingCode",
+    "confidentialityCode",
+    "contentTypeCode",
+]
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 LISTENERS = ("web", "mllp", "dimse", "health")  #: the tables of what listens
 
@@ -296,6 +306,19 @@ class OnDemand(Table):
     """Keep and register what was made (Persistence of Retrieved Documents option)."""
 
 
+class Mobile(Table):
+    """Documents over FHIR (MHD)."""
+
+    french: bool = False
+    """The constraints of PDSm (ANS) are in force: submissions that break them are refused, answers conform to them."""
+    generated: dict[DocumentCode, CodeText] = Field(
+        default_factory=dict, examples=[{"practiceSettingCode": "AMBULATOIRE^Ambulatoire^1.2.250.1.213.1.1.4.9"}]
+    )
+    """Codes (code^display^scheme) of a document that does not tell them, where the hub reads the metadata out of it
+    (ITI-106): classCode, typeCode, formatCode, healthcareFacilityTypeCode, practiceSettingCode, confidentialityCode;
+    contentTypeCode of the submission sets that the hub makes (ITI-105, ITI-106). Without them: limited metadata."""
+
+
 class Subscriptions(Table):
     """Who may be told of what is registered (DSUB)."""
 
@@ -361,6 +384,8 @@ class Settings(Table):
     """How studies are shared."""
     on_demand: OnDemand = OnDemand()
     """Documents that are made when they are asked for."""
+    mhd: Mobile = Mobile()
+    """Documents over FHIR."""
     subscriptions: Subscriptions = Subscriptions()
     """Notifications of what is registered."""
     logging: Logging = Logging()

@@ -3,18 +3,21 @@
 Nothing is asked of the database here: every answer is made of stored queries, every change is a ProvideDocuments.
 """
 
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from hub.context import Context
-from hub.documents.errors import DocumentUniqueIdError, UnknownPatientId
+from hub.documents.errors import DocumentUniqueIdError, RegistryMetadataError, UnknownPatientId
 from hub.documents.formats import is_uuid, pad_dtm
+from hub.documents.matching import Listed, fits
 from hub.documents.model import (
     APPROVED,
     DEPRECATED,
+    ON_DEMAND,
+    STABLE,
     Association,
     AssociationType,
     Content,
@@ -31,20 +34,24 @@ from hub.documents.model import (
 )
 from hub.documents.queries import QUERIES
 from hub.documents.registration import Patients
+from hub.documents.rules import ENTRY_RULES
 from hub.documents.service import DocumentService
 from hub.documents.sharing_model import (
     Asked,
+    Custodian,
+    DescribeDocument,
     FindShared,
     Matching,
     OpenDocument,
     OpenedDocument,
     ProvideBundle,
+    PublishDocument,
+    Published,
     SharedPage,
 )
 from hub.usecase import use_case
-from hub.values import PatientIdentifier
+from hub.values import Code, PatientIdentifier, new_uid, now
 
-Listed = DocumentEntry | SubmissionSet | Folder
 _IDS = {query.name: query.id for query in QUERIES.values()}
 #: What the queries that look for a person's objects call the person and the status.
 _FIND = {
@@ -54,6 +61,16 @@ _FIND = {
     "FindFolders": "$XDSFolder",
 }
 _CHUNK = 1000
+#: Attributes that a document may leave to the region's settings, and what the standard calls them.
+_GENERATED = {
+    "class_code": "classCode",
+    "type_code": "typeCode",
+    "format_code": "formatCode",
+    "healthcare_facility_type_code": "healthcareFacilityTypeCode",
+    "practice_setting_code": "practiceSettingCode",
+}
+GENERATED = (*_GENERATED.values(), "confidentialityCode", "contentTypeCode")
+_BY_REPOSITORY = frozenset({"hash", "size", "repositoryUniqueId"})
 
 
 class Received(Protocol):
@@ -74,32 +91,50 @@ class Spool(Protocol):
 
 
 class SharingService:
-    """Search by page, retrieval by entry, submission with documents in memory. ``domains``: the main one first."""
+    """Search by page, retrieval by entry, submission with documents in memory.
+
+    ``affinity_domains``: the main one first; ``source_id``: of the submission sets that are made here; ``custodian``:
+    the French constraints (PDSm) are in force, and this is who keeps the documents; ``generated``: the standard's name
+    of an attribute -> the code of a document that does not tell it (ITI-106); ``language``: as well."""
 
     def __init__(
-        self, *, documents: DocumentService, content: Spool, patients: Patients, affinity_domains: Iterable[str]
+        self,
+        *,
+        documents: DocumentService,
+        content: Spool,
+        patients: Patients,
+        affinity_domains: Iterable[str],
+        source_id: str = "",
+        custodian: Custodian | None = None,
+        generated: Mapping[str, Code] | None = None,
+        language: str = "",
     ) -> None:
         self.documents = documents
         self.content = content
         self.patients = patients
         self.domains = tuple(affinity_domains)
+        self.source_id = source_id
+        self.custodian = custodian
+        self.generated = dict(generated or {})
+        self.language = language
 
     @use_case
     def find(self, command: FindShared, context: Context) -> SharedPage:
         """One page, the newest first (MHD: 2:3.66, 2:3.67). A person whom nobody knows has nothing: an empty page."""
         patient = None
+        if command.communities and self.documents.home not in command.communities:
+            return SharedPage(custodian=self.custodian)
         if command.patient is not None:
             patient = self._meant(command.patient)
             if patient is None:
-                return SharedPage()
+                return SharedPage(custodian=self.custodian)
         every = [self._any_of(group, patient, command, context) for group in command.asked]
         found = [item for key, item in every[0].items() if all(key in other for other in every[1:])]
-        fits = _fits(command.matching)
-        found = sorted(filter(fits, found), key=_newest_first)
+        found = sorted(filter(fits(command.matching), found), key=_newest_first)
         page = tuple(found[command.offset : command.offset + command.limit])
         starting = self._starting_at([item.id for item in page], context)
         members = self._members(starting, context) if command.lists else ()
-        return SharedPage(page, len(found), starting, members)
+        return SharedPage(page, len(found), starting, members, self.custodian)
 
     @use_case
     def open(self, command: OpenDocument, context: Context) -> OpenedDocument:
@@ -115,21 +150,113 @@ class SharingService:
 
     @use_case
     def provide(self, command: ProvideBundle, context: Context) -> Registered:
-        """Spool the documents, then ITI-41's path: all or nothing (MHD: 2:3.65). Raises the specific DocumentError."""
-        given = command.submission.submission_set.patient_id
+        """Keep documents and register them: ITI-41's path, all or nothing (MHD: 2:3.65).
+
+        Raises the specific DocumentError."""
+        self._check_french(command.french)
+        patient = self._meant(command.submission.submission_set.patient_id)
+        if patient is None:
+            raise UnknownPatientId(location="patientId")
+        return self._provide(_about(command.submission, patient), command.documents, context)
+
+    @use_case
+    def publish(self, command: PublishDocument, context: Context) -> Published:
+        """Keep one document and register it in a submission set of its own (MHD: 2:3.105).
+
+        What lacks an attribute of comprehensive metadata is registered with limited metadata. Raises the specific
+        DocumentError."""
+        self._check_french(command.french)
+        given = command.entry.patient_id
         patient = self._meant(given)
         if patient is None:
             raise UnknownPatientId(location="patientId")
+        entry = replace(command.entry, patient_id=patient)
+        if given.authority and not entry.source_patient_id:
+            entry = replace(entry, source_patient_id=given.cx)
+        return self._publish(entry, command.data, command.associations, context)
+
+    @use_case
+    def describe(self, command: DescribeDocument, context: Context) -> Published:
+        """Keep a document with the metadata that was read out of it (MHD: 2:3.106).
+
+        One that is registered already keeps its entry. Raises the specific DocumentError."""
+        known = ((given, self._meant(given)) for given in command.patients)
+        given, patient = next(((given, found) for given, found in known if found is not None), (None, None))
+        if given is None or patient is None:
+            raise UnknownPatientId(location="patientId")
+        entry = self._completed(replace(command.entry, patient_id=patient))
+        if not entry.source_patient_id:
+            entry = replace(entry, source_patient_id=(given if given.authority else patient).cx)
+        registered = self._registered(entry, command.data)
+        if registered is not None:
+            return Published(registered, self._starting_at([registered.id], context), self.custodian)
+        return self._publish(entry, command.data, (), context)
+
+    def _check_french(self, missing: tuple[str, ...]) -> None:
+        if self.custodian is not None and missing:
+            raise RegistryMetadataError(
+                f"{missing[0]} is not as the French constraints want it (PDSm 3.1).",
+                location=missing[0],
+                section="PDSm",
+            )
+
+    def _completed(self, entry: DocumentEntry) -> DocumentEntry:
+        """With the region's codes, where the document names none."""
+        filled = {
+            name: self.generated[attribute]
+            for name, attribute in _GENERATED.items()
+            if getattr(entry, name) is None and attribute in self.generated
+        }
+        usual = self.generated.get("confidentialityCode")
+        return replace(
+            entry,
+            **filled,  # type: ignore[arg-type]
+            confidentiality_codes=entry.confidentiality_codes or ((usual,) if usual else ()),
+            language_code=entry.language_code or self.language,
+        )
+
+    def _registered(self, entry: DocumentEntry, data: bytes) -> DocumentEntry | None:
+        """The current entry of the very same document."""
+        try:
+            found = self.documents.entry(entry.unique_id)
+        except DocumentUniqueIdError:
+            return None
+        same = found.hash == hashlib.sha1(data, usedforsecurity=False).hexdigest()
+        return found if same and found.status == APPROVED and found.patient_id == entry.patient_id else None
+
+    def _publish(
+        self, entry: DocumentEntry, data: bytes, associations: tuple[Association, ...], context: Context
+    ) -> Published:
+        content_type = self.generated.get("contentTypeCode") or entry.type_code
+        owner = SubmissionSet(
+            id="SubmissionSet01",
+            unique_id=new_uid(),
+            source_id=self.source_id,
+            patient_id=entry.patient_id,
+            submission_time=now().strftime("%Y%m%d%H%M%S"),
+            content_type_code=content_type,
+            authors=entry.authors,
+            title=entry.title,
+            limited=content_type is None,
+        )
+        member = Association("HasMember01", AssociationType.HAS_MEMBER, owner.id, entry.id, "Original")
+        entry = replace(entry, limited=not _is_comprehensive(entry))
+        submission = Submission(owner, (entry,), associations=(member, *associations))
+        stored = self._provide(submission, ((entry.id, data),), context).submission
+        (made,) = stored.entries
+        links = tuple(item for item in stored.associations if item.source == made.id)
+        return Published(replace(made, home=self.documents.home), links, self.custodian)
+
+    def _provide(self, submission: Submission, documents: Iterable[tuple[str, bytes]], context: Context) -> Registered:
         contents: list[Content] = []
         try:
-            for entry_id, data in command.documents:
+            for entry_id, data in documents:
                 file: Received = self.content.receive([data])
                 contents.append(Content(entry_id, file.path, file.size, file.sha1, file.sha256))
         except BaseException:
             for content in contents:
                 content.path.unlink(missing_ok=True)
             raise
-        submission = _about(command.submission, patient)
         return self.documents.provide(ProvideDocuments(submission, tuple(contents)), context)
 
     def _meant(self, identifier: PatientIdentifier) -> PatientIdentifier | None:
@@ -160,7 +287,10 @@ class SharingService:
         if prefix is None or patient is None:
             return {}
         statuses = matching.statuses or (APPROVED, DEPRECATED)
-        return {f"{prefix}PatientId": ((patient.cx,),), f"{prefix}Status": (statuses,)}
+        found = {f"{prefix}PatientId": ((patient.cx,),), f"{prefix}Status": (statuses,)}
+        if prefix == "$XDSDocumentEntry":  # a resource does not say which it is: both are shown and can be opened
+            found[f"{prefix}Type"] = ((STABLE, ON_DEMAND),)
+        return found
 
     def _starting_at(self, ids: list[str], context: Context) -> tuple[Association, ...]:
         found = self._in_chunks("GetAssociations", "$uuid", ids, context)
@@ -198,64 +328,15 @@ def _about(submission: Submission, patient: PatientIdentifier) -> Submission:
     )
 
 
+def _is_comprehensive(entry: DocumentEntry) -> bool:
+    """Whether every attribute is there that metadata must have when it is not limited (ITI TF-3: Table 4.3.1-3)."""
+    asked = (rule for rule in ENTRY_RULES if rule.least and rule.attribute not in _BY_REPOSITORY)
+    return all(any(True for _ in rule.read(entry)) for rule in asked)
+
+
 def _newest_first(item: Listed) -> tuple[int, str]:
     time = getattr(item, _TIME[type(item)])
     return -int(pad_dtm(time) or "0"), item.id
 
 
 _TIME = {DocumentEntry: "creation_time", SubmissionSet: "submission_time", Folder: "last_update_time"}
-
-
-def _fits(matching: Matching) -> Callable[[Listed], bool]:
-    tests: list[Callable[[Any], bool]] = []
-    if matching.statuses:
-        tests.append(lambda item: item.status in matching.statuses)
-    tests += [_named(part, values) for part, values in matching.names]
-    tests += [_coded(fields, frozenset(values)) for fields, values in matching.codes]
-    if matching.start_from or matching.start_before or matching.stop_from or matching.stop_before:
-        tests.append(lambda item: _in_time(item, matching))
-    return lambda item: all(test(item) for test in tests)
-
-
-def _named(part: str, beginnings: Iterable[str]) -> Callable[[Any], bool]:
-    """Whether an author's family or given name begins so (FHIR R4: 3.1.1.5.9, string)."""
-    wanted = tuple(map(_plain, beginnings))
-
-    def test(item: Any) -> bool:
-        for author in getattr(item, "authors", ()):
-            parts = [*author.person.split("^"), "", "", "", ""]
-            names = [parts[1]] if part == "family" else [parts[2], *parts[3].split()]
-            if any(_plain(name).startswith(wanted) for name in names if name):
-                return True
-        return False
-
-    return test
-
-
-def _plain(text: str) -> str:
-    """Without accents and case."""
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(character for character in apart if not unicodedata.combining(character))
-
-
-def _coded(fields: Iterable[str], wanted: frozenset[str]) -> Callable[[Any], bool]:
-    def test(item: Any) -> bool:
-        values = [getattr(item, name, None) for name in fields]
-        codes = [code for value in values for code in (value if isinstance(value, tuple) else (value,))]
-        return any(code is not None and (code.value in wanted or code.key in wanted) for code in codes)
-
-    return test
-
-
-def _in_time(item: Any, asked: Matching) -> bool:
-    """Whether the service lies as asked; a service of which only one end is known was that moment."""
-    start = pad_dtm(getattr(item, "service_start_time", ""))
-    stop = pad_dtm(getattr(item, "service_stop_time", "")) or start
-    start = start or stop
-    return (
-        bool(start)
-        and (not asked.start_from or start >= asked.start_from)
-        and (not asked.start_before or start < asked.start_before)
-        and (not asked.stop_from or stop >= asked.stop_from)
-        and (not asked.stop_before or stop < asked.stop_before)
-    )

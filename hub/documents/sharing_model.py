@@ -35,7 +35,7 @@ class Asked:
 class Matching:
     """What a stored query can't ask, decided after reading. Every row must hold, by one of its values."""
 
-    names: tuple[tuple[str, tuple[str, ...]], ...] = ()  #: family | given -> beginnings, in whatever case and accents
+    names: tuple[tuple[str, tuple[str, ...]], ...] = ()  #: family, given: beginnings in any case; identifier
     codes: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()  #: fields -> codes, with ``^^scheme`` or of any
     statuses: tuple[str, ...] = ()
     start_from: str = ""  #: DTM: the service starts not before

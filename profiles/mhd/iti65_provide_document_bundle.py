@@ -22,9 +22,11 @@ TRANSACTION = Transaction(
     durability=Durability.ORIGINAL,
     options=(
         "Comprehensive Metadata",
+        "minimal metadata, registered as limited metadata",
         "XDS on FHIR",
         "new folders",
         "documents as Binary resources of the Bundle",
+        "ITI-65 FHIR Documents Publish",
         "relatesTo replaces, transforms, appends, signs",
     ),
 )

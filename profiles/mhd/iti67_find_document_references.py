@@ -3,11 +3,10 @@
 from hub.context import Context
 from hub.documents.model import DocumentEntry
 from hub.documents.sharing_model import FindShared, SharedPage
-from hub.errors import NotFound
 from hub.pipeline.transaction import AuditEvent, Fhir, Kind, Transaction
 from hub.wire.fhir import search
 from hub.wire.fhir.document_reference import document_reference
-from hub.wire.fhir.document_search import DOCUMENT_PARAMETERS, find_documents, read_document
+from hub.wire.fhir.document_search import DOCUMENT_PARAMETERS, documents_asked
 from hub.wire.http import HttpRequest, HttpResponse
 
 TRANSACTION = Transaction(
@@ -25,28 +24,27 @@ TRANSACTION = Transaction(
     kind=Kind.QUERY,
     permission="documents.query",
     audit=AuditEvent("110112", "Query", "E"),
-    options=("Comprehensive Metadata", "XDS on FHIR", "_count and links to the next page", "JSON only"),
+    options=(
+        "Comprehensive Metadata",
+        "XDS on FHIR",
+        "Target Communities",
+        "_count and links to the next page",
+        "the search parameters of PDSm",
+        "JSON only",
+    ),
 )
 
 
 def decode(message: HttpRequest, context: Context) -> FindShared:  # noqa: ARG001
     """Search parameters or an id -> stored queries."""
-    wanted = message.path_parameters.get("id")
-    if wanted:
-        search.accept_json(message)
-        return read_document(wanted)
-    return find_documents(message)
+    return documents_asked(message)
 
 
 def encode(outcome: SharedPage, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
     """A searchset, or the one DocumentReference."""
     resources = [
-        document_reference(item, outcome.associations, message.base)
+        document_reference(item, outcome.associations, message.base, outcome.custodian)
         for item in outcome.objects
         if isinstance(item, DocumentEntry)
     ]
-    if "id" in message.path_parameters:
-        if not resources:
-            raise NotFound()
-        return search.answer(resources[0])
-    return search.page(message, resources, outcome.total)
+    return search.one_or_page(message, resources, outcome.total)

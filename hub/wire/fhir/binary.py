@@ -3,10 +3,10 @@
 import base64
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import orjson
 
+from hub.documents.model import RetrievedDocument
 from hub.documents.sharing_model import OpenedDocument
 from hub.wire.fhir.errors import NotAcceptable
 from hub.wire.fhir.r4 import MEDIA_TYPE
@@ -22,15 +22,17 @@ def answer(opened: OpenedDocument, message: HttpRequest) -> HttpResponse:
     document, entry = opened.document, opened.entry
     media_type = document.mime_type if document.mime_type.isascii() and document.mime_type.isprintable() else _DEFAULT
     as_resource = _as_resource(message, media_type)
-    headers = {"ETag": f'W/"{entry.hash}-resource"' if as_resource else f'"{entry.hash}"', "Vary": "Accept"}
-    if _has(message.headers.get("if-none-match", ""), headers["ETag"]):
+    headers = {"Vary": "Accept"}
+    if entry.hash:  # what is made on demand has none: it may be another each time
+        headers["ETag"] = f'W/"{entry.hash}-resource"' if as_resource else f'"{entry.hash}"'
+    if entry.hash and _has(message.headers.get("if-none-match", ""), headers["ETag"]):
         return HttpResponse(304, b"", "", headers)
     if as_resource:
         resource_id = entry.id.removeprefix("urn:uuid:")
-        return HttpResponse(200, _resource(document.path, resource_id, media_type), MEDIA_TYPE, headers)
+        return HttpResponse(200, _resource(document, resource_id, media_type), MEDIA_TYPE, headers)
     # As a header: a media type alone would get a charset that its submitter never said.
     headers |= {"Content-Length": str(document.size), "Content-Type": media_type}
-    return HttpResponse(200, _pieces(document.path), "", headers)
+    return HttpResponse(200, _pieces(document), "", headers)
 
 
 def _as_resource(message: HttpRequest, media_type: str) -> bool:
@@ -62,17 +64,21 @@ def _has(if_none_match: str, etag: str) -> bool:
     return "*" in known or etag.removeprefix("W/") in known
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(_CHUNK):
-            yield piece
+def _pieces(document: RetrievedDocument) -> Iterator[bytes]:
+    try:
+        with document.path.open("rb") as file:
+            while piece := file.read(_CHUNK):
+                yield piece
+    finally:
+        if document.lease is not None:
+            document.lease.release()
 
 
-def _resource(path: Path, resource_id: str, media_type: str) -> Iterator[bytes]:
+def _resource(document: RetrievedDocument, resource_id: str, media_type: str) -> Iterator[bytes]:
     head = orjson.dumps({"resourceType": "Binary", "id": resource_id, "contentType": media_type})
     yield head[:-1]
     start = b',"data":"'
-    for piece in _pieces(path):
+    for piece in _pieces(document):
         yield start + base64.b64encode(piece)
         start = b""
     yield b"}" if start else b'"}'

@@ -1,10 +1,14 @@
 """The CapabilityStatement, derived from the transactions' bindings: no list is kept by hand (FHIR R4: 2.21)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from hub.wire.fhir.codes import MHD
 from hub.wire.fhir.r4 import MEDIA_TYPE, VERSION
+
+#: The definitions of the operations.
+OPERATIONS: Mapping[str, str] = {"generate-metadata": f"{MHD}/OperationDefinition/generate-metadata"}
 
 
 class Interaction(Protocol):
@@ -17,7 +21,7 @@ class Interaction(Protocol):
 
     @property
     def interaction(self) -> str:
-        """``read``, ``search-type`` ..."""
+        """``read``, ``search-type`` ... or an operation, ``$name``."""
         ...
 
     @property
@@ -37,6 +41,10 @@ def capability_statement(
             whole.append({"code": item.interaction})
             continue
         found = resources.setdefault(item.resource, {"type": item.resource, "interaction": [], "searchParam": []})
+        if item.interaction.startswith("$"):
+            name = item.interaction.removeprefix("$")
+            found.setdefault("operation", []).append({"name": name, "definition": OPERATIONS[name]})
+            continue
         offered = {"code": item.interaction}
         if offered not in found["interaction"]:
             found["interaction"].append(offered)

@@ -11,6 +11,7 @@ from hub.wire.fhir.search import Token
 URI = "urn:ietf:rfc:3986"
 MHD = "https://profiles.ihe.net/ITI/MHD"
 IDENTIFIER_TYPES = f"{MHD}/CodeSystem/IHE.MHD.MHDIdentifierType"
+_NOS = "https://mos.esante.gouv.fr/NOS"
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 
 #: Coding scheme -> CodeSystem, where FHIR has a name of its own; every other OID becomes urn:oid:.
@@ -23,8 +24,26 @@ SYSTEMS: Mapping[str, str] = {
     "2.16.840.1.113883.5.4": "http://terminology.hl7.org/CodeSystem/v3-ActCode",
     "2.16.840.1.113883.6.1": "http://loinc.org",
     "2.16.840.1.113883.6.96": "http://snomed.info/sct",
+    "1.2.250.1.213.1.1.4.9": f"{_NOS}/TRE_A01-CadreExercice/FHIR/TRE-A01-CadreExercice",
+    "1.2.250.1.213.1.1.4.1": f"{_NOS}/TRE_A03-ClasseDocument/FHIR/TRE-A03-ClasseDocument",
+    "1.2.250.1.71.4.2.4": f"{_NOS}/TRE_R02-SecteurActivite/FHIR/TRE-R02-SecteurActivite",
 }
 _SCHEMES = {system: scheme for scheme, system in SYSTEMS.items()}
+#: French terminologies whose CodeSystem is read, whatever follows their number, and not written (ANS, NOS).
+_FRENCH: Mapping[str, str] = {
+    "TRE_A00": "1.2.250.1.213.1.1.4.6",
+    "TRE_A01": "1.2.250.1.213.1.1.4.9",
+    "TRE_A03": "1.2.250.1.213.1.1.4.1",
+    "TRE_A05": "1.2.250.1.213.1.1.4.12",
+    "TRE_A06": "1.2.250.1.213.1.1.4.2.282",
+    "TRE_A07": "1.2.250.1.213.1.1.4.13",
+    "TRE_A09": "1.2.840.10008.2.6.1",
+    "TRE_A10": "URN",
+    "TRE_A11": "1.3.6.1.4.1.19376.1.2.3",
+    "TRE_A12": "ASTM",
+    "TRE_R02": "1.2.250.1.71.4.2.4",
+    "TRE_R209": "1.2.250.1.213.2.2",
+}
 
 
 def system_of(scheme: str) -> str:
@@ -34,7 +53,10 @@ def system_of(scheme: str) -> str:
 
 def scheme_of(system: str) -> str:
     """The coding scheme of a CodeSystem."""
-    return _SCHEMES.get(system) or system.removeprefix("urn:oid:")
+    known = _SCHEMES.get(system)
+    if known is None and system.startswith(f"{_NOS}/"):
+        known = _FRENCH.get(system.removeprefix(f"{_NOS}/").partition("-")[0])
+    return known or system.removeprefix("urn:oid:")
 
 
 def coding(code: Code) -> dict[str, Any]:

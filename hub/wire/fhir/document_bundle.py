@@ -1,12 +1,8 @@
 """ITI-65's transaction Bundle -> a submission with its documents, and the answer to it (MHD 4.2: 2:3.65)."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
-
-import orjson
 
 from hub.documents.model import (
     Association,
@@ -20,18 +16,23 @@ from hub.documents.model import (
 from hub.documents.sharing_model import ProvideBundle
 from hub.errors import Invalid, Malformed
 from hub.values import new_uid
+from hub.wire.fhir import exact, french
+from hub.wire.fhir.body import bytes_of, resource_in
 from hub.wire.fhir.codes import text
 from hub.wire.fhir.document_list import FOLDER, folder_of, kind_of, set_of
-from hub.wire.fhir.document_reference import ASSOCIATIONS, bare, entry_of
+from hub.wire.fhir.document_reference import bare, entry_of, relations_of
 from hub.wire.fhir.people import Box, first, listed
+from hub.wire.fhir.r4 import MEDIA_TYPE
 from hub.wire.fhir.search import reference_id
 from hub.wire.http import HttpRequest
 
 T = TypeVar("T", SubmissionSet, Folder)
+L = TypeVar("L", SubmissionSet, Folder, DocumentEntry)
 _METHODS: Mapping[str, tuple[str, ...]] = {
     "List": ("POST",),
     "DocumentReference": ("POST",),
     "Binary": ("POST",),
+    "Bundle": ("POST",),
     "Patient": ("GET", "POST", "PUT"),
     "Parameters": ("PATCH",),
 }
@@ -44,6 +45,7 @@ class Part:
 
     name: str
     kind: str
+    number: int  #: its place among the entries
     full_url: str
     resource: Mapping[str, Any]
     url: str  #: of the request
@@ -55,6 +57,7 @@ class _Bundle:
 
     parts: list[Part] = field(default_factory=list)
     by_url: dict[str, Part] = field(default_factory=dict)
+    minimal: bool = False  #: limited metadata (IHE.MHD.Minimal.ProvideBundle)
 
     def box(self, resource: Mapping[str, Any]) -> Box:
         """What a part's references lead to: its contained resources, and the Bundle's."""
@@ -63,6 +66,10 @@ class _Bundle:
     def of(self, kind: str) -> list[Part]:
         """The parts of a type of resource."""
         return [part for part in self.parts if part.kind == kind]
+
+    def related(self, reference: Any) -> str:
+        """The id of the entry that relatesTo means. Raises Invalid."""
+        return self.object_id(reference, "DocumentReference", "DocumentReference.relatesTo.target")
 
     def object_id(self, reference: Any, kind: str, name: str) -> str:
         """The id of the object that a Reference means: of this submission, or of the registry. Raises Invalid."""
@@ -84,15 +91,21 @@ def read_bundle(message: HttpRequest) -> ProvideBundle:
     if len(sets) != 1:
         raise Invalid("A Bundle has one List that is the submission set.", location="Bundle.entry")
     owner, references = sets[0], bundle.of("DocumentReference")
-    entries = [_entry(part, bundle) for part in references]
+    if bundle.minimal:
+        owner, *others = _about_one([owner, *folders, *references])
+        folders, references = others[: len(folders)], others[len(folders) :]
+    entries = [_limited(_entry(part, bundle), part, bundle) for part in references]
     submission = Submission(
-        _identified(set_of(owner.resource, bundle.box(owner.resource), owner.name)),
+        _limited(_identified(set_of(owner.resource, bundle.box(owner.resource), owner.name)), owner, bundle),
         tuple(entries),
-        tuple(_identified(folder_of(part.resource, bundle.box(part.resource), part.name)) for part in folders),
+        tuple(
+            _limited(_identified(folder_of(part.resource, bundle.box(part.resource), part.name)), part, bundle)
+            for part in folders
+        ),
         tuple(_associations(bundle, owner, folders, references)),
     )
     _check_patches(bundle, submission)
-    return ProvideBundle(submission, _documents(bundle, references))
+    return ProvideBundle(submission, _documents(bundle, references, message), _not_french(owner, folders, references))
 
 
 def answer_bundle(outcome: Registered, message: HttpRequest) -> dict[str, Any]:
@@ -115,24 +128,19 @@ def answer_bundle(outcome: Registered, message: HttpRequest) -> dict[str, Any]:
         resource_id = {
             "DocumentReference": entries.get(part.name, ""),
             "Binary": binaries.get(part.full_url, ""),
+            "Bundle": binaries.get(part.full_url, ""),
         }.get(part.kind, lists.get(part.name, owner))
-        location = f"{part.kind}/{resource_id}"
+        location = f"{'Binary' if part.kind == 'Bundle' else part.kind}/{resource_id}"
         found.append({"response": {"status": "201 Created", "location": location, "etag": 'W/"1"'}})
     return {"resourceType": "Bundle", "type": "transaction-response", "entry": found}
 
 
 def _parts(message: HttpRequest) -> _Bundle:
-    if "json" not in message.headers.get("content-type", "").partition(";")[0]:
-        raise Malformed("A Bundle is sent as application/fhir+json.", location="Content-Type")
-    if b"\\u0000" in message.body:  # no database keeps it (FHIR R4: 2.24.0.1, string)
-        raise Malformed("A text has a character that is not allowed.", location="body")
-    try:
-        root = orjson.loads(message.body)
-    except orjson.JSONDecodeError as error:
-        raise Malformed("The body is not JSON.", location="body") from error
-    if not isinstance(root, dict) or root.get("resourceType") != "Bundle" or root.get("type") != "transaction":
+    root = resource_in(message, "Bundle")
+    if root.get("type") != "transaction":
         raise Malformed("The body is not a Bundle of type transaction.", location="Bundle.type")
-    bundle = _Bundle()
+    profiles = listed(root.get("meta"), "profile")
+    bundle = _Bundle(minimal=any(str(item).endswith("IHE.MHD.Minimal.ProvideBundle") for item in profiles))
     for number, entry in enumerate(listed(root, "entry"), 1):
         part = _part(entry, number)
         bundle.parts.append(part)
@@ -156,7 +164,7 @@ def _part(entry: Any, number: int) -> Part:
         raise Invalid(f"A {kind} is sent with {' or '.join(_METHODS[kind])} here.", location=f"{where}.request.method")
     if any(name in request for name in _CONDITIONS):
         raise Invalid("Conditional requests are not supported here.", location=f"{where}.request")
-    return Part(f"{kind}{number:02}", kind, text(entry, "fullUrl"), resource, text(request, "url"))
+    return Part(f"{kind}{number:02}", kind, number - 1, text(entry, "fullUrl"), resource, text(request, "url"))
 
 
 def _entry(part: Part, bundle: _Bundle) -> DocumentEntry:
@@ -165,6 +173,27 @@ def _entry(part: Part, bundle: _Bundle) -> DocumentEntry:
     if len(listed(part.resource, "content")) != 1:
         raise Invalid("A DocumentReference has one content.", location="DocumentReference.content")
     return entry_of(part.resource, bundle.box(part.resource), part.name)
+
+
+def _about_one(parts: list[Part]) -> list[Part]:
+    """In minimal metadata a subject may be missing: it is that of the others."""
+    subjects = [part.resource["subject"] for part in parts if "subject" in part.resource]
+    subject = {"subject": subjects[0]} if subjects else {}
+    return [replace(part, resource={**subject, **part.resource}) for part in parts]
+
+
+def _limited(item: L, part: Part, bundle: _Bundle) -> L:
+    """In a Bundle of minimal metadata: limited, unless the resource says that it has comprehensive metadata."""
+    profiles = listed(part.resource.get("meta"), "profile")
+    return replace(item, limited=bundle.minimal and not any("Comprehensive" in str(name) for name in profiles))
+
+
+def _not_french(owner: Part, folders: list[Part], references: list[Part]) -> tuple[str, ...]:
+    """What PDSm would want otherwise."""
+    rows: list[tuple[Part, tuple[french.Constraint, ...]]] = [(owner, french.SUBMISSION_SET)]
+    rows += [(part, french.FOLDER) for part in folders]
+    rows += [(part, french.DOCUMENT) for part in references]
+    return tuple(name for part, constraints in rows for name in french.missing(part.resource, constraints))
 
 
 def _identified(item: T) -> T:
@@ -181,29 +210,31 @@ def _url(part: Part) -> str:
     return text(attachment, "url")
 
 
-def _documents(bundle: _Bundle, references: list[Part]) -> tuple[tuple[str, bytes], ...]:
+def _documents(bundle: _Bundle, references: list[Part], message: HttpRequest) -> tuple[tuple[str, bytes], ...]:
     """The documents by the id of their entry; one that no entry is about by its own, so that the room refuses it."""
     found: list[tuple[str, bytes]] = []
-    binaries = {part.full_url or part.name: part for part in bundle.of("Binary")}
+    binaries = {part.full_url or part.name: part for part in (*bundle.of("Binary"), *bundle.of("Bundle"))}
+    exactly = exact.loads(message.body)["entry"] if bundle.of("Bundle") else []
     used: set[str] = set()
     for part in references:
         url = _url(part)
         if url not in binaries:
             continue  # the room says that the document is missing
         used.add(url)
-        binary = binaries[url].resource
-        if text(binary, "contentType") != text(first(part.resource, "content")["attachment"], "contentType"):
+        binary, media_type = binaries[url], text(first(part.resource, "content")["attachment"], "contentType")
+        if binary.kind == "Bundle":
+            document = exactly[binary.number]["resource"]
+            if document.get("type") != "document" or media_type.partition(";")[0].strip() != MEDIA_TYPE:
+                raise Invalid(
+                    "A FHIR document is a Bundle of type document, sent as its media type says.", location=url
+                )
+            found.append((part.name, exact.dumps(document)))
+            continue
+        if text(binary.resource, "contentType") != media_type:
             raise Invalid("contentType is not that of the attachment.", location="Binary.contentType")
-        found.append((part.name, _bytes(binary)))
+        found.append((part.name, bytes_of(binary.resource, "Binary.data")))
     found += [(binaries[url].name, b"") for url in binaries if url not in used]
     return tuple(found)
-
-
-def _bytes(binary: Mapping[str, Any]) -> bytes:
-    try:
-        return base64.b64decode("".join(text(binary, "data").split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise Invalid("The data is not base64.", location="Binary.data") from error
 
 
 def _associations(bundle: _Bundle, owner: Part, folders: list[Part], references: list[Part]) -> list[Association]:
@@ -228,14 +259,7 @@ def _associations(bundle: _Bundle, owner: Part, folders: list[Part], references:
             held = add(AssociationType.HAS_MEMBER, folder.name, target)
             add(AssociationType.HAS_MEMBER, owner.name, held.id)
     for part in references:
-        for relation in listed(part.resource, "relatesTo"):
-            code = text(relation, "code") if isinstance(relation, dict) else ""
-            if code not in ASSOCIATIONS:
-                raise Invalid(
-                    "relatesTo is replaces, transforms, appends or signs.", location="DocumentReference.relatesTo.code"
-                )
-            target = bundle.object_id(relation.get("target"), "DocumentReference", "DocumentReference.relatesTo.target")
-            add(ASSOCIATIONS[code], part.name, target)
+        found += relations_of(part.resource, part.name, bundle.related)
     return found
 
 

@@ -13,10 +13,12 @@ from hub.documents.model import (
     Folder,
     SubmissionSet,
 )
+from hub.documents.sharing_model import Custodian
 from hub.errors import Invalid
 from hub.wire.fhir import mapping
 from hub.wire.fhir.codes import MHD, URI, code_of, concept, filled, text, unique_id, unique_id_of
 from hub.wire.fhir.document_reference import HOME, bare, get_subject, put_subject
+from hub.wire.fhir.french import of_list
 from hub.wire.fhir.mapping import Row
 from hub.wire.fhir.people import (
     Box,
@@ -136,7 +138,10 @@ FOLDERS: tuple[Row, ...] = (
 
 
 def document_list(
-    item: SubmissionSet | Folder, associations: Iterable[Association], members: Iterable[DocumentEntry | Folder]
+    item: SubmissionSet | Folder,
+    associations: Iterable[Association],
+    members: Iterable[DocumentEntry | Folder],
+    custodian: Custodian | None = None,
 ) -> dict[str, Any]:
     """The resource, with what it holds as far as ``associations`` and ``members`` tell."""
     box = Box()
@@ -155,7 +160,7 @@ def document_list(
     ]
     kind = "SubmissionSet" if is_set else "Folder"
     level = "Minimal" if item.limited else "Comprehensive"
-    return filled(
+    made = filled(
         {
             "resourceType": "List",
             "id": bare(item.id),
@@ -170,6 +175,7 @@ def document_list(
             "entry": [{"item": {"reference": reference}} for reference in held],
         }
     )
+    return of_list(made, custodian, folder=not is_set)
 
 
 def set_of(resource: Mapping[str, Any], box: Box, item_id: str) -> SubmissionSet:

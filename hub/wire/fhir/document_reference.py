@@ -2,10 +2,11 @@
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hub.documents.model import APPROVED, DEPRECATED, Association, AssociationType, DocumentEntry, ReferenceId
+from hub.documents.sharing_model import Custodian
 from hub.errors import Invalid
 from hub.values import Code, PatientIdentifier
 from hub.wire.fhir import mapping
@@ -22,11 +23,14 @@ from hub.wire.fhir.codes import (
     unique_id,
     unique_id_of,
 )
+from hub.wire.fhir.french import of_document
 from hub.wire.fhir.manifest_reference import of_manifest
 from hub.wire.fhir.mapping import Row
 from hub.wire.fhir.people import (
     Box,
+    first,
     get_author,
+    listed,
     practitioner,
     put_author,
     source_patient,
@@ -57,6 +61,7 @@ HOME = f"{MHD}/StructureDefinition/ihe-HomeCommunityId"
 _PROFILE = f"{MHD}/StructureDefinition/IHE.MHD."
 _LARGEST = 2**31 - 1  #: unsignedInt
 #: Types of reference ids (ITI TF-3: Table 4.2.3.2.28-1), with what HL7 calls them where it does.
+ENCOUNTER = "urn:ihe:iti:xds:2015:encounterId"
 STUDY = "urn:ihe:iti:xds:2016:studyInstanceUID"
 REFERENCE_TYPES: Mapping[str, str] = {
     "urn:ihe:iti:xds:2013:accession": "ACSN",
@@ -64,7 +69,7 @@ REFERENCE_TYPES: Mapping[str, str] = {
     "urn:ihe:iti:xds:2013:referral": "",
     "urn:ihe:iti:xds:2013:uniqueId": "",
     "urn:ihe:iti:xds:2013:workflowInstanceId": "",
-    "urn:ihe:iti:xds:2015:encounterId": "VN",
+    ENCOUNTER: "VN",
     STUDY: "",
 }
 _V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
@@ -222,8 +227,11 @@ def bare(item_id: str) -> str:
     return item_id.removeprefix("urn:uuid:")
 
 
-def document_reference(entry: DocumentEntry, associations: Iterable[Association], base: str) -> dict[str, Any]:
-    """The resource. ``associations``: those that start at the entry; ``base``: the FHIR root."""
+def document_reference(
+    entry: DocumentEntry, associations: Iterable[Association], base: str, custodian: Custodian | None = None
+) -> dict[str, Any]:
+    """The resource. ``associations``: those that start at the entry; ``base``: the FHIR root; ``custodian``: as the
+    French constraints want it."""
     box = Box()
     found = mapping.write(ENTRY, entry, box)
     patient = source_patient(entry.source_patient_id, entry.source_patient_info)
@@ -235,7 +243,8 @@ def document_reference(entry: DocumentEntry, associations: Iterable[Association]
         for item in associations
         if item.source == entry.id and item.type in RELATES
     ]
-    kind = "Minimal" if entry.limited else "Comprehensive"
+    # What is made on demand has no creationTime yet, which comprehensive metadata must have.
+    kind = "Comprehensive" if entry.creation_time and not entry.limited else "Minimal"
     made = filled(
         {
             "resourceType": "DocumentReference",
@@ -246,7 +255,37 @@ def document_reference(entry: DocumentEntry, associations: Iterable[Association]
             **found,
         }
     )
-    return of_manifest(entry, made)
+    return of_document(of_manifest(entry, made), custodian)
+
+
+def relations_of(resource: Mapping[str, Any], source: str, target_of: Callable[[Any], str]) -> list[Association]:
+    """The associations that relatesTo means; ``target_of``: the id of the object that a Reference means.
+
+    Raises Invalid."""
+    found: list[Association] = []
+    for number, relation in enumerate(listed(resource, "relatesTo"), 1):
+        code = text(relation, "code") if isinstance(relation, dict) else ""
+        if code not in ASSOCIATIONS:
+            raise Invalid(
+                "relatesTo is replaces, transforms, appends or signs.", location="DocumentReference.relatesTo.code"
+            )
+        target = target_of(relation.get("target"))
+        found.append(Association(f"{source}-relation{number:02}", ASSOCIATIONS[code], source, target))
+    return found
+
+
+def _encounter(reference: Any, box: Box) -> ReferenceId | None:
+    """A stay by its number (MHD: 2:3.65.4.1.3.1); None where the reference tells none."""
+    if not isinstance(reference, dict):
+        raise Invalid("A reference is expected.", location="DocumentReference.context.encounter")
+    name = text(reference, "reference")
+    identifier = reference.get("identifier")
+    if identifier is None and name.startswith(("#", "urn:")):
+        identifier = first(box.get(reference), "identifier")
+    if not isinstance(identifier, dict) or not text(identifier, "system").startswith("urn:oid:"):
+        return None
+    found = patient_identifier_of(identifier)  # a number and its authority, whoever is numbered
+    return ReferenceId(found.value, found.authority, ENCOUNTER) if found else None
 
 
 def entry_of(resource: Mapping[str, Any], box: Box, item_id: str) -> DocumentEntry:
@@ -259,4 +298,7 @@ def entry_of(resource: Mapping[str, Any], box: Box, item_id: str) -> DocumentEnt
         patient = box.get(context["sourcePatientInfo"])
         found["source_patient_id"] = source_patient_id(patient)
         found["source_patient_info"] = source_patient_info(patient)
+    encounters = [number for item in listed(context, "encounter") if (number := _encounter(item, box))]
+    if encounters:
+        found["reference_ids"] = (*found.get("reference_ids", ()), *encounters)
     return DocumentEntry(**{"id": item_id, "unique_id": "", "mime_type": "", **found})

@@ -4,7 +4,7 @@ A parameter that its stored query can't take as it stands (a code without a syst
 may be missing) is decided after reading.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from hub.documents.model import APPROVED, DEPRECATED
@@ -44,6 +44,7 @@ _PERSON = (
     ("patient", "reference", "The person: Patient/[regional identifier]"),
     ("patient.identifier", "token", "Any identifier of the person: urn:oid:[authority]|[number]"),
 )
+_COMMUNITY = ("targetCommunityIdList", "uri", "homeCommunityId: urn:oid:..., several separated by commas")
 DOCUMENT_PARAMETERS = (
     *_PERSON,
     ("status", "token", "current, superseded"),
@@ -52,15 +53,20 @@ DOCUMENT_PARAMETERS = (
     ("creation", "date", "creationTime"),
     ("author.family", "string", "Beginning of an author's family name"),
     ("author.given", "string", "Beginning of an author's given name"),
+    ("author.identifier", "token", "An author's number: urn:oid:[authority]|[number], [number]"),
     ("category", "token", "classCode"),
     ("type", "token", "typeCode"),
     ("setting", "token", "practiceSettingCode"),
     ("period", "date", "An interval which the time of service overlaps"),
+    ("period-start", "date", "serviceStartTime (PDSm)"),
+    ("period-end", "date", "serviceStopTime (PDSm)"),
+    ("isArchived", "token", "false (PDSm): the registry has no archive"),
     ("facility", "token", "healthcareFacilityTypeCode"),
     ("event", "token", "eventCodeList"),
     ("security-label", "token", "confidentialityCode"),
     ("format", "token", "formatCode"),
     ("related", "reference", "referenceIdList: [system]|[value] (also related:identifier)"),
+    _COMMUNITY,
 )
 LIST_PARAMETERS = (
     *_PERSON,
@@ -72,6 +78,8 @@ LIST_PARAMETERS = (
     ("source.family", "string", "Beginning of the author's family name"),
     ("source.given", "string", "Beginning of the author's given name"),
     ("sourceId", "token", "sourceId"),
+    ("isArchived", "token", "false (PDSm): the registry has no archive"),
+    _COMMUNITY,
 )
 _RELATED = "related:identifier"
 
@@ -90,6 +98,26 @@ def uuid_urn(item_id: str) -> str:
     return f"urn:uuid:{item_id.lower()}"
 
 
+def documents_asked(message: HttpRequest) -> FindShared:
+    """A search for DocumentReferences, or the one whose id is in the path. Raises Invalid, UnknownParameter."""
+    return _asked(message, find_documents, read_document)
+
+
+def lists_asked(message: HttpRequest) -> FindShared:
+    """A search for Lists, or the one whose id is in the path. Raises Invalid, UnknownParameter."""
+    return _asked(message, find_lists, read_list)
+
+
+def _asked(
+    message: HttpRequest, find: Callable[[HttpRequest], FindShared], read: Callable[[str], FindShared]
+) -> FindShared:
+    wanted = message.path_parameters.get("id")
+    if not wanted:
+        return find(message)
+    search.accept_json(message)
+    return read(wanted)
+
+
 def find_documents(message: HttpRequest) -> FindShared:
     """A search for DocumentReferences. Raises Invalid, UnknownParameter."""
     found = search.parameters(message, [name for name, _, _ in DOCUMENT_PARAMETERS] + [_RELATED])
@@ -98,6 +126,8 @@ def find_documents(message: HttpRequest) -> FindShared:
     for name, (attribute, parameter) in _CODES.items():
         _code(terms, found, name, attribute, parameter, native=patient is not None)
     _names(terms, found, "author")
+    numbers = [_author_numbers(text) for text in found.get("author.identifier", ())]
+    terms.names += [("identifier", values) for values in numbers]
     moments = asked((*found.get("date", ()), *found.get("creation", ())), "date")
     _period(terms.parameters, f"{_DE}CreationTime", bounds(moments))
     related = (*found.get("related", ()), *found.get(_RELATED, ()))
@@ -115,7 +145,13 @@ def find_documents(message: HttpRequest) -> FindShared:
             unique_ids, entry_ids = _identifiers(name, text)
             by = ((f"{_DE}UniqueId", unique_ids), (f"{_DE}EntryUUID", entry_ids))
             groups.append(tuple(Asked("GetDocuments", {key: (values,)}) for key, values in by if values))
-    matching = replace(_service(found), names=tuple(terms.names), codes=tuple(terms.codes), statuses=_statuses(found))
+    matching = replace(
+        _service(found),
+        names=tuple(terms.names),
+        codes=tuple(terms.codes),
+        statuses=_statuses(found),
+        nothing=_archived(found),
+    )
     return _command(found, groups, patient, matching)
 
 
@@ -147,7 +183,7 @@ def find_lists(message: HttpRequest) -> FindShared:
         for text in found.get(name, ()):
             groups.append(lists_by_id(*_identifiers(name, text), kinds=kinds))
     codes = tuple((("content_type_code", "codes"), values) for values in designations)
-    matching = Matching(names=tuple(terms.names), codes=codes, statuses=_statuses(found))
+    matching = Matching(names=tuple(terms.names), codes=codes, statuses=_statuses(found), nothing=_archived(found))
     return replace(_command(found, groups, patient, matching), lists=True)
 
 
@@ -187,7 +223,9 @@ def _command(
 ) -> FindShared:
     if not groups:
         raise Invalid("A search needs patient or patient.identifier (or _id, identifier).", location="patient")
-    return FindShared(tuple(groups), patient, matching, limit=search.count(found), offset=search.offset(found))
+    communities = tuple(_flat(found.get("targetCommunityIdList", ())))
+    limit, offset = search.count(found), search.offset(found)
+    return FindShared(tuple(groups), patient, matching, communities, limit=limit, offset=offset)
 
 
 def _patient(found: Found) -> PatientIdentifier | None:
@@ -264,7 +302,32 @@ def _service(found: Found) -> Matching:
             start_from = max(start_from, item.high)
         if item.prefix == "eb":
             stop_before = min(stop_before or item.low, item.low)
+    from_, before = bounds(asked(found.get("period-start", ()), "period-start"))
+    start_from, start_before = max(start_from, from_), _earlier(start_before, before)
+    from_, before = bounds(asked(found.get("period-end", ()), "period-end"))
+    stop_from, stop_before = max(stop_from, from_), _earlier(stop_before, before)
     return Matching(start_from=start_from, start_before=start_before, stop_from=stop_from, stop_before=stop_before)
+
+
+def _earlier(one: str, other: str) -> str:
+    """The earlier of two ends, of which each may be open."""
+    return min(filter(None, (one, other)), default="")
+
+
+def _archived(found: Found) -> bool:
+    """Whether only what is archived is asked for: that is nothing. Raises Invalid."""
+    texts = {search.token(text).code for text in search.alternatives(search.single(found, "isArchived"))}
+    if texts - {"true", "false"}:
+        raise Invalid("isArchived is true or false.", location="isArchived")
+    return texts == {"true"}
+
+
+def _author_numbers(text: str) -> tuple[str, ...]:
+    """Numbers as an XCN has them: ``number`` of any authority, ``number^oid``. Raises Invalid."""
+    tokens = [search.token(part) for part in search.alternatives(text)]
+    if not all(item.code for item in tokens):
+        raise Invalid("An identifier needs a value.", location="author.identifier")
+    return tuple(f"{item.code}^{item.system.removeprefix('urn:oid:')}" if item.system else item.code for item in tokens)
 
 
 def _identifiers(name: str, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

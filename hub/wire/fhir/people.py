@@ -10,6 +10,7 @@ from hub.documents.model import Author
 from hub.errors import Invalid
 from hub.wire.fhir.codes import URI, code_of, filled, scheme_of, system_of, text
 
+_SHOWN = frozenset({"Practitioner", "Patient", "RelatedPerson", "Organization"})
 _GENDERS = {"M": "male", "F": "female", "O": "other", "A": "other", "U": "unknown"}
 _SEXES = {"male": "M", "female": "F", "other": "O", "unknown": "U"}
 _TELECOM = {"PH": "phone", "CP": "phone", "FX": "fax", "BP": "pager", "Internet": "email", "X.400": "email"}
@@ -33,12 +34,24 @@ class Box:
         return {"reference": f"#{name}"}
 
     def get(self, reference: Any) -> Mapping[str, Any]:
-        """The resource that a Reference leads to. Raises Invalid when it leads nowhere."""
+        """The resource that a Reference leads to, or what it says itself of another server's. Raises Invalid when it
+        leads nowhere."""
         name = text(reference, "reference") if isinstance(reference, dict) else ""
         found = self._known.get(name) or self._elsewhere(name)
+        if not isinstance(found, dict) and ("identifier" in reference or "display" in reference):
+            return _logical(reference)
         if not isinstance(found, dict):
             raise Invalid("A reference leads to no contained resource.", location="reference")
         return found
+
+
+def _logical(reference: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a Reference by identifier and display says (FHIR R4: 2.3.0.2)."""
+    place = text(reference, "reference").rpartition("/")[0].rpartition("/")[2]
+    kind = text(reference, "type") or (place if place in _SHOWN else "Practitioner")
+    display = text(reference, "display")
+    name: Any = display if kind == "Organization" else _one({"family": display} if display else "")
+    return filled({"resourceType": kind, "identifier": _one(reference.get("identifier")), "name": name})
 
 
 def practitioner(xcn: str) -> dict[str, Any]:
@@ -131,6 +144,8 @@ def get_author(reference: Any, box: Box) -> Author:
         return Author(person, institutions, roles, specialties, telecom)
     if kind in ("Practitioner", "Patient", "RelatedPerson"):
         return Author(xcn(found), telecommunications=telecom)
+    if kind == "Device":
+        return Author(_joined(["", text(first(found, "deviceName"), "name")], "^"))
     raise Invalid("An author is a person, a person's role or an organisation.", location="author")
 
 

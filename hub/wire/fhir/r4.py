@@ -25,6 +25,7 @@ SAME = frozenset(
         "List",
         "OperationOutcome",
         "Organization",
+        "Parameters",
         "Patient",
         "Practitioner",
         "PractitionerRole",

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from hub.errors import Invalid
+from hub.errors import Invalid, NotFound
 from hub.values import Oid, PatientIdentifier
 from hub.wire.fhir.errors import FormatNotSupported, UnknownParameter
 from hub.wire.fhir.r4 import MEDIA_TYPE
@@ -191,6 +191,15 @@ def page(message: HttpRequest, matches: Sequence[Mapping[str, Any]], total: int)
     return bundle(message, matches, total=total, next_page={"_offset": str(start + limit)} if more else None)
 
 
+def one_or_page(message: HttpRequest, matches: Sequence[Mapping[str, Any]], total: int) -> HttpResponse:
+    """A read's resource, or a search's page. Raises NotFound."""
+    if "id" not in message.path_parameters:
+        return page(message, matches, total)
+    if not matches:
+        raise NotFound()
+    return answer(matches[0])
+
+
 def _url(message: HttpRequest, query: Iterable[tuple[str, str]]) -> str:
     root = message.base.removesuffix("/fhir")
     path = message.path if message.path.startswith("/fhir") else f"/fhir{message.path}"
@@ -198,6 +207,6 @@ def _url(message: HttpRequest, query: Iterable[tuple[str, str]]) -> str:
     return f"{root}{path}?{pairs}" if pairs else f"{root}{path}"
 
 
-def answer(resource: Mapping[str, Any], status: int = 200) -> HttpResponse:
+def answer(resource: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """One resource."""
-    return HttpResponse(status, orjson.dumps(resource), MEDIA_TYPE)
+    return HttpResponse(status, orjson.dumps(resource), MEDIA_TYPE, headers or {})

@@ -1,0 +1,35 @@
+"""What a request carries: one resource as JSON, bytes as base64."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from hub.errors import Invalid, Malformed
+from hub.wire.fhir.codes import text
+from hub.wire.http import HttpRequest
+
+
+def resource_in(message: HttpRequest, *kinds: str) -> dict[str, Any]:
+    """The resource that a request carries, of one of these kinds. Raises Malformed."""
+    if "json" not in message.headers.get("content-type", "").partition(";")[0]:
+        raise Malformed(f"A {kinds[0]} is sent as application/fhir+json.", location="Content-Type")
+    if b"\\u0000" in message.body:  # no database keeps it (FHIR R4: 2.24.0.1, string)
+        raise Malformed("A text has a character that is not allowed.", location="body")
+    try:
+        found = orjson.loads(message.body)
+    except orjson.JSONDecodeError as error:
+        raise Malformed("The body is not JSON.", location="body") from error
+    if not isinstance(found, dict) or found.get("resourceType") not in kinds:
+        raise Malformed(f"The body is not a {' or '.join(kinds)}.", location="resourceType")
+    return found
+
+
+def bytes_of(found: Mapping[str, Any], where: str) -> bytes:
+    """The bytes of an element ``data``. Raises Invalid."""
+    try:
+        return base64.b64decode("".join(text(found, "data").split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Invalid("The data is not base64.", location=where) from error
