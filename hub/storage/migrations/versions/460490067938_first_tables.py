@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "e2a9a6166882"
+revision = "460490067938"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -144,6 +144,16 @@ def upgrade() -> None:
         batch_op.create_index("ix_documents_folder_patient", ["patient", "status"], unique=False)
         batch_op.create_index(batch_op.f("ix_documents_folder_unique_id"), ["unique_id"], unique=False)
 
+    op.create_table(
+        "documents_set_aside",
+        sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_documents_set_aside")),
+    )
+    op.create_table(
+        "documents_stays",
+        sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_documents_stays")),
+    )
     op.create_table(
         "documents_submission_set",
         sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
@@ -666,6 +676,8 @@ def downgrade() -> None:
         batch_op.drop_index("ix_documents_submission_set_patient")
 
     op.drop_table("documents_submission_set")
+    op.drop_table("documents_stays")
+    op.drop_table("documents_set_aside")
     with op.batch_alter_table("documents_folder", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_documents_folder_unique_id"))
         batch_op.drop_index("ix_documents_folder_patient")
