@@ -9,6 +9,7 @@ from hub.errors import DeadlineExceeded
 from hub.federation.errors import NoSuchSource
 from hub.federation.matching import matches, merge, source_query
 from hub.imaging.fanout import FanOut, Reply
+from hub.imaging.hiding import ShownStudies
 from hub.imaging.locate import Archives
 from hub.imaging.model import (
     FindStudies,
@@ -60,6 +61,7 @@ class FederationService:
         self.affinity_domain = affinity_domain
         self.max_studies = max_studies
         self.archives = Archives(sources, infos, fanout)
+        self.shown = ShownStudies(database, self.archives)
 
     @use_case
     def find(self, command: FindStudies, context: Context) -> StudyAnswer:
@@ -130,6 +132,9 @@ class FederationService:
             found = store.studies(uids, deep=query.level != "STUDY")
         if query.sources:
             found = [item for item in found if item.study.source in query.sources]
+        shown = self.shown.indexed(found)
+        gone = {item.study.study_instance_uid for item in found} - {item.study.study_instance_uid for item in shown}
+        found, total = shown, total - len(gone)
         milliseconds = int((time.monotonic() - started) * 1000)
         return found, total, SourceStatus(INDEX, SourceState.INDEX, len(uids), milliseconds)
 
@@ -163,7 +168,7 @@ class FederationService:
 
         def question(name: str, seconds: float) -> Sequence[Study]:
             if query.level != "STUDY" and len(query.study_instance_uids) == 1:
-                study = self.archives.describe(name, query.study_instance_uids[0], seconds)
+                study = self.shown.described(self.archives.describe(name, query.study_instance_uids[0], seconds))
                 return [study] if study is not None else []
             return self._search(name, query, person, seconds)
 
@@ -173,11 +178,11 @@ class FederationService:
         numbers = person.numbers.get(name, frozenset()) if person is not None else frozenset[str]()
         asked = source_query(query, numbers, self.max_studies)
         if not query.study_instance_uids:
-            return self.archives.find(name, asked, seconds)
+            return self.shown.told(name, self.archives.find(name, asked, seconds), seconds)
         found: list[Study] = []
         for uid in query.study_instance_uids:
             found += self.archives.find(name, replace(asked, study_instance_uid=uid), seconds)
-        return found
+        return self.shown.told(name, found, seconds)
 
     def _accepted(self, reply: Reply, query: FindStudies, person: _Person | None) -> list[IndexedStudy]:
         if reply.error is not None:

@@ -1,10 +1,22 @@
-"""What was rejected is given to nobody: retrieval leaves it out (IOCM, RAD TF-1: 35)."""
+"""What was rejected is given to nobody and told to nobody: retrieval and queries leave it out (IOCM, RAD TF-1: 35)."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hub.imaging.errors import UnknownInstance
-from hub.imaging.model import FailedInstance, InstanceRequest, InstanceStream, RetrievedInstance
+from hub.imaging.key_objects import KeyObjects, without
+from hub.imaging.locate import Archives
+from hub.imaging.model import (
+    FailedInstance,
+    IndexedStudy,
+    InstanceRequest,
+    InstanceStream,
+    RetrievedInstance,
+    Study,
+    StudyState,
+)
+from hub.imaging.store import ImagingStore
 from hub.imaging.store_life import KeyObjectStore
 from hub.storage.engine import Database
 
@@ -18,9 +30,10 @@ class Hiding:
         self.database = database
 
     def of(self, requests: Collection[InstanceRequest]) -> frozenset[str]:
-        """Rejected instances of the studies that are asked for."""
+        """Rejected instances of the studies that are asked for, and the notes that reject them."""
         with self.database.reading() as work:
-            return frozenset(KeyObjectStore(work).rejected({item.study_instance_uid for item in requests}))
+            found = KeyObjectStore(work).hidden({item.study_instance_uid for item in requests})
+        return frozenset().union(*found.values())
 
     def refuse(self, request: InstanceRequest) -> None:
         """Raises UnknownInstance for a rejected instance."""
@@ -53,3 +66,67 @@ def shown_metadata(stream: Iterator[Mapping[str, Any]], hidden: frozenset[str]) 
         values = item.get(_SOP_INSTANCE_UID, {}).get("Value") or [""]
         if values[0] not in hidden:
             yield item
+
+
+class ShownStudies:
+    """What queries tell of studies: without rejected instances and their notes, with counts to match."""
+
+    def __init__(self, database: Database, archives: Archives) -> None:
+        self.database = database
+        self.archives = archives
+        self.key_objects = KeyObjects(database, archives)
+
+    def indexed(self, found: Sequence[IndexedStudy]) -> list[IndexedStudy]:
+        """The index's studies; one of which nothing is left is left out."""
+        hidden = self._hidden({item.study.study_instance_uid for item in found})
+        if not hidden:
+            return list(found)
+        uids = [uid for _, uid in hidden]
+        with self.database.reading() as work:
+            deep = {
+                (item.study.source, item.study.study_instance_uid): item.study
+                for item in ImagingStore(work).studies(uids, deep=True)
+            }
+        shown = []
+        for item in found:
+            key = (item.study.source, item.study.study_instance_uid)
+            whole = deep.get(key, item.study)
+            if item.state is StudyState.ORDERED or not whole.series:
+                shown.append(item)
+                continue
+            left = without(whole, _at(hidden, *key))
+            if left.series:
+                shown.append(replace(item, study=left if item.study.series else replace(left, series=())))
+        return shown
+
+    def described(self, study: Study | None) -> Study | None:
+        """A study that its source described now; its notes are read. None: nothing is left of it.
+
+        Raises ConnectorError when a note can't be had: what it takes away is not known then."""
+        if study is None:
+            return None
+        left, _ = self.key_objects.apply(study)
+        return left if left.series or not study.series else None
+
+    def told(self, name: str, studies: Sequence[Study], timeout: float) -> list[Study]:
+        """Studies as a source told them without their instances: those that lose some are described, to be counted.
+
+        Raises ConnectorError."""
+        hidden = self._hidden({study.study_instance_uid for study in studies})
+        found: list[Study] = []
+        for study in studies:
+            if not _at(hidden, name, study.study_instance_uid):
+                found.append(study)
+                continue
+            left = self.described(self.archives.describe(name, study.study_instance_uid, timeout))
+            if left is not None:
+                found.append(replace(left, series=left.series if study.series else ()))
+        return found
+
+    def _hidden(self, uids: Collection[str]) -> Mapping[tuple[str, str], set[str]]:
+        with self.database.reading() as work:
+            return KeyObjectStore(work).hidden(uids)
+
+
+def _at(hidden: Mapping[tuple[str, str], set[str]], source: str, uid: str) -> set[str]:
+    return hidden.get((source, uid), set()) | hidden.get(("", uid), set())

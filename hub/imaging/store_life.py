@@ -9,7 +9,7 @@ from sqlalchemy import Index, Text, and_, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
-from hub.imaging.manifest_model import CheckReport, Difference, Finding, KeyObject
+from hub.imaging.manifest_model import REJECTIONS, CheckReport, Difference, Finding, KeyObject
 from hub.imaging.store_tables import STUDY
 from hub.storage.engine import UnitOfWork
 from hub.storage.tables import KeyText, UtcDateTime
@@ -136,6 +136,21 @@ class KeyObjectStore:
         if source is not None:
             query = query.where(REJECTED.c.source.in_((source, "")))
         return set(self._connection.execute(query).scalars())
+
+    def hidden(self, study_instance_uids: Collection[str]) -> dict[tuple[str, str], set[str]]:
+        """(source, study) -> what is not shown there: instances that are taken away, and the notes themselves.
+
+        The source is "" for what holds at all of them."""
+        uids, found = list(study_instance_uids), dict[tuple[str, str], set[str]]()
+        rejecting = and_(KEY_OBJECT.c.title_scheme == "DCM", KEY_OBJECT.c.title_code.in_(REJECTIONS))
+        for start in range(0, len(uids), _CHUNK):
+            some = uids[start : start + _CHUNK]
+            for table, which in ((REJECTED, ()), (KEY_OBJECT, (rejecting,))):
+                columns = (table.c.source, table.c.study_instance_uid, table.c.sop_instance_uid)
+                query = select(*columns).where(table.c.study_instance_uid.in_(some), *which)
+                for row in self._connection.execute(query):
+                    found.setdefault((row.source, row.study_instance_uid), set()).add(row.sop_instance_uid)
+        return found
 
     def _put(self, table: Any, values: Mapping[str, Any]) -> None:
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite

@@ -50,7 +50,7 @@ class Region:
 def region(database: Database, tmp_path: Path) -> Iterator[Region]:
     a, b, patients = Archive("PACS_A"), Archive("PACS_B"), FakePatients()
     sources = FakeSources(a, b)
-    infos = (replace(A, deadline=0.3), replace(B, deadline=0.3))
+    infos = (replace(A, deadline=2.0), replace(B, deadline=2.0))
     documents = FakeDocuments()
     imaging = ImagingService(
         database=database,
