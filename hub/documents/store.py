@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, Index, Table, and_, exists, func, insert, not_, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Index, Table, exists, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, SQLModel
@@ -27,7 +27,8 @@ from hub.documents.model import (
     Submission,
     SubmissionSet,
 )
-from hub.documents.rows import SEPARATOR, TERMS, association_row, entry_row, folder_row, set_row, terms
+from hub.documents.rows import TERMS, association_row, entry_row, folder_row, set_row, terms
+from hub.documents.store_search import of_terms, search
 from hub.storage.engine import UnitOfWork
 from hub.storage.tables import METADATA, KeyText, UtcDateTime
 from hub.values import PatientIdentifier
@@ -167,9 +168,9 @@ _TABLES: Mapping[type, Table] = {
 _COMMON = ("id", "status", "logical_id", "version")
 #: What an object is made of besides its JSON text. "patient" becomes patient_id.
 _COLUMNS: Mapping[type, tuple[str, ...]] = {
-    DocumentEntry: (*_COMMON, "patient", "body"),
-    SubmissionSet: (*_COMMON, "patient", "body"),
-    Folder: (*_COMMON, "patient", "body", "last_update_time"),
+    DocumentEntry: (*_COMMON, "body", "patient"),
+    SubmissionSet: (*_COMMON, "body", "patient"),
+    Folder: (*_COMMON, "body", "patient", "last_update_time"),
     Association: (*_COMMON, "body"),
 }
 _ORDER: Mapping[type, tuple[str, ...]] = {
@@ -205,39 +206,41 @@ class DocumentStore:
         """The objects that fulfil every clause (some are not decided here: AFTERWARDS), in a stable order.
 
         ``among``: a clause about a term, whose objects alone are looked at."""
-        table = _TABLES[kind]
-        order = [table.c[name] for name in _ORDER[kind]]
         asked = [clause for clause in clauses if clause.operator not in AFTERWARDS]
-        statement = (
-            select(*(table.c[name] for name in _COLUMNS[kind]))
-            .where(*(_condition(table, clause, self._dialect) for clause in asked))
-            .order_by(*(column.desc() for column in order) if newest_first else order)
-            .limit(limit)
+        rows = search(
+            self._connection,
+            _TABLES[kind],
+            _COLUMNS[kind],
+            asked,
+            order=_ORDER[kind],
+            descending=newest_first,
+            limit=limit,
+            among=among,
         )
-        if among is not None:
-            statement = statement.where(table.c.id.in_(select(TERM.c.object).where(*_term(among))))
-        return [self._load(kind, row) for row in self._connection.execute(statement).all()]
+        return [self._load(kind, row) for row in rows]
 
     def rarest(self, clauses: Iterable[Clause], most: int) -> Clause | None:
         """The clause about terms that the fewest objects fulfil; None when each has more than ``most``."""
         counted: list[tuple[int, Clause]] = []
         for clause in clauses:
             if clause.field in TERMS and not clause.without:
-                some = select(TERM.c.object).where(*_term(clause)).limit(most + 1).subquery()
+                some = select(TERM.c.object).where(*of_terms(TERM, clause)).limit(most + 1).subquery()
                 counted.append((self._connection.scalar(select(func.count()).select_from(some)) or 0, clause))
         number, rarest = min(counted, key=lambda pair: pair[0])
         return rarest if number <= most else None
 
     def get(self, kind: type[T], field: str, values: Iterable[str], *, lock: bool = False) -> list[T]:
         """The objects whose column has one of the values; ``lock``: nobody else changes them meanwhile."""
-        table, found = _TABLES[kind], []
+        found: list[T] = []
         for chunk in _chunks(values):
-            statement = (
-                select(*(table.c[name] for name in _COLUMNS[kind]))
-                .where(table.c[field].in_(chunk))
-                .order_by(table.c.id)
-            )
-            rows = self._connection.execute(statement.with_for_update() if lock else statement).all()
+            rows: Iterable[Sequence[Any]]
+            if lock:
+                columns = (_TABLES[kind].c[name] for name in _COLUMNS[kind])
+                chosen = select(*columns).where(_TABLES[kind].c[field].in_(chunk)).order_by(_TABLES[kind].c.id)
+                rows = self._connection.execute(chosen.with_for_update()).all()
+            else:
+                wanted = Clause(field, Operator.IN, tuple(chunk))
+                rows = search(self._connection, _TABLES[kind], _COLUMNS[kind], [wanted], order=("id",))
             found += [self._load(kind, row) for row in rows]
         return found
 
@@ -269,17 +272,16 @@ class DocumentStore:
     ) -> list[Association]:
         """Associations that start at one of the sources or end at one of the targets, each once."""
         found: dict[str, Association] = {}
-        for column, ids in ((ASSOCIATION.c.source, source), (ASSOCIATION.c.target, target)):
+        narrow = [
+            Clause(name, Operator.IN, tuple(values))
+            for name, values in (("type", types), ("status", statuses))
+            if values
+        ]
+        for end, ids in (("source", source), ("target", target)):
             for chunk in _chunks(ids):
-                conditions: list[ColumnElement[bool]] = [column.in_(chunk)]
-                if types:
-                    conditions.append(ASSOCIATION.c.type.in_(types))
-                if statuses:
-                    conditions.append(ASSOCIATION.c.status.in_(statuses))
-                rows = self._connection.execute(
-                    select(*(ASSOCIATION.c[name] for name in _COLUMNS[Association])).where(*conditions)
-                )
-                found.update((row.id, self._load(Association, row)) for row in rows)
+                clauses = [Clause(end, Operator.IN, tuple(chunk)), *narrow]
+                rows = search(self._connection, ASSOCIATION, _COLUMNS[Association], clauses)
+                found.update((row[0], self._load(Association, row)) for row in rows)
         return [found[key] for key in sorted(found)]
 
     def known_ids(self, ids: Iterable[str]) -> list[str]:
@@ -318,13 +320,13 @@ class DocumentStore:
         statement = select(SUBMISSION_SET.c.message_id).where(SUBMISSION_SET.c.id == submission_set_id)
         return self._connection.scalar(statement) or ""
 
-    def _load(self, kind: type[T], row: Any) -> T:
-        columns = dict(row._mapping)
-        columns.pop("content", None)
-        body = columns.pop("body")
-        if "patient" in columns:
-            columns["patient_id"] = self._patient(columns.pop("patient"))
-        return load(kind, body, home=self._home, **columns)
+    def _load(self, kind: type[T], row: Sequence[Any]) -> T:
+        columns: dict[str, Any] = dict(zip(_COMMON, row, strict=False))
+        if kind is not Association:
+            columns["patient_id"] = self._patient(row[5])
+            if kind is Folder:
+                columns["last_update_time"] = row[6]
+        return load(kind, row[4], home=self._home, **columns)
 
     # Writing
 
@@ -393,23 +395,3 @@ def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
     ordered = sorted(set(values))  # a fixed order: two units of work never wait for each other's rows crosswise
     for start in range(0, len(ordered), _CHUNK):
         yield ordered[start : start + _CHUNK]
-
-
-def _term(clause: Clause) -> tuple[ColumnElement[bool], ...]:
-    return TERM.c.attribute == clause.field, TERM.c.value.in_(clause.values)
-
-
-def _condition(table: Table, clause: Clause, dialect: str) -> ColumnElement[bool]:
-    if clause.without:
-        groups = (Clause(clause.field, clause.operator, group) for group in clause.without)
-        return not_(and_(*(_condition(table, group, dialect) for group in groups)))
-    column = table.c[clause.field]
-    if clause.operator is Operator.HAS:
-        # Not LIKE: SQLite's takes capital and small letters for the same.
-        position = func.strpos if dialect == "postgresql" else func.instr
-        return or_(*(position(column, f"{SEPARATOR}{value}{SEPARATOR}") > 0 for value in clause.values))
-    if clause.operator is Operator.FROM:
-        return (column != "") & (column >= clause.values[0])
-    if clause.operator is Operator.BEFORE:
-        return (column != "") & (column < clause.values[0])
-    return column.in_(clause.values)
