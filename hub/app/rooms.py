@@ -19,7 +19,9 @@ from hub.audit.service import AuditService
 from hub.connector.contract import Environment
 from hub.connector.loader import Sources, manifests
 from hub.documents.administration import RemovalService, UpdateService
+from hub.documents.moving import DocumentsFollow
 from hub.documents.multipatient import MultiPatientService
+from hub.documents.offers import OffersFollow
 from hub.documents.service import DocumentService
 from hub.documents.sharing import SharingService
 from hub.documents.sharing_model import Custodian
@@ -96,6 +98,9 @@ class Rooms:
         )
         self._build_subscriptions()
         self.on_demand = study_list.build(settings, self.documents, self.content, self.patients.person, self.exchange)
+        follow = DocumentsFollow(database=self.database, patients=self.patients)
+        follow.settled.append(OffersFollow(self.on_demand).settled)
+        self.patients.regrouped.append(follow.regrouped)
         self.population = MultiPatientService(
             database=self.database, patients=self.patients, home_community_id=region.home_community_id
         )

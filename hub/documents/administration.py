@@ -26,11 +26,13 @@ from hub.documents.model import (
     Submission,
     UpdateDocuments,
 )
+from hub.documents.moving import note_strangers
 from hub.documents.registration import Registration
 from hub.documents.removal import MOST_IDS, MetadataRemoval
 from hub.documents.rules import printable
 from hub.documents.service import DocumentService
 from hub.documents.store import DocumentStore
+from hub.documents.store_moving import MovingStore
 from hub.documents.store_removal import RemovalStore
 from hub.documents.structure import Plan
 from hub.documents.survivors import Survivors
@@ -69,6 +71,8 @@ class UpdateService:
         plan = arrange_update(submission, manner)
         documents.vocabulary.check(submission)
         with documents.database.transaction() as work:
+            moving = MovingStore(work)
+            moving.hold()
             survivors = Survivors(documents.patients)
             store = DocumentStore(work, patient=survivors.of_key)
             at = now()
@@ -83,6 +87,7 @@ class UpdateService:
             )
             registration.check()
             stored = Updating(store=store, plan=plan, survivor=survivors, at=at).run(context.message_id)
+            note_strangers(moving, stored.entries, documents.patients)
             if documents.listeners:
                 documents.tell(store, stored, registration.survivor, context)
         _note(stored, registration.survivor.cx, context)

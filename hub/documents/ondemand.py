@@ -32,6 +32,7 @@ from hub.documents.model import (
 )
 from hub.documents.service import DocumentService
 from hub.documents.store import DocumentStore
+from hub.documents.store_moving import MovingStore
 from hub.documents.survivors import Survivors
 from hub.errors import NotFound
 from hub.values import Code, PatientIdentifier, new_uid, now
@@ -162,11 +163,14 @@ class OnDemandDocuments:
             Clause("unique_id", Operator.IN, (request.document_unique_id,)),
             Clause("repository_unique_id", Operator.IN, (request.repository_unique_id,)),
             Clause("object_type", Operator.IN, (ON_DEMAND,)),
-            Clause("status", Operator.IN, (APPROVED,)),
         ]
         with self.documents.database.reading() as work:
             store = DocumentStore(work, patient=Survivors(self.documents.patients).of_key)
-            return next(iter(store.find(DocumentEntry, clauses, limit=1)), None)
+            found = store.find(DocumentEntry, clauses)
+            aside = MovingStore(work).aside(item.id for item in found if item.status != APPROVED)
+        # Who knows the one that was set aside when persons were joined may still ask for it.
+        standing = [item for item in found if item.status == APPROVED or item.id in aside]
+        return min(standing, key=lambda item: item.status != APPROVED, default=None)
 
     def _kept(self, entry: DocumentEntry, made: Rendered, unique_id: str, context: Context) -> Path:
         found = self._content(unique_id)
@@ -224,26 +228,35 @@ class OnDemandDocuments:
             }
             for patient in people:
                 if patient is not None:
-                    key = _uid(repository, patient.cx)
-                    payload = {"repository": repository, "patient": patient.cx}
-                    self.outbox.enqueue("registry", OFFER, payload, context, key=key)
+                    self.enqueue(repository, patient, context)
+
+    def enqueue(self, repository: str, patient: PatientIdentifier, context: Context) -> None:
+        """Offer the person something once the open unit of work is committed."""
+        payload = {"repository": repository, "patient": patient.cx}
+        self.outbox.enqueue("registry", OFFER, payload, context, key=offer_uid(repository, patient))
 
     def deliver(self, delivery: Task, context: Context) -> None:
         """Handler of the deliveries that ``registered`` made."""
         self.offer(delivery.payload["repository"], PatientIdentifier.from_cx(delivery.payload["patient"]), context)
 
     def offer(self, repository_unique_id: str, patient: PatientIdentifier, context: Context) -> str:
-        """Register the person's entry unless it is; its uniqueId. Raises DocumentError."""
-        unique_id = _uid(repository_unique_id, patient.cx)
-        if self._entry(DocumentRequest(repository_unique_id, unique_id)) is None:
-            entry = replace(
-                self.providers[repository_unique_id].entry(patient),
-                id="offered",
-                unique_id=unique_id,
-                object_type=ON_DEMAND,
-                repository_unique_id=repository_unique_id,
-            )
-            self.documents.register_on_demand(RegisterOnDemand(self._submission(entry, ())), context)
+        """Register the person's entry unless there is one, also from before persons were joined; its uniqueId.
+
+        Raises DocumentError."""
+        known = self.documents.patients.equivalents(patient) or (patient,)
+        for item in known:
+            unique_id = offer_uid(repository_unique_id, item)
+            if self._entry(DocumentRequest(repository_unique_id, unique_id)) is not None:
+                return unique_id
+        unique_id = offer_uid(repository_unique_id, known[0])
+        entry = replace(
+            self.providers[repository_unique_id].entry(known[0]),
+            id="offered",
+            unique_id=unique_id,
+            object_type=ON_DEMAND,
+            repository_unique_id=repository_unique_id,
+        )
+        self.documents.register_on_demand(RegisterOnDemand(self._submission(entry, ())), context)
         return unique_id
 
     def _submission(self, entry: DocumentEntry, also: Iterable[Association]) -> Submission:
@@ -259,6 +272,11 @@ class OnDemandDocuments:
         )
         member = Association("member", AssociationType.HAS_MEMBER, owner.id, entry.id, submission_set_status="Original")
         return Submission(owner, (entry,), (), (member, *also))
+
+
+def offer_uid(repository_unique_id: str, patient: PatientIdentifier) -> str:
+    """The uniqueId of what a repository offers for a person's regional number."""
+    return _uid(repository_unique_id, patient.cx)
 
 
 def _uid(*parts: str) -> str:

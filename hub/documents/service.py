@@ -40,11 +40,13 @@ from hub.documents.model import (
     Submission,
     SubmissionSet,
 )
+from hub.documents.moving import note_strangers
 from hub.documents.queries import Question, read
 from hub.documents.registration import Patients, Registration
 from hub.documents.rules import label, printable
 from hub.documents.search import Search
 from hub.documents.store import DocumentStore
+from hub.documents.store_moving import MovingStore
 from hub.documents.store_removal import RemovalStore
 from hub.documents.structure import Plan, arrange, check_unique_ids
 from hub.documents.survivors import Survivors
@@ -161,6 +163,8 @@ class DocumentService:
         return plan
 
     def _register(self, work: UnitOfWork, plan: Plan, contents: Mapping[str, Content], context: Context) -> Registered:
+        moving = MovingStore(work)
+        moving.hold()
         survivors = Survivors(self.patients)
         store = DocumentStore(work, patient=survivors.of_key)
         registration = Registration(
@@ -177,6 +181,7 @@ class DocumentService:
             self.content.put(content.path, content.sha256)
         kept = {entry_id: content.sha256 for entry_id, content in contents.items()}
         submission = registration.carry_out(kept, context.message_id)
+        note_strangers(moving, submission.entries, self.patients)
         context.touch("patient", registration.survivor.cx)
         context.touch("submission set", submission.submission_set.unique_id)
         context.led_to("submission set", submission.submission_set.unique_id)

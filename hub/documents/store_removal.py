@@ -21,6 +21,7 @@ from hub.documents.model import (
     SubmissionSet,
 )
 from hub.documents.store import ASSOCIATION, ENTRY, FOLDER, SUBMISSION_SET, TERM, UNIQUE_ID
+from hub.documents.store_moving import MovingStore
 from hub.storage.engine import UnitOfWork
 from hub.storage.tables import METADATA, KeyText
 from hub.values import PatientIdentifier
@@ -62,6 +63,7 @@ class RemovalStore:
 
     def __init__(self, work: UnitOfWork) -> None:
         self._connection = work.connection
+        self._moving = MovingStore(work)
         self._postgresql = self._connection.dialect.name == "postgresql"
         self.released: set[str] = set()
 
@@ -77,6 +79,7 @@ class RemovalStore:
                 self._connection.execute(delete(table).where(table.c.id.in_(chunk)))
                 if table in (ENTRY, FOLDER):
                     self._connection.execute(delete(TERM).where(TERM.c.object.in_(chunk)))
+        self._moving.forget(item.id for item in entries)
         for unique_id, row in kept.items():
             if not self._entries_of(unique_id) and not self._is_unlisted(unique_id):
                 self._connection.execute(insert(UNLISTED).values(row))

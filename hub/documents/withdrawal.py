@@ -4,13 +4,15 @@ from collections.abc import Iterable
 
 from hub.context import Context
 from hub.documents.model import APPROVED, DocumentEntry
+from hub.documents.registration import fallen_with
 from hub.documents.store import DocumentStore
-from hub.documents.structure import FOLLOWING
 from hub.storage.engine import Database
 
 
 class WithdrawalService:
-    """Deprecates entries without a replacement (ITI TF-3: 4.2.2.2 says what falls with a document)."""
+    """Deprecates entries without a replacement (ITI TF-3: 4.2.2.2 says what falls with a document).
+
+    An entry is named by any of its entryUUIDs: a metadata update (ITI-57) may have given it a new version since."""
 
     def __init__(self, *, database: Database) -> None:
         self.database = database
@@ -20,7 +22,8 @@ class WithdrawalService:
         Approved until now; what is unknown or deprecated already is left as it is."""
         with self.database.transaction() as work:
             store = DocumentStore(work)
-            fallen = self._with_followers(store, set(entry_ids))
+            named = set(entry_ids)
+            fallen = fallen_with(store, named | {item.id for item in _standing(store, named)})
             standing = [item for item in store.get(DocumentEntry, "id", fallen, lock=True) if item.status == APPROVED]
             store.deprecate(item.id for item in standing)
         for entry in standing:
@@ -29,17 +32,12 @@ class WithdrawalService:
         return tuple(entry.unique_id for entry in standing)
 
     def approved(self, entry_ids: Iterable[str]) -> tuple[DocumentEntry, ...]:
-        """Which of the entries are Approved."""
+        """The entries that are Approved, as their last versions."""
         with self.database.reading() as work:
-            found = DocumentStore(work).get(DocumentEntry, "id", entry_ids)
-        return tuple(entry for entry in found if entry.status == APPROVED)
+            return tuple(_standing(DocumentStore(work), entry_ids))
 
-    @staticmethod
-    def _with_followers(store: DocumentStore, ids: set[str]) -> set[str]:
-        fallen: set[str] = set()
-        following = ids
-        while following:
-            fallen |= following
-            found = store.associations(target=following, types=sorted(FOLLOWING))
-            following = {item.source for item in found} - fallen
-        return fallen
+
+def _standing(store: DocumentStore, entry_ids: Iterable[str]) -> list[DocumentEntry]:
+    known = store.get(DocumentEntry, "id", entry_ids)
+    versions = store.get(DocumentEntry, "logical_id", {item.logical_id for item in known})
+    return [item for item in versions if item.status == APPROVED]

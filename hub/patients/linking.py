@@ -218,7 +218,8 @@ class Linker:
         """Part a person whose identities are no longer all connected; the persons that others went to.
 
         The largest part stays, of equal ones that without ``changed``, then that with the oldest identity. A part
-        goes back to the person that was once made for one of its identities, if that is an alias of this one."""
+        goes back to the person that was once made for one of its identities, if that is an alias of this one; a person
+        that is made now is there for the next time."""
         members = self.store.members(person)
         parts = _parts(members, self.store.edges([member.id for member in members]) if members else [])
         if len(parts) < 2:
@@ -230,6 +231,7 @@ class Linker:
             home = next((member.home for member in part if member.home in aliases), None)
             if home is None:
                 home = self.new_person().id
+                self.store.at_home(part[0], home)
             else:
                 aliases.discard(home)
                 self.store.revive(home)

@@ -40,6 +40,7 @@ from hub.usecase import Command, use_case
 from hub.values import PatientIdentifier, now
 
 Listener = Callable[[PatientIdentifier, Iterable[PatientIdentifier], Context], None]
+Regrouped = Callable[[Sequence[PatientIdentifier], Context], None]
 _MOST_BATCHES = 10
 _MOST_PERSONS = 200
 
@@ -50,7 +51,8 @@ class PatientService:
     ``affinity_domain``: OID of the regional identifiers; ``other_affinity_domains``: further OIDs that mean persons.
     ``external_index``: a feed whose PID-3 holds an identifier of an affinity domain says itself which person it is.
     ``listeners`` are called inside the unit of work, for every person that a feed made, changed, linked or
-    merged: with its surviving regional identifier and the numbers that others may know it by."""
+    merged: with its surviving regional identifier and the numbers that others may know it by. ``regrouped`` are called
+    after them, once, where identities went from one person to another or persons were joined: with those persons."""
 
     def __init__(
         self,
@@ -68,6 +70,7 @@ class PatientService:
         self.external_index = external_index
         directory.reserved = self.affinity_domains
         self.listeners: list[Listener] = []
+        self.regrouped: list[Regrouped] = []
 
     # Feeds
 
@@ -200,6 +203,9 @@ class PatientService:
             context.touch("patient", identifier.cx)
             for listener in self.listeners:
                 listener(identifier, self._numbers(identifier, placed), context)
+        if placed.persons or placed.lost is not None:
+            for regroup in self.regrouped:
+                regroup(touched, context)
         context.led_to("person", regional.cx)
         lost = placed.lost.identifier if placed.lost else None
         return Fed(regional, placed.created, placed.linked, placed.split, placed.reason, lost)

@@ -302,6 +302,11 @@ class PatientStore:
         """An alias is a person of its own again."""
         self._connection.execute(update(PERSON).where(PERSON.c.id == person).values(survivor=None))
 
+    def at_home(self, identity: Member, person: int) -> None:
+        """A person was made for an identity that joined another at once."""
+        where = (IDENTITY.c.id == identity.id, IDENTITY.c.home.is_(None))
+        self._connection.execute(update(IDENTITY).where(*where).values(home=person))
+
     def move(self, identities: Iterable[int], person: int) -> None:
         """Identities, and those merged into them, go to another person."""
         every: set[int] = set()
