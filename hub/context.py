@@ -46,6 +46,12 @@ class Context:
         if item not in self.effects:
             self.effects.append(item)
 
+    def forget(self) -> None:
+        """What was noted of an attempt that was taken back."""
+        self.message_id = ""
+        self.touched.clear()
+        self.effects.clear()
+
     def remaining(self, default: float) -> float:
         """Seconds left, at most ``default``. Raises DeadlineExceeded when none are left."""
         if self.deadline is None:

@@ -1,6 +1,6 @@
 """What can be wrong with messages and deliveries."""
 
-from hub.errors import Conflict, NotFound
+from hub.errors import Conflict, NotFound, Unavailable
 
 
 class MessageNotFound(NotFound):
@@ -22,3 +22,10 @@ class NotReplayable(Conflict):
 
     code = "not-replayable"
     title = "In its present state this can't be tried again or put away."
+
+
+class Preempted(Unavailable):
+    """The database took the unit of work back to let another one go on (a deadlock between the two)."""
+
+    code = "preempted"
+    title = "Another message was let past; this one is carried out again."

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from hub.access.model import HUB
 from hub.context import Context, Touched
 from hub.errors import Category, HubError, InternalError
-from hub.exchange.errors import DeliveryNotFound, MessageNotFound, NotReplayable
+from hub.exchange.errors import DeliveryNotFound, MessageNotFound, NotReplayable, Preempted
 from hub.exchange.model import (
     Delivery,
     DeliveryState,
@@ -26,7 +26,7 @@ from hub.exchange.model import (
     Summary,
 )
 from hub.exchange.store import DeliveryStore, MessageStore, day_ago, new_id
-from hub.storage.engine import Database, UnitOfWork
+from hub.storage.engine import Database, UnitOfWork, is_conflict
 from hub.usecase import use_case
 from hub.values import now
 
@@ -227,7 +227,10 @@ class ExchangeService:
                 self.processed(context)
         except HubError as error:
             self._failed(message_id, message.attempts if message else 0, error)
-        except Exception:
+        except Exception as error:
+            if is_conflict(error):
+                self._failed(message_id, message.attempts if message else 0, Preempted())
+                return True
             log.exception("message failed", extra={"correlation_id": message.correlation_id if message else ""})
             self._failed(message_id, 0, InternalError())
         return True

@@ -15,13 +15,15 @@ from hub.context import Context
 from hub.errors import AccessDenied, HubError, InternalError, Malformed, NotAuthenticated, TooLarge
 from hub.pipeline.catalogue import Bound
 from hub.pipeline.transaction import UNREADABLE, Durability, Transaction
-from hub.storage.engine import Database
+from hub.storage.engine import Database, is_conflict
 from hub.usecase import Command, Dispatcher
 
 log = logging.getLogger(__name__)
 
 #: Errors that say the request was never understood or allowed: answered in the wire's own way (SOAP fault, 401, AR).
 OF_THE_WIRE = (Malformed, NotAuthenticated, AccessDenied, InternalError, TooLarge)
+
+_ATTEMPTS = 3  #: of a message whose unit of work the database took back for the sake of another one
 
 Refuse = Callable[[HubError, Any, Context], Any]
 
@@ -264,7 +266,21 @@ class Pipeline:
     def _perform(self, bound: Bound, wire: str, message: Any, command: Command, context: Context) -> Any:
         if bound.transaction.durability is Durability.NONE:
             return self.dispatch(command, context)
-        with self.inbox.in_order(context.source), self.database.transaction():
+        again = _ATTEMPTS - 1 if bound.transaction.durability is Durability.INBOX else 0
+        with self.inbox.in_order(context.source):
+            for left in range(again, -1, -1):
+                try:
+                    return self._in_one(bound, wire, message, command, context)
+                except Exception as error:
+                    if not left or not is_conflict(error):
+                        raise
+                    log.info("%s is carried out again", bound.id, extra={"correlation_id": context.correlation_id})
+                    context.forget()
+        return None
+
+    def _in_one(self, bound: Bound, wire: str, message: Any, command: Command, context: Context) -> Any:
+        """Bytes and effect in one unit of work."""
+        with self.database.transaction():
             if not self.inbox.keep(message, bound.id, wire, context):
                 return None
             outcome = self.dispatch(command, context)

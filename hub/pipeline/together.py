@@ -91,7 +91,7 @@ class Together:
                     break
                 items = [item for item in items if item is not failed]
                 for item in items:
-                    _forget(item.call.context)
+                    item.call.context.forget()
         return answers
 
     def _decoded(self, place: int, call: Call) -> _Decoded | None:
@@ -162,10 +162,3 @@ def _first_of_each_source(items: Iterable[_Decoded]) -> list[_Decoded]:
     for item in items:
         first.setdefault(item.call.context.source, item)
     return list(first.values())
-
-
-def _forget(context: Context) -> None:
-    """What an attempt that was taken back noted."""
-    context.message_id = ""
-    context.touched.clear()
-    context.effects.clear()

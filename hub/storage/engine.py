@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from hub.storage.prepared import Prepared
 from hub.storage.tables import METADATA
@@ -19,6 +20,8 @@ Hook = Callable[[], None]
 Values = dict[str, Any]
 #: psycopg's own preparing is off: on a rollback it would forget all that is prepared, ours as well.
 POSTGRESQL = {"pool_pre_ping": True, "connect_args": {"prepare_threshold": None}}
+#: PostgreSQL took a unit of work back because of another one: serialization_failure, deadlock_detected.
+_CONFLICTS = frozenset({"40001", "40P01"})
 SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-65536")
 
 
@@ -141,6 +144,11 @@ class Database:
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether a unit of work was taken back for another one's sake only: carried out again it may well succeed."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _CONFLICTS
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -174,8 +174,8 @@ class MllpServer:
         self._loop.close()
         self.pool.shutdown(wait=True)
 
-    def carry_out(self, item: Item, peer: Peer, done: Callable[[bytes], None]) -> None:
-        """Have one item handled; ``done`` gets the answer, in the event loop."""
+    def carry_out(self, item: Item, peer: Peer, done: Callable[[bytes | None], None]) -> None:
+        """Have one item handled; ``done`` gets the answer, in the event loop; None when there will be none."""
         if self._lane is None or not isinstance(item, bytes):
             self._alone(item, peer, done)
             return
@@ -188,12 +188,12 @@ class MllpServer:
 
         self._lane.add(item, peer, answered)
 
-    def _alone(self, item: Item, peer: Peer, done: Callable[[bytes], None]) -> None:
+    def _alone(self, item: Item, peer: Peer, done: Callable[[bytes | None], None]) -> None:
         if isinstance(item, bytes):
             running = self._loop.run_in_executor(self.pool, self.handler.handle, item, peer)
         else:
             running = self._loop.run_in_executor(self.pool, self.handler.reject, *item, peer)
-        running.add_done_callback(lambda ended: done(ended.result()))
+        running.add_done_callback(lambda ended: _hand_over(done, ended))
 
     async def _stop(self, timeout: float) -> None:
         self.stopping = True
@@ -258,8 +258,11 @@ class _Lane:
     def _done(self, batch: list[Waiting], answers: list[bytes | None]) -> None:
         self._running -= 1
         self._expected = min(len(batch) + len(self._waiting), _TOGETHER)
-        for (_, done), answer in zip(batch, answers, strict=True):
-            done(answer)
+        for place, (_, done) in enumerate(batch):
+            try:
+                done(answers[place] if place < len(answers) else None)
+            except Exception:  # one connection's trouble: the others get their answers
+                log.exception("an HL7 answer could not be handed over")
         if self._running or not self._waiting:
             return
         if len(self._waiting) >= self._expected:
@@ -359,8 +362,10 @@ class _Connection(asyncio.Protocol):
         if self._ended:
             self.close()
 
-    def _answered(self, answer: bytes) -> None:
-        if self.transport is None or self.transport.is_closing():
+    def _answered(self, answer: bytes | None) -> None:
+        if answer is None:
+            self.close()
+        if answer is None or self.transport is None or self.transport.is_closing():
             self.waiting.clear()
         else:
             self.transport.write(frame(answer))
@@ -385,6 +390,15 @@ class _Connection(asyncio.Protocol):
         unfinished = self.framer.unfinished
         if unfinished:
             self._take(iter([(unfinished, Hl7Malformed(reason))]))
+
+
+def _hand_over(done: Callable[[bytes | None], None], ended: "asyncio.Future[bytes]") -> None:
+    """A handler never raises. Should it do so, its peer must not wait for ever: None closes the connection."""
+    if ended.cancelled() or ended.exception() is not None:
+        log.error("an HL7 message was not answered", exc_info=None if ended.cancelled() else ended.exception())
+        done(None)
+    else:
+        done(ended.result())
 
 
 def _size(item: Item) -> int:

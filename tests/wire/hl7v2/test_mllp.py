@@ -4,7 +4,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -261,3 +261,76 @@ def certificates(folder: object) -> dict[str, str]:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return {"cert": str(directory / "cert.pem"), "key": str(directory / "key.pem")}
+
+
+def test_a_handler_that_raises_leaves_no_peer_waiting() -> None:
+    class Broken(Echo):
+        def handle(self, raw: bytes, peer: Peer) -> bytes:
+            if raw == b"bad":
+                raise RuntimeError("a defect")
+            return super().handle(raw, peer)
+
+    def together(items: object) -> list[bytes | None]:
+        raise RuntimeError("a defect as well")
+
+    for shared in (None, together):
+        with serving(Broken(), together=shared) as server, connect(server) as first, connect(server) as second:
+            first.sendall(frame(b"bad") + frame(b"good"))
+            assert first.recv(100) == b""
+            second.sendall(frame(b"good"))
+            assert answers(second, 1) == [b"AA:good"]
+
+
+def test_an_answer_that_cannot_be_handed_over_keeps_nobody_elses() -> None:
+    """The peers of one batch do not depend on each other, whatever happens to a connection."""
+
+    class Odd(bytes):
+        def __radd__(self, other: bytes) -> bytes:
+            raise RuntimeError("can't be framed")
+
+    def together(items: Sequence[tuple[bytes, Peer]]) -> list[bytes | None]:
+        return [Odd(b"") if raw == b"odd" else b"AA:" + raw for raw, _ in items]
+
+    with serving(together=together) as server, contextlib.ExitStack() as opened:
+        peers = [opened.enter_context(connect(server)) for _ in range(8)]
+        for round_ in range(20):
+            for number, peer in enumerate(peers[1:]):
+                peer.sendall(frame(b"%d" % number))
+            if not round_:
+                peers[0].sendall(frame(b"odd"))
+            for number, peer in enumerate(peers[1:]):
+                assert answers(peer, 1) == [b"AA:%d" % number]
+
+
+def test_many_peers_that_come_and_go_are_all_answered() -> None:
+    """No wake-up is lost between batches of every size, refusals of the batch, and peers that hang up."""
+    chance = random.Random(1)
+
+    def together(items: Sequence[tuple[bytes, Peer]]) -> list[bytes | None]:
+        if len(items) % 5 == 4:
+            raise RuntimeError("this time not")
+        return [None if len(raw) % 3 == 0 else b"AA:" + raw for raw, _ in items]
+
+    def talk(seed: int, failures: list[BaseException]) -> None:
+        own = random.Random(seed)
+        try:
+            for _ in range(15):
+                with connect(server) as connection:
+                    for _ in range(own.randrange(1, 6)):
+                        burst = [b"x" * own.randrange(1, 9) for _ in range(own.randrange(1, 12))]
+                        connection.sendall(b"".join(map(frame, burst)))
+                        if own.random() < 0.2:
+                            break
+                        assert answers(connection, len(burst)) == [b"AA:" + raw for raw in burst]
+        except BaseException as error:
+            failures.append(error)
+
+    with serving(together=together) as server:
+        failures: list[BaseException] = []
+        peers = [threading.Thread(target=talk, args=(chance.random(), failures)) for _ in range(24)]
+        for peer in peers:
+            peer.start()
+        for peer in peers:
+            peer.join(120)
+        assert not failures
+        assert not any(peer.is_alive() for peer in peers)
