@@ -14,7 +14,6 @@ from hub.wire.fhir.people import (
     first,
     get_author,
     listed,
-    source_patient_id,
     source_patient_info,
     xcn,
 )
@@ -84,7 +83,7 @@ def read_entry(bundle: Mapping[str, Any], entry_id: str) -> tuple[DocumentEntry,
         patient_id=numbers[0],
         mime_type=MEDIA_TYPE,
         format_code=_SUFFICIENT,
-        source_patient_id=source_patient_id(patient),
+        source_patient_id=numbers[0].cx,
         source_patient_info=source_patient_info(patient),
         **found,
     )

@@ -29,9 +29,9 @@ def read_document(message: HttpRequest) -> DescribeDocument:
     resource_in(message, "Parameters", "Binary", "Bundle")
     found = exact.loads(message.body)
     if found["resourceType"] == "Parameters":
-        parameters = listed(found, "parameter")
-        found = first(found, "parameter").get("resource")
-        if len(parameters) != 1 or parameters[0].get("name") != "document" or not isinstance(found, dict):
+        count, parameter = len(listed(found, "parameter")), first(found, "parameter")
+        found = parameter.get("resource")
+        if count != 1 or parameter.get("name") != "document" or not isinstance(found, dict):
             raise Invalid("The one parameter is document, a Binary or a Bundle.", location=_WHERE)
     if found.get("resourceType") == "Bundle":
         return _fhir(found, exact.dumps(found))
