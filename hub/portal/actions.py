@@ -40,6 +40,7 @@ STUDIES = _action("STUDIES", "List a person's studies", "imaging.query", QUERY)
 STUDY = _action("STUDY", "Open a study", "imaging.query", QUERY)
 DOCUMENTS = _action("DOCUMENTS", "List a person's documents", "documents.query", QUERY)
 DOCUMENT = _action("DOCUMENT", "Read a document", "documents.retrieve", EXPORT, Kind.RETRIEVE)
+DOCUMENT_LIFE = _action("DOCUMENT-LIFE", "Open a document's life", "documents.query", QUERY)
 VIEWER = _action("VIEWER", "Open a study in the viewer", "imaging.retrieve", ACCESSED, Kind.RETRIEVE)
 OVERVIEW = _action("OVERVIEW", "Operator's overview", "exchange.read", ACTIVITY)
 MESSAGES = _action("MESSAGES", "Operator lists messages", "exchange.read", ACTIVITY)
@@ -53,6 +54,7 @@ DELIVERY_DISCARD = _action(
 )
 SOURCES = _action("SOURCES", "Operator lists sources", "sources.read", ACTIVITY)
 SOURCE_CHECK = _action("SOURCE-CHECK", "Operator tests a source", "sources.check", ACTIVITY)
+READERS = _action("READERS", "Officer looks who read a document", "audit.read", AUDIT_LOG_USED)
 AUDIT_TRAIL = _action("AUDIT", "Officer reads the audit trail", "audit.read", AUDIT_LOG_USED)
 
 ACTIONS = tuple(value for value in dict(globals()).values() if isinstance(value, Transaction))
@@ -106,7 +108,9 @@ class CheckSource(Command):
 
 @dataclass(frozen=True, slots=True)
 class ListAudit(Command):
-    """The latest audit records. Outcome: AuditPage."""
+    """The latest audit records, of all or of those that touched something. Outcome: AuditPage."""
 
     cursor: str = ""
     limit: int = 50
+    references: tuple[str, ...] = ()
+    kind: str = ""

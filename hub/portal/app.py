@@ -10,6 +10,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from hub.portal.account import Account
 from hub.portal.clinical import Clinical
 from hub.portal.desk import Desk
+from hub.portal.document_life import Life
 from hub.portal.documents import Documents
 from hub.portal.operator import Operator
 from hub.portal.ports import PortalHub
@@ -45,6 +46,7 @@ def build(hub: PortalHub) -> APIRouter:
         Account(hub, renderer),
         Clinical(hub, renderer, names),
         Documents(hub, renderer, names),
+        Life(hub, renderer, names),
         Operator(hub, renderer),
     )
     for module in pages:

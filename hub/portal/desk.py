@@ -112,7 +112,11 @@ class Desk:
     @use_case
     def list_audit(self, command: actions.ListAudit, context: Context) -> AuditPage:
         """The latest audit records."""
-        return self.hub.audit.search(AuditSearch(cursor=command.cursor, limit=command.limit))
+        for reference in command.references:
+            context.touch("query", reference)
+        return self.hub.audit.search(
+            AuditSearch(cursor=command.cursor, limit=command.limit, references=command.references, kind=command.kind)
+        )
 
     @use_case
     def list_sources(self, command: actions.ListSources, context: Context) -> Sequence[SourceView]:

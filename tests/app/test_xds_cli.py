@@ -74,7 +74,7 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
 
 def test_submit_query_retrieve(terminal: Terminal, tmp_path: Path) -> None:
     made = terminal.submit("--title", "Note [1]", "--type", "11506-3^Progress note^2.16.840.1.113883.6.1")
-    assert made["warnings"] == []
+    assert not made["warnings"]
     found = terminal.json("query FindDocuments --patient P-1", "-p", "ClassCode=11506-3^^2.16.840.1.113883.6.1")
     [entry] = [item for item in found["objects"] if item["unique_id"] == made["unique_id"]]
     assert (entry["id"], entry["title"], entry["mime_type"]) == (made["entry_uuid"], "Note [1]", "text/plain")

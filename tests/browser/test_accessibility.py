@@ -57,6 +57,11 @@ def pages(page: Page, url: str) -> Iterator[str]:
         page.locator(f"#timeline a:has-text('{title}')").first.click()
         page.wait_for_selector("article.report")
         yield title
+    page.goto(person)
+    page.locator("#timeline a:has-text('Compte rendu de scanner thoracique')").first.click()
+    page.click("article.report a[href$='/life']")
+    page.wait_for_selector("#readers")
+    yield "life"
     for path in OPERATOR:
         page.goto(f"{url}/portal/operator{path}")
         if path == "/sources":

@@ -16,13 +16,18 @@ from hub.connector.contract import Capability, Check, SourceUnavailable
 from hub.connector.loader import SourceHealth
 from hub.context import Context, Touched
 from hub.documents.model import (
+    DEPRECATED,
+    Association,
+    AssociationType,
     Author,
     DocumentEntry,
+    Folder,
     QueryResult,
     RetrievedDocument,
     RetrievedDocuments,
     RetrieveDocuments,
     StoredQuery,
+    SubmissionSet,
 )
 from hub.errors import AccessDenied, HubError, Invalid, NotAuthenticated, NotFound
 from hub.exchange.model import (
@@ -51,12 +56,14 @@ from hub.imaging.model import (
 from hub.patients.model import FindPersons, GetPerson, Identity, IdentityStatus, Person, PersonPage, Traits
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.transaction import Transaction
+from hub.portal import document_life
 from hub.subscriptions.model import Endpoint, Filter, Subscription, Topic
 from hub.usecase import Dispatcher, use_case
 from hub.values import Code, PatientIdentifier, Uid, new_key, now
 
 REGION = "1.2.250.1.999.1.1"
 A, B, INS = "1.2.250.1.71.4.2.1", "1.2.250.1.71.4.2.2", "1.2.250.1.213.1.4.11"
+STRANGER = PatientIdentifier("REG-000999", REGION)
 PASSWORDS = {"claire": "lune", "omar": "soleil", "zoe": "mer"}
 ROLES = {
     "claire": ("Dr Claire Fontaine", frozenset({"patients.*", "imaging.*", "documents.*"})),
@@ -176,9 +183,13 @@ class Audit:
         )
 
     def search(self, search: AuditSearch) -> AuditPage:
+        wanted = {(search.kind, reference) for reference in search.references}
+        found = [
+            one for one in self.records if not wanted or wanted & {(item.kind, item.reference) for item in one.objects}
+        ]
         start = int(search.cursor or 0)
         end = start + search.limit
-        return AuditPage(tuple(self.records[start:end]), str(end) if end < len(self.records) else "")
+        return AuditPage(tuple(found[start:end]), str(end) if end < len(found) else "")
 
 
 MARTIN = Person(
@@ -384,6 +395,24 @@ class Documents:
             _entry("2.25.103", "application/pdf", "Compte rendu opératoire", "20200101080000"),
             _entry("2.25.104", "application/x-unknown", "Fichier joint", "20180101080000"),
         )
+        first = _entry("2.25.99", "text/xml", "Compte rendu provisoire", "20240312120000")
+        self.former = (
+            replace(first, status=DEPRECATED),
+            replace(self.entries[0], id="urn:uuid:2.25.100-1", title="Compte rendu", status=DEPRECATED),
+            replace(_entry("2.25.98", "text/xml", "Compte rendu de quelqu'un d'autre", "2024"), patient_id=STRANGER),
+        )
+        self.entries = (replace(self.entries[0], version=2), *self.entries[1:])
+        self.life = (
+            Association("urn:uuid:a1", AssociationType.REPLACE, self.entries[0].id, first.id),
+            Association("urn:uuid:a2", AssociationType.APPEND, self.entries[2].id, self.entries[0].id),
+            Association("urn:uuid:a3", AssociationType.TRANSFORM, self.entries[0].id, "urn:uuid:2.25.98"),
+            Association("urn:uuid:a4", "urn:example:other", self.entries[0].id, self.entries[3].id, status=DEPRECATED),
+            SubmissionSet("urn:uuid:s1", "1.9", "1.9.9", MARTIN.regional, "20240312143000", title="Envoi du soir"),
+            SubmissionSet("urn:uuid:s2", "1.8", "1.9.9", MARTIN.regional, "20240313080000", Code("1", "2", "Rappel")),
+            Association("urn:uuid:m1", AssociationType.HAS_MEMBER, "urn:uuid:s1", self.entries[0].id, "Original"),
+            Association("urn:uuid:m2", AssociationType.HAS_MEMBER, "urn:uuid:s2", self.entries[0].id, "Reference"),
+            Folder("urn:uuid:f1", "1.7", MARTIN.regional, (Code("T", "1", "Thorax"),), "20240313", "Suivi du thorax"),
+        )
         self.contents = {
             "2.25.100": CDA.encode(),
             "2.25.102": "Chère consœur,\n<b>tout</b> va bien.".encode(),
@@ -394,6 +423,16 @@ class Documents:
     @use_case
     def query(self, command: StoredQuery, context: Context) -> QueryResult:
         values = {value for groups in command.parameters.values() for group in groups for value in group}
+        if command.query_id != document_life.GET_DOCUMENTS and self.entries[0].id in values:
+            kinds = {
+                document_life.GET_ASSOCIATIONS: Association,
+                document_life.GET_SUBMISSION_SETS: Association | SubmissionSet,
+                document_life.GET_FOLDERS: Folder,
+            }
+            return QueryResult(tuple(item for item in self.life if isinstance(item, kinds[command.query_id])))
+        if "$MetadataLevel" in command.parameters:
+            every = (*self.entries, *self.former)
+            return QueryResult(tuple(one for one in every if {one.unique_id, one.id} & values))
         if MARTIN.regional.cx in values:
             return QueryResult(self.entries)
         return QueryResult(tuple(entry for entry in self.entries if entry.unique_id in values))
