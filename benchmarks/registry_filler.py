@@ -1,15 +1,17 @@
-"""Fill a registry quickly with what a region would hold: through the rooms' own rows, without the wires."""
+"""Fill a registry quickly with what a region would hold: through the rooms' own rows, without the wires.
+
+Some patients are made with all that is theirs; the others are copies of them, made within the database. Every number
+and every id has the same digits somewhere, and they become other ones.
+"""
 
 import hashlib
-import itertools
 import random
-import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, event
+from sqlalchemy import Connection, String, Table, event, text
 
 from hub.context import Context
 from hub.documents.model import (
@@ -20,19 +22,28 @@ from hub.documents.model import (
     ReferenceId,
     SubmissionSet,
 )
-from hub.documents.rows import association_row, entry_row, set_row
-from hub.documents.store import ASSOCIATION, ENTRY, SUBMISSION_SET, UNIQUE_ID
+from hub.documents.rows import association_row, entry_row, set_row, terms
+from hub.documents.store import ASSOCIATION, ENTRY, SUBMISSION_SET, TERM, UNIQUE_ID
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.model import FeedIdentity, Identity, Traits
 from hub.patients.service import PatientService
 from hub.storage.engine import Database
 from hub.storage.migrate import upgrade
+from hub.storage.tables import METADATA, KeyText
 from hub.values import Code, PatientIdentifier
 
 AFFINITY_DOMAIN = "1.2.250.1.999.1.1"
+ACCESSION = "urn:ihe:iti:xds:2013:accession"
 PER_PATIENT = 20
 PER_SUBMISSION = 4
-CHUNK = 500  #: patients in one transaction
+BLOCK = 50  #: patients that are made, and copied
+_MARK = 2718281  #: the digits that every number and id of the first block has
+#: Numbers that say which row is meant; those of a copy are that much higher.
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "patients_person": ("id",),
+    "patients_identity": ("id", "person"),
+    "patients_name": ("identity",),
+}
 #: While filling nothing has to survive a crash, and the indexes should stay in memory.
 _HASTE = ("synchronous=OFF", "cache_size=-1048576", "temp_store=MEMORY")
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -79,17 +90,19 @@ class _Rows:
     sets: list[dict[str, Any]] = field(default_factory=list)
     associations: list[dict[str, Any]] = field(default_factory=list)
     unique_ids: list[dict[str, Any]] = field(default_factory=list)
+    terms: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, connection: Connection) -> None:
         _write(connection, ENTRY, self.entries)
         _write(connection, SUBMISSION_SET, self.sets)
         _write(connection, ASSOCIATION, self.associations)
         _write(connection, UNIQUE_ID, self.unique_ids)
+        _write(connection, TERM, self.terms)
 
 
 def patient_number(index: int) -> str:
     """The regional identifier of the patient with this index."""
-    return f"{20_000_000 + index}"
+    return f"{_MARK + index // BLOCK}{index % BLOCK:03d}"
 
 
 def fill(url: str, size: int) -> None:
@@ -105,19 +118,47 @@ def fill(url: str, size: int) -> None:
         external_index=True,
     )
     choose = random.Random(size)
+    count = size // PER_PATIENT
+    made = min(count, BLOCK)
     try:
-        for chunk in _chunks(range(size // PER_PATIENT), CHUNK):
+        with database.transaction() as work:
             rows = _Rows()
-            with database.transaction() as work:
-                for index in chunk:
-                    patient = PatientIdentifier(patient_number(index), AFFINITY_DOMAIN)
-                    patients.feed(FeedIdentity(_identity(patient, choose)), Context(source="benchmark"))
-                    _documents(patient, index, choose, rows)
-                rows.write(work.connection)
+            for index in range(made):
+                patient = PatientIdentifier(patient_number(index), AFFINITY_DOMAIN)
+                patients.feed(FeedIdentity(_identity(patient, choose)), Context(source="benchmark"))
+                _documents(patient, choose, rows)
+            rows.write(work.connection)
+        with database.transaction() as work:
+            for table in (
+                *map(METADATA.tables.__getitem__, _KEYS),
+                ENTRY,
+                SUBMISSION_SET,
+                ASSOCIATION,
+                UNIQUE_ID,
+                TERM,
+            ):
+                _copy(work.connection, table, count // made - 1, made)
         with database.transaction() as work:
             work.connection.exec_driver_sql("ANALYZE")
     finally:
         database.dispose()
+
+
+def _copy(connection: Connection, table: Table, copies: int, made: int) -> None:
+    """Add so many copies of all rows of a table, which belong to ``made`` patients."""
+    names = [f'"{each.name}"' for each in table.c]
+    values = []
+    for each, name in zip(table.c, names, strict=True):
+        if each.name in _KEYS.get(table.name, ()):
+            values.append(f"{name} + number * {made}")
+        elif isinstance(each.type, String | KeyText):
+            values.append(f"replace({name}, '{_MARK}', CAST({_MARK} + number AS VARCHAR))")
+        else:
+            values.append(name)
+    numbers = "SELECT 1 AS number WHERE 1 <= :copies UNION ALL SELECT number + 1 FROM numbers WHERE number < :copies"
+    statement = f"INSERT INTO {table.name} ({', '.join(names)}) WITH RECURSIVE numbers AS ({numbers})"
+    statement += f" SELECT {', '.join(values)} FROM numbers CROSS JOIN {table.name}"
+    connection.execute(text(statement), {"copies": copies})
 
 
 def _identity(patient: PatientIdentifier, choose: random.Random) -> Identity:
@@ -131,7 +172,7 @@ def _identity(patient: PatientIdentifier, choose: random.Random) -> Identity:
     )  # fmt: skip
 
 
-def _documents(patient: PatientIdentifier, index: int, choose: random.Random, rows: _Rows) -> None:
+def _documents(patient: PatientIdentifier, choose: random.Random, rows: _Rows) -> None:
     for first in range(0, PER_PATIENT, PER_SUBMISSION):
         day = f"{choose.randint(2015, 2025)}{choose.randint(1, 12):02d}{choose.randint(1, 28):02d}"
         submission = SubmissionSet(
@@ -142,8 +183,9 @@ def _documents(patient: PatientIdentifier, index: int, choose: random.Random, ro
         rows.sets.append(set_row(submission, "", _AT))
         rows.unique_ids.append({"value": submission.unique_id, "kind": "SubmissionSet", "hash": "", "size": None})
         for number in range(first, first + PER_SUBMISSION):
-            entry = _entry(patient, index, number, day, choose)
+            entry = _entry(patient, number, day, choose)
             rows.entries.append(entry_row(entry, "", _AT))
+            rows.terms += terms(rows.entries[-1])
             rows.unique_ids.append(
                 {"value": entry.unique_id, "kind": "DocumentEntry", "hash": entry.hash, "size": entry.size}
             )
@@ -153,7 +195,7 @@ def _documents(patient: PatientIdentifier, index: int, choose: random.Random, ro
             rows.associations.append(association_row(member))
 
 
-def _entry(patient: PatientIdentifier, index: int, number: int, day: str, choose: random.Random) -> DocumentEntry:
+def _entry(patient: PatientIdentifier, number: int, day: str, choose: random.Random) -> DocumentEntry:
     kind = _KINDS[number % len(_KINDS)]
     unique_id = _uid(choose)
     return DocumentEntry(
@@ -180,11 +222,13 @@ def _entry(patient: PatientIdentifier, index: int, number: int, day: str, choose
         service_start_time=f"{day}100000",
         service_stop_time=f"{day}101000",
         language_code="fr-FR",
-        source_patient_id=f"{index}^^^&{_HOSPITAL}&ISO^PI",
+        source_patient_id=f"{patient.value}^^^&{_HOSPITAL}&ISO^PI",
         source_patient_info=("PID-5|MARTIN^MARIE^^^^^L", "PID-7|19520316", "PID-8|F"),
-        reference_ids=(ReferenceId(f"A{index}{number:02d}", "1.2.250.1.999.8.2", "urn:ihe:iti:xds:2013:accession"),),
+        reference_ids=(
+            ReferenceId(f"A{patient.value}{number:02d}", "1.2.250.1.999.8.2", "urn:ihe:iti:xds:2013:accession"),
+        ),
         title=kind.title,
-        hash=hashlib.sha1(unique_id.encode(), usedforsecurity=False).hexdigest(),
+        hash=f"{_MARK}{hashlib.sha1(unique_id.encode(), usedforsecurity=False).hexdigest()[7:]}",
         size=choose.randint(2_000, 500_000),
         repository_unique_id=_REPOSITORY,
     )
@@ -200,15 +244,10 @@ def _write(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> 
         connection.execute(table.insert(), rows)
 
 
-def _chunks(items: Iterable[int], size: int) -> Iterator[list[int]]:
-    rest = iter(items)
-    while chunk := list(itertools.islice(rest, size)):
-        yield chunk
-
-
 def _uuid(choose: random.Random) -> str:
-    return f"urn:uuid:{uuid.UUID(int=choose.getrandbits(128), version=4)}"
+    rest = f"{choose.getrandbits(100):025x}"
+    return f"urn:uuid:{_MARK}{rest[0]}-{rest[1:5]}-4{rest[5:8]}-8{rest[8:11]}-{rest[11:23]}"
 
 
 def _uid(choose: random.Random) -> str:
-    return f"2.25.{choose.getrandbits(127)}"
+    return f"2.25.{_MARK}{choose.getrandbits(100)}"

@@ -17,6 +17,7 @@ COLUMNS = frozenset({"id", "patient_id", "status", "logical_id", "version", "las
 
 
 _known_code = lru_cache(maxsize=4096)(Code)  # the same few in every entry
+_known_author = lru_cache(maxsize=4096)(Author)
 
 
 def _put_code(code: Code) -> list[str]:
@@ -32,7 +33,7 @@ def _put_author(author: Author) -> list[Any]:
 
 
 def _get_author(row: list[Any]) -> Author:
-    return Author(row[0], *(tuple(texts) for texts in row[1:]))
+    return _known_author(row[0], *map(tuple, row[1:]))
 
 
 def _put_reference(item: ReferenceId) -> list[str]:
@@ -79,6 +80,8 @@ _CONVERT: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "extra": (_same, _get_slots),
 }
 
+_READ: Mapping[str, Callable[[Any], Any]] = {name: read for name, (_, read) in _CONVERT.items()}
+
 
 def _default(item: Any) -> Any:
     return item.default_factory() if item.default_factory is not MISSING else item.default
@@ -103,9 +106,12 @@ def dump(item: DocumentEntry | SubmissionSet | Folder | Association) -> str:
 def load(kind: type[T], text: str, **columns: Any) -> T:
     """The object again, from its JSON text and its columns; what stands in both is the text's."""
     row: dict[str, Any] = orjson.loads(text)
-    for name in row.keys() & _CONVERT.keys():
-        row[name] = _CONVERT[name][1](row[name])
-    return kind(**{**columns, **row})
+    for name, value in row.items():
+        convert = _READ.get(name)
+        if convert is not None:
+            row[name] = convert(value)
+    columns.update(row)
+    return kind(**columns)
 
 
 def patient_key(identifier: PatientIdentifier) -> str:

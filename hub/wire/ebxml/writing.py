@@ -5,6 +5,7 @@ interface would be most of what a query costs: so objects are written as text, a
 for.
 """
 
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +27,8 @@ _SLOT, _VALUE_LIST, _VALUE, _REF = rim("Slot"), rim("ValueList"), rim("Value"), 
 _SPECIAL = re.compile('[&<>"\x00-\x1f\ud800-\udfff\ufffe\uffff]')
 _IMPOSSIBLE = (*range(0x20), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF)
 _ESCAPES = {**dict.fromkeys(_IMPOSSIBLE, "\ufffd"), **{ord(each): f"&#{ord(each)};" for each in '&<>"\t\n\r'}}
-_IDS_AT_ONCE = 64
+_OPEN, _CLOSE = "<rim:ValueList><rim:Value>", "</rim:Value></rim:ValueList></rim:Slot>"
+_CLASSIFICATION = f'<rim:Classification id="%s" objectType="{OBJECT_TYPE}Classification" classifiedObject="%s"'
 #: The fourth group's first digit: it has the two bits of the variant (RFC 4122: 4.1.1).
 _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
@@ -101,7 +103,7 @@ def _object(item: RegistryObject, ids: Iterator[str], *, registered: bool) -> st
         parts += (_localized("Name", item.title), _localized("Description", item.comments))
     if registered:
         parts.append(f'<rim:VersionInfo versionName="{item.version}"/>')
-    parts += _classifications(item, layout, own, ids)
+    parts.append(_classifications(item, layout, own, ids))
     for field in layout.identifiers:
         value = getattr(item, field.attribute)
         text = _escaped(value.cx if isinstance(value, PatientIdentifier) else value)
@@ -119,6 +121,9 @@ def _slots(item: Any, fields: Iterable[SlotField]) -> Iterator[str]:
         value = getattr(item, field.attribute)
         if value is None or value in ("", ()):
             continue
+        if isinstance(value, str):
+            yield f'<rim:Slot name="{field.slot}">{_OPEN}{_escaped(value)}{_CLOSE}'
+            continue
         several = value if isinstance(value, tuple) else (value,)
         yield _slot(field.slot, [each.text if isinstance(each, ReferenceId) else str(each) for each in several])
 
@@ -133,35 +138,34 @@ def _localized(name: str, text: str) -> str:
     return f'<rim:{name}><rim:LocalizedString value="{_escaped(text)}"/></rim:{name}>' if text else ""
 
 
-def _classifications(item: RegistryObject, layout: Layout, own: str, ids: Iterator[str]) -> Iterator[str]:
-    if layout.author:
-        for author in item.authors:  # type: ignore[union-attr]
-            yield _classification(next(ids), own, _author(layout.author, author))
-    for field in layout.codes:
-        value = getattr(item, field.attribute)
-        for code in value if field.many else (value,):
-            if code is not None:
-                yield _classification(next(ids), own, _code(field.scheme, code))
-    limited = layout.limited if layout.limited and item.limited else ""  # type: ignore[union-attr]
-    for node in filter(None, (layout.node, limited)):
-        yield _classification(next(ids), own, f' classificationNode="{node}"/>')
-
-
-def _classification(identifier: str, owner: str, rest: str) -> str:
-    kind = f'objectType="{OBJECT_TYPE}Classification"'
-    return f'<rim:Classification id="{identifier}" {kind} classifiedObject="{owner}"{rest}'
+def _classifications(item: RegistryObject, layout: Layout, own: str, ids: Iterator[str]) -> str:
+    values = tuple([getattr(item, field.attribute) for field in layout.codes])
+    authors = item.authors if layout.author else ()  # type: ignore[union-attr]
+    limited = bool(layout.limited) and item.limited  # type: ignore[union-attr]
+    text, count = _classified(type(item), authors, values, limited)  # type: ignore[arg-type]  # a class is hashable
+    return text % tuple([part for _ in range(count) for part in (next(ids), own)])
 
 
 @lru_cache(maxsize=4096)
+def _classified(kind: type, authors: tuple[Author, ...], values: tuple[Any, ...], limited: bool) -> tuple[str, int]:
+    """All classifications of an object, with places for their ids and for its own: many objects have the same ones."""
+    layout = LAYOUTS[kind]
+    made = [_author(layout.author, author) for author in authors]
+    for field, value in zip(layout.codes, values, strict=True):
+        made += [_code(field.scheme, code) for code in (value if field.many else (value,)) if code is not None]
+    nodes = filter(None, (layout.node, layout.limited if limited else ""))
+    made += [f' classificationNode="{node}"/>' for node in nodes]
+    return "".join([_CLASSIFICATION + rest.replace("%", "%%") for rest in made]), len(made)
+
+
 def _code(scheme: str, code: Code) -> str:
-    """What follows a classification's own attributes: the same few codes come again and again."""
+    """What follows a classification's own attributes."""
     return (
         f' classificationScheme="{scheme}" nodeRepresentation="{_escaped(code.value)}">'
         f"{_slot('codingScheme', (code.scheme,))}{_localized('Name', code.display)}</rim:Classification>"
     )
 
 
-@lru_cache(maxsize=1024)
 def _author(scheme: str, author: Author) -> str:
     slots = "".join(_slots(author, AUTHOR_SLOTS))
     return f' classificationScheme="{scheme}" nodeRepresentation="">{slots}</rim:Classification>'
@@ -180,9 +184,9 @@ def _escaped(text: str) -> str:
 
 
 def _new_ids() -> Iterator[str]:
-    """Random UUIDs (RFC 4122: 4.4), many from one call of the system."""
-    while True:
-        digits = os.urandom(16 * _IDS_AT_ONCE).hex()
-        for start in range(0, len(digits), 32):
-            one = digits[start : start + 32]
-            yield f"urn:uuid:{one[:8]}-{one[8:12]}-4{one[13:16]}-{_VARIANT[one[16]]}{one[17:20]}-{one[20:]}"
+    """UUIDs of one answer: random (RFC 4122: 4.4), counted in their first group."""
+    digits = os.urandom(16).hex()
+    first = int(digits[:8], 16)
+    rest = f"{digits[8:12]}-4{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
+    for number in itertools.count(first):
+        yield f"urn:uuid:{number & 0xFFFFFFFF:08x}-{rest}"
