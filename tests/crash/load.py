@@ -13,6 +13,7 @@ from tests.hostile.hospital import Hospital
 from tests.interop.by_hand import Entry, Integrator, Mllp, Set, provision
 
 GONE = (OSError, httpx.HTTPError)  #: what a sender sees when the hub dies
+SILENT = (TimeoutError, httpx.TimeoutException)  #: what it must never see: a hub that lives, or has died, tells nothing
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Feed:
     accept: str = ""
     hospitals: list[Hospital] = field(default_factory=list)  #: whose studies are reported, one after the other
     sent: list[Message] = field(default_factory=list)
+    unanswered: bool = False  #: the hub neither answered nor went
 
     def messages(self) -> Iterator[Message]:
         """Without end."""
@@ -76,6 +78,8 @@ class Feed:
                         return
                     self.sent.append(message)
                     check(message, connection.send(message.raw))
+        except SILENT:
+            self.unanswered = True
         except GONE:
             return
 
@@ -100,6 +104,7 @@ class Source:
 
     patient: str
     sent: list[Provision] = field(default_factory=list)
+    unanswered: bool = False  #: the hub neither answered nor went
 
     def run(self, system: Integrator, stop: threading.Event) -> None:
         """Submit until the hub is gone."""
@@ -111,6 +116,8 @@ class Source:
                 one = Provision(entry.uid, content, *provision([entry], Set(patient=self.patient)))
                 self.sent.append(one)
                 self.submit(system, one)
+        except SILENT:
+            self.unanswered = True
         except GONE:
             return
 
