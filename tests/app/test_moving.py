@@ -125,14 +125,10 @@ class Shown:
         """How many study lists the person has."""
         return len(self._query("FindDocuments", "$XDSDocumentEntry", person, ON_DEMAND))
 
-    def _query(
-        self,
-        name: str,
-        prefix: str,
-        person: PatientIdentifier,
-        more: dict[str, tuple[tuple[str, ...], ...]] | None = None,
-    ) -> tuple[object, ...]:
-        asked = {f"{prefix}PatientId": ((person.cx,),), f"{prefix}Status": ((APPROVED,),), **(more or {})}
+    def _query(self, name: str, prefix: str, person: PatientIdentifier, kind: str = "") -> tuple[object, ...]:
+        asked = {f"{prefix}PatientId": ((person.cx,),), f"{prefix}Status": ((APPROVED,),)}
+        if kind:
+            asked[f"{prefix}Type"] = ((kind,),)
         return self.hub.documents.query(StoredQuery(_IDS[name], asked), Context()).objects
 
     def _contents(self, owner: SubmissionSet) -> tuple[object, ...]:
