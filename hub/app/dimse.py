@@ -1,4 +1,4 @@
-"""The hub's DICOM port: C-ECHO, C-FIND, C-GET, C-MOVE, C-STORE (RAD-14, RAD-16, RAD-8)."""
+"""The hub's DICOM port: C-ECHO, C-FIND, C-GET, C-MOVE, C-STORE, N-CREATE (RAD-14, RAD-16, RAD-8, RAD-49)."""
 
 import logging
 import threading
@@ -22,6 +22,7 @@ from hub.imaging.model import StudyArrived
 from hub.pipeline.catalogue import Catalogue
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.transaction import AuditEvent, Dimse, Kind, Transaction
+from hub.values import new_uid
 from hub.wire.dimse import command as commands
 from hub.wire.dimse import contexts
 from hub.wire.dimse.association import Association, Message
@@ -35,10 +36,12 @@ log = logging.getLogger(__name__)
 WIRE = "dimse"
 _IDLE = 120.0
 _CALLING_UNKNOWN, _CALLED_UNKNOWN = (1, 1, 3), (1, 1, 7)
-_NO_SUCH_OPERATION = 0x0211
+_NO_SUCH_OPERATION, _NO_SUCH_CLASS = 0x0211, 0x0118
+_MAX_NOTICE = 8 << 20  #: bytes: a notice names every instance of a study
 _CHECK_CANCEL_EVERY = 16
 _RECOVER_EVERY = 60.0
-_ASK, _SEND = frozenset({"imaging.query", "imaging.retrieve"}), frozenset({"imaging.store"})
+_ASK = frozenset({"imaging.query", "imaging.retrieve", "imaging.notify"})
+_SEND = frozenset({"imaging.store", "imaging.notify"})
 
 ASSOCIATION = Transaction(
     id="DIMSE-ASSOCIATION",
@@ -154,8 +157,29 @@ class DimseEndpoint:
                 if not association.open:
                     raise
                 self._finish(association, message, DimseAnswer(status_of(error), error.message))
+        elif message.kind == commands.N_CREATE:
+            self._notice(association, message)
         elif message.kind != commands.C_CANCEL and not message.kind & commands.RESPONSE:
             association.send(message.context, commands.response(message.command, _NO_SUCH_OPERATION))
+
+    def _notice(self, association: Association, message: Message) -> None:
+        raw = association.read_data(_MAX_NOTICE) if message.has_data else b""
+        made = commands.text(message.command, "AffectedSOPInstanceUID") or new_uid()  # PS3.7: 10.1.5.1.4
+        bound, sop_class = self._bound.get("N-CREATE"), message.context.abstract_syntax
+        answer = DimseAnswer(_NO_SUCH_CLASS)
+        if bound is not None and sop_class == contexts.AVAILABILITY:
+            request = DimseRequest(
+                service="N-CREATE",
+                sop_class=sop_class,
+                calling=association.calling,
+                called=association.called,
+                message_id=commands.integer(message.command, "MessageID"),
+                transfer_syntax=message.context.transfer_syntax,
+                raw=raw,
+            )
+            context = Context(peer=_host(association))
+            answer = self.pipeline.run(bound, WIRE, request, self._credentials(association), context)
+        self._finish(association, message, answer, AffectedSOPInstanceUID=made)
 
     def _query_or_retrieve(
         self, association: Association, message: Message, name: str, raw: bytes, context: Context
@@ -194,8 +218,9 @@ class DimseEndpoint:
             association.send(message.context, commands.response(message.command, PENDING), (raw,))
         self._finish(association, message, answer)
 
-    def _finish(self, association: Association, message: Message, answer: DimseAnswer) -> None:
-        more: dict[str, commands.Value] = {"ErrorComment": answer.comment[:64]} if answer.comment else {}
+    def _finish(self, association: Association, message: Message, answer: DimseAnswer, **more: commands.Value) -> None:
+        if answer.comment:
+            more["ErrorComment"] = answer.comment[:64]
         association.send(message.context, commands.response(message.command, answer.status, **more))
 
     # --- C-STORE

@@ -100,9 +100,10 @@ class Archive(Table):
     repository_unique_id: OidText | None = Field(default=None, examples=["1.2.250.1.999.1.2.9"])
     """OID as an imaging document source (RAD-69); default: derived from the region's repository id and the name."""
     senders: dict[AETitleText, str] = Field(default_factory=dict, examples=[{"CT_1": "HOSPITAL_A"}])
-    """Who may send: calling AE title -> namespace of the authority of its patient numbers (empty: the images say).
-    Beyond loopback they must show a certificate as well (tls.client_certificates = "required"). A system that shows a
-    certificate of [[clients]] needs the permission imaging.store."""
+    """Who may send, and tell that instances are there (RAD-49): calling AE title -> namespace of the authority of
+    its patient numbers (empty: the images say). Beyond loopback they must show a certificate as well
+    (tls.client_certificates = "required"). A system that shows a certificate of [[clients]] needs the permissions
+    imaging.store and imaging.notify."""
     stable_after: float = Field(default=30.0, ge=0)
     """Seconds without a new object after which a study is complete enough to be shared."""
     publish: bool = True
@@ -253,9 +254,9 @@ class DimsePort(Table):
     max_associations: int = 20
     """Associations at the same time."""
     callers: tuple[str, ...] = Field(default=(), examples=[("PACS_B",)])
-    """Calling AE titles that may ask and fetch (who may send: archive.senders); empty: none, unless node
-    authentication is off. Beyond loopback they must show a certificate as well (tls.client_certificates =
-    "required")."""
+    """Calling AE titles that may ask, fetch, and tell that instances are there (RAD-49; who may send:
+    archive.senders); empty: none, unless node authentication is off. Beyond loopback they must show a certificate as
+    well (tls.client_certificates = "required")."""
     destinations: dict[str, str] = Field(default_factory=dict, examples=[{"PACS_B": "10.0.0.5:104"}])
     """Permitted C-MOVE destinations: AE title -> host:port."""
 

@@ -24,6 +24,7 @@ from hub.connector.contract import Deliverer, Environment, ReceivedFile
 from hub.documents.ondemand import OFFER
 from hub.errors import Misconfigured
 from hub.exchange.worker import Worker
+from hub.imaging.availability import AvailabilityService
 from hub.imaging.single_object import SingleObjectService
 from hub.pipeline.catalogue import Bound, discover
 from hub.pipeline.pipeline import Pipeline
@@ -81,7 +82,7 @@ class Hub(Rooms):
                 *(self.patients, self.documents, self.sharing, self.imaging, self.life, self.exchange),
                 *(self.federation, self.communities, self.responding, self.discovery),
                 *(self.updates, self.removals, SingleObjectService(self.imaging, self.scratch.path / "rendering")),
-                *(self.subscriptions, self.pull_points, self.population),
+                *(self.subscriptions, self.pull_points, self.population, AvailabilityService(self.imaging)),
             ]
         )
         self.pipeline = Pipeline(

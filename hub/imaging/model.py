@@ -185,6 +185,15 @@ class StudyArrived(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class InstancesAvailable(Command):
+    """RAD-49: an archive tells that instances of a study are there, or no longer. Outcome: None."""
+
+    study_instance_uid: str
+    retrieve_ae_titles: tuple[str, ...] = ()  #: of those who are said to give them
+    available: bool = True  #: whether any of them is online or nearline
+
+
+@dataclass(frozen=True, slots=True)
 class FindStudies(Command):
     """Studies of the region: from the index, and live from every source where ``live``. Outcome: StudyAnswer.
 

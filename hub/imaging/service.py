@@ -296,15 +296,20 @@ class ImagingService:
 
     # the life of manifests
 
-    def look_again(self, studies: Sequence[str], context: Context, *, delay: float = 0, but: str = "") -> None:
+    def look_again(self, studies: Sequence[str], context: Context, *, delay: float = 0, but: str = "") -> int:
         """Have the sources of studies asked again, where they are or were published: something may have changed.
 
         Within the open unit of work; ``delay`` in seconds, for a source that is still being told; ``but``: not this
-        source."""
+        source. Returns how many looks are due."""
         with self.database.transaction() as work:
-            for row in LifeStore(work).once_published(studies):
-                if row.source != but:
-                    self._enqueue(_wanted_row(row), context, delay=delay)
+            rows = [row for row in LifeStore(work).once_published(studies) if row.source != but]
+            for row in rows:
+                self._enqueue(_wanted_row(row), context, delay=delay)
+        return len(rows)
+
+    def queue(self, wanted: Wanted, context: Context) -> str:
+        """Have a study published as soon as a worker is free; within the open unit of work. The delivery's id."""
+        return self._enqueue(wanted, context)
 
     def _take_notes(self, command: StudyArrived, context: Context) -> None:
         """Rejection notes among what was sent take instances away; other archives may be getting the rest as well."""

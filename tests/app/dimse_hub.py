@@ -16,6 +16,7 @@ from hub.imaging.model import (
     FailedInstance,
     FindStudies,
     IndexedStudy,
+    InstancesAvailable,
     RetrievedInstance,
     RetrieveInstances,
     SourceState,
@@ -42,6 +43,7 @@ class Rooms:
         self.archive = archive
         self.asked: list[FindStudies] = []
         self.arrived: list[StudyArrived] = []
+        self.told: list[InstancesAvailable] = []
         self.statuses: tuple[SourceStatus, ...] = (SourceStatus("PACSA", SourceState.ANSWERED, 1),)
         self.broken: set[str] = set()
 
@@ -77,6 +79,10 @@ class Rooms:
                     head.study_instance_uid, head.series_instance_uid, head.sop_instance_uid, head.sop_class_uid,
                     syntax, chunks,
                 )  # fmt: skip
+
+    @use_case
+    def notified(self, command: InstancesAvailable, context: Context) -> None:
+        self.told.append(command)
 
     @use_case
     def arrive(self, command: StudyArrived, context: Context) -> None:

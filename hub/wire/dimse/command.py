@@ -9,7 +9,9 @@ Value = int | str | tuple[int, ...]
 Command = dict[str, Value]
 
 C_STORE, C_GET, C_FIND, C_MOVE, C_ECHO, C_CANCEL, RESPONSE = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030, 0x0FFF, 0x8000
-NAMES = {C_STORE: "C-STORE", C_GET: "C-GET", C_FIND: "C-FIND", C_MOVE: "C-MOVE", C_ECHO: "C-ECHO", C_CANCEL: "C-CANCEL"}
+N_CREATE = 0x0140
+NAMES = {C_STORE: "C-STORE", C_GET: "C-GET", C_FIND: "C-FIND", C_MOVE: "C-MOVE", C_ECHO: "C-ECHO", C_CANCEL: "C-CANCEL",
+         N_CREATE: "N-CREATE"}  # fmt: skip
 NO_DATA, WITH_DATA = 0x0101, 0x0001
 MAX_COMMAND = 64 * 1024
 
@@ -89,7 +91,7 @@ def response(request: Command, status: int, **more: Value) -> Command:
         **more,
     }
     for keyword in ("AffectedSOPClassUID", "AffectedSOPInstanceUID"):
-        if keyword in request:
+        if keyword in request and keyword not in more:
             answer[keyword] = request[keyword]
     return answer
 

@@ -59,6 +59,20 @@ class UnknownDestination(Misconfigured):
     title = "The move destination is not one of the configured ones."
 
 
+class MissingAttribute(Invalid):
+    """A data set lacks an attribute that it must have (PS3.7: C.5.22)."""
+
+    code = "missing-attribute"
+    title = "A required attribute is missing."
+
+
+class MissingValue(Invalid):
+    """An attribute that must have a value is empty (PS3.7: C.5.23)."""
+
+    code = "missing-attribute-value"
+    title = "A required attribute has no value."
+
+
 SUCCESS, PENDING, PENDING_OPTIONAL, CANCEL, WARNING = 0x0000, 0xFF00, 0xFF01, 0xFE00, 0xB000
 UNABLE = 0xC001
 ALL_FAILED = 0xA702
@@ -79,6 +93,17 @@ STATUS: Mapping[type[HubError], int] = {
     UnknownDestination: 0xA801,
 }
 
+#: The status of an error where a DIMSE-N service is refused (PS3.7: 10.1.5.1.6, Annex C).
+NOTICE_STATUS: Mapping[type[HubError], int] = {
+    HubError: 0x0110,
+    Invalid: 0x0106,
+    MissingAttribute: 0x0120,
+    MissingValue: 0x0121,
+    NotAuthenticated: 0x0124,
+    AccessDenied: 0x0124,
+    NoContext: 0x0118,
+}
+
 #: Association rejection (PS3.8: Table 9-21): (result, source, reason) -> what it means.
 REJECTIONS: Mapping[tuple[int, int], str] = {
     (1, 1): "no reason given",
@@ -95,6 +120,11 @@ REJECTIONS: Mapping[tuple[int, int], str] = {
 def status_of(error: HubError) -> int:
     """The DIMSE status that answers an error."""
     return lookup(STATUS, error)
+
+
+def notice_refused(error: HubError) -> DimseAnswer:
+    """The answer of a DIMSE-N service that says no, with a comment that is safe to show."""
+    return DimseAnswer(status=lookup(NOTICE_STATUS, error), comment=error.told[:64])
 
 
 def refusal(error: HubError, message: Any, context: Context) -> DimseAnswer:  # noqa: ARG001 - the pipeline's signature

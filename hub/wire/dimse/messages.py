@@ -15,7 +15,7 @@ from hub.errors import Malformed
 from hub.imaging.model import FailedInstance, RetrievedInstance, Study
 
 #: What a hostile data set makes pydicom raise.
-_UNREADABLE = (InvalidDicomError, BytesLengthException, EOFError, ValueError, KeyError, OSError, NotImplementedError,
+UNREADABLE = (InvalidDicomError, BytesLengthException, EOFError, ValueError, KeyError, OSError, NotImplementedError,
                AttributeError, TypeError, RecursionError, struct.error)  # fmt: skip
 IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 
@@ -24,7 +24,7 @@ IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 class DimseRequest:
     """One request with its identifier, still encoded."""
 
-    service: str  #: C-ECHO, C-FIND, C-GET, C-MOVE, C-STORE
+    service: str  #: C-ECHO, C-FIND, C-GET, C-MOVE, C-STORE, N-CREATE
     sop_class: str
     calling: str = ""
     called: str = ""
@@ -75,7 +75,7 @@ def decode(raw: bytes, transfer_syntax: str) -> Dataset:
     """A data set from its encoded form. Raises Malformed."""
     try:
         found: Dataset = read_dataset(io.BytesIO(raw), transfer_syntax == IMPLICIT_LITTLE, True)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise Malformed("The data set can't be read.") from error
     return found
 
