@@ -80,7 +80,15 @@ class Dimse:
     wire: str = "dimse"
 
 
-Binding = Soap | Hl7 | Fhir | Dicomweb | Dimse
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page for people, reached by another system's link: the portal signs them in first."""
+
+    path: str
+    wire: str = "page"
+
+
+Binding = Soap | Hl7 | Fhir | Dicomweb | Dimse | Page
 
 
 @dataclass(frozen=True, slots=True)

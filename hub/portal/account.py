@@ -16,6 +16,7 @@ from hub.portal.texts import LANGUAGES
 from hub.portal.visit import FORM_COOKIE, LANGUAGE_COOKIE, SESSION_COOKIE, Visit
 from hub.portal.web import Route
 
+INVOKED = "/IHEInvokeImageDisplay?"  #: where other systems' links lead (RAD-106)
 YEAR = 365 * 24 * 3600
 
 
@@ -45,19 +46,28 @@ class Account:
         allowed = (path for _, path, permission in (*MENU_CLINICAL, *MENU_OPERATOR) if visit.may(permission))
         return see_other(next(allowed, "/portal/search"))
 
-    def form(self, visit: Visit) -> Response:
-        """The sign-in form."""
+    def form(self, visit: Visit, target: str = "") -> Response:
+        """The sign-in form. ``target``: where another system's link leads afterwards."""
         if visit.principal is not None:
             return self.home(visit)
         notice = "signin.expired" if "expired" in visit.query else ""
         if "bye" in visit.query:
             notice = "signin.signed_out"
-        return self._form(visit, notice=notice)
+        return self._form(visit, notice=notice, target=target)
 
-    def _form(self, visit: Visit, *, code: int = 200, notice: str = "", problem: str = "", login: str = "") -> Response:
+    def _form(
+        self,
+        visit: Visit,
+        *,
+        code: int = 200,
+        notice: str = "",
+        problem: str = "",
+        login: str = "",
+        target: str = "",
+    ) -> Response:
         key = visit.cookies.get(FORM_COOKIE, "") or secrets.token_urlsafe(24)
         response = self.render(
-            visit, "sign_in.html", code=code, notice=notice, problem=problem, login=login, form_key=key
+            visit, "sign_in.html", code=code, notice=notice, problem=problem, login=login, form_key=key, target=target
         )
         _cookie(visit, response, FORM_COOKIE, key)
         return response
@@ -65,6 +75,8 @@ class Account:
     def sign_in(self, visit: Visit) -> Response:
         """Opens a session; success and failure are audited."""
         login = visit.form.get("login", "").strip()[:120]
+        target = visit.form.get("target", "")
+        target = target if target.startswith(INVOKED) else ""  # never another site
         context = Context(peer=visit.peer)
         started = time.monotonic()
         try:
@@ -73,11 +85,11 @@ class Account:
         except NotAuthenticated as error:
             self._audit(actions.SIGN_IN, context, error, started, login)
             problem = "signin.too_many" if "many" in error.code else "signin.failed"
-            return self._form(visit, code=401, problem=problem, login=login)
+            return self._form(visit, code=401, problem=problem, login=login, target=target)
         context.principal = principal
         self._audit(actions.SIGN_IN, context, None, started, login)
         visit.principal, visit.token = principal, token
-        response = self.home(visit)
+        response = see_other(target) if target else self.home(visit)
         _cookie(visit, response, SESSION_COOKIE, token)
         response.delete_cookie(FORM_COOKIE, path="/")
         return response

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
+from hub.portal import invoke
 from hub.portal.account import Account
 from hub.portal.clinical import Clinical
 from hub.portal.desk import Desk
@@ -42,8 +43,9 @@ def build(hub: PortalHub) -> APIRouter:
     renderer = Renderer(hub.settings.region.name)
     front = Front(hub, renderer)
     router = APIRouter()
+    account = Account(hub, renderer)
     pages = (
-        Account(hub, renderer),
+        account,
         Clinical(hub, renderer, names),
         Documents(hub, renderer, names),
         Life(hub, renderer, names),
@@ -52,6 +54,8 @@ def build(hub: PortalHub) -> APIRouter:
     for module in pages:
         for route in module.routes:
             router.add_route(route.path, front.endpoint(route), methods=[route.method], include_in_schema=False)
+    for path, endpoint in invoke.Invoke(hub, front, account).routes:
+        router.add_route(path, endpoint, methods=["GET"], include_in_schema=False)
     router.add_route("/portal/static/{name}", static, methods=["GET"], include_in_schema=False)
     for path, endpoint in Viewer(hub.settings.viewer, hub.access, hub.settings.web.trusted_proxy).routes:
         router.add_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False)
@@ -63,6 +67,7 @@ class _Served:
 
     def __init__(self, hub: PortalHub) -> None:
         self.settings = hub.settings
+        self.catalogue = hub.catalogue
         self.access = hub.access
         self.audit = hub.audit
         self.exchange = hub.exchange
@@ -71,6 +76,7 @@ class _Served:
         self.life = hub.life
         self.vocabulary_problem = hub.vocabulary_problem
         self.pipeline = copy.copy(hub.pipeline)
+        self.pipeline.wires = {**hub.pipeline.wires, "page": invoke.refusal}
         self.pipeline.dispatch = PortalDispatcher(Desk(hub), hub.pipeline.dispatch)
 
 

@@ -13,6 +13,7 @@ from hub.context import Context
 from hub.errors import HubError
 from hub.exchange.model import Delivery, InboxMessage, Page, Summary
 from hub.imaging.manifest_model import CheckReport
+from hub.pipeline.catalogue import Catalogue
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.transaction import Transaction
 from hub.subscriptions.model import Subscription
@@ -153,6 +154,8 @@ class PortalHub(Protocol):
     def settings(self) -> PortalSettings: ...
     @property
     def pipeline(self) -> Pipeline: ...
+    @property
+    def catalogue(self) -> Catalogue: ...
     @property
     def access(self) -> Access: ...
     @property

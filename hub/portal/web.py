@@ -4,6 +4,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
@@ -14,6 +15,7 @@ from hub.access.model import Credentials
 from hub.context import Context
 from hub.errors import (
     AccessDenied,
+    Ambiguous,
     Conflict,
     HubError,
     InternalError,
@@ -23,6 +25,7 @@ from hub.errors import (
     NotFound,
     TooLarge,
     Unavailable,
+    Unsupported,
     lookup,
 )
 from hub.portal import actions
@@ -43,6 +46,8 @@ STATUS: Mapping[type[HubError], int] = {
     Malformed: 400,
     TooLarge: 413,
     Conflict: 409,
+    Ambiguous: 409,
+    Unsupported: 501,
     Unavailable: 503,
 }
 
@@ -85,7 +90,7 @@ class Front:
         return answer
 
     def _answer(self, route: Route, request: Request, form: Mapping[str, str] | None) -> Response:
-        visit = self._visit(request, form or {})
+        visit = self.visit(request, form or {})
         try:
             if form is None:
                 raise TooLarge
@@ -103,7 +108,8 @@ class Front:
             log.exception("a portal page failed", extra={"correlation_id": visit.correlation_id})
             return self.refusal(visit, InternalError())
 
-    def _visit(self, request: Request, form: Mapping[str, str]) -> Visit:
+    def visit(self, request: Request, form: Mapping[str, str] = MappingProxyType({})) -> Visit:
+        """A request as pages see it; nobody is identified yet."""
         language = choose(request.cookies.get(LANGUAGE_COOKIE, ""), request.headers.get("accept-language", ""))
         return Visit(
             pipeline=self.hub.pipeline,

@@ -54,6 +54,7 @@ from hub.imaging.model import (
     StudyState,
 )
 from hub.patients.model import FindPersons, GetPerson, Identity, IdentityStatus, Person, PersonPage, Traits
+from hub.pipeline.catalogue import discover
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.transaction import Transaction
 from hub.portal import document_life
@@ -330,10 +331,10 @@ class Imaging:
     @use_case
     def find(self, command: FindStudies, context: Context) -> StudyAnswer:
         context.touch("query", "studies")
-        mine = command.person == MARTIN.regional
+        mine = command.person in (None, MARTIN.regional)
         wanted = command.study_instance_uids
         index = [one for one in (CT, MR) if mine and (not wanted or one.study.study_instance_uid in wanted)]
-        if not command.live:
+        if not command.live or not command.sources:
             return StudyAnswer(tuple(index), (SourceStatus("", SourceState.INDEX, len(index), 2),))
         (source,) = command.sources
         if source == "PACS_C":
@@ -607,6 +608,7 @@ class Hub:
         self.life = Life()
         services = [Patients(), Imaging(), Documents(directory), self.exchange]
         unused: Any = None
+        self.catalogue = discover()
         self.pipeline = Pipeline(unused, Dispatcher(services), self.access, self.audit, unused, {}, Metrics())
         self.problem = ""
 

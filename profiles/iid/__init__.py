@@ -1,0 +1,1 @@
+"""Invoke Image Display (IHE RAD IID)."""
