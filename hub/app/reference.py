@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import hub
+from hub.app import conformance
 from hub.app.describe import transaction_rows
 from hub.app.settings import Settings
 from hub.app.settings_file import model_of
@@ -40,6 +41,7 @@ def pages() -> Mapping[str, str]:
     """File name -> Markdown."""
     return {
         "transactions.md": transactions(),
+        "conformance.md": f"{GENERATED}\n{conformance.page(discover())}",
         "settings.md": settings(),
         "errors.md": errors(),
         "command-line.md": command_line(),

@@ -24,6 +24,7 @@ TRANSACTION = Transaction(
     section="ITI TF-2: 3.18, 3.38",
     kind=Kind.QUERY,
     permission="documents.query",
+    options=("XDS Affinity Domain",),
     audit=AuditEvent("110112", "Query", "E", type_code="ITI-18"),
 )
 

@@ -25,6 +25,7 @@ TRANSACTION = Transaction(
     section="ITI TF-2: 3.43, 3.39",
     kind=Kind.RETRIEVE,
     permission="documents.retrieve",
+    options=("XDS Affinity Domain",),
     audit=AuditEvent("110106", "Export", "R", type_code="ITI-43"),
 )
 

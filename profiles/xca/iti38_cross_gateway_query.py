@@ -4,7 +4,7 @@ from hub.context import Context
 from hub.documents.model import QueryResult
 from hub.errors import HubError
 from hub.federation.model import CrossGatewayQuery
-from hub.pipeline.transaction import AuditEvent, Kind, Soap, Transaction
+from hub.pipeline.transaction import AuditEvent, Direction, Kind, Soap, Transaction
 from hub.wire.ebxml.names import query
 from hub.wire.ebxml.queries import query_result, read_query, write_query_refusal
 from hub.wire.soap.message import SoapMessage, SoapResponse
@@ -24,6 +24,7 @@ TRANSACTION = Transaction(
     responder="Responding Gateway",
     bindings=(_BINDING,),
     section="ITI TF-2: 3.38",
+    direction=Direction.BOTH,
     kind=Kind.QUERY,
     permission="documents.query",
     audit=AuditEvent("110112", "Query", "E"),

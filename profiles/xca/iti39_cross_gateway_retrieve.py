@@ -4,7 +4,7 @@ from hub.context import Context
 from hub.documents.model import RetrievedDocuments
 from hub.errors import HubError
 from hub.federation.model import CrossGatewayRetrieve
-from hub.pipeline.transaction import AuditEvent, Kind, Soap, Transaction
+from hub.pipeline.transaction import AuditEvent, Direction, Kind, Soap, Transaction
 from hub.wire.ebxml.names import xdsb
 from hub.wire.ebxml.retrieve import read_retrieve, retrieve_refused, retrieved
 from hub.wire.soap.message import SoapMessage, SoapResponse
@@ -25,6 +25,7 @@ TRANSACTION = Transaction(
     responder="Responding Gateway",
     bindings=(_BINDING,),
     section="ITI TF-2: 3.39",
+    direction=Direction.BOTH,
     kind=Kind.RETRIEVE,
     permission="documents.retrieve",
     audit=AuditEvent("110106", "Export", "R"),

@@ -4,7 +4,7 @@ from hub.context import Context
 from hub.errors import HubError
 from hub.federation.model import CrossGatewayRetrieveInstances
 from hub.imaging.model import InstanceStream
-from hub.pipeline.transaction import AuditEvent, Kind, Soap, Transaction
+from hub.pipeline.transaction import AuditEvent, Direction, Kind, Soap, Transaction
 from hub.wire.ebxml.imaging import imaging_retrieved, read_imaging_retrieve
 from hub.wire.ebxml.names import iherad
 from hub.wire.ebxml.retrieve import retrieve_refused
@@ -25,6 +25,7 @@ TRANSACTION = Transaction(
     responder="Responding Imaging Gateway",
     bindings=(_BINDING,),
     section="RAD TF-3: 4.75",
+    direction=Direction.BOTH,
     kind=Kind.RETRIEVE,
     permission="imaging.retrieve",
     audit=AuditEvent("110104", "DICOM Instances Transferred", "R"),

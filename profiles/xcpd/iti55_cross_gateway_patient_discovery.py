@@ -3,7 +3,7 @@
 from hub.context import Context
 from hub.errors import HubError
 from hub.federation.model import Discovered, DiscoverPatient
-from hub.pipeline.transaction import AuditEvent, Kind, Soap, Transaction
+from hub.pipeline.transaction import AuditEvent, Direction, Kind, Soap, Transaction
 from hub.values import Oid
 from hub.wire.hl7v3.answer import Subject, write_answer, write_refusal
 from hub.wire.hl7v3.errors import Hl7v3Invalid
@@ -29,6 +29,7 @@ TRANSACTION = Transaction(
     responder="Responding Gateway",
     bindings=(_BINDING,),
     section="ITI TF-2: 3.55",
+    direction=Direction.BOTH,
     kind=Kind.QUERY,
     permission="patients.discover",
     audit=AuditEvent("110112", "Query", "E"),

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from hub.app import reference, settings_file
+from hub.app import conformance, reference, settings_file
+from hub.app.describe import where
 from hub.app.settings import Settings
 from hub.app.settings_file import model_of
+from hub.pipeline.catalogue import discover
+from hub.pipeline.transaction import Dicomweb, Dimse, Fhir, Hl7, Soap
+from hub.wire.dimse import contexts
 
 ROOT = Path(__file__).parents[2]
 STALE = "run `maillage docs`"
@@ -55,6 +59,45 @@ def test_every_command_and_error_is_there() -> None:
     rows = [line for line in pages["errors.md"].splitlines() if line.startswith("| `")]
     assert len(rows) > 50
     assert [row for row in rows if row.rstrip("| ").endswith("|") or row.endswith("|  |")] == []
+
+
+def test_every_transaction_is_in_the_conformance_statement() -> None:
+    lines = reference.pages()["conformance.md"].splitlines()
+    for bound in discover():
+        item = bound.transaction
+        told = [line for line in lines if item.id in line]
+        assert told, item.id
+        if item.profile != "FHIR Imaging":
+            for actor in conformance.actors(item):
+                (row,) = [line for line in told if line.startswith(f"| {item.profile} | {actor} |")]
+                assert all(option in row for option in conformance.options_of(item, actor))
+        for binding in item.bindings:
+            if isinstance(binding, Hl7):
+                assert all(any(event in line for line in told) for event in binding.events)
+            if isinstance(binding, Fhir):
+                assert any(
+                    line.startswith(f"| {binding.resource or 'Bundle'} | {binding.interaction} |") for line in told
+                )
+            if isinstance(binding, Dicomweb):
+                assert any(where(binding) in line for line in told)
+            if isinstance(binding, Dimse):
+                offered = [line for line in lines if line.startswith(f"| {binding.service} |")]
+                for uid in binding.sop_classes:
+                    (row,) = [line for line in offered if f"`{uid}`" in line]
+                    assert "| yes |" in row
+
+
+def test_an_asynchronous_binding_is_an_option_and_no_other_is() -> None:
+    for bound in discover():
+        item = bound.transaction
+        asynchronous = any(isinstance(binding, Soap) and binding.asynchronous for binding in item.bindings)
+        assert (conformance.ASYNCHRONOUS in conformance.options_of(item, item.responder)) == asynchronous, item.id
+
+
+def test_what_the_dimse_port_accepts_is_in_the_conformance_statement() -> None:
+    page = reference.pages()["conformance.md"]
+    for uid in (*contexts.SERVICES, *contexts.STORAGE, *contexts.KNOWN):
+        assert f"`{uid}`" in page, uid
 
 
 def test_every_connector_is_there() -> None:

@@ -14,6 +14,8 @@ _CODECS = {
     "UTF8": "utf-8",
     **{f"8859/{part}": f"iso8859-{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 15)},
 }
+#: The MSH-18 values that are read.
+LABELS = tuple(_CODECS)
 _LABELS = {
     codecs.lookup(codec).name: label
     for label, codec in reversed(_CODECS.items())
