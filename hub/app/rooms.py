@@ -144,12 +144,14 @@ class Rooms:
             cache=self.scratch.path / "cache",
             source_id=region.source_id,
             retrieve_url=lambda: f"{self._url()}/dicom-web",
+            fixed_url=f"{settings.web.public_url.rstrip('/')}/dicom-web" if settings.web.public_url else "",
             ae_title=settings.dimse.ae_title,
             publish_on=settings.imaging.publish_on,
             flavour=flavour,
             vocabulary=vocabulary_of(flavour, region.language),
             archive=archive,
             stable_after=settings.archive.stable_after if settings.archive.publish else None,
+            archive_follows=settings.imaging.archive_follows,
         )
         self.imaging.listen(self.patients)
         self.life = ManifestLife(

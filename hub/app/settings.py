@@ -294,6 +294,9 @@ class Imaging(Table):
     """Whether the nightly check publishes again what differs."""
     publish_on: tuple[Literal["report", "order", "ian"], ...] = ("report",)
     """What has a study published: its final report, its order, a notice that its images are there."""
+    archive_follows: float = Field(default=300.0, ge=0)
+    """Seconds that an archive has to follow a corrected name, or to get late objects that were sent to the hub, before
+    it is asked for their study again."""
     max_studies: int = 500
     """Most studies in one answer."""
 

@@ -49,6 +49,7 @@ class PublicationSettings:
     source_id: str
     zone: tzinfo
     retrieve_url: Callable[[], str]  #: the hub's DICOMweb root; known only once the hub listens
+    fixed_url: str = ""  #: that root where it is configured: a change makes new manifests; "" : it may be any
     ae_title: str = "MAILLAGE"
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     flavour: Flavour = Flavour.XDS_I
@@ -306,11 +307,11 @@ class Publisher:
             key_objects=found.key_objects,
         )
 
-    @staticmethod
-    def _digest(spec: ManifestSpec, person: PatientIdentifier) -> str:
-        """What makes a new manifest when it changes; the address that this process believes in does not."""
+    def _digest(self, spec: ManifestSpec, person: PatientIdentifier) -> str:
+        """What makes a new manifest when it changes; an address that is not configured, but only believed, does not."""
         key_objects = sorted((uid, item.title, item.description) for uid, item in spec.key_objects.items())
-        about = (person.cx, spec.patient.cx, spec.order, spec.source.name, spec.flavour.value, key_objects)
+        about = [person.cx, spec.patient.cx, spec.order, spec.source.name, spec.flavour.value, key_objects]
+        about += [self.settings.fixed_url] if self.settings.fixed_url else []
         return codec.digest(spec.study, *map(str, about))
 
     def _add_report(self, publishing: Publishing, report: Any, draft: Draft) -> None:

@@ -55,8 +55,6 @@ log = logging.getLogger(__name__)
 PUBLISH = "publish-study"
 #: Seconds until images are looked for again: 30, 60, 120 ... an hour, for about a day.
 _FIRST_DELAY, _LONGEST_DELAY, _MOST_TRIES = 30.0, 3600.0, 30
-#: Seconds that an archive has to follow a correction, or to get what the hub was sent as well.
-_ARCHIVE_FOLLOWS = 300.0
 _CANCELLED = frozenset({"CA", "OC", "DC", "CR"})
 
 
@@ -64,9 +62,11 @@ class ImagingService:
     """Study index, orders, reports, publication and retrieval.
 
     ``publish_on``: what has a study published: ``report`` (a final one), ``order`` (one that names its study).
-    ``retrieve_url``: the hub's DICOMweb root as others reach it, or how to know it once the hub listens.
+    ``retrieve_url``: the hub's DICOMweb root as others reach it, or how to know it once the hub listens; ``fixed_url``:
+    the same where it is configured.
     ``archive``: where objects lie that were sent to the hub; ``stable_after``: seconds without a new one after which
-    their study is published, None: never by itself.
+    their study is published, None: never by itself. ``archive_follows``: seconds that another archive has to follow a
+    correction, or to get what the hub was sent as well.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class ImagingService:
         cache: Path,
         source_id: str,
         retrieve_url: Any = "",
+        fixed_url: str = "",
         ae_title: str = "MAILLAGE",
         vocabulary: Vocabulary | None = None,
         flavour: Flavour = Flavour.XDS_I,
@@ -92,10 +93,12 @@ class ImagingService:
         fanout: FanOut | None = None,
         archive: HubArchive | None = None,
         stable_after: float | None = None,
+        archive_follows: float = 300.0,
     ) -> None:
         self.database = database
         self.archive = archive
         self.stable_after = stable_after
+        self.archive_follows = archive_follows
         self.exchange = exchange
         self.patients = patients
         self.content = content
@@ -106,6 +109,7 @@ class ImagingService:
             source_id=source_id,
             zone=ZoneInfo(timezone),
             retrieve_url=retrieve_url if callable(retrieve_url) else lambda: str(retrieve_url),
+            fixed_url=fixed_url,
             ae_title=ae_title,
             vocabulary=vocabulary or vocabulary_of(flavour),
             flavour=flavour,
@@ -324,7 +328,7 @@ class ImagingService:
         rejected = self.publisher.key_objects.received(notes, command.speaks_for)
         self.look_again(rejected, context)
         others = [command.study_instance_uid] if command.study_instance_uid not in rejected else []
-        self.look_again(others, context, delay=_ARCHIVE_FOLLOWS, but=self.archive.name)
+        self.look_again(others, context, delay=self.archive_follows, but=self.archive.name)
 
     def _look_if_named_otherwise(self, row: Any, theirs: PatientIdentifier, context: Context) -> None:
         """A manifest names somebody by a number that is no longer the one, or the archive by a name that was
@@ -336,7 +340,7 @@ class ImagingService:
         if row.manifest_patient != named(theirs, person.ins or local):
             self._enqueue(_wanted_row(row), context)
         elif _corrected(row, person):
-            self._enqueue(_wanted_row(row), context, delay=_ARCHIVE_FOLLOWS)
+            self._enqueue(_wanted_row(row), context, delay=self.archive_follows)
 
     # inside
 

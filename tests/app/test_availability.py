@@ -22,10 +22,12 @@ from hub.app.settings import (
     Web,
 )
 from hub.app.wiring import Hub
+from hub.context import Context
 from hub.errors import HubError
-from hub.imaging.model import StudyState
+from hub.imaging.model import PublishStudy, StudyState
 from hub.testing import hl7
 from hub.testing.simulators.dicomweb import DicomwebSimulator
+from hub.testing.sites import DimseAddress, send
 from tests.app.dimse_hub import DimseHub
 from tests.app.test_hub_archive import PATIENT, eventually, feed
 from tests.imaging.archive import STUDY, part10, study_files
@@ -124,8 +126,8 @@ def hub(request: pytest.FixtureRequest, tmp_path: Path, source: DicomwebSimulato
             sources=(
                 Source(name="PACS_A", kind="dicomweb", authority="HOSPITAL_A", config={"url": source.dicomweb_url}),
             ),
-            archive=Archive(senders={"PACS_A": ""}),
-            imaging=Imaging(publish_on=("ian",)),
+            archive=Archive(senders={"PACS_A": ""}, stable_after=0.2),
+            imaging=Imaging(publish_on=("ian",), archive_follows=0.2),
             web=Web(port=0),
             mllp=Mllp(port=0),
             dimse=DimsePort(port=0),
@@ -160,3 +162,17 @@ def test_a_notice_publishes_and_publishes_again(hub: Hub, source: DicomwebSimula
     source.archive.put(part10(second))
     assert tell(hub.dimse.port, notice("NEARLINE")).Status == 0
     eventually(lambda: shown(hub) == (StudyState.PUBLISHED.value, 2))
+
+
+def test_a_late_object_that_the_hub_is_sent_has_the_archive_asked_again(
+    hub: Hub, source: DicomwebSimulator, tmp_path: Path
+) -> None:
+    assert hub.dimse is not None
+    first, late = study_files(patient="PA-1", names=("CT_small.dcm", "MR_small.dcm"))
+    source.archive.put(part10(first))
+    hub.imaging.publish_study(PublishStudy("PACS_A", STUDY), Context())
+    source.archive.put(part10(late))  # the modality sends it to the archive and to the hub
+    file = tmp_path / "late.dcm"
+    file.write_bytes(part10(late))
+    assert send(DimseAddress("MAILLAGE", "127.0.0.1", hub.dimse.port), [file]) == 1
+    eventually(lambda: hub.imaging.indexed(STUDY, "PACS_A").study.instance_count == 2)

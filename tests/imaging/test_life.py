@@ -31,6 +31,7 @@ from hub.values import PatientIdentifier
 from tests.imaging.archive import STUDY, A, study_files
 from tests.imaging.living import PATIENT, TRAITS, Living, instances, key_object, living
 
+MOVED = "https://moved.example/dicom-web"
 REPORT = Report(
     PATIENT,
     "F",
@@ -379,6 +380,21 @@ def test_the_check_repairs_bytes_that_are_gone(region: Living, person: PatientId
     assert finding.difference is Difference.REGISTRY
     region.work()
     assert instances(only(region, person)) == 5
+
+
+def test_the_check_renews_manifests_when_the_hub_moves(region: Living, person: PatientIdentifier) -> None:
+    publisher = region.imaging.publisher
+    publisher.settings = replace(publisher.settings, retrieve_url=lambda: MOVED)
+    assert region.check().differing == 0  # an address that nobody configured is only believed
+    publisher.settings = replace(publisher.settings, fixed_url=MOVED)
+    [finding] = region.check(repair=True).findings
+    assert finding.difference is Difference.METADATA
+    region.work()
+    [entry] = region.found(person)
+    content = region.documents.open_content(entry.unique_id).path.read_bytes()
+    assert MOVED.encode() in content
+    assert b"https://hub.example" not in content
+    assert region.check().differing == 0
 
 
 def test_a_source_that_is_down_differs_from_nothing(region: Living, person: PatientIdentifier) -> None:
