@@ -38,7 +38,7 @@ from hub.usecase import use_case
 from hub.values import PatientIdentifier, new_key, now
 
 NOTIFY = "notify"  #: the kind of delivery
-ANY_PATIENT = "subscriptions.all-patients"
+ANY_PATIENT = "population.subscribe"
 METADATA = "documents.query"  #: what a client needs that is told metadata, not references only
 
 

@@ -24,7 +24,7 @@ TRANSACTION = Transaction(
     bindings=(_BINDING,),
     section="ITI TF-2: 3.62",
     kind=Kind.CHANGE,
-    permission="documents.remove",
+    permission="administration.remove",
     audit=AuditEvent("110110", "Patient Record", "D"),
     durability=Durability.ORIGINAL,
 )

@@ -23,7 +23,7 @@ TRANSACTION = Transaction(
     bindings=(_BINDING,),
     section="RMD: 3.86",
     kind=Kind.CHANGE,
-    permission="documents.remove",
+    permission="administration.remove",
     audit=AuditEvent("110110", "Patient Record", "D"),
     durability=Durability.ORIGINAL,
 )

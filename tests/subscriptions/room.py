@@ -42,7 +42,7 @@ CLIENTS = (
     client("reader", *READER),
     client("other", *READER),
     client("discreet", "subscriptions.subscribe", "subscriptions.pull"),
-    client("everyone", *READER, "subscriptions.all-patients"),
+    client("everyone", *READER, "population.subscribe"),
 )
 
 

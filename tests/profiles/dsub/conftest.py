@@ -19,7 +19,7 @@ ALL = ("subscriptions.subscribe", "subscriptions.pull", "subscriptions.publish",
 CLIENTS = {
     "ris": ALL,
     "other": ALL,
-    "region": (*ALL, "subscriptions.all-patients"),
+    "region": (*ALL, "population.subscribe"),
     "poor": ("documents.query",),
 }
 

@@ -72,8 +72,9 @@ def test_what_is_asked_and_answered(tmp_path: Path, module: Any, body: Any, comm
 def test_what_it_says_about_itself(module: Any) -> None:
     transaction = module.TRANSACTION
     assert (transaction.kind, transaction.durability) == (Kind.CHANGE, Durability.ORIGINAL)
-    assert transaction.permission in ("documents.update", "documents.remove")
-    assert transaction.audit.action == {"documents.update": "U", "documents.remove": "D"}[transaction.permission]
+    assert transaction.permission in ("administration.update", "administration.remove")
+    actions = {"administration.update": "U", "administration.remove": "D"}
+    assert transaction.audit.action == actions[transaction.permission]
 
 
 @pytest.mark.parametrize("module", MODULES)
