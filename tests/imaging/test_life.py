@@ -28,6 +28,7 @@ from hub.imaging.model import (
 from hub.patients.model import Identity, IdentityStatus, MergeIdentities
 from hub.storage.engine import Database
 from hub.values import PatientIdentifier
+from tests.documents.updates import carry_out, revision, update
 from tests.imaging.archive import STUDY, A, study_files
 from tests.imaging.living import PATIENT, TRAITS, Living, instances, key_object, living
 
@@ -414,3 +415,20 @@ def _down(*_: object, **__: object) -> None:
 def test_one_night_one_check(region: Living) -> None:
     assert region.life.check(CheckManifests(slot="nightly-2026-11-22"), Context()) is not None
     assert region.life.check(CheckManifests(slot="nightly-2026-11-22"), Context()) is None
+
+
+def test_a_manifest_that_an_administrator_corrected_is_replaced_as_its_last_version(
+    region: Living, person: PatientIdentifier
+) -> None:
+    [before] = region.found(person, mime="application/dicom")
+    carry_out(region.documents, update(revision(before, title="Corrigé")))
+    [second] = region.found(person, mime="application/dicom")
+    assert (second.title, second.id != before.id) == ("Corrigé", True)
+    region.archive.datasets = region.archive.datasets[:-1]
+    look(region)
+    assert [instances(item) for item in region.manifests(person)] == [4]
+    [third] = region.found(person, mime="application/dicom")
+    assert region.relations(third) == [(AssociationType.REPLACE, second.id)]
+    region.archive.datasets = []
+    look(region)
+    assert region.found(person, mime="application/dicom") == []
