@@ -5,6 +5,7 @@ import socket
 import ssl
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from hub.app.direct import EXTENSION, second_handle
@@ -67,6 +68,35 @@ class PeerCertificateProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self.loop.call_later(GOODBYE_SECONDS, self.transport.abort)
 
+    def data_received(self, data: bytes) -> None:
+        """An offer to change the protocol is ignored (RFC 9110 7.8): Java's clients offer h2c at first."""
+        self._unset_keepalive_if_required()
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._parsed(rest) :]
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _parsed(self, data: memoryview) -> int:
+        """How many bytes were taken. After an offer a new parser is told the request again, without the offer."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+            if method == b"CONNECT":
+                raise httptools.HttpParserError("no proxy") from offer
+            kept = [(name, value) for name, value in self.headers if name != b"upgrade"]
+            head = [method, b" ", self.url, b" HTTP/", version, b"\r\n"]
+            for name, value in kept:
+                head += [name, b": ", value, b"\r\n"]
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.parser.feed_data(b"".join([*head, b"\r\n"]))
+            return int(offer.args[0])
+        return len(data)
+
     def on_message_begin(self) -> None:
         """Add the extension to the new request's scope."""
         super().on_message_begin()
@@ -88,9 +118,16 @@ class PeerCertificateProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is here."""
         self._head_came()
+        if self.parser.should_upgrade():
+            return
         super().on_headers_complete()
         if self._tls is None:
             self.scope["extensions"][EXTENSION] = _Direct(self.cycle)  # type: ignore[assignment]
+
+    def on_message_complete(self) -> None:
+        """The body is here, unless the request will be told again."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def _count(self, size: int) -> None:
         self._head_bytes += size

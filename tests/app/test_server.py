@@ -117,3 +117,52 @@ def test_an_endless_head_is_cut_off() -> None:
             assert answer.startswith(b"HTTP/1.1 400 ")
     finally:
         server.stop()
+
+
+async def repeats(
+    scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[dict[str, Any]], Awaitable[None]]
+) -> None:
+    """An ASGI application that answers with the path and the body."""
+    body, more = scope["path"].encode() + b" ", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 10_000])
+def test_an_offer_of_another_protocol_is_ignored(pieces: int) -> None:
+    """What Java's HTTP client sends first on every plain connection."""
+    request = (
+        b"POST /a HTTP/1.1\r\nHost: x\r\n" + OFFER + b"Transfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n0\r\n\r\n"
+        b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n" + OFFER + b"\r\nsecond"
+        b"POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\nthird"
+    )
+    server = WebServer(repeats, "127.0.0.1", 0)
+    server.start()
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as peer:
+            size = -(-len(request) // pieces)
+            for start in range(0, len(request), size):
+                peer.sendall(request[start : start + size])
+            answer = b"".join(iter(lambda: peer.recv(65536), b""))
+    finally:
+        server.stop()
+    assert answer.count(b"HTTP/1.1 200 OK") == 3
+    assert [answer.find(body) > 0 for body in (b"\r\n/a first", b"\r\n/b second", b"\r\n/c third")] == [True] * 3
+
+
+def test_no_proxy() -> None:
+    server = WebServer(repeats, "127.0.0.1", 0)
+    server.start()
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as peer:
+            peer.sendall(b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n")
+            assert peer.recv(4096).startswith(b"HTTP/1.1 400 ")
+    finally:
+        server.stop()

@@ -48,6 +48,11 @@ def test_a_removal_both_ways() -> None:
     assert read_removal(request) == IDS
 
 
+def test_an_empty_query_asks_nothing() -> None:
+    etree.SubElement(request := write_removal(IDS), f"{{{RIM}}}AdhocQuery")
+    assert read_removal(request) == IDS
+
+
 @pytest.mark.parametrize(
     ("attributes", "inner", "location"),
     [
