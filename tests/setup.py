@@ -29,6 +29,7 @@ NEEDED = (
     Needed("fonts-dejavu-core", ("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",), "text in screenshots"),
     Needed("wrk", ("/usr/bin/wrk",), "load over HTTP"),
     Needed("maven", ("/usr/bin/mvn", "/usr/local/bin/mvn"), "the public schemas and WSDLs of XDS"),
+    Needed("default-jdk-headless", ("/usr/bin/javac", "/usr/local/bin/javac"), "IPF's XDS clients"),
     Needed("npm", ("/usr/bin/npm", "/usr/local/bin/npm"), "the OHIF viewer"),
     Needed("curl", ("/usr/bin/curl",), "a foreign HTTP client in the benchmarks"),
     Needed("libatomic1", ("/usr/lib/*/libatomic.so.1",), "the driver of the browser tests"),
