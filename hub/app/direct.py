@@ -128,8 +128,8 @@ class DirectWriter:
             del self._buffers[0]
 
 
-async def writable(link: socket.socket, gone: "asyncio.Future[Any]") -> None:
-    """Wait until the peer takes more, or has gone."""
+async def writable(link: socket.socket, gone: "asyncio.Future[Any]", seconds: float) -> bool:
+    """Wait until the peer takes more, or has gone. False when it does neither for so many seconds."""
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
 
@@ -139,7 +139,8 @@ async def writable(link: socket.socket, gone: "asyncio.Future[Any]") -> None:
 
     loop.add_writer(link.fileno(), wake)
     try:
-        await asyncio.wait((ready, gone), return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait((ready, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
     finally:
         loop.remove_writer(link.fileno())
 

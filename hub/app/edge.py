@@ -4,8 +4,9 @@ import asyncio
 import base64
 import binascii
 import itertools
+import logging
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -25,8 +26,11 @@ from hub.portal.web import peer_of
 from hub.wire.http import HttpRequest, HttpResponse
 from hub.wire.pieces import Chunk, FilePiece, plain
 
+log = logging.getLogger(__name__)
+
 BATCH_SECONDS = 60.0  #: how long a body may take for each batch
 AHEAD = 64 * 1024  #: bytes of a body that are awaited before a thread is taken for it
+TAKEN_SECONDS = 120.0  #: how long a peer may take nothing of its answer: what it asked for is not held open for ever
 BATCH = 512 * 1024  #: bytes handed over at once when streaming
 
 SMALL = 16 * 1024  #: pieces that are not worth being sent on their own
@@ -214,7 +218,7 @@ class StreamedAnswer(Response):
             while batch and not gone.done():
                 ahead = asyncio.ensure_future(self._batch())
                 for piece in batch:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    await _taken(send({"type": "http.response.body", "body": piece, "more_body": True}))
                 batch = await ahead
             if not gone.done():
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -228,7 +232,12 @@ class StreamedAnswer(Response):
 
     async def _write(self, connection: Connection, first: Iterable[Chunk], gone: "asyncio.Future[None]") -> None:
         """All of it, past the event loop; returns when it is written, or when nobody listens any more."""
-        link = await connection.socket_of_its_own()
+        try:
+            async with asyncio.timeout(TAKEN_SECONDS):
+                link = await connection.socket_of_its_own()
+        except TimeoutError:
+            connection.abandon()
+            link = None
         if link is None:
             await gone
             return
@@ -241,7 +250,9 @@ class StreamedAnswer(Response):
                     work = asyncio.ensure_future(anyio.to_thread.run_sync(writer.run, limiter=STREAMS))
                     if await work:
                         break
-                    await writable(link, gone)
+                    if not await writable(link, gone, TAKEN_SECONDS):
+                        log.warning("a peer takes nothing of its answer: its connection is closed")
+                        break
             finally:
                 writer.stop()
                 if work is not None and not work.done():
@@ -274,6 +285,15 @@ def _gather(chunks: Iterator[Chunk]) -> list[Chunk]:
         if size >= BATCH or isinstance(piece, FilePiece):
             break
     return [*batch, b"".join(small)] if small else batch
+
+
+async def _taken(sending: Awaitable[None]) -> None:
+    """Wait until the peer has taken enough. Raises DeadlineExceeded."""
+    try:
+        async with asyncio.timeout(TAKEN_SECONDS):
+            await sending
+    except TimeoutError:
+        raise DeadlineExceeded("The peer takes nothing of its answer.") from None
 
 
 def _close(chunks: Any) -> None:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from hub.app import pki
+from hub.app import edge, pki
 from hub.app.direct import DirectWriter
 from hub.app.edge import StreamedAnswer
 from hub.app.server import WebServer
@@ -156,6 +156,20 @@ def test_a_peer_that_goes_ends_the_stream(application: Application) -> None:
             assert link.recv(1000)
     server.stop()  # waits for running requests: it would not end if a stream went on
     assert application.closed == ["endless"] * 2
+
+
+def test_who_takes_nothing_is_let_go(
+    client: httpx.Client, application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peer that asks and never reads holds no stream, no thread and no file for ever."""
+    monkeypatch.setattr(edge, "TAKEN_SECONDS", 0.5)
+    with client.stream("GET", "/endless") as answer:
+        assert answer.status_code == 200
+        end = time.monotonic() + 60
+        while not application.closed:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    assert client.get("/mixed").content == EXPECTED
 
 
 def test_the_writer_gives_the_thread_back() -> None:
