@@ -7,7 +7,7 @@ and every id has the same digits somewhere, and they become other ones.
 import hashlib
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from hub.documents.model import (
     Author,
     DocumentEntry,
     ReferenceId,
+    Submission,
     SubmissionSet,
 )
 from hub.documents.rows import association_row, entry_row, set_row, terms
@@ -30,7 +31,7 @@ from hub.patients.service import PatientService
 from hub.storage.engine import Database
 from hub.storage.migrate import upgrade
 from hub.storage.tables import METADATA, KeyText
-from hub.values import Code, PatientIdentifier
+from hub.values import Code, PatientIdentifier, new_uid, new_uuid
 
 AFFINITY_DOMAIN = "1.2.250.1.999.1.1"
 ACCESSION = "urn:ihe:iti:xds:2013:accession"
@@ -45,7 +46,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "patients_name": ("identity",),
 }
 #: While filling nothing has to survive a crash, and the indexes should stay in memory.
-_HASTE = ("synchronous=OFF", "cache_size=-1048576", "temp_store=MEMORY")
+_HASTE = ("journal_mode=MEMORY", "synchronous=OFF", "cache_size=-1048576", "temp_store=MEMORY")
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 _REPOSITORY = "1.2.250.1.999.1.2"
 _HOSPITAL = "1.2.250.1.999.8.1"
@@ -161,6 +162,20 @@ def _copy(connection: Connection, table: Table, copies: int, made: int) -> None:
     connection.execute(text(statement), {"copies": copies})
 
 
+def document(number: str, choose: random.Random) -> DocumentEntry:
+    """An entry of the patient with this number, in the registry's form."""
+    entry = _entry(PatientIdentifier(number, AFFINITY_DOMAIN), 0, "20250102", choose)
+    return replace(entry, id=new_uuid(), unique_id=new_uid())
+
+
+def submission(number: str, choose: random.Random) -> Submission:
+    """A submission of one document of the patient."""
+    entry = document(number, choose)
+    made = replace(_submission_set(entry.patient_id, "20250102", choose), id=new_uuid(), unique_id=new_uid())
+    member = Association(new_uuid(), AssociationType.HAS_MEMBER, made.id, entry.id, submission_set_status="Original")
+    return Submission(made, (entry,), (), (member,))
+
+
 def _identity(patient: PatientIdentifier, choose: random.Random) -> Identity:
     return Identity(
         identifier=patient,
@@ -175,13 +190,9 @@ def _identity(patient: PatientIdentifier, choose: random.Random) -> Identity:
 def _documents(patient: PatientIdentifier, choose: random.Random, rows: _Rows) -> None:
     for first in range(0, PER_PATIENT, PER_SUBMISSION):
         day = f"{choose.randint(2015, 2025)}{choose.randint(1, 12):02d}{choose.randint(1, 28):02d}"
-        submission = SubmissionSet(
-            id=_uuid(choose), unique_id=_uid(choose), source_id="1.2.250.1.999.1.4", patient_id=patient,
-            submission_time=f"{day}180000", content_type_code=Code("04", "1.2.250.1.213.2.2", "Hospitalisation"),
-            authors=(Author("801234567890^RADIO^Claire^^^^^^&1.2.250.1.71.4.2.1&ISO^D^^^IDNPS"),),
-        )  # fmt: skip
-        rows.sets.append(set_row(submission, "", _AT))
-        rows.unique_ids.append({"value": submission.unique_id, "kind": "SubmissionSet", "hash": "", "size": None})
+        made = _submission_set(patient, day, choose)
+        rows.sets.append(set_row(made, "", _AT))
+        rows.unique_ids.append({"value": made.unique_id, "kind": "SubmissionSet", "hash": "", "size": None})
         for number in range(first, first + PER_SUBMISSION):
             entry = _entry(patient, number, day, choose)
             rows.entries.append(entry_row(entry, "", _AT))
@@ -190,9 +201,17 @@ def _documents(patient: PatientIdentifier, choose: random.Random, rows: _Rows) -
                 {"value": entry.unique_id, "kind": "DocumentEntry", "hash": entry.hash, "size": entry.size}
             )
             member = Association(
-                _uuid(choose), AssociationType.HAS_MEMBER, submission.id, entry.id, submission_set_status="Original"
+                _uuid(choose), AssociationType.HAS_MEMBER, made.id, entry.id, submission_set_status="Original"
             )
             rows.associations.append(association_row(member))
+
+
+def _submission_set(patient: PatientIdentifier, day: str, choose: random.Random) -> SubmissionSet:
+    return SubmissionSet(
+        id=_uuid(choose), unique_id=_uid(choose), source_id="1.2.250.1.999.1.4", patient_id=patient,
+        submission_time=f"{day}180000", content_type_code=Code("04", "1.2.250.1.213.2.2", "Hospitalisation"),
+        authors=(Author("801234567890^RADIO^Claire^^^^^^&1.2.250.1.71.4.2.1&ISO^D^^^IDNPS"),),
+    )  # fmt: skip
 
 
 def _entry(patient: PatientIdentifier, number: int, day: str, choose: random.Random) -> DocumentEntry:
