@@ -21,6 +21,7 @@ from hub.app.cli_imaging import imaging
 from hub.app.roles import Role
 from hub.app.settings import Settings
 from hub.app.settings_file import SettingsRefused
+from hub.app.xdm_cli import xdm
 from hub.app.xds_cli import xds
 from hub.errors import HubError
 from hub.pipeline.catalogue import discover
@@ -51,6 +52,7 @@ app.add_typer(db, name="db")
 app.add_typer(pki_app, name="pki")
 app.add_typer(imaging, name="imaging")
 app.add_typer(xds, name="xds")
+app.add_typer(xdm, name="xdm")
 
 SettingsOption = Annotated[
     Path | None,

@@ -14,6 +14,7 @@ from hub.portal.desk import Desk
 from hub.portal.document_life import Life
 from hub.portal.documents import Documents
 from hub.portal.operator import Operator
+from hub.portal.packages import Packages
 from hub.portal.ports import PortalHub
 from hub.portal.render import SECURITY_HEADERS, Renderer
 from hub.portal.timeline import Names
@@ -49,6 +50,7 @@ def build(hub: PortalHub) -> APIRouter:
         Clinical(hub, renderer, names),
         Documents(hub, renderer, names),
         Life(hub, renderer, names),
+        Packages(hub),
         Operator(hub, renderer),
     )
     for module in pages:

@@ -243,3 +243,41 @@ def test_what_is_said_for_nothing(tmp_path: Path) -> None:
     assert made.entry.class_code == made.entry.type_code == Code("A", "1.2", "A")
     [member] = made.submission.associations
     assert (member.type, member.source) == (AssociationType.HAS_MEMBER, made.submission.submission_set.id)
+
+
+def test_a_package_out_and_in(terminal: Terminal, tmp_path: Path) -> None:
+    with Integrator(terminal.description) as vendor:
+        for number in ("X-1", "X-2"):
+            vendor.announce(number, terminal.description["affinity_domain"])
+    note = terminal.directory / "note.txt"
+    terminal.json(f"submit {note} --patient X-1 --title First")
+    made = terminal.json(f"submit {note} --patient X-1 --title Second")
+    sandbox = ["--sandbox", str(terminal.directory / "sandbox.json")]
+
+    def xdm(line: str) -> Result:
+        return CliRunner().invoke(app, ["xdm", *shlex.split(line), *sandbox])
+
+    whole, one = tmp_path / "whole.zip", tmp_path / "one.zip"
+    assert json.loads(xdm(f"export --patient X-1 -o {whole} --json").stdout)["documents"] == 2
+    assert json.loads(xdm(f"export --submission-set {made['submission_set']} -o {one} --json").stdout)["documents"] == 1
+    # the same uniqueIds with other content of the entry's patient: the registry's own refusal, and nothing is left
+    removed = terminal.json("query FindDocuments --patient X-2")["objects"]
+    refused = xdm(f"import {whole} --patient NOBODY")
+    assert (refused.exit_code, "XDSUnknownPatientId" in refused.stderr) == (1, True)
+    assert terminal.json("query FindDocuments --patient X-2")["objects"] == removed == []
+    with Sandbox(Options(data=tmp_path / "other")) as other:
+        file = tmp_path / "other.json"
+        file.write_text(json.dumps(other.description()))
+        with Integrator(other.description()) as vendor:
+            vendor.announce("Y-1", other.description()["affinity_domain"])
+        sandbox = ["--sandbox", str(file)]
+        done = xdm(f"import {whole} --patient Y-1 --json")
+        assert done.exit_code == 0, (done.output, done.exception)
+        assert json.loads(done.stdout) == {"submissions": 1, "documents": 2}
+        found = json.loads(CliRunner().invoke(
+            app, ["xds", "query", "FindDocuments", "--patient", "Y-1", "--json", *sandbox]
+        ).stdout)["objects"]  # fmt: skip
+        assert sorted(item["title"] for item in found) == ["First", "Second"]
+        again = xdm(f"import {whole} --patient Y-1")
+        assert again.exit_code == 1
+        assert "XDS" in again.stderr

@@ -416,6 +416,7 @@ class Documents:
         )
         self.contents = {
             "2.25.100": CDA.encode(),
+            "2.25.101": b"DICM",
             "2.25.102": "Chère consœur,\n<b>tout</b> va bien.".encode(),
             "2.25.103": b"%PDF-1.4\n%%EOF\n",
             "2.25.104": b"?",

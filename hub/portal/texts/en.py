@@ -174,6 +174,7 @@ EN = {
     "document.custodian": "Kept by",
     "document.legal_authenticator": "Authenticated by",
     "document.empty": "The document holds no text.",
+    "person.package": "Export the documents (XDM)",
     # a document's life
     "life.title": "A document's life",
     "life.back": "Back to the document",

@@ -174,6 +174,7 @@ FR = {
     "document.custodian": "Conservé par",
     "document.legal_authenticator": "Validé par",
     "document.empty": "Le document ne contient pas de texte.",
+    "person.package": "Exporter les documents (XDM)",
     # a document's life
     "life.title": "Vie d'un document",
     "life.back": "Retour au document",
