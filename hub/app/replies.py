@@ -3,6 +3,7 @@
 The request is carried out at once and answered with 202; the answer waits, whole, in a file until the outbox has
 delivered it. Where answers may go the settings say: closed by default."""
 
+import contextlib
 import os
 import ssl
 import threading
@@ -114,8 +115,9 @@ class Replies:
             return
         oldest = time.time() - KEPT_DAYS * 86400
         for file in self.directory.iterdir():
-            if file.stat().st_mtime < oldest:
-                file.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # it was delivered just now
+                if file.stat().st_mtime < oldest:
+                    file.unlink()
 
     def _origin(self, address: str) -> str:
         try:

@@ -106,7 +106,7 @@ class Hub(Rooms):
         handlers = {**self.imaging.handlers(), mllp.ANSWER: self.mllp.deliver, NOTIFY: self.notifier.deliver}
         handlers |= {OFFER: self.on_demand.deliver, REPLY: self.replies.deliver}
         self.worker = Worker(self.exchange, handlers)
-        self.housekeeping = Housekeeping(self.content, self._in_use)
+        self.housekeeping = Housekeeping(self.content, self._in_use, also=(self.replies.sweep,))
         self.dimse: DimseEndpoint | None = None
         self.metrics.observe(self._counts, lambda: {source.name: source.kind for source in settings.sources})
         self.roles: frozenset[Role] = frozenset()
