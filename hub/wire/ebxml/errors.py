@@ -8,7 +8,7 @@ from lxml import etree
 from hub.documents import errors as documents
 from hub.errors import HubError, Invalid, Misconfigured, NotFound, TooLarge, Unavailable, lookup
 from hub.federation.errors import CommunityError
-from hub.imaging.errors import UnknownImagingSource
+from hub.imaging.errors import TransferSyntaxNotPossible, UnknownImagingSource
 from hub.wire.ebxml.names import ERROR, WARNING, rs
 from hub.wire.xml import Element
 
@@ -36,6 +36,7 @@ CODES: Mapping[type[HubError], XdsCode] = {
     TooLarge: XdsCode("XDSRegistryOutOfResources", "XDSRepositoryOutOfResources"),
     ImagingRequestError: XdsCode("XDSIRequestError"),
     UnknownImagingSource: XdsCode("XDSUnknownRepositoryId"),
+    TransferSyntaxNotPossible: XdsCode("urn:dicom:wado:0007"),  # RAD TF-2: 4.69 takes those of WADO-WS
     documents.DocumentError: XdsCode("XDSRegistryError", "XDSRepositoryError"),
     documents.RegistryError: XdsCode("XDSRegistryError"),
     documents.RepositoryError: XdsCode("XDSRepositoryError"),

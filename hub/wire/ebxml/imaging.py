@@ -13,7 +13,7 @@ from hub.errors import HubError, Invalid
 from hub.imaging.model import InstanceRequest, InstanceStream, RetrievedInstance, RetrieveInstances
 from hub.values import Uid
 from hub.wire.ebxml.errors import ImagingRequestError, RegistryProblem, problem_of
-from hub.wire.ebxml.names import IHERAD, XDSB, iherad, xdsb
+from hub.wire.ebxml.names import IHERAD, WARNING, XDSB, iherad, xdsb
 from hub.wire.ebxml.retrieve import SentDocument, retrieve_response, write_document_request
 from hub.wire.pieces import Chunk, file_pieces
 from hub.wire.soap.message import SoapMessage, SoapResponse
@@ -56,7 +56,8 @@ def write_imaging_retrieve(
 
 
 def imaging_retrieved(message: SoapMessage, stream: InstanceStream, action: str) -> SoapResponse:
-    """The answer: every wanted instance that came, and an error for every one that did not.
+    """The answer: every wanted instance that came, and an error for every one that did not. A warning goes with its
+    instance.
 
     The envelope says what follows it and travels first, so the instances are collected before: in one file of the spool
     directory that has no name and goes away with the answer, and from which they are sent.
@@ -64,6 +65,7 @@ def imaging_retrieved(message: SoapMessage, stream: InstanceStream, action: str)
     wanted = {item.sop_instance_uid: place for item, place in _requests(message.body)}
     collected = _Collection(message.limits.spool)
     problems: dict[str, RegistryProblem] = {}
+    warnings: dict[str, RegistryProblem] = {}
     documents: dict[str, SentDocument] = {}
     for item in stream:
         if isinstance(item, RetrievedInstance):
@@ -81,13 +83,13 @@ def imaging_retrieved(message: SoapMessage, stream: InstanceStream, action: str)
             uid = item.request.sop_instance_uid
             missing = [uid] if uid else [name for name in wanted if name not in documents]
             for name in missing:
-                problems.setdefault(name, problem_of(item.error, repository=True, location=name))
+                problem = problem_of(item.error, repository=True, location=name)
+                (warnings if problem.severity == WARNING else problems).setdefault(name, problem)
     for uid in wanted:
         if uid not in documents and uid not in problems:
             problems[uid] = problem_of(DocumentUniqueIdError(), repository=True, location=uid)
-    return retrieve_response(
-        list(documents.values()), [problem for uid, problem in problems.items() if uid not in documents], action
-    )
+    said = [problem for uid, problem in problems.items() if uid not in documents]
+    return retrieve_response(list(documents.values()), [*said, *warnings.values()], action)
 
 
 class _Collection:

@@ -55,7 +55,7 @@ def test_what_has_no_acceptable_transfer_syntax_fails_alone(room: Room) -> None:
     publish(room)
     status, documents, errors = ask(room, A.repository_unique_id, RLE)
     assert (status, len(documents)) == ("PartialSuccess", 1)
-    assert {code for code, _ in errors} == {"XDSRepositoryError"}
+    assert {code for code, _ in errors} == {"urn:dicom:wado:0007"}
     assert {location for _, location in errors} == {f"{STUDY}.{number}.1" for number in (1, 2, 4, 5)}
 
 

@@ -8,6 +8,7 @@ from lxml import etree
 
 from hub.documents.errors import UnknownRepositoryId
 from hub.errors import DeadlineExceeded
+from hub.federation.errors import CommunityError
 from hub.imaging.model import FailedInstance, InstanceRequest, InstanceStream, RetrievedInstance
 from hub.values import Uid
 from hub.wire.ebxml.errors import ImagingRequestError
@@ -140,3 +141,22 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     answer = read_retrieved(over_the_wire(imaging_retrieved(message(spool=tmp_path), stream, "urn:x"), tmp_path))
     assert [item.content.size for item in answer.documents] == [64 * 1024 * 1024] * 4
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000
+
+
+def test_a_warning_goes_with_its_instance(tmp_path: Path) -> None:
+    def warned(item: InstanceRequest) -> FailedInstance:
+        return FailedInstance(item, CommunityError.said("XDSRepositoryError", "Lossy.", warning=True))
+
+    first, second, *rest = WANTED
+    given = [got(item, iter([b"DICM"])) for item in (first, *rest)]
+    stream: InstanceStream = iter([*given, warned(first)])
+    answer = read_retrieved(over_the_wire(imaging_retrieved(message(), stream, "urn:x"), tmp_path))
+    assert len(answer.documents) == len(given)
+    rows = {(item.location, item.code, item.severity.rpartition(":")[2]) for item in answer.problems}
+    assert rows == {
+        (first.sop_instance_uid, "XDSRepositoryError", "Warning"),
+        (second.sop_instance_uid, "XDSDocumentUniqueIdError", "Error"),
+    }
+    whole: InstanceStream = iter([warned(first), *(got(item, iter([b"DICM"])) for item in WANTED)])
+    answer = read_retrieved(over_the_wire(imaging_retrieved(message(), whole, "urn:x"), tmp_path))
+    assert (answer.status, len(answer.documents), len(answer.problems)) == (SUCCESS, len(WANTED), 1)
