@@ -87,7 +87,7 @@ class UpdateService:
             )
             registration.check()
             stored = Updating(store=store, plan=plan, survivor=survivors, at=at).run(context.message_id)
-            note_strangers(moving, stored.entries, documents.patients)
+            note_strangers(moving, stored.entries, documents.patients, survivors)
             if documents.listeners:
                 documents.tell(store, stored, registration.survivor, context)
         _note(stored, registration.survivor.cx, context)

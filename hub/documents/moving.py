@@ -22,21 +22,20 @@ from hub.values import PatientIdentifier
 Settled = Callable[[UnitOfWork, Sequence[PatientIdentifier], Context], object]
 
 
-def note_strangers(store: MovingStore, entries: Iterable[DocumentEntry], patients: Patients) -> None:
+def note_strangers(
+    store: MovingStore,
+    entries: Iterable[DocumentEntry],
+    patients: Patients,
+    survivor: Callable[[PatientIdentifier], PatientIdentifier],
+) -> None:
     """Entries that are registered with the number of another person stay with their patientId for good."""
-    owners: dict[str, PatientIdentifier | None] = {}
-    persons: dict[PatientIdentifier, PatientIdentifier | None] = {}
-    strange: list[str] = []
-    for entry in entries:
-        text, patient = entry.source_patient_id, entry.patient_id
-        if text not in owners:
-            owners[text] = owner_of(text, patients)
-        owner = owners[text]
-        if owner is not None and patient not in persons:
-            persons[patient] = patients.resolve(patient)
-        if owner is not None and not same(owner, persons[patient]):
-            strange.append(entry.id)
-    store.stays(strange)
+    entries = tuple(entries)
+    owners = {text: owner_of(text, patients) for text in {item.source_patient_id for item in entries}}
+    store.stays(
+        item.id
+        for item in entries
+        if (owner := owners[item.source_patient_id]) is not None and not same(owner, survivor(item.patient_id))
+    )
 
 
 def owner_of(text: str, patients: Patients) -> PatientIdentifier | None:
@@ -47,9 +46,9 @@ def owner_of(text: str, patients: Patients) -> PatientIdentifier | None:
         return None
 
 
-def same(one: PatientIdentifier, other: PatientIdentifier | None) -> bool:
+def same(one: PatientIdentifier, other: PatientIdentifier) -> bool:
     """Whether both are the same number of the same authority."""
-    return other is not None and (one.value, one.authority) == (other.value, other.authority)
+    return (one.value, one.authority) == (other.value, other.authority)
 
 
 class DocumentsFollow:

@@ -181,7 +181,7 @@ class DocumentService:
             self.content.put(content.path, content.sha256)
         kept = {entry_id: content.sha256 for entry_id, content in contents.items()}
         submission = registration.carry_out(kept, context.message_id)
-        note_strangers(moving, submission.entries, self.patients)
+        note_strangers(moving, submission.entries, self.patients, survivors)
         context.touch("patient", registration.survivor.cx)
         context.touch("submission set", submission.submission_set.unique_id)
         context.led_to("submission set", submission.submission_set.unique_id)
@@ -335,6 +335,11 @@ class DocumentService:
         with self.database.reading() as work:
             store = DocumentStore(work, patient=survivors.of_key, home=self.home)
             return tuple(store.find(DocumentEntry, clauses, limit=limit, newest_first=True))
+
+    def hold_persons(self) -> None:
+        """From now to the end of the open unit of work no identity goes from one person to another."""
+        with self.database.transaction() as work:
+            MovingStore(work).hold()
 
     def entry(self, unique_id: str) -> DocumentEntry:
         """The current entry of a document. Raises DocumentUniqueIdError."""

@@ -50,6 +50,8 @@ class Documents(Protocol):
 
     def provide(self, command: ProvideDocuments, context: Context) -> Registered: ...
 
+    def hold_persons(self) -> None: ...
+
 
 class Withdrawals(Protocol):
     """The documents room, as far as it takes back what was published."""

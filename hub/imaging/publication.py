@@ -128,6 +128,7 @@ class Publisher:
 
     def _carry_out(self, store: ImagingStore, found: "Found", draft: Draft) -> None:
         study, context = found.study, draft.context
+        self.documents.hold_persons()  # before anything is locked: whom it is about stays so until the commit
         person = self.patients.resolve(found.local) if study.patient_id else None
         store.index(study, found.info.authority_oid, person)
         row = store.row(study.source, study.study_instance_uid)

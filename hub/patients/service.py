@@ -52,7 +52,7 @@ class PatientService:
     ``external_index``: a feed whose PID-3 holds an identifier of an affinity domain says itself which person it is.
     ``listeners`` are called inside the unit of work, for every person that a feed made, changed, linked or
     merged: with its surviving regional identifier and the numbers that others may know it by. ``regrouped`` are called
-    after them, once, where identities went from one person to another or persons were joined: with those persons."""
+    before them, once, where identities went from one person to another or persons were joined: with those persons."""
 
     def __init__(
         self,
@@ -199,13 +199,13 @@ class PatientService:
     def _fed(self, store: PatientStore, placed: Placed, context: Context) -> Fed:
         regional = (placed.person or store.person(placed.member.person)).identifier
         touched = [regional, *(store.person(key).identifier for key in placed.persons - {placed.member.person})]
+        if placed.persons or placed.lost is not None:
+            for regroup in self.regrouped:
+                regroup(touched, context)
         for identifier in touched:
             context.touch("patient", identifier.cx)
             for listener in self.listeners:
                 listener(identifier, self._numbers(identifier, placed), context)
-        if placed.persons or placed.lost is not None:
-            for regroup in self.regrouped:
-                regroup(touched, context)
         context.led_to("person", regional.cx)
         lost = placed.lost.identifier if placed.lost else None
         return Fed(regional, placed.created, placed.linked, placed.split, placed.reason, lost)

@@ -210,6 +210,18 @@ def test_a_merge_of_numbers_takes_the_lost_numbers_documents_along(region: Perso
     assert (region.shown(one), region.shown(other)) == ({kept}, {lost})
 
 
+def test_a_number_that_lives_again_after_its_merge_has_its_documents_again(region: Persons) -> None:
+    one, other = region.feed("1", A), region.feed("2", A)
+    first, second = document(region, one, "1", A), document(region, other, "2", A)
+    assert region.merge("1", "2", A) == one
+    third = document(region, one, "2", A)  # the hospital still uses the number that it merged away
+    assert region.shown(one) == region.shown(other) == {first, second, third}
+    assert region.merge("2", "9", A) == other
+    assert (region.shown(one), region.shown(other)) == ({first}, {second, third})
+    assert region.merge("1", "2", A) == one
+    assert region.shown(one) == region.shown(other) == {first, second, third}
+
+
 def test_versions_and_what_replaced_them_go_together_and_folders_where_all_their_documents_are(region: Persons) -> None:
     one = region.feed("1", A)
     region.feed("2", B)

@@ -209,6 +209,9 @@ class FakeDocuments:
     def entries(self) -> list[DocumentEntry]:
         return [entry for command in self.commands for entry in command.submission.entries]
 
+    def hold_persons(self) -> None:
+        """Nobody else is here."""
+
     def provide(self, command: ProvideDocuments, context: Context) -> Registered:
         self.commands.append(command)
         by_id = {entry.id: entry.unique_id for entry in command.submission.entries}

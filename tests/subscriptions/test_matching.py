@@ -135,6 +135,16 @@ def test_a_merge_after_the_subscription(room: Room) -> None:
     assert one.objects[0].patient_id == ANNE
 
 
+def test_a_parting_after_the_subscription(room: Room) -> None:
+    room.patients.persons[:] = [(ANNE, ANNE_ALIAS, BERT)]
+    room.subscribe(about(BERT))
+    room.patients.persons[:] = [(ANNE, ANNE_ALIAS), (BERT,)]
+    room.register(submit(entry(ANNE)))
+    kept = room.register(submit(entry(BERT)))
+    (one,) = room.told()
+    assert {item.id for item in one.objects} == names(kept)
+
+
 def test_folders_are_told_when_they_are_made_and_when_they_are_filled(room: Room) -> None:
     room.subscribe(wanted("Folder", XDSFolderPatientId=ANNE.cx), Topic.FOLDER)
     first, second = folder(), folder()
