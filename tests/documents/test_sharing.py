@@ -1,18 +1,30 @@
 """MHD's view of the registry, on both databases: pages, what stored queries can't ask, members and relations."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hub.context import Context
-from hub.documents.errors import DocumentUniqueIdError, UnknownPatientId
-from hub.documents.model import DEPRECATED, AssociationType, Author, Folder, SubmissionSet
+from hub.documents.errors import DocumentUniqueIdError, NonIdenticalHash, RegistryMetadataError, UnknownPatientId
+from hub.documents.model import APPROVED, DEPRECATED, AssociationType, Author, DocumentEntry, Folder, SubmissionSet
 from hub.documents.service import DocumentService
-from hub.documents.sharing import SharingService
-from hub.documents.sharing_model import Asked, FindShared, Matching, OpenDocument, ProvideBundle, SharedPage
+from hub.documents.sharing import GENERATED, SharingService
+from hub.documents.sharing_model import (
+    Asked,
+    Custodian,
+    DescribeDocument,
+    FindShared,
+    Matching,
+    OpenDocument,
+    ProvideBundle,
+    PublishDocument,
+    Published,
+    SharedPage,
+)
 from hub.storage.content import ContentStore
-from hub.values import PatientIdentifier, new_uuid
+from hub.values import Code, PatientIdentifier, new_uid, new_uuid
 from tests.documents.builders import (
     ANNE,
     ANNE_ALIAS,
@@ -29,6 +41,7 @@ from tests.documents.builders import (
     relation,
     submit,
 )
+from tests.documents.updates import carry_out, registered_entry, revision, update
 
 DOCUMENTS = ((Asked("FindDocuments"),),)
 LISTS = ((Asked("FindSubmissionSets"), Asked("FindFolders")),)
@@ -158,3 +171,73 @@ def test_provided_documents_can_be_opened(sharing: SharingService, tmp_path: Pat
     with pytest.raises(UnknownPatientId):
         sharing.provide(ProvideBundle(stranger, ()), Context())
     assert not list((tmp_path / "content" / "incoming").glob("*"))
+
+
+def published(sharing: SharingService, **changes: Any) -> Published:
+    made = entry(PatientIdentifier("R0", ""), hash="", size=None, repository_unique_id="", **changes)
+    return sharing.publish(PublishDocument(made, b"a note"), Context())
+
+
+def test_one_document_gets_a_submission_set(sharing: SharingService) -> None:
+    sharing.source_id = "1.2.250.1.999.1.4"
+    full, poor = published(sharing), published(sharing, class_code=None)
+    assert (full.entry.limited, poor.entry.limited) == (False, True)
+    assert full.entry.patient_id == ANNE
+    owners = find(sharing, asked=LISTS, lists=True)
+    assert owners.total == 2
+    assert {item.source_id for item in owners.objects if isinstance(item, SubmissionSet)} == {sharing.source_id}
+    assert not any(item.limited for item in owners.objects)
+    with pytest.raises(UnknownPatientId):
+        sharing.publish(PublishDocument(entry(STRANGER), b"x"), Context())
+
+
+def test_what_a_document_does_not_tell_is_the_region_s(sharing: SharingService) -> None:
+    sharing.source_id, sharing.language = "1.2.250.1.999.1.4", "fr-FR"
+    told = dict.fromkeys(("class_code", "format_code", "practice_setting_code", "healthcare_facility_type_code"))
+    plain: dict[str, Any] = {"confidentiality_codes": (), "language_code": "", "source_patient_id": ""}
+    made = entry(hash="", size=None, repository_unique_id="", **told, **plain)
+    command = DescribeDocument(made, b"a report", (STRANGER, ANNE_ALIAS))
+    first = sharing.describe(command, Context())
+    assert first.entry.limited
+    assert first.entry.source_patient_id == ANNE_ALIAS.cx
+    assert sharing.describe(command, Context()).entry.id == first.entry.id  # the very same document
+    sharing.generated = {name: Code("X", "1.2.3.4", "X") for name in GENERATED}
+    other = DescribeDocument(replace(made, unique_id=new_uid()), b"another", (ANNE,))
+    second = sharing.describe(other, Context()).entry
+    assert not second.limited
+    assert second.class_code == second.confidentiality_codes[0] == Code("X", "1.2.3.4", "X")
+    with pytest.raises(UnknownPatientId):
+        sharing.describe(DescribeDocument(made, b"x", (STRANGER,)), Context())
+    with pytest.raises(NonIdenticalHash):  # the same uniqueId, and another document
+        sharing.describe(DescribeDocument(made, b"changed", (ANNE,)), Context())
+
+
+def test_the_french_constraints_are_in_force_where_set(sharing: SharingService) -> None:
+    sharing.source_id = "1.2.250.1.999.1.4"
+    made = entry(hash="", size=None, repository_unique_id="")
+    missing = ("DocumentReference.custodian",)
+    sharing.publish(PublishDocument(made, b"a note", french=missing), Context())
+    sharing.custodian = Custodian("Région", "1.2.3")
+    with pytest.raises(RegistryMetadataError, match="custodian") as caught:
+        sharing.publish(PublishDocument(made, b"a note", french=missing), Context())
+    assert caught.value.location == "DocumentReference.custodian"
+    with pytest.raises(RegistryMetadataError):
+        sharing.provide(ProvideBundle(submit(made), (), missing), Context())
+    page = find(sharing)
+    assert (page.total, page.custodian) == (1, sharing.custodian)
+
+
+def test_communities(sharing: SharingService, service: DocumentService) -> None:
+    register(service, submit(entry()))
+    for communities, count in ((("urn:oid:1.2",), 0), (("urn:oid:1.2", service.home), 1)):
+        assert find(sharing, communities=communities).total == count
+
+
+def test_updated_metadata_is_shown_as_the_registry_has_it(sharing: SharingService, service: DocumentService) -> None:
+    first = registered_entry(service)
+    carry_out(service, update(revision(first, title="New")))
+    current = find(sharing, matching=Matching(statuses=(APPROVED,)))
+    (shown,) = current.objects
+    assert isinstance(shown, DocumentEntry)
+    assert (shown.title, shown.version, shown.logical_id) == ("New", 2, first.id)
+    assert find(sharing).total == 1  # a former version of the metadata is no document of its own

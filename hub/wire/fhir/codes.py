@@ -48,7 +48,7 @@ _FRENCH: Mapping[str, str] = {
 
 def system_of(scheme: str) -> str:
     """The CodeSystem of a coding scheme."""
-    return SYSTEMS.get(scheme) or (f"urn:oid:{scheme}" if _OID.fullmatch(scheme) else scheme)
+    return SYSTEMS.get(scheme) or (f"urn:oid:{scheme}" if _OID.fullmatch(scheme) else scheme.replace(" ", "%20"))
 
 
 def scheme_of(system: str) -> str:
@@ -56,7 +56,7 @@ def scheme_of(system: str) -> str:
     known = _SCHEMES.get(system)
     if known is None and system.startswith(f"{_NOS}/"):
         known = _FRENCH.get(system.removeprefix(f"{_NOS}/").partition("-")[0])
-    return known or system.removeprefix("urn:oid:")
+    return known or (system if ":" in system else system.replace("%20", " ")).removeprefix("urn:oid:")
 
 
 def coding(code: Code) -> dict[str, Any]:
@@ -85,7 +85,8 @@ def unique_id(value: str, *, kind: str = "uniqueId") -> dict[str, Any]:
     root, caret, extension = value.partition("^")
     if caret and extension and _OID.fullmatch(root):
         return {**typed, "system": f"urn:oid:{root}", "value": extension}
-    return {**typed, "system": URI, "value": f"urn:oid:{value}" if _OID.fullmatch(value) else value}
+    named = f"urn:oid:{value}" if _OID.fullmatch(value) else value
+    return {**typed, "system": URI, "value": named} if ":" in named else {**typed, "value": named}
 
 
 def unique_id_of(system: str | None, value: str) -> str:

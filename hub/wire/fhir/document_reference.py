@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from hub.documents.formats import pad_dtm
 from hub.documents.model import APPROVED, DEPRECATED, Association, AssociationType, DocumentEntry, ReferenceId
 from hub.documents.sharing_model import Custodian
 from hub.errors import Invalid
@@ -39,7 +40,7 @@ from hub.wire.fhir.people import (
     xcn,
 )
 from hub.wire.fhir.search import reference_id
-from hub.wire.fhir.times import date_time, dtm_of, instant
+from hub.wire.fhir.times import date_time, dtm_of, instant, last_dtm
 
 STATUS: Mapping[str, str] = {APPROVED: "current", DEPRECATED: "superseded"}
 #: AssociationType -> relatesTo.code (MHD: ConceptMap AssociationTypeVsRelatesTo).
@@ -238,6 +239,7 @@ def document_reference(
     if len(patient) > 1:
         found.setdefault("context", {})["sourcePatientInfo"] = box.put(patient)
     found["content"][0]["attachment"]["url"] = f"{base}/Binary/{bare(entry.id)}"
+    _make_comparable(found.get("context", {}).get("period", {}), entry)
     relations = [
         {"code": RELATES[item.type], "target": {"reference": f"DocumentReference/{bare(item.target)}"}}
         for item in associations
@@ -256,6 +258,18 @@ def document_reference(
         }
     )
     return of_document(of_manifest(entry, made), custodian)
+
+
+def _make_comparable(period: dict[str, Any], entry: DocumentEntry) -> None:
+    """A day and a moment of that day can't be compared (FHIR R4: per-1): the coarser end is told as its first or last
+    second."""
+    start, stop = entry.service_start_time, entry.service_stop_time
+    if not start or not stop or len(start) == len(stop):
+        return
+    if stop.startswith(start):
+        period["start"] = date_time(pad_dtm(start))
+    elif start.startswith(stop):
+        period["end"] = date_time(last_dtm(stop))
 
 
 def relations_of(resource: Mapping[str, Any], source: str, target_of: Callable[[Any], str]) -> list[Association]:

@@ -42,7 +42,8 @@ def of_manifest(entry: DocumentEntry, resource: dict[str, Any]) -> dict[str, Any
     if added:
         resource["extension"] = [*resource.get("extension", ()), *added]
     master = resource["masterIdentifier"]
-    resource["identifier"] = [{"system": master["system"], "value": master["value"]}, *resource["identifier"]]
+    untyped = {name: value for name, value in master.items() if name != "type"}
+    resource["identifier"] = [untyped, *resource["identifier"]]
     for related in resource.get("context", {}).get("related", ()):
         codings = related.get("identifier", {}).get("type", {}).get("coding", [])
         names = [_NAMES[item["code"]] for item in codings if item.get("code") in _NAMES]

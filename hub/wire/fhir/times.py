@@ -1,5 +1,6 @@
 """DTM of XDS <-> dateTime of FHIR, and what a date parameter of a search asks (FHIR R4: 3.1.1.5.6)."""
 
+import calendar
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,13 @@ def date_time(dtm: str) -> str:
 def instant(dtm: str) -> str:
     """instant of a DTM in UTC; "" when it is not precise enough."""
     return date_time(dtm) if len(dtm) > 8 else ""
+
+
+def last_dtm(dtm: str) -> str:
+    """The last second of the period that a DTM names."""
+    year, month = int(dtm[:4]), int(dtm[4:6] or 12)
+    day = dtm[6:8] or f"{calendar.monthrange(year, month)[1]:02}"
+    return f"{dtm[:4]}{month:02}{day}{dtm[8:10] or '23'}{dtm[10:12] or '59'}{dtm[12:14] or '59'}"
 
 
 def dtm_of(text: str, name: str) -> str:
