@@ -15,6 +15,7 @@ from hub.wire.xdm.errors import PackageInvalid, PackageTooLarge
 from hub.wire.xdm.reading import Limits, read_package
 from hub.wire.xdm.writing import PackedDocument, write_package
 from tests.documents.builders import ANNE, entry
+from tests.wire.ebxml.schemas import validate
 
 CONTENTS = (b"<ClinicalDocument/>", b"%PDF-1.7 " + bytes(5000), b"")
 
@@ -124,6 +125,11 @@ def test_bombs_are_not_unpacked(package: Path, tmp_path: Path) -> None:
     with pytest.raises(HubError):
         read_package(bomb, tmp_path / "c")
     assert sum(path.stat().st_size for path in (tmp_path / "c").rglob("*") if path.is_file()) < 1_000_000
+
+
+@pytest.mark.interop
+def test_the_metadata_fits_the_public_schema(package: Path) -> None:
+    validate(etree.fromstring(metadata(package)), "ebRS30/lcm.xsd")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"not a zip" * 100])
