@@ -193,7 +193,9 @@ def test_one_document_gets_a_submission_set(sharing: SharingService) -> None:
 
 def test_what_a_document_does_not_tell_is_the_region_s(sharing: SharingService) -> None:
     sharing.source_id, sharing.language = "1.2.250.1.999.1.4", "fr-FR"
-    told = dict.fromkeys(("class_code", "format_code", "practice_setting_code", "healthcare_facility_type_code"))
+    told: dict[str, Any] = dict.fromkeys(
+        ("class_code", "format_code", "practice_setting_code", "healthcare_facility_type_code")
+    )
     plain: dict[str, Any] = {"confidentiality_codes": (), "language_code": "", "source_patient_id": ""}
     made = entry(hash="", size=None, repository_unique_id="", **told, **plain)
     command = DescribeDocument(made, b"a report", (STRANGER, ANNE_ALIAS))
