@@ -93,7 +93,10 @@ def again(entry: DocumentEntry) -> DocumentEntry:
 
 
 def test_an_entry_survives_the_resource() -> None:
-    times = {"service_start_time": "20260301000000", "service_stop_time": "20260301103000"}  # made comparable: per-1
+    times: dict[str, Any] = {
+        "service_start_time": "20260301000000",
+        "service_stop_time": "20260301103000",
+    }  # made comparable: per-1
     assert again(ENTRY) == replace(ENTRY, **times, **UNTOLD)
 
 
