@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, String, Table, event, text
+from sqlalchemy import Connection, Table, event, text
 
 from hub.context import Context
 from hub.documents.model import (
@@ -30,7 +30,7 @@ from hub.patients.model import FeedIdentity, Identity, Traits
 from hub.patients.service import PatientService
 from hub.storage.engine import Database
 from hub.storage.migrate import upgrade
-from hub.storage.tables import METADATA, KeyText
+from hub.storage.tables import METADATA
 from hub.values import Code, PatientIdentifier, new_uid, new_uuid
 
 AFFINITY_DOMAIN = "1.2.250.1.999.1.1"
@@ -152,7 +152,7 @@ def _copy(connection: Connection, table: Table, copies: int, made: int) -> None:
     for each, name in zip(table.c, names, strict=True):
         if each.name in _KEYS.get(table.name, ()):
             values.append(f"{name} + number * {made}")
-        elif isinstance(each.type, String | KeyText):
+        elif each.type.compile(dialect=connection.dialect).startswith("VARCHAR"):
             values.append(f"replace({name}, '{_MARK}', CAST({_MARK} + number AS VARCHAR))")
         else:
             values.append(name)
