@@ -243,8 +243,10 @@ class CommunityService:
         answer: CommunityInstances = reply.value
         requests = {request.sop_instance_uid: request for request in wanted}
         for item in answer.instances:
-            if requests.pop(item.sop_instance_uid, None) is not None:
+            request = requests.pop(item.sop_instance_uid, None)
+            if request is not None:
                 yield replace(item, source=community.name)
+                yield from (FailedInstance(request, one) for one in _warnings(item.sop_instance_uid, answer.problems))
         for uid, request in requests.items():
             yield FailedInstance(request, _reason(uid, answer.problems) or UnknownInstance())
 
@@ -311,10 +313,15 @@ def _without_home(community: Community) -> MissingHomeCommunityId:
 
 def _reason(uid: str, problems: Sequence[HubError]) -> HubError | None:
     """What the community said about one document: the row that names it, else the first one."""
-    named = re.compile(rf"(?<![0-9.]){re.escape(uid)}(?![0-9.]*[0-9])")
     errors = [error for error in problems if not getattr(error, "warning", False)]
-    for error in errors:
-        text = error.text if isinstance(error, CommunityError) else error.message
-        if named.search(text) or error.location == uid:
-            return error
-    return next(iter(errors), None)
+    return next((error for error in errors if _names(error, uid)), next(iter(errors), None))
+
+
+def _warnings(uid: str, problems: Sequence[HubError]) -> list[HubError]:
+    """What the community warns of an instance that it gave."""
+    return [error for error in problems if getattr(error, "warning", False) and _names(error, uid)]
+
+
+def _names(error: HubError, uid: str) -> bool:
+    text = error.text if isinstance(error, CommunityError) else error.message
+    return error.location == uid or re.search(rf"(?<![0-9.]){re.escape(uid)}(?![0-9.]*[0-9])", text) is not None

@@ -44,6 +44,7 @@ from hub.federation.model import (
     RetrieveInstancesFromCommunities,
 )
 from hub.federation.responding import RespondingGateway
+from hub.imaging.errors import UnknownInstance
 from hub.imaging.model import (
     FailedInstance,
     InstanceRequest,
@@ -398,3 +399,14 @@ def test_images_of_all(house: House) -> None:
     assert failed[missing] is problem
     assert isinstance(failed[down], UnavailableCommunity)
     assert len(failed) == 2
+
+
+def test_what_a_community_warns_of_goes_with_its_instance(house: House) -> None:
+    given, lost = (InstanceRequest("1.2", "1.2.3", f"1.2.3.{number}", home=NORTH) for number in (1, 2))
+    warning = CommunityError.said("XDSRepositoryError", "Lossy.", location="1.2.3.1", warning=True)
+    house.north.instances = CommunityInstances((instance("1.2.3.1"),), (warning,))
+    command = RetrieveInstancesFromCommunities((given, lost), ("1.2.840.10008.1.2.1",))
+    first, *rest = house.initiating.retrieve_instances(command, Context())
+    assert isinstance(first, RetrievedInstance)
+    told = [(item.request, type(item.error)) for item in rest if isinstance(item, FailedInstance)]
+    assert told == [(given, CommunityError), (lost, UnknownInstance)]
