@@ -122,11 +122,17 @@ def test_wrong_includes_are_refused(receive: Receive, body: str) -> None:
         message.content(message.body)
 
 
+def test_blanks_around_an_action_are_none_of_it(receive: Receive) -> None:
+    """It is an xs:anyURI; dicomtrolley sends one."""
+    data = envelope(f"<wsa:Action>\n{ACTION} </wsa:Action>")
+    assert parse_request(SIMPLE, [data], receive, Limits()).action == ACTION
+
+
 @pytest.mark.parametrize(
     ("content_type", "data", "error"),
     [
         (SIMPLE, envelope(""), HeaderRequired),
-        (SIMPLE, envelope(f"<wsa:Action> {ACTION}</wsa:Action>"), InvalidHeader),
+        (SIMPLE, envelope("<wsa:Action> </wsa:Action>"), InvalidHeader),
         (SIMPLE, envelope(f"<wsa:Action>{ACTION}</wsa:Action>" * 2), InvalidHeader),
         (SIMPLE, envelope("<wsa:Action/>"), InvalidHeader),
         (SIMPLE, envelope(f"<wsa:Action>{ACTION}</wsa:Action><wsa:ReplyTo/>"), InvalidHeader),
