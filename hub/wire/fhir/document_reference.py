@@ -5,7 +5,6 @@ import binascii
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from hub.documents.formats import pad_dtm
 from hub.documents.model import APPROVED, DEPRECATED, Association, AssociationType, DocumentEntry, ReferenceId
 from hub.documents.sharing_model import Custodian
 from hub.errors import Invalid
@@ -40,7 +39,7 @@ from hub.wire.fhir.people import (
     xcn,
 )
 from hub.wire.fhir.search import reference_id
-from hub.wire.fhir.times import date_time, dtm_of, instant, last_dtm
+from hub.wire.fhir.times import date_time, dtm_of, first_dtm, instant, last_dtm
 
 STATUS: Mapping[str, str] = {APPROVED: "current", DEPRECATED: "superseded"}
 #: AssociationType -> relatesTo.code (MHD: ConceptMap AssociationTypeVsRelatesTo).
@@ -267,7 +266,7 @@ def _make_comparable(period: dict[str, Any], entry: DocumentEntry) -> None:
     if not start or not stop or len(start) == len(stop):
         return
     if stop.startswith(start):
-        period["start"] = date_time(pad_dtm(start))
+        period["start"] = date_time(first_dtm(start))
     elif start.startswith(stop):
         period["end"] = date_time(last_dtm(stop))
 

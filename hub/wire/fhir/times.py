@@ -37,6 +37,11 @@ def instant(dtm: str) -> str:
     return date_time(dtm) if len(dtm) > 8 else ""
 
 
+def first_dtm(dtm: str) -> str:
+    """The first second of the period that a DTM names."""
+    return dtm + "00000101000000"[len(dtm) :]
+
+
 def last_dtm(dtm: str) -> str:
     """The last second of the period that a DTM names."""
     year, month = int(dtm[:4]), int(dtm[4:6] or 12)
