@@ -188,7 +188,8 @@ def test_a_study_is_moved_to_the_hub(
     connector = connect(site, "dimse", receive=hub.endpoint, retrieve="move", move_grace=0.5)
     assert all(step.passed for step in connector.check())
     assert drain(connector, studies["ct"][0], timeout=60) == studies["ct"][0].instance_count
-    assert not list((tmp_path / "hub" / "dimse" / "incoming").iterdir())
+    left = list((tmp_path / "hub" / "dimse" / "incoming").iterdir())
+    assert not [path for path in left if path.stat().st_size]  # an empty one may be ready for the next object
     assert not hub.rooms.arrived
 
 
