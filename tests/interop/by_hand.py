@@ -18,6 +18,7 @@ import httpx
 from lxml import etree
 
 from hub.testing.sandbox import SandboxProcess
+from tests.wire.ebxml.schemas import validate
 
 RIM, LCM, XDSB = (
     "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0",
@@ -466,7 +467,15 @@ class Integrator:
 
 
 def read(response: httpx.Response) -> Answer:
-    """A SOAP answer, plain or a package."""
+    """A SOAP answer, plain or a package; what ebRS and IHE publish a schema for is valid by it."""
+    answer = _read(response)
+    for body in answer.root.iterfind("s:Body/*", NS):
+        if etree.QName(body).namespace in (RS, QUERY, XDSB):
+            validate(body)
+    return answer
+
+
+def _read(response: httpx.Response) -> Answer:
     kind = response.headers.get("content-type", "")
     if not kind.startswith("multipart/"):
         return Answer(response.status_code, etree.fromstring(response.content))
