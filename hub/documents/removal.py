@@ -48,8 +48,9 @@ class MetadataRemoval:
             found.update((item.id, item) for item in self.store.get(kind, "id", wanted, lock=True))
         for item_id in ids:
             if item_id not in found:
+                shown = item_id if is_uuid(item_id) else "ObjectRef"  # anything else may be a patient's name
                 raise UnresolvedReference(
-                    f"{printable(item_id)} is not in the registry (ITI TF-2: 3.62.4.1.3).", location=printable(item_id)
+                    f"{shown} is not in the registry (ITI TF-2: 3.62.4.1.3).", location=printable(item_id)
                 )
         return found
 

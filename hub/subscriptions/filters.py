@@ -127,7 +127,7 @@ def read_filter(given: Filter) -> Question:
     for name in given.parameters:
         if name not in known:
             raise InvalidFilter(
-                f"A {kind.query.name} filter has no parameter {printable(name)} (ITI TF-2: 3.52.5.2).",
+                f"The filter has a parameter that {kind.query.name} does not know (ITI TF-2: 3.52.5.2).",
                 location=printable(name),
             )
     if kind.one_of and not any(given.parameters.get(name) for name in kind.one_of):
