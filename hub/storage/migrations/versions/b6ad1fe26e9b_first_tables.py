@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "460490067938"
+revision = "b6ad1fe26e9b"
 down_revision = None
 branch_labels = None
 depends_on = None
