@@ -86,7 +86,8 @@ class Region:
             for thread in work:
                 thread.join(60)
             assert not any(thread.is_alive() for thread in work)
-            assert not any(one.unanswered for one in (*self.feeds, *self.sources))
+            assert not any(feed.unanswered for feed in self.feeds)
+            assert not any(source.unanswered for source in self.sources)
             for one in systems:
                 one.close()
             box.stop()

@@ -4,7 +4,7 @@ import pytest
 
 from hub.errors import HubError, Malformed
 from hub.portal import cda
-from tests.portal.fake import CDA
+from tests.portal.made_up import CDA
 
 
 def _document(body: str) -> bytes:

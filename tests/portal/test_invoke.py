@@ -16,7 +16,8 @@ from hub.wire.http import HttpRequest
 from hub.wire.invoke import display_of
 from profiles.iid import rad106_invoke_image_display as iid
 from tests.portal.conftest import Server, field, sign_in
-from tests.portal.fake import CT, MARTIN, MR, PASSWORDS
+from tests.portal.fake import PASSWORDS
+from tests.portal.made_up import CT, MARTIN, MR
 from tests.portal.test_pages import SignedIn
 
 UID = CT.study.study_instance_uid
