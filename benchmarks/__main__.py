@@ -45,7 +45,7 @@ def main() -> int:
             print(f"   {line(figure)}", flush=True)
         figures += found
         loads.append(os.getloadavg()[0])
-    write(figures, failed, quick=options.quick, load=max(loads))
+    write(figures, failed, quick=options.quick, load=max(loads), partial=bool(options.names))
     return 1 if failed else 0
 
 
@@ -56,8 +56,9 @@ def line(figure: Figure) -> str:
     return f"{figure.name}: {figure.value:,.1f} {figure.unit}{ratio}{goal}"
 
 
-def write(figures: list[Figure], failed: list[str], *, quick: bool, load: float) -> None:
-    """``load``: the highest load average that was seen; above the number of cores others were at work as well."""
+def write(figures: list[Figure], failed: list[str], *, quick: bool, load: float, partial: bool = False) -> None:
+    """``partial``: the page keeps what it had. ``load``: the highest load average; above the number of cores others
+    were at work as well."""
     build = ROOT / "build"
     build.mkdir(exist_ok=True)
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform(terse=True)}
@@ -69,7 +70,7 @@ def write(figures: list[Figure], failed: list[str], *, quick: bool, load: float)
         "figures": [{**asdict(figure), "ratio": figure.ratio} for figure in figures],
     }
     (build / "bench.json").write_text(json.dumps(document, indent=2) + "\n")
-    if quick or failed:
+    if quick or failed or partial:
         return
     rows = [
         "# Benchmarks",
