@@ -54,10 +54,12 @@ def pages(page: Page, url: str) -> Iterator[str]:
     page.goto(person)
     for title in ("Compte rendu de scanner thoracique", "Lettre de sortie", "Fichier joint"):
         page.goto(person)
+        page.wait_for_selector(".busy", state="detached")  # the list is still being put together
         page.locator(f"#timeline a:has-text('{title}')").first.click()
         page.wait_for_selector("article.report")
         yield title
     page.goto(person)
+    page.wait_for_selector(".busy", state="detached")
     page.locator("#timeline a:has-text('Compte rendu de scanner thoracique')").first.click()
     page.click("article.report a[href$='/life']")
     page.wait_for_selector("#readers")
@@ -88,6 +90,7 @@ def test_no_serious_violation(  # noqa: PLR0917 (fixtures and parameters)
     page.on("console", lambda message: errors.append(message.text) if "Content Security" in message.text else None)
     found: list[str] = []
     for _ in pages(page, portal.url):
+        page.wait_for_load_state()  # with its style sheet
         assert page.locator("html").get_attribute("lang") == language[:2]
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{page.url} scrolls sideways"
         found += violations(page, axe)

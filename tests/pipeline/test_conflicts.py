@@ -9,6 +9,7 @@ from hub.context import Context
 from hub.exchange.model import MessageState, Page
 from hub.exchange.store import MessageStore
 from hub.storage.engine import Database
+from hub.testing.postgres import PostgresqlServer
 from hub.usecase import use_case
 from tests.pipeline.test_together import Do, Hub, Message, Room
 
@@ -34,13 +35,15 @@ class Crossing(Room):
 
 
 @pytest.fixture
-def hub(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+def hub(postgresql_server: PostgresqlServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """On PostgreSQL alone: SQLite has one writer, nobody can wait for each other."""
+    database = Database(postgresql_server.url(postgresql_server.create_database()), pool_size=5)
+    database.create_all()
     monkeypatch.setattr("tests.pipeline.test_together.Room", Crossing)
-    if database.sqlite:
-        pytest.skip("SQLite has one writer")
     hub = Hub(database)
     yield hub
     hub.audit.stop()
+    database.dispose()
 
 
 def at_once(*tasks: threading.Thread) -> None:
