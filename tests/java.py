@@ -32,8 +32,9 @@ def program(project: Path) -> str:
     path = os.pathsep.join(str(jar) for jar in sorted(jars.glob("*.jar")))
     if not target.is_dir():
         with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
+            command = ["javac", "--release", "17", "-encoding", "UTF-8", "-proc:none"]
             done = subprocess.run(
-                ["javac", "--release", "17", "-encoding", "UTF-8", "-proc:none", "-cp", path, "-d", f"{scratch}/classes", *map(str, sources)],
+                [*command, "-cp", path, "-d", f"{scratch}/classes", *map(str, sources)],
                 capture_output=True, text=True, timeout=COMPILE_SECONDS, check=False,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
