@@ -70,8 +70,11 @@ def test_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "| adt: messages | 50.0 msg/s | bare loop: 100.0 msg/s | 0.50 | at least 0.6 | **no** |" in page
     assert "- adt, messages: a note" in page
     assert "went up to 1.5 meanwhile" in page
+    assert main.earlier({"query"}) == ([figure], 1.5)
+    assert main.earlier({"adt"}) == ([], 1.5)
     main.write([figure], ["query"], quick=True, load=1.5)
     assert (tmp_path / "docs/benchmarks.md").read_text() == page
+    assert main.earlier({"query"}) == ([], 0.0)
     assert main.line(figure) == "messages: 50.0 msg/s, 0.50 of bare loop (100.0) [goal at least 0.6, NOT met]"
 
 
