@@ -13,6 +13,7 @@ import sys
 import traceback
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import benchmarks
 from benchmarks.figures import Figure
@@ -61,7 +62,7 @@ def line(figure: Figure) -> str:
 def earlier(again: set[str]) -> tuple[list[Figure], float]:
     """The figures of an earlier whole-size run but those of ``again``, and that run's highest load."""
     path = ROOT / "build/bench.json"
-    before = json.loads(path.read_text()) if path.is_file() else {"quick": True}
+    before: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"quick": True}
     if before["quick"]:
         return [], 0.0
     names = [field.name for field in fields(Figure)]
