@@ -104,6 +104,10 @@ class TaskKind(StrEnum):
     DUPLICATE = "duplicate"  #: two identities of one authority seem to be one person
     COLLISION = "collision"  #: the same INS, contradicting traits
     BRIDGE = "bridge"  #: one identity matches several persons
+    POSSIBLE = "possible"  #: the score says perhaps, or says yes where a rule forbids to decide
+    WRONG_JOIN = "wrong-join"  #: identities that are together contradict each other
+    STRICT_TRAITS = "strict-traits"  #: the strict traits of a linked identity changed
+    INS_CONFLICT = "ins-conflict"  #: a feed or a decision would join two different qualified INS
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,12 @@ class Task:
     reason: str
     created_at: datetime
     closed_at: datetime | None = None
+    evidence: str = ""  #: JSON of what was compared: levels and weights, never names
+    proposed: str = ""  #: a first steward's verdict that awaits a second one (four eyes)
+    proposed_by: str = ""
+    decided: str = ""  #: the verdict; "" when it was closed because the question went away
+    decided_by: str = ""
+    decided_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +134,15 @@ class Link:
 
     one: PatientIdentifier
     other: PatientIdentifier
-    rule: str  #: "same-ins", "strict-traits", "merge", "external"
+    rule: str  #: "same-ins", "strict-traits", "score", "merge", "owner", "external", "steward", or "no-match"
     since: datetime
     ended_at: datetime | None = None
     ended_why: str = ""
     message_id: str = ""
+    author: str = ""  #: who: a steward's name, a feed's source, or "" for the hub itself
+    reason: str = ""  #: what a steward wrote
+    evidence: str = ""  #: JSON: levels and weights when it was made, never names
+    model_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,158 @@
+"""What stewards and owners decide about identities, and why two of them are one person or not. Frozen values."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from hub.patients.model import Identity, Link, Task, TaskKind
+from hub.usecase import Command
+from hub.values import PatientIdentifier
+
+
+class Verdict(StrEnum):
+    """A steward's answer to a task."""
+
+    SAME = "same"  #: one person: linked, whatever the score says
+    DIFFERENT = "different"  #: two persons: edges between them end, a no-match stands against automatic links
+    LEAVE = "leave"  #: nothing changes, and the question is not asked again for the same evidence
+
+
+@dataclass(frozen=True, slots=True)
+class FieldWeight:
+    """What one comparison contributes to a score. ``weight``: bits (log2 of the Bayes factor)."""
+
+    field: str
+    level: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Fellegi-Sunter: the sum of the fields' weights and the prior's. ``vetoes``: why it may not decide anyhow."""
+
+    weight: float
+    probability: float
+    fields: tuple[FieldWeight, ...] = ()
+    vetoes: tuple[str, ...] = ()
+    model_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why two identities are one person, or are not. ``rule``: what decides, as in ``Link.rule``, or "" for nothing.
+
+    ``outcome``: "link", "task" or "apart". ``keys``: names of the blocking keys on which they meet."""
+
+    one: Identity
+    other: Identity
+    outcome: str
+    rule: str
+    keys: tuple[str, ...] = ()
+    score: Score | None = None
+    links: tuple[Link, ...] = ()  #: the edges and no-matches between the two, past ones too
+    contradiction: str = ""  #: the first strict trait that contradicts
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Outcome of a decision. ``pending``: a second steward must confirm it first (four eyes)."""
+
+    persons: tuple[PatientIdentifier, ...] = ()  #: regional identifiers of the persons concerned, as they are now
+    changed: bool = False
+    pending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """Open questions, the oldest first; ``cursor`` "" at the end; ``open`` counts all by kind."""
+
+    tasks: tuple[Task, ...]
+    cursor: str = ""
+    open: tuple[tuple[TaskKind, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkIdentities(Command):
+    """A steward says that two identities are one person (``Patient/$link``). Outcome: Decided.
+
+    Raises UnknownIdentifier, DecisionNeedsReason, LinkRefused (two of one authority; two different qualified INS)."""
+
+    one: PatientIdentifier
+    other: PatientIdentifier
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnlinkIdentities(Command):
+    """A steward says that two identities are two persons (``Patient/$unlink``). Outcome: Decided.
+
+    Raises UnknownIdentifier, DecisionNeedsReason."""
+
+    one: PatientIdentifier
+    other: PatientIdentifier
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainPair(Command):
+    """Why two identities are together or apart (``Patient/$explain``). Outcome: Explanation.
+
+    Raises UnknownIdentifier."""
+
+    one: PatientIdentifier
+    other: PatientIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class FindTasks(Command):
+    """The stewards' worklist. ``kind`` None: every kind. Outcome: TaskPage."""
+
+    kind: TaskKind | None = None
+    limit: int = 50
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DecideTask(Command):
+    """A steward answers a task, about the identity and one of the others it names. Outcome: Decided.
+
+    Raises TaskNotFound, TaskClosed, DecisionNeedsReason, SecondStewardNeeded (four eyes: the same person twice)."""
+
+    task: int
+    other: PatientIdentifier
+    verdict: Verdict
+    reason: str
+    seen_at: datetime | None = None  #: when the steward saw it: refused (TaskChanged) if it changed since
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerLink(Command):
+    """An owner says that two numbers of its own domain are one person (A24). Both stay in use. Outcome: Fed."""
+
+    one: Identity
+    other: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerUnlink(Command):
+    """An owner takes its A24 back (A37). Outcome: Fed. Raises UnknownIdentifier."""
+
+    one: PatientIdentifier
+    other: PatientIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeIdentifier(Command):
+    """An owner gives an identity another number (A47): ``old`` stays an alias, never given again.
+
+    Outcome: Fed."""
+
+    identity: Identity  #: with its new number
+    old: PatientIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawIdentity(Command):
+    """An owner deletes an identity (A29) or takes back its announcement (A11 of a first A01). Outcome: Fed."""
+
+    identifier: PatientIdentifier
