@@ -37,6 +37,7 @@ from hub.imaging.model import SourceInfo
 from hub.imaging.service import ImagingService
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.service import PatientService
+from hub.patients.stewardship import Stewardship
 from hub.storage.content import ContentStore
 from hub.storage.engine import Database
 from hub.subscriptions.pull_points import PullPointService
@@ -83,6 +84,7 @@ class Rooms:
             other_affinity_domains=region.other_affinity_domains,
             external_index=region.external_index,
         )
+        self.stewardship = Stewardship(patients=self.patients, four_eyes=settings.patients.four_eyes)
 
     def _build_documents(self) -> None:
         settings, region = self.settings, self.settings.region

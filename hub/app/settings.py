@@ -67,6 +67,15 @@ class Authority(Table):
     """MSH-4 of the feed that owns it."""
     name: str = Field(default="", examples=["Hôpital A"])
     """Shown to people."""
+    trust: int = 0
+    """Rank of its descriptions of people where several hospitals know somebody: the higher, the more it counts."""
+
+
+class Patients(Table):
+    """The patient index."""
+
+    four_eyes: bool = False
+    """A steward's verdict on a task holds once a second steward has confirmed it."""
 
 
 class Source(Table):
@@ -358,6 +367,8 @@ class Settings(Table):
     """The affinity domain."""
     authorities: tuple[Authority, ...] = ()
     """Assigning authorities: hospitals and what they number."""
+    patients: Patients = Patients()
+    """Who is who."""
     sources: tuple[Source, ...] = ()
     """Archives."""
     archive: Archive = Archive()

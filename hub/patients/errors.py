@@ -1,6 +1,6 @@
 """What can be wrong with identities and questions about them."""
 
-from hub.errors import Ambiguous, Category, Invalid, NotFound
+from hub.errors import Ambiguous, Category, Conflict, Invalid, NotFound
 
 
 class UnknownIdentifier(NotFound):
@@ -59,3 +59,66 @@ class InvalidCursor(Invalid):
 
     code = "invalid-cursor"
     title = "The page cursor is not valid."
+
+
+class InvalidLink(InvalidMerge):
+    """A link (A24), its end (A37) or a change of number (A47) with one number twice, or across two authorities."""
+
+    code = "invalid-link"
+    title = "This needs two different numbers of one assigning authority."
+
+
+class IdentifierInUse(Conflict):
+    """A number that is, or once was, another identity's: numbers are never given again (A47)."""
+
+    code = "identifier-in-use"
+    title = "The new patient number is, or was, another identity's."
+
+
+class InsConflict(Conflict):
+    """A feed would join identities with two different qualified INS: refused, a steward is asked."""
+
+    code = "ins-conflict"
+    title = "The identities carry different qualified INS: not joined, a steward has been asked."
+
+
+class LinkRefused(Conflict):
+    """A steward's link between two identities that can't be one person; ``context["why"]`` says why."""
+
+    code = "link-refused"
+    title = "These two identities can't be linked."
+
+
+class DecisionNeedsReason(Invalid):
+    """A decision without a reason."""
+
+    code = "decision-needs-reason"
+    title = "A decision needs a reason."
+
+
+class TaskNotFound(NotFound):
+    """No task has this number, or it is not about this identity."""
+
+    code = "task-not-found"
+    title = "There is no such task."
+
+
+class TaskClosed(Conflict):
+    """The task was decided, or its question went away."""
+
+    code = "task-closed"
+    title = "The task is closed already."
+
+
+class TaskChanged(Conflict):
+    """The task, or an identity that it is about, changed after the steward saw it."""
+
+    code = "task-changed"
+    title = "The identities changed meanwhile: look again before you decide."
+
+
+class SecondStewardNeeded(Conflict):
+    """Four eyes: whoever proposed a verdict can't confirm it."""
+
+    code = "second-steward-needed"
+    title = "A second steward must confirm this verdict."

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from hub.context import Context
-from hub.errors import HubError
+from hub.errors import HubError, Unsupported
 from hub.patients import golden, matching, search
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.errors import (
@@ -33,6 +33,7 @@ from hub.patients.model import (
     PersonPage,
     Task,
 )
+from hub.patients.steward_model import ChangeIdentifier, OwnerLink, OwnerUnlink, WithdrawIdentity
 from hub.patients.store import Member, PatientStore, PersonRecord
 from hub.patients.store_search import Criteria, PatientReader, StoredPerson, matching_keys
 from hub.storage.engine import Database
@@ -130,6 +131,26 @@ class PatientService:
                     store.absorb(alias.id, placed.member.person)
                     placed.lost = alias
             return self._fed(store, placed, context)
+
+    @use_case
+    def owner_link(self, command: OwnerLink, context: Context) -> Fed:
+        """The owner says that two of its numbers are one person (A24). Raises InvalidLink, InsConflict and as feed."""
+        raise Unsupported()
+
+    @use_case
+    def owner_unlink(self, command: OwnerUnlink, context: Context) -> Fed:
+        """The owner takes its A24 back (A37). Raises UnknownIdentifier, InvalidLink."""
+        raise Unsupported()
+
+    @use_case
+    def change_identifier(self, command: ChangeIdentifier, context: Context) -> Fed:
+        """The owner gives an identity another number (A47). Raises IdentifierInUse, InvalidLink and as feed."""
+        raise Unsupported()
+
+    @use_case
+    def withdraw(self, command: WithdrawIdentity, context: Context) -> Fed:
+        """The owner takes an identity back (A29). Raises UnknownIdentifier."""
+        raise Unsupported()
 
     def _place(self, linker: Linker, identity: Identity, before: Member | None) -> Placed:
         asserted = self._asserted(linker.store, identity)
