@@ -30,7 +30,8 @@ setup: $(STAMP) ## the Python environment
 
 requirements: ## pin again: versions and hashes, from pyproject.toml
 	uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes --python-version 3.11 pyproject.toml -o requirements/run.txt
-	uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes --python-version 3.11 pyproject.toml --group dev requirements/build.in -o requirements/dev.txt
+	uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes --python-version 3.11 pyproject.toml --extra matching --group dev requirements/build.in -o requirements/dev.txt
+	uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes --python-version 3.11 pyproject.toml --extra matching --group dev --group bench requirements/build.in -c requirements/dev.txt -o requirements/bench.txt
 	uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes --python-version 3.11 requirements/package.in -o requirements/package.txt
 
 demo: setup ## a region in a box: two hospitals, one study, read across (ONCE=1: end by itself)
@@ -51,6 +52,7 @@ test: setup ## the whole suite, on SQLite and on PostgreSQL
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 bench: setup ## measure beside a peer or a limit: build/bench.json
+	$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt
 	$(BIN)/python -m benchmarks
 
 docs: setup ## generate the reference pages
