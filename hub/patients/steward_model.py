@@ -109,7 +109,14 @@ class FindTasks(Command):
 
     kind: TaskKind | None = None
     limit: int = 50
-    cursor: str = ""
+    cursor: str = ""  #: a page's, or a task's number as text: what comes after that task
+
+
+@dataclass(frozen=True, slots=True)
+class GetTask(Command):
+    """One task, open or closed. Outcome: Task. Raises TaskNotFound."""
+
+    task: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
 """What stewards decide: links and no-matches between any two identities, and the worklist."""
 
+from collections.abc import Mapping
+
 from hub.context import Context
 from hub.errors import Unsupported
+from hub.patients.model import Task, TaskKind
 from hub.patients.service import PatientService
 from hub.patients.steward_model import (
     Decided,
@@ -9,6 +12,7 @@ from hub.patients.steward_model import (
     ExplainPair,
     Explanation,
     FindTasks,
+    GetTask,
     LinkIdentities,
     TaskPage,
     UnlinkIdentities,
@@ -43,6 +47,15 @@ class Stewardship:
     @use_case
     def tasks(self, command: FindTasks, context: Context) -> TaskPage:
         """A page of open questions, the oldest first, and how many there are of each kind. Raises InvalidCursor."""
+        raise Unsupported()
+
+    @use_case
+    def task(self, command: GetTask, context: Context) -> Task:
+        """One task, open or closed. Raises TaskNotFound."""
+        raise Unsupported()
+
+    def waiting(self) -> Mapping[TaskKind, int]:
+        """How many questions are open, by kind: for the operator's page and metrics."""
         raise Unsupported()
 
     @use_case
