@@ -24,6 +24,7 @@ def authorities(settings: Settings) -> Iterable[Authority]:
             application=item.application,
             facility=item.facility,
             feed=feeds.get((item.application, item.facility), ""),
+            trust=item.trust,
         )
 
 

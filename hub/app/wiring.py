@@ -79,15 +79,8 @@ class Hub(Rooms):
         super().__init__(settings, environment, self.public_url)
         self.dispatch = Dispatcher(
             [
-                *(
-                    self.patients,
-                    self.stewardship,
-                    self.documents,
-                    self.sharing,
-                    self.imaging,
-                    self.life,
-                    self.exchange,
-                ),
+                *(self.patients, self.stewardship, self.documents, self.sharing),
+                *(self.imaging, self.life, self.exchange),
                 *(self.federation, self.communities, self.responding, self.discovery),
                 *(self.updates, self.removals, SingleObjectService(self.imaging, self.scratch.path / "rendering")),
                 *(self.subscriptions, self.pull_points, self.population, AvailabilityService(self.imaging)),

@@ -90,6 +90,7 @@ class Authority:
     application: str = ""  #: MSH-3 of the owning feed
     facility: str = ""  #: MSH-4 of the owning feed
     feed: str = ""  #: its configured name, as in ``Context.source``
+    trust: int = 0  #: rank of its descriptions among others', the higher the better
 
     @property
     def owners(self) -> frozenset[str]:
