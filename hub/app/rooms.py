@@ -34,6 +34,7 @@ from hub.imaging.life import ManifestLife
 from hub.imaging.manifest_model import Flavour
 from hub.imaging.metadata import vocabulary_of
 from hub.imaging.model import SourceInfo
+from hub.imaging.orphans import OrphanService
 from hub.imaging.service import ImagingService
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.service import PatientService
@@ -156,6 +157,7 @@ class Rooms:
             archive_follows=settings.imaging.archive_follows,
         )
         self.imaging.listen(self.patients)
+        self.orphans = OrphanService(self.database)
         self.life = ManifestLife(
             database=self.database, imaging=self.imaging, documents=self.documents, withdrawals=withdrawals
         )

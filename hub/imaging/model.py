@@ -217,6 +217,22 @@ class FindStudies(Command):
     offset: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class FindOrphans(Command):
+    """Studies that are held back because nobody knows whose they are, the oldest first. Outcome: OrphanPage."""
+
+    limit: int = 50
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OrphanPage:
+    """A page of them; ``held_because`` says why. ``total``: of all pages."""
+
+    studies: tuple[IndexedStudy, ...]
+    total: int = 0
+
+
 class SourceState(StrEnum):
     """What became of the question at one source."""
 

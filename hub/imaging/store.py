@@ -1,6 +1,6 @@
 """Tables and queries of the imaging room: the study index, orders, reports."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -101,6 +101,15 @@ class ImagingStore:
             select(func.count(STUDY.c.study_instance_uid.distinct())).where(where)
         ).scalar_one()
         return uids, total
+
+    def held(self, reasons: Collection[str], limit: int, offset: int) -> tuple[list[IndexedStudy], int]:
+        """A page of the studies that are held back for one of the reasons, the oldest first, and how many there are."""
+        where = and_(STUDY.c.state == StudyState.HELD.value, STUDY.c.held_because.in_(reasons))
+        total = self._connection.execute(select(func.count()).select_from(STUDY).where(where)).scalar_one()
+        order = (STUDY.c.updated_at, STUDY.c.source, STUDY.c.study_instance_uid)
+        page = select(*_LISTED).where(where).order_by(*order).limit(limit).offset(offset)
+        rows = self._connection.execute(page).all() if limit and total > offset else []
+        return [_indexed(row, ()) for row in rows], total
 
     def sources_of(self, study_instance_uid: str) -> list[str]:
         """Names of the sources that hold the study."""
