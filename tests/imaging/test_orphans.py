@@ -44,8 +44,3 @@ def test_they_come_in_pages_the_oldest_first(database: Database) -> None:
     assert first.total == rest.total == 4, "one waits for another thing"
     uids = [one.study.study_instance_uid for one in (*first.studies, *rest.studies)]
     assert uids == ["1.2.0", "1.2.1", "1.2.2", "1.2.4"]
-        "1.2.0",
-        "1.2.1",
-        "1.2.2",
-        "1.2.4",
-    ]
