@@ -8,7 +8,7 @@ from hub.patients.model import Traits
 
 _LIGATURES = str.maketrans({"Œ": "OE", "Æ": "AE", "Ø": "O", "Đ": "D", "Ð": "D", "Ł": "L", "Þ": "TH", "ẞ": "SS"})
 _OTHER = re.compile(r"[^A-Z0-9]+")
-_PARTICLES = frozenset({
+PARTICLES = frozenset({
     "D", "DE", "DU", "DES", "L", "LA", "LE", "LES", "EL", "AL", "BEN", "BIN", "VAN", "VON", "DER", "DEN", "DA", "DAS",
     "DO", "DOS", "DI", "DEL",
 })  # fmt: skip
@@ -47,10 +47,10 @@ def _keys(name: str) -> tuple[str, ...]:
     text = words(name)
     parts = text.split()
     rest, without = list(parts), []
-    while len(rest) > 1 and rest[0] in _PARTICLES:
+    while len(rest) > 1 and rest[0] in PARTICLES:
         rest = rest[1:]
         without.append(" ".join(rest))
-    singles = [part for part in rest if part not in _PARTICLES and len(part) > 1]
+    singles = [part for part in rest if part not in PARTICLES and len(part) > 1]
     return tuple(dict.fromkeys([text, "".join(parts), *without, *singles]))
 
 
