@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "b6ad1fe26e9b"
+revision = "3a3fc456d04b"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -433,6 +433,18 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_patients_authority_namespace"), ["namespace"], unique=False)
 
     op.create_table(
+        "patients_demographics",
+        sa.Column("key", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("persons", sa.JSON(), nullable=False),
+        sa.Column("domains", sa.JSON(), nullable=False),
+        sa.Column("told", sa.Integer(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_patients_demographics")),
+    )
+    with op.batch_alter_table("patients_demographics", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_patients_demographics_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
         "patients_identity",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("value", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
@@ -463,6 +475,31 @@ def upgrade() -> None:
         batch_op.create_index("ix_patients_identity_strict", ["strict_key"], unique=False)
         batch_op.create_index("ix_patients_identity_survivor", ["survivor"], unique=False)
 
+    op.create_table(
+        "patients_import",
+        sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("taken", sa.Integer(), nullable=False),
+        sa.Column("created", sa.Integer(), nullable=False),
+        sa.Column("linked", sa.Integer(), nullable=False),
+        sa.Column("known", sa.Integer(), nullable=False),
+        sa.Column("other", sa.Integer(), nullable=False),
+        sa.Column("refused", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_patients_import")),
+    )
+    op.create_table(
+        "patients_import_refusal",
+        sa.Column("import_id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("record", sa.Integer(), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("field", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("import_id", "record", name=op.f("pk_patients_import_refusal")),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "patients_link",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -518,6 +555,15 @@ def upgrade() -> None:
     with op.batch_alter_table("patients_task", schema=None) as batch_op:
         batch_op.create_index("ix_patients_task_identity", ["identity", "kind"], unique=False)
 
+    op.create_table(
+        "patients_told",
+        sa.Column("recipient", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("value", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("authority", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("told", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("recipient", "value", "authority", name=op.f("pk_patients_told")),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "subscriptions_notification",
         sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
@@ -586,6 +632,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_subscriptions_notification_pull_point")
 
     op.drop_table("subscriptions_notification")
+    op.drop_table("patients_told")
     with op.batch_alter_table("patients_task", schema=None) as batch_op:
         batch_op.drop_index("ix_patients_task_identity")
 
@@ -603,6 +650,8 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_patients_link_one"))
 
     op.drop_table("patients_link")
+    op.drop_table("patients_import_refusal")
+    op.drop_table("patients_import")
     with op.batch_alter_table("patients_identity", schema=None) as batch_op:
         batch_op.drop_index("ix_patients_identity_survivor")
         batch_op.drop_index("ix_patients_identity_strict")
@@ -611,6 +660,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_patients_identity_birth")
 
     op.drop_table("patients_identity")
+    with op.batch_alter_table("patients_demographics", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_patients_demographics_expires_at"))
+
+    op.drop_table("patients_demographics")
     with op.batch_alter_table("patients_authority", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_patients_authority_namespace"))
 
