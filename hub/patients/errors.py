@@ -54,6 +54,13 @@ class SearchTooBroad(Invalid):
     title = "Give an identifier, a full birth date, or at least two letters of the family name."
 
 
+class UnknownQuery(NotFound):
+    """A question whose answer is to be continued was never asked by this caller, or is over (ITI TF-2: 3.47.4.3)."""
+
+    code = "unknown-query"
+    title = "No answer waits to be continued under this query id."
+
+
 class InvalidCursor(Invalid):
     """A page's cursor is not one that this search gave."""
 
@@ -122,3 +129,11 @@ class SecondStewardNeeded(Conflict):
 
     code = "second-steward-needed"
     title = "A second steward must confirm this verdict."
+
+
+class ModelRefused(Invalid):
+    """A matching model's file is broken or was not trained to its end; the message says what is wrong."""
+
+    code = "model-refused"
+    category = Category.CONFIGURATION
+    title = "The matching model is refused."

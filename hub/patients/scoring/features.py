@@ -1,0 +1,141 @@
+"""An identity made comparable: what every comparison, key and veto reads. The batch reads the same columns."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from hub.patients.matching import DOUBTFUL
+from hub.patients.model import Identity, IdentityStatus, Traits
+from hub.patients.normalise import NOBODY, PARTICLES, glued, words
+
+_NEWBORN = re.compile(
+    r"^(?:BEBE|BB|FILLE|FILS|GARCON|ENFANT|NOUVEAU NE|NOUVEAUNE|NNE?|JUMEAU|JUMELLE)(?: D| [A-Z]$|\b)"
+)
+_DIGITS = re.compile(r"\D+")
+_ARRONDISSEMENTS = (("751", "75056"), ("6938", "69123"), ("132", "13055"))  # counted as their city
+_UNKNOWN_PLACES = frozenset({"99999", "00000"})
+_SHORTEST_PART = 3
+_FICTIVE = frozenset({"0101", "3112", "1231"})
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Normalised: upper case without accents or blanks, "" where it is not known or names nobody."""
+
+    name: str  #: birth name
+    used: str  #: used name, "" where it is the birth name
+    parts: tuple[str, ...]  #: words of a birth or used name, without particles
+    given: str  #: first birth given name
+    givens: tuple[str, ...]  #: every given name, glued and by its parts
+    born: str  #: YYYYMMDD, 00 for what is not known
+    place: str  #: INSEE code
+    department: str  #: of the birth place; "" for abroad
+    sex: str  #: M, F
+    postcode: str
+    area: str  #: département of the postcode
+    phone: str  #: last nine digits
+    address: str
+    city: str
+    newborn: bool  #: a given name such as BEBE or FILLE DE
+    multiple: bool  #: of a multiple birth
+    ins: str  #: matricule
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What of an identity decides about vetoes, beside its traits."""
+
+    authority: str
+    provisional: bool
+    doubtful: bool
+
+
+def standing(identity: Identity) -> Standing:
+    """Whose it is, and how far it may be trusted."""
+    return Standing(
+        identity.identifier.authority,
+        identity.status in (IdentityStatus.PROVISIONAL, IdentityStatus.RETRIEVED),
+        bool(identity.attributes & DOUBTFUL),
+    )
+
+
+@lru_cache(maxsize=1 << 15)
+def features(traits: Traits, ins: str = "") -> Features:
+    """The comparable form of traits; cached, as the same identities are compared again and again."""
+    newborn = bool(_NEWBORN.match(words(traits.birth_given)))
+    name, used = _somebody(traits.birth_name), _somebody(traits.used_name)
+    if not name:
+        name, used = used, ""
+    given = "" if newborn else _somebody(traits.birth_given)
+    givens = () if newborn else _givens(traits, given)
+    place, postcode = _place(traits.birth_place), traits.postal_code.strip()
+    return Features(
+        name=name,
+        used="" if used == name else used,
+        parts=_parts(traits.birth_name, traits.used_name) if name else (),
+        given=given or (givens[0] if givens else ""),
+        givens=givens,
+        born=_date(traits.birth_date),
+        place=place,
+        department=_department(place),
+        sex=traits.sex if traits.sex in ("M", "F") else "",
+        postcode=postcode,
+        area=_department(postcode),
+        phone=_phone(traits.phone),
+        address=glued(traits.address),
+        city=glued(traits.city),
+        newborn=newborn,
+        multiple=traits.multiple_birth,
+        ins=ins,
+    )
+
+
+def _somebody(text: str) -> str:
+    value = glued(text)
+    return "" if value in NOBODY else value
+
+
+def _givens(traits: Traits, first: str) -> tuple[str, ...]:
+    every = [first, *words(traits.birth_given).split()]
+    if used := _somebody(traits.used_given):
+        every += [used, *words(traits.used_given).split()]
+    every += words(traits.given_names).split()
+    kept = (name for name in every if len(name) > 1 and name not in NOBODY)
+    return tuple(dict.fromkeys(kept))
+
+
+@lru_cache(maxsize=1 << 15)
+def _parts(birth: str, used: str) -> tuple[str, ...]:
+    every = [*words(birth).split(), *words(used).split()]
+    kept = (part for part in every if len(part) >= _SHORTEST_PART and part not in PARTICLES and part not in NOBODY)
+    return tuple(dict.fromkeys(kept))
+
+
+def _date(text: str) -> str:
+    digits = text[:8]
+    if not digits.isascii() or not digits.isdigit() or len(digits) < 4 or digits[:4] == "0000":
+        return ""
+    return digits.ljust(8, "0") if len(digits) in (4, 6, 8) else ""
+
+
+def fictive(born: str) -> bool:
+    """A date that registrars fill in where day or month is not known, or that lacks them."""
+    return born[4:] in _FICTIVE or born[6:] == "00" or born[4:6] == "00" or born[4:6] > "12"
+
+
+def _place(text: str) -> str:
+    place = text.strip().upper()
+    if len(place) != 5 or place in _UNKNOWN_PLACES:
+        return ""
+    return next((city for prefix, city in _ARRONDISSEMENTS if place.startswith(prefix)), place)
+
+
+def _department(code: str) -> str:
+    if code[:2] == "97":
+        return code[:3]
+    return "" if code[:2] == "99" else code[:2]
+
+
+def _phone(text: str) -> str:
+    digits = _DIGITS.sub("", text)
+    return digits[-9:] if len(digits) >= 9 and len(set(digits[-8:])) > 1 else ""

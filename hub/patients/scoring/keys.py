@@ -1,0 +1,44 @@
+"""Blocking keys: who is worth comparing. Two identities meet when they have one key in common."""
+
+from functools import lru_cache
+from hashlib import blake2b
+
+from hub.patients.scoring.features import Features, fictive
+from hub.patients.scoring.phonetic import sound
+
+MOST = 12  #: keys of one identity
+_PREFIX = 3
+
+
+def keys(record: Features) -> tuple[tuple[str, int], ...]:
+    """(what it is made of, signed 64-bit hash), each once. None for what names nobody.
+
+    name-born: each of birth name, used name and their parts with the birth date; given-born; sound-year: how the name
+    sounds, three letters of the given name, the year; name-given-place: whatever the date; phone-given; ins. A
+    date that is filled in when the real one is not known is met too often: the keys with it are narrower."""
+    found: dict[str, str] = {}
+    if record.ins:
+        found[f"i|{record.ins}"] = "ins"
+    name, given, born = record.name, record.given, record.born
+    if born and given:
+        narrow = f"|{given[:_PREFIX]}" if fictive(born) else ""
+        for text in dict.fromkeys(filter(None, (name, record.used, *record.parts))):
+            found[f"n|{text}|{born}{narrow}"] = "name-born"
+        for text in dict.fromkeys((given, *record.givens[:2])):
+            found[f"g|{text}|{born}" + (f"|{sound(name)[:_PREFIX]}" if narrow else "")] = "given-born"
+    elif born and name:  # newborns without a given name
+        found[f"n|{name}|{born}"] = "name-born"
+    if given and name:
+        start = given[:_PREFIX]
+        for text in dict.fromkeys(filter(None, (name, record.used))):
+            found[f"s|{sound(text)}|{start}|{born[:4]}"] = "sound-year"
+        if record.place:
+            found[f"x|{sound(name)}|{given}|{record.place}"] = "name-given-place"
+    if record.phone and given:
+        found[f"p|{record.phone}|{given}"] = "phone-given"
+    return tuple((kind, _hash(text)) for text, kind in list(found.items())[:MOST])
+
+
+@lru_cache(maxsize=1 << 12)
+def _hash(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
