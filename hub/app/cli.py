@@ -18,6 +18,7 @@ from rich.table import Table
 from hub import __version__
 from hub.app import logs, pki, settings_file
 from hub.app.cli_imaging import imaging
+from hub.app.patients_cli import patients
 from hub.app.roles import Role
 from hub.app.settings import Settings
 from hub.app.settings_file import SettingsRefused
@@ -51,6 +52,7 @@ pki_app = typer.Typer(
 app.add_typer(db, name="db")
 app.add_typer(pki_app, name="pki")
 app.add_typer(imaging, name="imaging")
+app.add_typer(patients, name="patients")
 app.add_typer(xds, name="xds")
 app.add_typer(xdm, name="xdm")
 
