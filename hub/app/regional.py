@@ -9,7 +9,7 @@ from typing import cast
 from hub.app.settings import Settings, Source
 from hub.imaging.model import SourceInfo
 from hub.patients.authorities import AuthorityDirectory
-from hub.patients.model import Authority
+from hub.patients.model import Authority, IdentityStatus
 
 
 def authorities(settings: Settings) -> Iterable[Authority]:
@@ -25,6 +25,7 @@ def authorities(settings: Settings) -> Iterable[Authority]:
             facility=item.facility,
             feed=feeds.get((item.application, item.facility), ""),
             trust=item.trust,
+            unstated=IdentityStatus(item.unstated),
         )
 
 

@@ -37,6 +37,7 @@ from hub.imaging.model import SourceInfo
 from hub.imaging.orphans import OrphanService
 from hub.imaging.service import ImagingService
 from hub.patients.authorities import AuthorityDirectory
+from hub.patients.portions import PortionService
 from hub.patients.service import PatientService
 from hub.patients.stewardship import Stewardship
 from hub.storage.content import ContentStore
@@ -85,6 +86,7 @@ class Rooms:
             other_affinity_domains=region.other_affinity_domains,
             external_index=region.external_index,
         )
+        self.portions = PortionService(self.database, self.patients)
         self.stewardship = Stewardship(patients=self.patients, four_eyes=settings.patients.four_eyes)
 
     def _build_documents(self) -> None:

@@ -70,6 +70,9 @@ class Authority(Table):
     trust: int = 0
     """Rank of its descriptions of people where several hospitals know somebody: the higher, the more it counts."""
 
+    unstated: Literal["PROV", "VALI"] = "PROV"
+    """Status of identities whose message names none (HL7 v3): VALI where the source checks documents and calls INSi
+    before it sends; with an INS beside it such an identity is qualified."""
 
 class Patients(Table):
     """The patient index."""
@@ -120,7 +123,7 @@ class Archive(Table):
 
 
 class Feed(Table):
-    """A sender of HL7 v2 messages, recognised by MSH-3 and MSH-4."""
+    """A sender of HL7 messages, recognised by MSH-3 and MSH-4, or in version 3 by its device."""
 
     application: str = Field(examples=["HIS_A"])
     """MSH-3."""
@@ -129,6 +132,8 @@ class Feed(Table):
     name: str = Field(examples=["HIS_A"])
     """How the hub calls it."""
     charset: str = ""
+    device: OidText | None = Field(default=None, examples=["1.2.250.1.999.2.1.9"])
+    """sender/device/id of its HL7 v3 messages."""
     """Character set to use whatever MSH-18 says."""
     answer_to: str = ""
     """host:port for application acknowledgements in enhanced mode; empty: none are sent."""
@@ -343,6 +348,39 @@ class Subscriptions(Table):
 
 
 class Logging(Table):
+class NotificationRecipient(Table):
+    """A consumer of cross-references: told when a list of numbers of one person changes (ITI-10, ITI-46)."""
+
+    name: str = Field(examples=["RIS_B"])
+    """How the hub calls it, in its log and on the operator's page."""
+    kind: Literal["hl7v2", "hl7v3"] = "hl7v2"
+    """hl7v2: ADT^A31 over MLLP (ITI-10). hl7v3: PRPA_IN201302UV02 over SOAP (ITI-46)."""
+    address: str = Field(
+        examples=["ris.hospital-b.example:2575"], pattern=r"^(https?://[^/\s]+(/\S*)?|[^/\s]+:[0-9]{1,5})$"
+    )
+    """host:port (hl7v2) or URL (hl7v3)."""
+    tls: bool = True
+    """hl7v2: over TLS; the hub shows tls.certificate. Without it on this machine only."""
+    application: str = ""
+    """hl7v2: MSH-5."""
+    facility: str = ""
+    """hl7v2: MSH-6."""
+    device: str = Field(default="", examples=["1.2.250.1.999.5.7"])
+    """hl7v3: OID of the receiving device."""
+    domains: tuple[OidText, ...] = Field(min_length=1, examples=[("1.2.250.1.999.1.1", "1.2.250.1.999.2.2")])
+    """Domains of interest, OIDs: it learns the numbers of these, and no others."""
+
+    @model_validator(mode="after")
+    def _addressed(self) -> Self:
+        if self.address.startswith(("http:", "https:")) != (self.kind == "hl7v3"):
+            raise ValueError("address must be host:port for hl7v2, a URL for hl7v3")
+        host = urlsplit(self.address if self.kind == "hl7v3" else f"//{self.address}").hostname
+        clear = self.address.startswith("http:") if self.kind == "hl7v3" else not self.tls
+        if clear and host not in LOOPBACK:
+            raise ValueError("numbers of patients travel beyond this machine over TLS only")
+        return self
+
+
     """Logs: one JSON object a line, never a patient's data."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -91,6 +91,7 @@ class Authority:
     facility: str = ""  #: MSH-4 of the owning feed
     feed: str = ""  #: its configured name, as in ``Context.source``
     trust: int = 0  #: rank of its descriptions among others', the higher the better
+    unstated: IdentityStatus = IdentityStatus.PROVISIONAL  #: of its identities whose message names no status
 
     @property
     def owners(self) -> frozenset[str]:
@@ -148,10 +149,13 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class FeedIdentity(Command):
-    """A hospital announces or updates an identity (ITI-8, ITI-30: A01 A04 A05 A08 A28 A31)."""
+    """A hospital announces or updates an identity (ITI-8, ITI-30: A01 A04 A05 A08 A28 A31; ITI-44).
+
+    ``stated``: the message names the identity's status; otherwise the authority's setting does."""
 
     identity: Identity
     event: str = "A28"
+    stated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,7 @@ class MergeIdentities(Command):
 
     survivor: Identity
     lost: PatientIdentifier
+    stated: bool = True  #: as in FeedIdentity
 
 
 @dataclass(frozen=True, slots=True)

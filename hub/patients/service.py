@@ -27,6 +27,7 @@ from hub.patients.model import (
     GetPerson,
     Identity,
     IdentityStatus,
+    IdentityStatus,
     Link,
     MergeIdentities,
     Person,
@@ -79,7 +80,9 @@ class PatientService:
     def feed(self, command: FeedIdentity, context: Context) -> Fed:
         """Take in an identity. Raises UnknownAuthority, AuthorityNotOwned."""
         with self.database.transaction() as work:
-            identity = work.notes.pop(id(command), None) or self._received(command.identity, context)
+            identity = work.notes.pop(id(command), None) or self._received(
+                command.identity, context, stated=command.stated
+            )
             store = PatientStore(work)
             linker = Linker(store, self.affinity_domain, context)
             store.lock(*self._locks(identity))
@@ -97,7 +100,7 @@ class PatientService:
             for command, context in commands:
                 if isinstance(command, FeedIdentity):
                     with contextlib.suppress(HubError):  # its own use case says what is wrong
-                        expected[id(command)] = self._received(command.identity, context)
+                        expected[id(command)] = self._received(command.identity, context, stated=command.stated)
             store = PatientStore(work)
             store.lock(*(name for identity in expected.values() for name in self._locks(identity)))
             store.look([(identity, matching.strict_key(identity)) for identity in expected.values()])
@@ -107,7 +110,7 @@ class PatientService:
     def merge(self, command: MergeIdentities, context: Context) -> Fed:
         """The owner merges two of its numbers (A40). Raises UnknownAuthority, AuthorityNotOwned, InvalidMerge."""
         with self.database.transaction() as work:
-            identity = self._received(command.survivor, context)
+            identity = self._received(command.survivor, context, stated=command.stated)
             lost_id = self._authority(command.lost, context)
             if lost_id == identity.identifier or lost_id.authority != identity.identifier.authority:
                 raise InvalidMerge()
@@ -181,18 +184,25 @@ class PatientService:
             raise UnknownIdentifier()
         return store.person(record.survivor) if record.survivor is not None else record
 
-    def _received(self, identity: Identity, context: Context) -> Identity:
-        """The identity with resolved authorities, and an INS only where it is qualified."""
-        status, ins = qualify(identity.status, identity.ins)
+    def _received(self, identity: Identity, context: Context, *, stated: bool = True) -> Identity:
+        """The identity with resolved authorities, and an INS only where it is qualified.
+
+        Where its source said no status (``stated`` False) its authority's setting does."""
+        number = self._authority(identity.identifier, context)
+        status, ins = qualify(identity.status if stated else self._unstated(number), identity.ins)
         others = tuple(self.directory.named(item) for item in identity.others if item.authority)
         return replace(
             identity,
-            identifier=self._authority(identity.identifier, context),
+            identifier=number,
             status=status,
             ins=ins,
             others=others,
             updated_at=identity.updated_at or now(),
         )
+
+    def _unstated(self, identifier: PatientIdentifier) -> IdentityStatus:
+        authority = self.directory.by_oid(identifier.authority)
+        return authority.unstated if authority is not None else IdentityStatus.PROVISIONAL
 
     def _authority(self, identifier: PatientIdentifier, context: Context) -> PatientIdentifier:
         if identifier.authority in self.affinity_domains:
@@ -246,9 +256,7 @@ class PatientService:
         """The other identifiers of the same person in the given domains; () when there are none.
 
         Raises UnknownIdentifier, UnknownDomain, AmbiguousIdentifier."""
-        for domain in command.domains:
-            if not self._known_domain(domain):
-                raise UnknownDomain(domain=domain)
+        self.check_domains(command.domains)
         asked = self._resolved(command.identifier)
         person = self._get(asked)
         context.touch("patient", person.regional.cx)
@@ -270,9 +278,7 @@ class PatientService:
     @use_case
     def find(self, command: FindPersons, context: Context) -> PersonPage:
         """Persons that answer a description. Raises SearchTooBroad, UnknownDomain, InvalidCursor."""
-        for domain in command.domains:
-            if not self._known_domain(domain):
-                raise UnknownDomain(domain=domain)
+        self.check_domains(command.domains)
         criteria = search.criteria(command)
         if command.identifier is not None or command.identifier_value:
             page = PersonPage(self._by_number(command, criteria))
@@ -412,6 +418,12 @@ class PatientService:
     def _lenient(self, identifier: PatientIdentifier) -> PatientIdentifier:
         known = self.directory.by_namespace(identifier.namespace) if not identifier.authority else None
         return replace(identifier, authority=known.oid) if known is not None else identifier
+
+    def check_domains(self, domains: Iterable[str]) -> None:
+        """Raises UnknownDomain for those that are none of this region's: ``domain`` the first, ``domains`` all."""
+        unknown = [domain for domain in domains if not self._known_domain(domain)]
+        if unknown:
+            raise UnknownDomain(domain=unknown[0], domains=" ".join(unknown))
 
     def _known_domain(self, oid: str) -> bool:
         known = oid in self.affinity_domains or oid in INS_AUTHORITIES
