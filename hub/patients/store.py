@@ -16,10 +16,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from hub.patients.model import Authority, Identity, IdentityStatus, TaskKind, Traits
+from hub.patients.model import Authority, Identity, IdentityStatus, Traits
 from hub.patients.normalise import given_names, name_keys
 from hub.patients.store_ahead import absent
-from hub.patients.store_tables import AUTHORITY, IDENTITY, LINK, NAME, PERSON, TASK
+from hub.patients.store_links import LinkStore
+from hub.patients.store_tables import AUTHORITY, IDENTITY, NAME, PERSON
+from hub.patients.store_tasks import TaskStore
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
 from hub.values import PatientIdentifier, now
@@ -52,16 +54,6 @@ class PersonRecord:
     identifier: PatientIdentifier
     survivor: int | None
     external: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A live link, seen from one of its identities."""
-
-    id: int
-    one: int
-    other: int
-    rule: str
 
 
 _MEMBER = select(*MEMBER_COLUMNS)
@@ -97,7 +89,6 @@ _CHANGE_IDENTITY = Prepared(
 )
 _TOUCH = Prepared(lambda _dialect: update(IDENTITY).where(IDENTITY.c.id == bindparam("row_id")), "updated_at")
 _ADD_NAME = Prepared(lambda _dialect: insert(NAME), "key", "identity")
-_ADD_LINK = Prepared(lambda _dialect: insert(LINK), "one", "other", "rule", "message_id", "since", "ended_why")
 _PERSON = select(PERSON.c.id, PERSON.c.value, PERSON.c.authority, PERSON.c.survivor, PERSON.c.external)
 _PERSON_BY_ID = Prepared(lambda _dialect: _PERSON.where(PERSON.c.id == bindparam("key")))
 _INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
@@ -106,7 +97,6 @@ _ADD_PERSON = Prepared(
     *("value", "authority", "external", "created_at"),
 )
 _LOCK = Prepared(lambda _dialect: text("SELECT pg_advisory_xact_lock(k) FROM unnest(CAST(:keys AS bigint[])) AS t(k)"))
-_LIVE = LINK.c.ended_at.is_(None)
 _TRAITS = tuple(item.name for item in fields(Traits))
 
 
@@ -127,7 +117,8 @@ def member(row: Any) -> Member:
     return Member(key, person, home, survivor, identity)
 
 
-def _values(identity: Identity, strict_key: int | None) -> dict[str, Any]:
+def identity_values(identity: Identity, strict_key: int | None) -> dict[str, Any]:
+    """An identity's row, but for whose it is."""
     return {
         "active": identity.active,
         "status": identity.status.value,
@@ -147,9 +138,11 @@ def _values(identity: Identity, strict_key: int | None) -> dict[str, Any]:
 
 
 class PatientStore:
-    """Identities, persons, links and tasks, for changes."""
+    """Identities and persons, for changes; ``links`` and ``tasks`` are stores of their own."""
 
     def __init__(self, work: UnitOfWork) -> None:
+        self.links = LinkStore(work)
+        self.tasks = TaskStore(work)
         self._work = work
         self._connection = work.connection
         self._postgresql = self._connection.dialect.name == "postgresql"
@@ -173,6 +166,10 @@ class PatientStore:
         True: others may have changed what was read before (PostgreSQL)."""
         self.lock("patients:links")
         return self._postgresql
+
+    def _write(self, statement: Prepared, values: dict[str, Any]) -> None:
+        """Execute what gives no rows."""
+        statement.run(self._connection, values)
 
     # Identities
 
@@ -203,7 +200,7 @@ class PatientStore:
         self, identity: Identity, person: int, strict_key: int | None, *, home: bool, survivor: int | None = None
     ) -> Member:
         """A new identity; ``home``: the person was made for it."""
-        values = _values(identity, strict_key) | {
+        values = identity_values(identity, strict_key) | {
             "value": identity.identifier.value,
             "authority": identity.identifier.authority,
             "person": person,
@@ -218,7 +215,7 @@ class PatientStore:
     def change_identity(self, before: Member, identity: Identity, strict_key: int | None) -> Member:
         """The identity as it is now announced; an inactive one lives again."""
         self._appears(identity, strict_key)
-        _CHANGE_IDENTITY.run(self._connection, _values(identity, strict_key) | {"row_id": before.id})
+        self._write(_CHANGE_IDENTITY, identity_values(identity, strict_key) | {"row_id": before.id})
         old = name_keys(before.identity.traits) if before.identity.active else ()
         new = name_keys(identity.traits)
         if set(old) != set(new):
@@ -228,10 +225,10 @@ class PatientStore:
 
     def touch_identity(self, identity: Member) -> None:
         """Nothing changed but the time."""
-        _TOUCH.run(self._connection, {"row_id": identity.id, "updated_at": now()})
+        self._write(_TOUCH, {"row_id": identity.id, "updated_at": now()})
 
     def retire(self, lost: Member) -> None:
-        """An identity is used no more."""
+        """An identity is used no more. What it said last stays, for those who compare."""
         values = {"active": False, "strict_key": None}
         self._connection.execute(update(IDENTITY).where(IDENTITY.c.id == lost.id).values(values))
         self._forget_names(lost.id)
@@ -261,11 +258,20 @@ class PatientStore:
         """A person's active identities, the oldest first."""
         return [member(row) for row in MEMBERS.rows(self._connection, {"person": person})]
 
+    def everyone(self, person: int) -> list[Member]:
+        """A person's identities, also those that are not in use, the oldest first."""
+        rows = self._connection.execute(_MEMBER.where(IDENTITY.c.person == person).order_by(IDENTITY.c.id))
+        return [member(row) for row in rows]
+
     def by_ids(self, ids: Iterable[int]) -> list[Member]:
         """Identities by their rows' ids."""
         return [member(row) for key in sorted(ids) for row in _BY_ID.rows(self._connection, {"key": key})]
 
     # Persons
+
+    def spare_number(self) -> str:
+        """A regional number that nobody has, where one was looked for before; else ""."""
+        return ""
 
     def add_person(self, identifier: PatientIdentifier, *, external: bool = False) -> int | None:
         """A new person; None when the regional identifier exists."""
@@ -303,9 +309,18 @@ class PatientStore:
         self._connection.execute(update(PERSON).where(PERSON.c.id == person).values(survivor=None))
 
     def at_home(self, identity: Member, person: int) -> None:
-        """A person was made for an identity that joined another at once."""
-        where = (IDENTITY.c.id == identity.id, IDENTITY.c.home.is_(None))
-        self._connection.execute(update(IDENTITY).where(*where).values(home=person))
+        """This is the person that the identity goes back to from now on."""
+        self._connection.execute(update(IDENTITY).where(IDENTITY.c.id == identity.id).values(home=person))
+
+    def subordinate(self, aliases: Iterable[int], person: int) -> None:
+        """Aliases of another person become this one's."""
+        ids = sorted(aliases)
+        if ids:
+            self._connection.execute(update(PERSON).where(PERSON.c.id.in_(ids)).values(survivor=person))
+
+    def renumber(self, identity: Member, value: str) -> None:
+        """The identity has another number from now on (A47)."""
+        self._connection.execute(update(IDENTITY).where(IDENTITY.c.id == identity.id).values(value=value))
 
     def move(self, identities: Iterable[int], person: int) -> None:
         """Identities, and those merged into them, go to another person."""
@@ -316,44 +331,6 @@ class PatientStore:
             merged = select(IDENTITY.c.id).where(IDENTITY.c.survivor.in_(sorted(found)))
             found = {row[0] for row in self._connection.execute(merged)}
         self._connection.execute(update(IDENTITY).where(IDENTITY.c.id.in_(sorted(every))).values(person=person))
-
-    # Links and tasks
-
-    def link(self, one: int, other: int, rule: str, message_id: str) -> None:
-        """A new edge."""
-        values = {"one": one, "other": other, "rule": rule, "message_id": message_id, "since": now(), "ended_why": ""}
-        _ADD_LINK.run(self._connection, values)
-
-    def edges(self, identities: Iterable[int]) -> list[Edge]:
-        """Live edges of the identities."""
-        ids = sorted(identities)
-        query = select(LINK.c.id, LINK.c.one, LINK.c.other, LINK.c.rule)
-        query = query.where(or_(LINK.c.one.in_(ids), LINK.c.other.in_(ids)), _LIVE)
-        return [Edge(*row) for row in self._connection.execute(query)]
-
-    def end(self, edges: Iterable[int], why: str) -> None:
-        """Edges hold no more."""
-        self._connection.execute(update(LINK).where(LINK.c.id.in_(sorted(edges))).values(ended_at=now(), ended_why=why))
-
-    def task(self, kind: TaskKind, identity: int, others: Iterable[int], reason: str, message_id: str) -> bool:
-        """Ask a steward, once; False when the question is open already."""
-        open_ones = select(TASK.c.others).where(
-            TASK.c.identity == identity, TASK.c.kind == kind.value, TASK.c.closed_at.is_(None)
-        )
-        wanted = sorted(others)
-        if any(row[0] == wanted for row in self._connection.execute(open_ones)):
-            return False
-        values = {
-            "kind": kind.value, "identity": identity, "others": wanted, "reason": reason, "message_id": message_id,
-            "created_at": now(),
-        }  # fmt: skip
-        self._connection.execute(insert(TASK), values)
-        return True
-
-    def close_tasks(self, identity: int) -> None:
-        """The identity changed: what was asked about it is asked anew where it still stands."""
-        where = (TASK.c.identity == identity, TASK.c.closed_at.is_(None))
-        self._connection.execute(update(TASK).where(*where).values(closed_at=now()))
 
 
 class AuthorityStore:
