@@ -27,7 +27,6 @@ from hub.patients.model import (
     GetPerson,
     Identity,
     IdentityStatus,
-    IdentityStatus,
     Link,
     MergeIdentities,
     Person,
