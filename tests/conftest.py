@@ -1,30 +1,23 @@
 """Fixtures for every test: a clean database of both kinds, a free port; and under CI no test may be skipped."""
 
-import importlib
 import os
-import pkgutil
+import shutil
 import socket
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.terminal import TerminalReporter
 
-import hub
 from hub.storage.engine import Database
+from hub.storage.migrate import load_stores
 from hub.testing.postgres import PostgresqlMissing, PostgresqlServer
+from hub.testing.sandbox import SandboxProcess
+from tests import tapped
 
+UNCHECKED = pytest.StashKey[str]()
 CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
-
-
-def load_stores() -> None:
-    """Import every room's tables."""
-    for room in pkgutil.iter_modules(hub.__path__, prefix="hub."):
-        if room.ispkg and any(module.name == "store" for module in pkgutil.iter_modules(_path(room.name))):
-            importlib.import_module(f"{room.name}.store")
-
-
-def _path(package: str) -> list[str]:
-    return list(importlib.import_module(package).__path__)
 
 
 @pytest.fixture(scope="session")
@@ -113,3 +106,39 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     _forbid_skip(report)
     return report
+
+
+# Every SOAP message that is sent in a test is checked by the public schemas (``tests/tapped.py``).
+
+INVALID = Path(__file__).parents[1] / "build" / "invalid-messages"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tap this process and the sandboxes that it starts."""
+    try:
+        tapped.fetch()
+    except pytest.skip.Exception as error:  # who needs them skips, with the same reason
+        config.stash[UNCHECKED] = str(error)
+        return
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(INVALID, ignore_errors=True)
+    os.environ[tapped.VARIABLE] = str(INVALID)
+    tapped.install(INVALID)
+    SandboxProcess.command = (sys.executable, "-m", "tests.tapped")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A message that is not valid fails the session."""
+    if not hasattr(session.config, "workerinput") and any(INVALID.glob("*")):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+    """Which messages were not valid, or why none was checked."""
+    if reason := config.stash.get(UNCHECKED, ""):
+        terminalreporter.write_line(f"messages were not checked by the public schemas: {reason}", yellow=True)
+    found = sorted(INVALID.glob("*"))
+    for path in found[:20]:
+        terminalreporter.write_line(f"not valid: {path.name}: {path.read_text(errors='replace')[:1000]}", red=True)
+    if found:
+        terminalreporter.write_line(f"{len(found)} messages that the hub sent are not valid: {INVALID}", red=True)

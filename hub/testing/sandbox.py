@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx
 
@@ -23,7 +23,10 @@ STOP_SECONDS = 30.0
 class SandboxProcess:
     """A running sandbox. ``description`` is the JSON object that it printed; ``log`` what it wrote to stderr.
 
-    Use it as a context manager: ``with SandboxProcess("--open") as box: box["fhir"]``."""
+    Use it as a context manager: ``with SandboxProcess("--open") as box: box["fhir"]``. ``command``: what stands for
+    ``maillage``."""
+
+    command: ClassVar[Sequence[str]] = (sys.executable, "-c", "from hub.app.cli import main; main()")
 
     def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self.arguments: Sequence[str] = arguments
@@ -51,7 +54,7 @@ class SandboxProcess:
     def start(self) -> Self:
         """Start and wait for the description. Raises Unavailable with the log's end."""
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from hub.app.cli import main; main()", "sandbox", *self.arguments],
+            [*self.command, "sandbox", *self.arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
