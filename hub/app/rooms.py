@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hub.access.model import Client, User
 from hub.access.service import AccessService
-from hub.app import regional, study_list, vocabulary
+from hub.app import notices, regional, study_list, vocabulary
 from hub.app.dimse import title_permissions
 from hub.app.gateways import Gateways
 from hub.app.nightly import NightlyCheck
@@ -88,6 +88,9 @@ class Rooms:
         )
         self.portions = PortionService(self.database, self.patients)
         self.stewardship = Stewardship(patients=self.patients, four_eyes=settings.patients.four_eyes)
+        self.notices = notices.build(
+            settings, database=self.database, patients=self.patients, outbox=self.exchange, audit=self.audit
+        )
 
     def _build_documents(self) -> None:
         settings, region = self.settings, self.settings.region

@@ -3,6 +3,7 @@
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -69,10 +70,10 @@ class Authority(Table):
     """Shown to people."""
     trust: int = 0
     """Rank of its descriptions of people where several hospitals know somebody: the higher, the more it counts."""
-
     unstated: Literal["PROV", "VALI"] = "PROV"
     """Status of identities whose message names none (HL7 v3): VALI where the source checks documents and calls INSi
     before it sends; with an INS beside it such an identity is qualified."""
+
 
 class Patients(Table):
     """The patient index."""
@@ -131,9 +132,9 @@ class Feed(Table):
     """MSH-4."""
     name: str = Field(examples=["HIS_A"])
     """How the hub calls it."""
-    charset: str = ""
     device: OidText | None = Field(default=None, examples=["1.2.250.1.999.2.1.9"])
     """sender/device/id of its HL7 v3 messages."""
+    charset: str = ""
     """Character set to use whatever MSH-18 says."""
     answer_to: str = ""
     """host:port for application acknowledgements in enhanced mode; empty: none are sent."""
@@ -347,7 +348,6 @@ class Subscriptions(Table):
     """No subscription is granted for longer; one that names no end gets so long."""
 
 
-class Logging(Table):
 class NotificationRecipient(Table):
     """A consumer of cross-references: told when a list of numbers of one person changes (ITI-10, ITI-46)."""
 
@@ -381,6 +381,7 @@ class NotificationRecipient(Table):
         return self
 
 
+class Logging(Table):
     """Logs: one JSON object a line, never a patient's data."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -441,6 +442,8 @@ class Settings(Table):
     """Documents over FHIR."""
     subscriptions: Subscriptions = Subscriptions()
     """Notifications of what is registered."""
+    notifications: tuple[NotificationRecipient, ...] = ()
+    """Who is told of cross-references that change."""
     logging: Logging = Logging()
     """Logs."""
     health: HealthPort = HealthPort()

@@ -19,6 +19,7 @@ from hub.app.settings import LOOPBACK, Client, Settings
 from hub.app.toml_lines import Path as KeyPath
 from hub.app.toml_lines import key_lines, line_of
 from hub.errors import Misconfigured
+from hub.patients.model import INS_AUTHORITIES
 from hub.values import now
 
 ENVIRONMENT = "MAILLAGE_SETTINGS"
@@ -27,7 +28,7 @@ PREFIX = "MAILLAGE_"
 #: (table, key) whose values must differ within the table.
 _UNIQUE = (
     ("authorities", "oid"), ("sources", "name"), ("clients", "name"), ("users", "login"),
-    ("communities", "name"), ("communities", "home_community_id"),
+    ("communities", "name"), ("communities", "home_community_id"), ("notifications", "name"),
 )  # fmt: skip
 
 
@@ -211,6 +212,18 @@ def _beyond_types(settings: Settings, lines: dict[KeyPath, int]) -> Iterator[Mis
         except ValueError:
             yield mistake(("web", "trusted_proxy"), "must be an IP address")
     yield from _names(settings, mistake)
+    yield from _domains(settings, mistake)
+
+
+def _domains(settings: Settings, mistake: Callable[[KeyPath, str], Mistake]) -> Iterator[Mistake]:
+    """Domains of interest must be some that the hub knows."""
+    region = settings.region
+    known = {region.affinity_domain, *region.other_affinity_domains, *INS_AUTHORITIES}
+    known |= {authority.oid for authority in settings.authorities}
+    for index, recipient in enumerate(settings.notifications):
+        for place, domain in enumerate(recipient.domains):
+            if domain not in known and not settings.security.accept_new_authorities:
+                yield mistake(("notifications", index, "domains", place), "is no authority of this region")
 
 
 def _names(settings: Settings, mistake: Callable[[KeyPath, str], Mistake]) -> Iterator[Mistake]:

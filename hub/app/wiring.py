@@ -26,6 +26,7 @@ from hub.errors import Misconfigured
 from hub.exchange.worker import Worker
 from hub.imaging.availability import AvailabilityService
 from hub.imaging.single_object import SingleObjectService
+from hub.patients.notices import NOTICE
 from hub.pipeline.catalogue import Bound, discover
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.together import Together
@@ -105,7 +106,7 @@ class Hub(Rooms):
         self.mllp = MllpEndpoint(self.pipeline, self.catalogue, self.settings, self.exchange.enqueue, together)
         self.exchange.processors[mllp.WIRE] = self.mllp.process
         handlers = {**self.imaging.handlers(), mllp.ANSWER: self.mllp.deliver, NOTIFY: self.notifier.deliver}
-        handlers |= {OFFER: self.on_demand.deliver, REPLY: self.replies.deliver}
+        handlers |= {OFFER: self.on_demand.deliver, REPLY: self.replies.deliver, NOTICE: self.notices.deliver}
         self.worker = Worker(self.exchange, handlers)
         self.housekeeping = Housekeeping(self.content, self._in_use, also=(self.replies.sweep,))
         self.dimse: DimseEndpoint | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from hub.errors import Unsupported
 from hub.pipeline.transaction import Binding, Transaction
 from hub.usecase import Command
 
@@ -63,4 +64,11 @@ def _modules(package: str) -> Iterator[ModuleType]:
 
 
 def _bound(module: ModuleType) -> Bound:
+    if not module.TRANSACTION.bindings and not hasattr(module, "decode"):
+        return Bound(module.TRANSACTION, _only_sent, _only_sent, None, module.__name__)
     return Bound(module.TRANSACTION, module.decode, module.encode, getattr(module, "refuse", None), module.__name__)
+
+
+def _only_sent(*_: Any) -> Any:
+    """Of a transaction that the hub initiates and never answers."""
+    raise Unsupported()
