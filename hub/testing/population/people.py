@@ -16,9 +16,10 @@ _COUNTRIES = ("352", "350", "351", "139", "134", "127", "326", "331", "335", "21
 _STREETS = (
     "rue Victor Hugo", "rue de la République", "avenue Jean Jaurès", "rue des Lilas", "place de l'Église",
     "boulevard Gambetta", "chemin des Vignes", "rue du Moulin", "allée des Chênes", "impasse du Stade", "rue de Verdun",
-    "rue du Général de Gaulle", "route de la Mer", "rue Émile Zola", "avenue de la Gare", "rue des Écoles", "rue Neuve", "rue Pasteur",
+    "rue du Général de Gaulle", "route de la Mer", "rue Émile Zola", "avenue de la Gare", "rue des Écoles", "rue Neuve",
+    "rue Pasteur",
 )  # fmt: skip
-_TO_CHILDREN = 1.9  # the share of twins is of all persons, but only children get them here
+_TO_CHILDREN = 2.5  # the share of twins is of all persons, but only children get them here
 _TOWNS = ("Saint-Malo", "Vitré", "Auray", "Fougères", "Redon", "Lannion", "Morlaix", "Dinan", "Pontivy", "Quimperlé")
 
 
