@@ -13,12 +13,14 @@ from hub.wire.hl7v3.names import ACT_CODES, ANSWER, HEALTH_DATA_LOCATOR, MORE_AT
 from hub.wire.hl7v3.person import read_patient, write_patient
 from hub.wire.hl7v3.query import PatientQuery
 from hub.wire.hl7v3.transmission import (
+    Detail,
     MessageId,
     Party,
     add_acknowledgement,
     open_control_act,
     open_message,
     read_transmission,
+    within,
 )
 from hub.wire.xml import Element
 
@@ -73,7 +75,7 @@ def write_answer(
                 add(issue, "triggerFor", typeCode="TRIG"), "actOrderRequired", classCode="ACT", moodCode="RQO"
             )
             add(trigger, "code", code=code, codeSystem=MORE_ATTRIBUTES)
-    _close(act, query, response, "deliveredResponse", len(subjects))
+    close(act, query.query_id, query.element, response, counts=(len(subjects), len(subjects), 0))
     return body
 
 
@@ -81,12 +83,12 @@ def write_refusal(query: PatientQuery, sender: Party, error: HubError, *, refusa
     """AE, with the detail of the acknowledgement and XCPD's reason."""
     row = refusal or lookup(REFUSALS, error)
     body = _open(query, sender)
-    add_acknowledgement(body, query.transmission.id, "AE", row.detail, error.message)
+    add_acknowledgement(body, query.transmission.id, "AE", [Detail(row.detail, error.message, within(error.location))])
     act = _act(body, "")
     mitigation = add(_issue(act), "mitigatedBy", typeCode="MITGT")
     management = add(mitigation, "detectedIssueManagement", classCode="ACT", moodCode="EVN")
     add(management, "code", code=row.reason, codeSystem=REASONS)
-    _close(act, query, row.response, "aborted", 0)
+    close(act, query.query_id, query.element, row.response, status="aborted", counts=(0, 0, 0))
     return body
 
 
@@ -120,15 +122,23 @@ def _write_subject(act: Element, subject: Subject) -> None:
     add(entity, "code", code=_LOCATOR[subject.locator], codeSystem=HEALTH_DATA_LOCATOR)
 
 
-def _close(act: Element, query: PatientQuery, response: str, status: str, found: int) -> None:
+def close(  # noqa: PLR0917 (the parts, in their order)
+    act: Element,
+    query_id: MessageId,
+    element: Element | None,
+    response: str,
+    status: str = "deliveredResponse",
+    counts: tuple[int, int, int] | None = None,
+) -> None:
+    """queryAck, with the numbers found, told and left, and the question repeated."""
     ack = add(act, "queryAck")
-    query.query_id.write(ack, "queryId")
+    query_id.write(ack, "queryId")
     add(ack, "statusCode", code=status)
     add(ack, "queryResponseCode", code=response)
-    for name, count in (("Total", found), ("Current", found), ("Remaining", 0)):
+    for name, count in zip(("Total", "Current", "Remaining"), counts or (), strict=False):
         add(ack, f"result{name}Quantity", value=str(count))
-    if query.element is not None:
-        act.append(copy.deepcopy(query.element))
+    if element is not None:
+        act.append(copy.deepcopy(element))
 
 
 def read_patient_answer(body: Element) -> PatientAnswer:

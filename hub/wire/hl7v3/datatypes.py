@@ -80,6 +80,8 @@ def read_date(element: Element, location: str) -> str:
     match = _TS.fullmatch(element.get("value") or "")
     if match is None:
         raise Hl7v3Invalid("A time is not a point in time (YYYYMMDD).", location=location)
+    if match[1][4:6] > "12" or match[1][6:8] > "31":  # 00 is let through: dates that are known in part (RNIV)
+        raise Hl7v3Invalid("A month or day is out of range.", location=location)
     return match[1]
 
 

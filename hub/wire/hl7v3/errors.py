@@ -13,6 +13,13 @@ class Hl7v3Invalid(Invalid):
     title = "An element of the HL7 v3 message is missing or not valid."
 
 
+class ParameterUnsupported(Unsupported):
+    """A parameter of the query that the hub can't search by; ``location`` is its XPath."""
+
+    code = "hl7v3-parameter"
+    title = "This parameter can't be searched by."
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """How an error is told: acknowledgement detail, and the reason of XCPD's own code system."""
@@ -27,6 +34,7 @@ REFUSALS: Mapping[type[HubError], Refusal] = {
     Invalid: Refusal("SYN", "AnswerNotAvailable", "QE"),
     Hl7v3Invalid: Refusal("SYN100", "AnswerNotAvailable", "QE"),
     Unsupported: Refusal("NS250", "AnswerNotAvailable"),
+    ParameterUnsupported: Refusal("SYN113", "AnswerNotAvailable", "QE"),
     NotFound: Refusal("NS250", "AnswerNotAvailable"),
     Ambiguous: Refusal("INTERR", "AnswerNotAvailable"),
     Unavailable: Refusal("INTERR", "ResponderBusy"),

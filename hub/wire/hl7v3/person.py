@@ -34,7 +34,12 @@ def write_patient(
     patient = add(parent, "patient", classCode="PAT")
     add(patient, "id", root=identifier.authority, extension=identifier.value)
     add(patient, "statusCode", code="active")
-    _write_person(patient, others, traits)
+    write_person(patient, others, traits)
+    write_match(patient, match)
+
+
+def write_match(patient: Element, match: int) -> None:
+    """How sure the match is, 0 to 100."""
     observation = add(
         add(patient, "subjectOf1", typeCode="SBJ"), "queryMatchObservation", classCode="OBS", moodCode="EVN"
     )
@@ -42,7 +47,35 @@ def write_patient(
     add(observation, "value", value=str(match)).set(XSI_TYPE, "INT")
 
 
-def _write_person(patient: Element, others: Sequence[PatientIdentifier], traits: Traits) -> None:
+def write_numbers(person: Element, numbers: Sequence[PatientIdentifier], lacking: Sequence[str] = ()) -> None:
+    """Other ids, those of one domain together; ``lacking``: domains in which the person has none."""
+    for authority in dict.fromkeys([item.authority for item in numbers] + list(lacking)):
+        holder = add(person, "asOtherIDs", classCode="PAT")
+        found = [item.value for item in numbers if item.authority == authority]
+        for value in found:
+            add(holder, "id", root=authority, extension=value)
+        if not found:
+            add(holder, "id", nullFlavor="NA")
+        scope = add(holder, "scopingOrganization", classCode="ORG", determinerCode="INSTANCE")
+        add(scope, "id", root=authority)
+
+
+def write_provider(patient: Element, authority: str) -> None:
+    """The organisation whose numbers the patient's ids are."""
+    provider = add(patient, "providerOrganization", classCode="ORG", determinerCode="INSTANCE")
+    add(provider, "id", root=authority)
+    add(provider, "contactParty", classCode="CON")
+
+
+def write_person(
+    patient: Element,
+    others: Sequence[PatientIdentifier],
+    traits: Traits,
+    *,
+    lacking: Sequence[str] = (),
+    birth_place: bool = True,
+) -> None:
+    """The person with its other ids. ``birth_place``: PDQV3 leaves it out (ITI TF-2: 3.47.4.2.2.2)."""
     person = add(patient, "patientPerson", classCode="PSN", determinerCode="INSTANCE")
     write_names(person, "name", traits)
     if traits.phone:
@@ -53,17 +86,13 @@ def _write_person(patient: Element, others: Sequence[PatientIdentifier], traits:
     if traits.multiple_birth:
         add(person, "multipleBirthInd", value="true")
     write_address(person, "addr", traits)
-    for item in others:
-        holder = add(person, "asOtherIDs", classCode="PAT")
-        add(holder, "id", root=item.authority, extension=item.value)
-        scope = add(holder, "scopingOrganization", classCode="ORG", determinerCode="INSTANCE")
-        add(scope, "id", root=item.authority)
+    write_numbers(person, others, lacking)
     if traits.mother_name:
         mother = add(person, "personalRelationship", classCode="PRS")
         add(mother, "code", code=_MOTHER, codeSystem=RELATIONSHIPS)
         holder = add(mother, "relationshipHolder1", classCode="PSN", determinerCode="INSTANCE")
         add(add(holder, "name"), "family", traits.mother_name)
-    if traits.birth_place:
+    if traits.birth_place and birth_place:
         place = add(person, "birthPlace", classCode="BIRTHPL")
         add(add(place, "addr"), "county", traits.birth_place)
 

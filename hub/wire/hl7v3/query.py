@@ -110,12 +110,13 @@ def read_patient_query(body: Element) -> PatientQuery:
         read_message_id(element, "queryId"),
         _parameters(element),
         oid(authority, "authorOrPerformer/assignedDevice/id") if authority else "",
-        _number(child(element, "initialQuantity"), "initialQuantity", 1_000_000),
+        read_count(child(element, "initialQuantity"), "initialQuantity", 1_000_000),
         element,
     )
 
 
-def _number(element: Element | None, location: str, most: int) -> int | None:
+def read_count(element: Element | None, location: str, most: int) -> int | None:
+    """INT from 0 to ``most``; None where it is missing. Raises Hl7v3Invalid."""
     if element is None:
         return None
     text = element.get("value") or ""
@@ -143,7 +144,7 @@ def _parameters(element: Element) -> Parameters:
         elif name not in _IGNORED:
             raise Hl7v3Invalid("This parameter can't be searched by.", location=location)
     match = child(element, "matchCriterionList", "minimumDegreeMatch", "value")
-    minimum = _number(match, "minimumDegreeMatch", 100)
+    minimum = read_count(match, "minimumDegreeMatch", 100)
     return Parameters(Traits(**traits), minimum_match=minimum, **found)
 
 

@@ -1,6 +1,7 @@
 """The transmission wrapper around every interaction (MCCI_MT000100UV01, MCCI_MT000300UV01)."""
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from lxml import etree
 from hub.values import now
 from hub.wire.hl7v3.datatypes import add, child, need, oid, write_time
 from hub.wire.hl7v3.errors import Hl7v3Invalid
-from hub.wire.hl7v3.names import INTERACTIONS, TRIGGERS, V3, XSI, v3
+from hub.wire.hl7v3.names import ACKNOWLEDGEMENT, INTERACTIONS, TRIGGERS, V3, XSI, v3
 from hub.wire.xml import Element
 
 
@@ -43,6 +44,15 @@ class Transmission:
     receiver: Party
 
 
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What is wrong with a message (AcknowledgementDetail). ``location``: an XPath."""
+
+    code: str
+    text: str = ""
+    location: str = ""
+
+
 def new_id() -> MessageId:
     """A fresh id: a UUID as an OID under 2.25."""
     return MessageId(f"2.25.{uuid.uuid4().int}")
@@ -57,9 +67,9 @@ def read_message_id(parent: Element, name: str) -> MessageId:
     return MessageId(root, extension)
 
 
-def read_transmission(body: Element, interaction: str) -> Transmission:
-    """The wrapper of an interaction. Raises Hl7v3Invalid."""
-    if body.tag != v3(interaction):
+def read_transmission(body: Element, interaction: str, element: str = "") -> Transmission:
+    """The wrapper of an interaction; ``element``: its name where it differs. Raises Hl7v3Invalid."""
+    if body.tag != v3(element or interaction):
         raise Hl7v3Invalid(f"The message is not {interaction}.", location=interaction)
     said = need(body, "interactionId").get("extension")
     if said != interaction:
@@ -96,15 +106,42 @@ def open_message(interaction: str, sender: Party, receiver: Party, *, accept: st
     return body
 
 
-def add_acknowledgement(body: Element, target: MessageId, code: str, detail: str = "", text: str = "") -> None:
-    """AA, AE or AR to a message, with what is wrong."""
+def add_acknowledgement(body: Element, target: MessageId, code: str, details: Iterable[Detail] = ()) -> None:
+    """AA, AE or AR (CA, CE or CR) to a message, with what is wrong."""
     acknowledgement = add(body, "acknowledgement")
     add(acknowledgement, "typeCode", code=code)
     target.write(add(acknowledgement, "targetMessage"), "id")
-    if detail:
+    for detail in details:
         told = add(acknowledgement, "acknowledgementDetail", typeCode="E")
-        add(told, "code", code=detail)
-        add(told, "text", text)
+        add(told, "code", code=detail.code)
+        if detail.text:
+            add(told, "text", detail.text)
+        if detail.location:
+            add(told, "location", detail.location)
+
+
+def write_acknowledgement(to: Transmission, sender: Party, code: str, details: Iterable[Detail] = ()) -> Element:
+    """MCCI_IN000002UV01: the accept acknowledgement of a message (ITI TF-2: O.1.2)."""
+    body = open_message(ACKNOWLEDGEMENT, sender, to.sender, accept="NE")
+    add_acknowledgement(body, to.id, code, details)
+    return body
+
+
+def xpath(element: Element) -> str:
+    """Where an element stands in its message, with local names: ``/PRPA_IN201309UV02/.../dataSource[2]/value[1]``."""
+    steps = []
+    while element is not None:
+        name, parent = element.tag.rpartition("}")[2], element.getparent()
+        same = [] if parent is None else parent.findall(element.tag)
+        outermost = parent is None or parent.tag.rpartition("}")[2] == "Body"
+        steps.append(f"{name}[{same.index(element) + 1}]" if len(same) > 1 and not outermost else name)
+        element = None if outermost else parent
+    return "/" + "/".join(reversed(steps))
+
+
+def within(location: str) -> str:
+    """An error's location as an XPath: a relative one may stand anywhere in the message."""
+    return location if not location or location.startswith("/") else f"//{location}"
 
 
 def open_control_act(body: Element, interaction: str) -> Element:
