@@ -51,6 +51,8 @@ ENDPOINTS: Mapping[str, tuple[str, str]] = {
     "xca_responding": ("ITI-38", "/xca/responding"),
     "xca_initiating": ("XCA-ITI-18", "/xca/initiating"),
     "xcpd_responding": ("ITI-55", "/xcpd/responding"),
+    "pixv3": ("ITI-44", "/pix/manager"),
+    "pdqv3": ("ITI-47", "/pdq/supplier"),
     "dsub_broker": ("ITI-52", "/dsub/broker"),
     "dsub_pullpoints": ("ITI-69", "/dsub/pullpoints"),
 }
