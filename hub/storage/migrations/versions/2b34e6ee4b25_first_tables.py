@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "3a3fc456d04b"
+revision = "2b34e6ee4b25"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -433,18 +433,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_patients_authority_namespace"), ["namespace"], unique=False)
 
     op.create_table(
-        "patients_demographics",
-        sa.Column("key", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
-        sa.Column("persons", sa.JSON(), nullable=False),
-        sa.Column("domains", sa.JSON(), nullable=False),
-        sa.Column("told", sa.Integer(), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_patients_demographics")),
-    )
-    with op.batch_alter_table("patients_demographics", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_patients_demographics_expires_at"), ["expires_at"], unique=False)
-
-    op.create_table(
         "patients_identity",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("value", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
@@ -507,9 +495,14 @@ def upgrade() -> None:
         sa.Column("other", sa.BigInteger(), nullable=False),
         sa.Column("rule", sa.String(), nullable=False),
         sa.Column("message_id", sa.String(), nullable=False),
+        sa.Column("author", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("evidence", sa.Text(), nullable=False),
+        sa.Column("model_version", sa.String(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_why", sa.String(), nullable=False),
+        sa.Column("ended_by", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_patients_link")),
     )
     with op.batch_alter_table("patients_link", schema=None) as batch_op:
@@ -541,19 +534,64 @@ def upgrade() -> None:
         batch_op.create_index("ix_patients_person_survivor", ["survivor"], unique=False)
 
     op.create_table(
+        "patients_portion",
+        sa.Column("key", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("persons", sa.JSON(), nullable=False),
+        sa.Column("domains", sa.JSON(), nullable=False),
+        sa.Column("told", sa.Integer(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_patients_portion")),
+    )
+    with op.batch_alter_table("patients_portion", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_patients_portion_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
         "patients_task",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("kind", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("identity", sa.BigInteger(), nullable=False),
         sa.Column("others", sa.JSON(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("evidence", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.BigInteger(), nullable=False),
         sa.Column("message_id", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("proposed", sa.String(), nullable=False),
+        sa.Column("proposed_other", sa.BigInteger(), nullable=True),
+        sa.Column("proposed_by", sa.String(), nullable=False),
+        sa.Column("decided", sa.String(), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=False),
+        sa.Column("decided_why", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_patients_task")),
     )
     with op.batch_alter_table("patients_task", schema=None) as batch_op:
         batch_op.create_index("ix_patients_task_identity", ["identity", "kind"], unique=False)
+        batch_op.create_index(
+            "ix_patients_task_open",
+            ["kind", "id"],
+            unique=False,
+            sqlite_where=sa.text("closed_at IS NULL"),
+            postgresql_where=sa.text("closed_at IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_patients_task_open_id",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("closed_at IS NULL"),
+            postgresql_where=sa.text("closed_at IS NULL"),
+        )
+
+    op.create_table(
+        "patients_task_about",
+        sa.Column("identity", sa.BigInteger(), nullable=False),
+        sa.Column("task", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("identity", "task", name=op.f("pk_patients_task_about")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("patients_task_about", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_patients_task_about_task"), ["task"], unique=False)
 
     op.create_table(
         "patients_told",
@@ -577,6 +615,29 @@ def upgrade() -> None:
     with op.batch_alter_table("subscriptions_notification", schema=None) as batch_op:
         batch_op.create_index("ix_subscriptions_notification_pull_point", ["pull_point", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_subscriptions_notification_subscription"), ["subscription"], unique=False)
+
+    op.create_table(
+        "subscriptions_patient",
+        sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("key", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("about", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.Column("authority", sa.String(), nullable=False),
+        sa.Column("criteria", sa.String(), nullable=False),
+        sa.Column("endpoint", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("contacts", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("error", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriptions_patient")),
+    )
+    with op.batch_alter_table("subscriptions_patient", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_subscriptions_patient_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_subscriptions_patient_key"), ["key"], unique=False)
+        batch_op.create_index(batch_op.f("ix_subscriptions_patient_owner"), ["owner"], unique=False)
 
     op.create_table(
         "subscriptions_pull_point",
@@ -627,16 +688,40 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_subscriptions_pull_point_owner"))
 
     op.drop_table("subscriptions_pull_point")
+    with op.batch_alter_table("subscriptions_patient", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_subscriptions_patient_owner"))
+        batch_op.drop_index(batch_op.f("ix_subscriptions_patient_key"))
+        batch_op.drop_index(batch_op.f("ix_subscriptions_patient_expires_at"))
+
+    op.drop_table("subscriptions_patient")
     with op.batch_alter_table("subscriptions_notification", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_subscriptions_notification_subscription"))
         batch_op.drop_index("ix_subscriptions_notification_pull_point")
 
     op.drop_table("subscriptions_notification")
     op.drop_table("patients_told")
+    with op.batch_alter_table("patients_task_about", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_patients_task_about_task"))
+
+    op.drop_table("patients_task_about")
     with op.batch_alter_table("patients_task", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_patients_task_open_id",
+            sqlite_where=sa.text("closed_at IS NULL"),
+            postgresql_where=sa.text("closed_at IS NULL"),
+        )
+        batch_op.drop_index(
+            "ix_patients_task_open",
+            sqlite_where=sa.text("closed_at IS NULL"),
+            postgresql_where=sa.text("closed_at IS NULL"),
+        )
         batch_op.drop_index("ix_patients_task_identity")
 
     op.drop_table("patients_task")
+    with op.batch_alter_table("patients_portion", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_patients_portion_expires_at"))
+
+    op.drop_table("patients_portion")
     with op.batch_alter_table("patients_person", schema=None) as batch_op:
         batch_op.drop_index("ix_patients_person_survivor")
 
@@ -660,10 +745,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_patients_identity_birth")
 
     op.drop_table("patients_identity")
-    with op.batch_alter_table("patients_demographics", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_patients_demographics_expires_at"))
-
-    op.drop_table("patients_demographics")
     with op.batch_alter_table("patients_authority", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_patients_authority_namespace"))
 
