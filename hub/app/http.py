@@ -24,6 +24,7 @@ from hub.app.replies import Replies
 from hub.app.settings import LOOPBACK, Settings
 from hub.app.wsdl import description
 from hub.context import Context
+from hub.app.soap_inbox import SoapInbox
 from hub.errors import (
     AccessDenied,
     Category,
@@ -98,6 +99,11 @@ class WebHub(Protocol):
 
     @property
     def replies(self) -> Replies:
+    @property
+    def soap_inbox(self) -> SoapInbox:
+        """Whose feed a SOAP message is of."""
+        ...
+
         """Answers to other places than the connection."""
         ...
 
@@ -211,6 +217,7 @@ class Edge:
             if message is not None:
                 message.discard()
 
+            context.source = self.hub.soap_inbox.source(message, bound)
     def resource(self, binding: Fhir | Dicomweb, bound: Bound, root: str) -> Callable[[Request], Any]:
         """The endpoint of one FHIR interaction or DICOMweb resource."""
 

@@ -19,6 +19,7 @@ from hub.app.roles import Role
 from hub.app.rooms import Rooms
 from hub.app.server import CannotListen, WebServer
 from hub.app.settings import DimsePort, Mllp, Settings
+from hub.app.soap_inbox import SoapInbox
 from hub.app.tls import server_context
 from hub.connector.contract import Deliverer, Environment, ReceivedFile
 from hub.documents.ondemand import OFFER
@@ -107,6 +108,8 @@ class Hub(Rooms):
         self.exchange.processors[mllp.WIRE] = self.mllp.process
         handlers = {**self.imaging.handlers(), mllp.ANSWER: self.mllp.deliver, NOTIFY: self.notifier.deliver}
         handlers |= {OFFER: self.on_demand.deliver, REPLY: self.replies.deliver, NOTICE: self.notices.deliver}
+        self.soap_inbox = SoapInbox(self.pipeline, self.catalogue, settings.feeds, self.content.receive)
+        self.exchange.processors[SoapInbox.WIRE] = self.soap_inbox.process
         self.worker = Worker(self.exchange, handlers)
         self.housekeeping = Housekeeping(self.content, self._in_use, also=(self.replies.sweep,))
         self.dimse: DimseEndpoint | None = None

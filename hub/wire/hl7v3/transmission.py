@@ -86,6 +86,13 @@ def _party(body: Element, name: str) -> Party:
     return Party(root[:128], oid(community, f"{name}/device/asAgent") if community else "")
 
 
+def sending_device(body: Element) -> str:
+    """The root of the sender's device; "" where there is none, or none of this length makes sense."""
+    element = child(body, "sender", "device", "id")
+    root = (element.get("root") or "").strip() if element is not None else ""
+    return root if len(root) <= 128 else ""
+
+
 def open_message(interaction: str, sender: Party, receiver: Party, *, accept: str) -> Element:
     """The interaction's element up to its sender. ``accept``: acceptAckCode, AL or NE."""
     spaces: Any = {None: V3, "xsi": XSI}
