@@ -22,10 +22,12 @@ def keys(record: Features) -> tuple[tuple[str, int], ...]:
     name, given, born = record.name, record.given, record.born
     if born and given:
         narrow = f"|{given[:_PREFIX]}" if fictive(born) else ""
-        for text in dict.fromkeys(filter(None, (name, record.used, *record.parts))):
-            found[f"n|{text}|{born}{narrow}"] = "name-born"
-        for text in dict.fromkeys((given, *record.givens[:2])):
-            found[f"g|{text}|{born}" + (f"|{sound(name)[:_PREFIX]}" if narrow else "")] = "given-born"
+        for text in filter(None, (name, record.used, *record.parts)):
+            found.setdefault(f"n|{text}|{born}{narrow}", "name-born")
+        if narrow:
+            narrow = f"|{sound(name)[:_PREFIX]}"
+        for text in (given, *record.givens[:2]):
+            found.setdefault(f"n|{text}|{born}{narrow}", "given-born")
     elif born and name:  # newborns without a given name
         found[f"n|{name}|{born}"] = "name-born"
     if given and name:

@@ -3,7 +3,7 @@
 98 % of the wrong joins of a plain score are twins: name, date, place, address and phone agree and drown the one field
 that does not. A higher threshold hardly helps, a veto does."""
 
-from rapidfuzz.distance import OSA
+from rapidfuzz.distance import OSA, JaroWinkler
 
 from hub.patients.scoring.features import Features, Standing
 from hub.patients.scoring.phonetic import sound
@@ -12,8 +12,9 @@ from hub.patients.scoring.terms import ESTABLISHED, Terms
 SAME_AUTHORITY = "same-authority"
 INS = "ins"
 GIVEN = "given-name"
-GIVEN_UNSURE = "given-name-unsure"  #: missing, or an initial only
+GIVEN_UNSURE = "given-name-unsure"  #: missing, an initial only, or written down very badly
 SEX = "sex"
+SEX_UNSURE = "sex-unsure"  #: differs, under the same given name
 BORN = "birth-date"
 GENERATION = "generation"
 NEWBORN = "newborn"
@@ -25,6 +26,7 @@ NAME = "name"
 #: was asked about each pair of twins would see little else.
 SETTLED = frozenset({INS, GIVEN, SEX, BORN, GENERATION, PROVISIONAL, DOUBTFUL})
 
+_ALIKE = 0.85  # given names that are perhaps one, written down badly
 _GENERATION = 15  # years between a parent and a child who may share name, place and address
 _LONG = 8  # letters of a given name in which two typing errors are believed
 
@@ -45,7 +47,7 @@ def vetoes(one: Features, other: Features, mine: Standing, theirs: Standing, ter
     if one.ins and other.ins and one.ins != other.ins:
         found.append(INS)
     if one.sex and other.sex and one.sex != other.sex:
-        found.append(SEX)
+        found.append(SEX if one.given != other.given else SEX_UNSURE)
     if reason := _born(one.born, other.born):
         found.append(reason)
     if not one.name or not other.name:
@@ -55,23 +57,20 @@ def vetoes(one: Features, other: Features, mine: Standing, theirs: Standing, ter
 
 def _given(one: Features, other: Features, terms: Terms) -> str:
     a, b = one.given, other.given
-    if not a or not b or (1 in (len(a), len(b)) and a[0] == b[0]):
-        return GIVEN_UNSURE
-    if a == b or (a == other.name and b == one.name):  # the last: name and given name in each other's place
+    if a and a == b:
         return ""
-    if one.multiple or other.multiple:  # of twins, nothing but the same given name will do
+    if (a and a == other.name and b == one.name) or (a in other.givens or b in one.givens):
+        # Name and given name in each other's place, or another one of the list: but of twins, only the same will do.
+        return GIVEN if one.multiple or other.multiple else ""
+    if not a or not b or (1 in (len(a), len(b)) and a[0] == b[0]):
+        return "" if one.ins and one.ins == other.ins else GIVEN_UNSURE
+    if one.multiple or other.multiple:
         return GIVEN
-    return "" if a in other.givens or b in one.givens or _typing_error(a, b, terms) else GIVEN
-
-
-def _typing_error(a: str, b: str, terms: Terms) -> bool:
+    known = min(terms.frequency("given", a), terms.frequency("given", b)) >= ESTABLISHED
     allowed = 2 if min(len(a), len(b)) >= _LONG else 1
-    if OSA.distance(a, b, score_cutoff=allowed) > allowed:
-        return False
-    if sound(a) == sound(b):
-        return True
-    # JULIE and JULIEN are two names; JULIE and JULEI are one.
-    return min(terms.frequency("given", a), terms.frequency("given", b)) < ESTABLISHED
+    if OSA.distance(a, b, score_cutoff=allowed) <= allowed and (sound(a) == sound(b) or not known):
+        return ""  # JULIE and JULIEN are two names, JULIE and JULEI are one
+    return GIVEN if known or JaroWinkler.similarity(a, b) < _ALIKE else GIVEN_UNSURE
 
 
 def _born(x: str, y: str) -> str:
