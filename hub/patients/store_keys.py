@@ -1,0 +1,98 @@
+"""Blocking keys of identities in use: who is worth comparing. Filled only where matching by score is on."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import BigInteger, bindparam, delete, text
+from sqlmodel import Field, SQLModel
+
+from hub.storage.engine import UnitOfWork
+from hub.storage.prepared import Prepared
+from hub.storage.tables import METADATA
+
+CAP = 500  #: a key that more identities have says too little: theirs meet by their other, narrower keys
+MOST_CANDIDATES = 200
+_AT_ONCE = 16  # keys of one question
+
+
+class KeyRow(SQLModel, table=True):
+    """A blocking key of an identity."""
+
+    __tablename__ = "patients_key"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    key: int = Field(primary_key=True, sa_type=BigInteger)
+    identity: int = Field(primary_key=True, sa_type=BigInteger, index=True)
+
+
+KEY = METADATA.tables["patients_key"]
+
+_PUT = {
+    "postgresql": """
+        WITH gone AS (
+            DELETE FROM patients_key WHERE identity = :identity AND key <> ALL (CAST(:keys AS bigint[]))
+        )
+        INSERT INTO patients_key (key, identity)
+        SELECT k, :identity FROM unnest(CAST(:keys AS bigint[])) AS t(k) ON CONFLICT DO NOTHING
+    """,
+    "sqlite": """
+        INSERT OR IGNORE INTO patients_key (key, identity) SELECT value, :identity FROM json_each(:keys)
+    """,
+}
+_DROP = text("""
+    DELETE FROM patients_key
+    WHERE identity = :identity AND key NOT IN (SELECT value FROM json_each(:keys))
+""")
+_SQLITE_BLOCK = "SELECT * FROM (SELECT key, identity FROM patients_key WHERE key = :k{0} ORDER BY identity LIMIT :cap)"
+_MEET = {
+    "postgresql": """
+        SELECT a.k, m.identity FROM unnest(CAST(:keys AS bigint[])) AS a(k)
+        CROSS JOIN LATERAL (
+            SELECT x.identity FROM patients_key AS x WHERE x.key = a.k ORDER BY x.identity LIMIT :cap
+        ) AS m
+    """,
+    "sqlite": " UNION ALL ".join(_SQLITE_BLOCK.format(number) for number in range(_AT_ONCE)),
+}
+_PUT_KEYS = Prepared(lambda dialect: text(_PUT[dialect]))
+_DROP_OTHERS = Prepared(lambda _dialect: _DROP)
+_FORGET = Prepared(lambda _dialect: delete(KEY).where(KEY.c.identity == bindparam("identity")))
+_MEETING = Prepared(lambda dialect: text(_MEET[dialect]))
+
+
+class KeyStore:
+    """The keys, for changes and for questions."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._connection = work.connection
+        self._sqlite = self._connection.dialect.name == "sqlite"
+
+    def put(self, identity: int, keys: Sequence[int]) -> None:
+        """These and no others are the identity's; none: it is compared with nobody."""
+        if not keys:
+            _FORGET.run(self._connection, {"identity": identity})
+            return
+        values = {"identity": identity, "keys": orjson.dumps(list(keys)).decode() if self._sqlite else list(keys)}
+        if self._sqlite:
+            _DROP_OTHERS.run(self._connection, values)
+        _PUT_KEYS.run(self._connection, values)
+
+    def candidates(self, keys: Sequence[int], not_id: int) -> list[int]:
+        """Identities with one of the keys, those with most of them first; keys that ``CAP`` identities have are left
+        out."""
+        found: list[tuple[int, int]] = []
+        for start in range(0, len(keys), _AT_ONCE):
+            found += self._meeting(keys[start : start + _AT_ONCE])
+        sizes = Counter(key for key, _ in found)
+        shared = Counter(identity for key, identity in found if sizes[key] <= CAP and identity != not_id)
+        ordered = sorted(shared, key=lambda identity: (-shared[identity], identity))
+        return ordered[:MOST_CANDIDATES]
+
+    def _meeting(self, keys: Sequence[int]) -> list[Any]:
+        if self._sqlite:
+            padded = [*keys, *([None] * (_AT_ONCE - len(keys)))]
+            values: dict[str, Any] = {f"k{number}": key for number, key in enumerate(padded)}
+        else:
+            values = {"keys": list(keys)}
+        return _MEETING.rows(self._connection, values | {"cap": CAP + 1})
