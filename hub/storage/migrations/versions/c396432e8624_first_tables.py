@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "2b34e6ee4b25"
+revision = "c396432e8624"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -489,6 +489,16 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "patients_key",
+        sa.Column("key", sa.BigInteger(), nullable=False),
+        sa.Column("identity", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", "identity", name=op.f("pk_patients_key")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("patients_key", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_patients_key_identity"), ["identity"], unique=False)
+
+    op.create_table(
         "patients_link",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("one", sa.BigInteger(), nullable=False),
@@ -735,6 +745,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_patients_link_one"))
 
     op.drop_table("patients_link")
+    with op.batch_alter_table("patients_key", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_patients_key_identity"))
+
+    op.drop_table("patients_key")
     op.drop_table("patients_import_refusal")
     op.drop_table("patients_import")
     with op.batch_alter_table("patients_identity", schema=None) as batch_op:
