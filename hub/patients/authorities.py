@@ -81,6 +81,11 @@ class AuthorityDirectory:
             identifier, type_code=identifier.type_code or authority.type, namespace=authority.namespace
         )
 
+    def trust(self, oid: str) -> int:
+        """The rank of an authority's descriptions of people."""
+        known = self._by_oid.get(oid)
+        return known.trust if known is not None else 0
+
     def check_owner(self, identifier: PatientIdentifier, context: Context) -> None:
         """Raises AuthorityNotOwned when ``context.source`` is not the feed that owns the (resolved) authority."""
         authority = self.by_oid(identifier.authority)

@@ -1,6 +1,10 @@
 """What can be wrong with identities and questions about them."""
 
+from collections.abc import Iterable, Sequence
+from typing import Self
+
 from hub.errors import Ambiguous, Category, Conflict, Invalid, NotFound
+from hub.values import PatientIdentifier
 
 
 class UnknownIdentifier(NotFound):
@@ -87,6 +91,12 @@ class InsConflict(Conflict):
 
     code = "ins-conflict"
     title = "The identities carry different qualified INS: not joined, a steward has been asked."
+    about: Sequence[PatientIdentifier] = ()
+
+    def concerning(self, identities: Iterable[PatientIdentifier]) -> Self:
+        """The same, about these."""
+        self.about = tuple(dict.fromkeys(identities))
+        return self
 
 
 class LinkRefused(Conflict):

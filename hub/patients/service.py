@@ -1,23 +1,28 @@
 """The regional patient index: takes in hospitals' identities, answers who is who."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from hub.context import Context
-from hub.errors import HubError, Unsupported
+from hub.errors import HubError
 from hub.patients import golden, matching, search
+from hub.patients.asking import fingerprint
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.errors import (
     AmbiguousIdentifier,
     AuthorityNotOwned,
+    IdentifierInUse,
+    InsConflict,
+    InvalidLink,
     InvalidMerge,
     SearchTooBroad,
     UnknownDomain,
     UnknownIdentifier,
 )
 from hub.patients.ins import qualify
-from hub.patients.linking import Linker, Placed
+from hub.patients.linking import Placed
 from hub.patients.model import (
     INS_AUTHORITIES,
     CrossReference,
@@ -32,15 +37,20 @@ from hub.patients.model import (
     Person,
     PersonPage,
     Task,
+    TaskKind,
 )
+from hub.patients.owners import OwnersWord
 from hub.patients.steward_model import ChangeIdentifier, OwnerLink, OwnerUnlink, WithdrawIdentity
 from hub.patients.store import Member, PatientStore, PersonRecord
 from hub.patients.store_search import Criteria, PatientReader, StoredPerson, matching_keys
-from hub.storage.engine import Database
+from hub.patients.store_tasks import Question, TaskReader
+from hub.patients.weighing import Weighing
+from hub.storage.engine import Database, UnitOfWork
 from hub.usecase import Command, use_case
 from hub.values import PatientIdentifier, now
 
 Listener = Callable[[PatientIdentifier, Iterable[PatientIdentifier], Context], None]
+Weigh = Callable[[UnitOfWork, PatientStore], Weighing]
 Regrouped = Callable[[Sequence[PatientIdentifier], Context], None]
 _MOST_BATCHES = 10
 _MOST_PERSONS = 200
@@ -72,18 +82,18 @@ class PatientService:
         directory.reserved = self.affinity_domains
         self.listeners: list[Listener] = []
         self.regrouped: list[Regrouped] = []
+        self.weigh: Weigh | None = None  #: the score, where there is one
 
     # Feeds
 
     @use_case
     def feed(self, command: FeedIdentity, context: Context) -> Fed:
         """Take in an identity. Raises UnknownAuthority, AuthorityNotOwned."""
-        with self.database.transaction() as work:
+        with self._changing(context) as work:
             identity = work.notes.pop(id(command), None) or self._received(
                 command.identity, context, stated=command.stated
             )
-            store = PatientStore(work)
-            linker = Linker(store, self.affinity_domain, context)
+            store, linker = self._linker(work, context)
             store.lock(*self._locks(identity))
             before = store.identity(identity.identifier)
             if before is not None and before.survivor is not None:
@@ -113,20 +123,21 @@ class PatientService:
             lost_id = self._authority(command.lost, context)
             if lost_id == identity.identifier or lost_id.authority != identity.identifier.authority:
                 raise InvalidMerge()
-            store = PatientStore(work)
-            linker = Linker(store, self.affinity_domain, context)
+            store, linker = self._linker(work, context)
             store.lock(f"identity:{lost_id.value}^{lost_id.authority}", *self._locks(identity))
             store.lock_links()
             external = self._external(identity.identifier)
             if external:
                 self._register(store, lost_id)
             lost, before = store.identity(lost_id), store.identity(identity.identifier)
-            if lost is not None and lost.identity.active:
-                linker.retire(lost)
+            self._not_renumbered(linker, before, lost)
+            revisit = linker.retire(lost) if lost is not None and lost.identity.active else set()
             placed = self._place(linker, _not_worse(before, identity), before)
             if before is not None and not external:
                 linker.join(placed)
+            linker.check_merge(placed.member, lost)
             linker.merge(lost, lost_id, placed, external=external)
+            linker.revisit(revisit, placed)
             if external and placed.lost is None:
                 alias = store.person_of(lost_id)
                 if alias is not None and placed.member.person not in (alias.id, alias.survivor):
@@ -137,24 +148,115 @@ class PatientService:
     @use_case
     def owner_link(self, command: OwnerLink, context: Context) -> Fed:
         """The owner says that two of its numbers are one person (A24). Raises InvalidLink, InsConflict and as feed."""
-        raise Unsupported()
+        with self._changing(context) as work:
+            one, other = (self._received(item, context) for item in (command.one, command.other))
+            if one.identifier == other.identifier or one.identifier.authority != other.identifier.authority:
+                raise InvalidLink()
+            store, linker = self._linker(work, context)
+            store.lock(*self._locks(one), *self._locks(other))
+            store.lock_links()
+            placed = [self._described(linker, item) for item in (one, other)]
+            if placed[0].member.id == placed[1].member.id:  # merged: more than linked
+                return self._fed(store, placed[0], context)
+            return self._fed(store, linker.link(*placed), context)
 
     @use_case
     def owner_unlink(self, command: OwnerUnlink, context: Context) -> Fed:
         """The owner takes its A24 back (A37). Raises UnknownIdentifier, InvalidLink."""
-        raise Unsupported()
+        with self._changing(context) as work:
+            one, other = (self._authority(item, context) for item in (command.one, command.other))
+            if one == other or one.authority != other.authority:
+                raise InvalidLink()
+            store, linker = self._linker(work, context)
+            store.lock(*(f"identity:{item.value}^{item.authority}" for item in (one, other)))
+            store.lock_links()
+            first, second = (self._in_use(store, item) for item in (one, other))
+            return self._fed(store, linker.unlink(first, second), context)
 
     @use_case
     def change_identifier(self, command: ChangeIdentifier, context: Context) -> Fed:
         """The owner gives an identity another number (A47). Raises IdentifierInUse, InvalidLink and as feed."""
-        raise Unsupported()
+        with self._changing(context) as work:
+            identity, old = self._received(command.identity, context), self._authority(command.old, context)
+            number = identity.identifier
+            if number == old or number.authority != old.authority:
+                raise InvalidLink()
+            store, linker = self._linker(work, context)
+            store.lock(f"identity:{old.value}^{old.authority}", *self._locks(identity))
+            store.lock_links()
+            known, new = store.identity(old), store.identity(number)
+            linker.renumber(known, new, number, old)
+            before = store.identity(number)
+            placed = self._place(linker, _not_worse(before, identity), before)
+            if known is None:
+                linker.alias(placed, old)
+            placed.reason = "change-id"
+            return self._fed(store, placed, context)
 
     @use_case
     def withdraw(self, command: WithdrawIdentity, context: Context) -> Fed:
         """The owner takes an identity back (A29). Raises UnknownIdentifier."""
-        raise Unsupported()
+        with self._changing(context) as work:
+            identifier = self._authority(command.identifier, context)
+            store, linker = self._linker(work, context)
+            store.lock(f"identity:{identifier.value}^{identifier.authority}")
+            store.lock_links()
+            return self._fed(store, linker.withdraw(self._in_use(store, identifier)), context)
 
-    def _place(self, linker: Linker, identity: Identity, before: Member | None) -> Placed:
+    @contextlib.contextmanager
+    def _changing(self, context: Context) -> Iterator[UnitOfWork]:
+        """A unit of work; what it refuses for different INS becomes a steward's task although nothing else is kept."""
+        with self.database.transaction() as work:
+            try:
+                yield work
+            except InsConflict as error:
+                work.on_rollback(functools.partial(self.keep_conflict, error, context))
+                raise
+
+    def keep_conflict(self, conflict: InsConflict, context: Context) -> None:
+        """Ask a steward about identities with different INS, in a unit of work of its own."""
+        with self.database.transaction() as work:
+            store = PatientStore(work)
+            known = [found for item in conflict.about if (found := store.identity(item)) is not None]
+            if known:
+                store.tasks.ask(
+                    Question(
+                        TaskKind.INS_CONFLICT,
+                        known[0].id,
+                        tuple(item.id for item in known[1:]),
+                        f"refused: {context.transaction} would join different INS",
+                        fingerprint(known),
+                    )
+                )
+
+    def _linker(self, work: UnitOfWork, context: Context) -> tuple[PatientStore, OwnersWord]:
+        store = PatientStore(work)
+        return store, OwnersWord(store, self.affinity_domain, context, self._weighing(work, store))
+
+    def _weighing(self, work: UnitOfWork, store: PatientStore) -> Weighing | None:
+        return self.weigh(work, store) if self.weigh is not None else None
+
+    def _described(self, linker: OwnersWord, identity: Identity) -> Placed:
+        """An identity as a message names it that is about its number; one that was merged away: its survivor."""
+        before = linker.store.identity(identity.identifier)
+        if before is not None and before.survivor is not None:
+            return Placed(_survivor(linker.store, before))
+        return self._place(linker, _not_worse(before, identity), before)
+
+    @staticmethod
+    def _in_use(store: PatientStore, identifier: PatientIdentifier) -> Member:
+        found = store.identity(identifier)
+        if found is None or not found.identity.active:
+            raise UnknownIdentifier("The patient number is not in use.")
+        return found
+
+    @staticmethod
+    def _not_renumbered(linker: OwnersWord, *members: Member | None) -> None:
+        """A number that an A47 took away is never given again. Raises IdentifierInUse."""
+        if any(item is not None and linker.renumbered(item) for item in members):
+            raise IdentifierInUse("The number was changed into another one: it is an alias for good.")
+
+    def _place(self, linker: OwnersWord, identity: Identity, before: Member | None) -> Placed:
         asserted = self._asserted(linker.store, identity)
         if before is None:
             return linker.add(identity, asserted)
@@ -227,8 +329,27 @@ class PatientService:
         return names + ([f"strict:{key}"] if key is not None else [])
 
     def _fed(self, store: PatientStore, placed: Placed, context: Context) -> Fed:
-        regional = (placed.person or store.person(placed.member.person)).identifier
-        touched = [regional, *(store.person(key).identifier for key in placed.persons - {placed.member.person})]
+        record = placed.person or store.person(placed.member.person)
+        persons = {} if not placed.persons else self.survivors(store, placed.persons)
+        persons.pop(record.id, None)
+        touched = [record.identifier, *persons.values()]
+        self.tell(touched, placed, context)
+        context.led_to("person", record.identifier.cx)
+        lost = placed.lost.identifier if placed.lost else None
+        return Fed(record.identifier, placed.created, placed.linked, placed.split, placed.reason, lost)
+
+    @staticmethod
+    def survivors(store: PatientStore, persons: Iterable[int]) -> dict[int, PatientIdentifier]:
+        """The persons that these are now, each once."""
+        found = {}
+        for key in sorted(persons):
+            record = store.person(key)
+            record = store.person(record.survivor) if record.survivor is not None else record
+            found[record.id] = record.identifier
+        return found
+
+    def tell(self, touched: Sequence[PatientIdentifier], placed: Placed, context: Context) -> None:
+        """Others hear of changed persons, first of all who is now in which."""
         if placed.persons or placed.lost is not None:
             for regroup in self.regrouped:
                 regroup(touched, context)
@@ -236,9 +357,6 @@ class PatientService:
             context.touch("patient", identifier.cx)
             for listener in self.listeners:
                 listener(identifier, self._numbers(identifier, placed), context)
-        context.led_to("person", regional.cx)
-        lost = placed.lost.identifier if placed.lost else None
-        return Fed(regional, placed.created, placed.linked, placed.split, placed.reason, lost)
 
     def _numbers(self, regional: PatientIdentifier, placed: Placed) -> tuple[PatientIdentifier, ...]:
         """What others may know a changed person by; nobody can know a regional identifier that was made just now."""
@@ -302,7 +420,7 @@ class PatientService:
         with self.database.reading() as work:
             reader = PatientReader(work)
             if command.identifier is not None:
-                keys = self._persons_of(reader, self._resolved(command.identifier))
+                keys = self._persons_of(reader, self._resolved(command.identifier), withdrawn=False)
             else:
                 keys = reader.any_value(command.identifier_value.strip(), _MOST_PERSONS)
             found = reader.persons(keys)
@@ -386,23 +504,23 @@ class PatientService:
     def tasks(self, limit: int = 100, *, closed: bool = False) -> tuple[Task, ...]:
         """What stewards should look at, the newest first."""
         with self.database.reading() as work:
-            return tuple(PatientReader(work).tasks(limit, closed=closed))
+            return tuple(TaskReader(work).newest(limit, closed=closed))
 
     def _get(self, identifier: PatientIdentifier) -> Person:
         with self.database.reading() as work:
             reader = PatientReader(work)
-            keys = self._persons_of(reader, identifier)
+            keys = self._persons_of(reader, identifier, withdrawn=False)
             if not keys:
                 raise UnknownIdentifier()
             if len(keys) > 1:
                 raise AmbiguousIdentifier()
             return self._person(reader.persons(keys)[keys[0]])
 
-    def _persons_of(self, reader: PatientReader, identifier: PatientIdentifier) -> list[int]:
+    def _persons_of(self, reader: PatientReader, identifier: PatientIdentifier, *, withdrawn: bool = True) -> list[int]:
         if identifier.authority in INS_AUTHORITIES:
             return reader.ins(identifier)
         regional = identifier.authority in self.affinity_domains
-        found = reader.regional(identifier) if regional else reader.local(identifier)
+        found = reader.regional(identifier) if regional else reader.local(identifier, withdrawn=withdrawn)
         return [found] if found is not None else []
 
     def _resolved(self, identifier: PatientIdentifier) -> PatientIdentifier:
@@ -438,7 +556,7 @@ class PatientService:
             )
             for member in stored.members
         ]
-        return golden.person(named(stored.regional), identities, stored.aliases)
+        return golden.person(named(stored.regional), identities, stored.aliases, self.directory.trust)
 
 
 def _not_worse(before: Member | None, identity: Identity) -> Identity:
@@ -450,3 +568,10 @@ def _not_worse(before: Member | None, identity: Identity) -> Identity:
     if not identity.traits.birth_name or unchecked:
         return replace(known, active=True, updated_at=identity.updated_at)
     return identity
+
+
+def _survivor(store: PatientStore, member: Member) -> Member:
+    """Whom a number that was merged away means now."""
+    while member.survivor is not None:
+        member = store.by_ids([member.survivor])[0]
+    return member

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, exists, or_, select, tuple_, union
 
-from hub.patients.model import Identity, Link, Task, TaskKind
+from hub.patients.model import Identity, Link
 from hub.patients.normalise import given_names, name_keys
 from hub.patients.store import MEMBER_COLUMNS, MEMBERS, Member, member
-from hub.patients.store_tables import IDENTITY, LINK, NAME, PERSON, TASK
+from hub.patients.store_tables import IDENTITY, LINK, NAME, PERSON
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
 from hub.storage.tables import prefix_end
@@ -52,7 +52,7 @@ _REGIONAL = Prepared(
     )
 )
 _LOCAL = Prepared(
-    lambda _dialect: select(IDENTITY.c.person).where(
+    lambda _dialect: select(IDENTITY.c.person, IDENTITY.c.active, IDENTITY.c.survivor).where(
         IDENTITY.c.value == bindparam("value"), IDENTITY.c.authority == bindparam("authority")
     )
 )
@@ -66,6 +66,9 @@ _INS = Prepared(
             IDENTITY.c.active,
         )
     )
+)
+_IDENTIFIER = Prepared(
+    lambda _dialect: select(PERSON.c.value, PERSON.c.authority).where(PERSON.c.id == bindparam("person"))
 )
 _ALIASES = Prepared(
     lambda _dialect: (
@@ -95,10 +98,10 @@ class PatientReader:
         row = _REGIONAL.first(self._connection, _key(identifier))
         return row is not None and not (row[1] is not None and row[2])
 
-    def local(self, identifier: PatientIdentifier) -> int | None:
-        """The person of a hospital's number, also of one that was merged away."""
+    def local(self, identifier: PatientIdentifier, *, withdrawn: bool = True) -> int | None:
+        """The person of a hospital's number, also of one that was merged away, or (``withdrawn``) taken back."""
         row = _LOCAL.first(self._connection, _key(identifier))
-        return row[0] if row else None
+        return row[0] if row and (withdrawn or row[1] or row[2] is not None) else None
 
     def ins(self, identifier: PatientIdentifier) -> list[int]:
         """The persons whose qualified identities carry the INS."""
@@ -107,7 +110,9 @@ class PatientReader:
     def any_value(self, value: str, limit: int) -> list[int]:
         """The persons with this number in whatever domain."""
         query = union(
-            select(IDENTITY.c.person).where(IDENTITY.c.value == value),
+            select(IDENTITY.c.person).where(
+                IDENTITY.c.value == value, or_(IDENTITY.c.active, IDENTITY.c.survivor.is_not(None))
+            ),
             select(IDENTITY.c.person).where(IDENTITY.c.ins_value == value, IDENTITY.c.active),
             select(PERSON.c.id).where(PERSON.c.value == value, PERSON.c.survivor.is_(None)),
             select(PERSON.c.survivor).where(PERSON.c.value == value, PERSON.c.survivor.is_not(None)),
@@ -116,7 +121,7 @@ class PatientReader:
 
     def identifier(self, person: int) -> PatientIdentifier:
         """A person's regional identifier."""
-        row = self._connection.execute(select(PERSON.c.value, PERSON.c.authority).where(PERSON.c.id == person)).one()
+        (row,) = _IDENTIFIER.rows(self._connection, {"person": person})
         return PatientIdentifier(row[0], row[1])
 
     def aliases(self, person: int) -> list[PatientIdentifier]:
@@ -190,27 +195,11 @@ class PatientReader:
         query = select(LINK).where(or_(LINK.c.one.in_(ids), LINK.c.other.in_(ids))).order_by(LINK.c.id)
         rows = self._connection.execute(query).mappings().all()
         names = self._names({key for row in rows for key in (row["one"], row["other"])})
-        columns = ("rule", "since", "ended_at", "ended_why", "message_id")
+        columns = (
+            *("rule", "since", "ended_at", "ended_why", "message_id"),
+            *("author", "reason", "evidence", "model_version"),
+        )
         return [Link(names[row["one"]], names[row["other"]], *(row[name] for name in columns)) for row in rows]
-
-    def tasks(self, limit: int, *, closed: bool) -> list[Task]:
-        """Questions for a steward, the newest first."""
-        query = select(TASK).order_by(TASK.c.id.desc()).limit(limit)
-        if not closed:
-            query = query.where(TASK.c.closed_at.is_(None))
-        rows = self._connection.execute(query).mappings().all()
-        names = self._names({key for row in rows for key in (row["identity"], *row["others"])})
-        return [
-            Task(
-                row["id"],
-                TaskKind(row["kind"]),
-                tuple(names[key] for key in (row["identity"], *row["others"]) if key in names),
-                row["reason"],
-                row["created_at"],
-                row["closed_at"],
-            )
-            for row in rows
-        ]
 
     def _names(self, ids: Iterable[int]) -> dict[int, PatientIdentifier]:
         query = select(IDENTITY.c.id, IDENTITY.c.value, IDENTITY.c.authority).where(IDENTITY.c.id.in_(sorted(ids)))

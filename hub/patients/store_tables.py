@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, Integer, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Index, Integer, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from hub.storage.tables import METADATA, KeyText, UtcDateTime
@@ -82,7 +82,7 @@ class NameRow(SQLModel, table=True):
 
 
 class LinkRow(SQLModel, table=True):
-    """An edge between two identities: append-only, ended but never removed."""
+    """An edge between two identities, or (rule "no-match") the word that there is none: ended, never removed."""
 
     __tablename__ = "patients_link"
 
@@ -91,25 +91,56 @@ class LinkRow(SQLModel, table=True):
     other: int = Field(sa_type=BigInteger, index=True)
     rule: str
     message_id: str = ""
+    author: str = ""
+    reason: str = Field(default="", sa_type=Text)
+    evidence: str = Field(default="", sa_type=Text)
+    model_version: str = ""
     since: datetime = Field(sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     ended_why: str = ""
+    ended_by: str = ""
+
+
+_OPEN = text("closed_at IS NULL")
 
 
 class TaskRow(SQLModel, table=True):
-    """A question for a steward."""
+    """A question for a steward. ``fingerprint``: of what was compared, so that the same is not asked again."""
 
     __tablename__ = "patients_task"
-    __table_args__ = (Index("ix_patients_task_identity", "identity", "kind"),)
+    __table_args__ = (
+        Index("ix_patients_task_identity", "identity", "kind"),
+        Index("ix_patients_task_open", "kind", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index("ix_patients_task_open_id", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=Key)
-    kind: str
+    kind: str = Field(sa_type=KeyText)
     identity: int = Field(sa_type=BigInteger)
     others: list[int] = Field(sa_type=JSON)
     reason: str = ""
+    evidence: str = Field(default="", sa_type=Text)
+    fingerprint: int = Field(default=0, sa_type=BigInteger)
     message_id: str = ""
     created_at: datetime = Field(sa_type=UtcDateTime)
+    changed_at: datetime = Field(sa_type=UtcDateTime)
     closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    proposed: str = ""
+    proposed_other: int | None = Field(default=None, sa_type=BigInteger)
+    proposed_by: str = ""
+    decided: str = ""
+    decided_by: str = ""
+    decided_why: str = Field(default="", sa_type=Text)
+
+
+class TaskAboutRow(SQLModel, table=True):
+    """Which identities an open task is about."""
+
+    __tablename__ = "patients_task_about"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    identity: int = Field(primary_key=True, sa_type=BigInteger)
+    task: int = Field(primary_key=True, sa_type=BigInteger, index=True)
 
 
 AUTHORITY = METADATA.tables["patients_authority"]
@@ -118,3 +149,4 @@ IDENTITY = METADATA.tables["patients_identity"]
 NAME = METADATA.tables["patients_name"]
 LINK = METADATA.tables["patients_link"]
 TASK = METADATA.tables["patients_task"]
+TASK_ABOUT = METADATA.tables["patients_task_about"]

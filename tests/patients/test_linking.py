@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from hub.context import Context
-from hub.patients.linking import check_digit
 from hub.patients.model import Fed, FeedIdentity, Identity, IdentityStatus, TaskKind
+from hub.patients.numbering import check_digit
 from hub.patients.service import PatientService
 from hub.values import PatientIdentifier
 from tests.patients.conftest import DOMAIN, A, B, C, identity, ins

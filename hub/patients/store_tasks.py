@@ -1,0 +1,187 @@
+"""Questions for stewards: asked once, kept when they are closed."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+
+from hub.patients.model import Task, TaskKind
+from hub.patients.store_tables import IDENTITY, TASK, TASK_ABOUT
+from hub.storage.engine import UnitOfWork
+from hub.storage.prepared import Prepared
+from hub.values import PatientIdentifier, now
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be asked. ``fingerprint``: of what was compared."""
+
+    kind: TaskKind
+    identity: int
+    others: tuple[int, ...]
+    reason: str
+    fingerprint: int = 0
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """A stored task."""
+
+    id: int
+    kind: TaskKind
+    identity: int
+    others: tuple[int, ...]
+    changed_at: datetime
+    closed_at: datetime | None
+    proposed: str
+    proposed_other: int | None
+    proposed_by: str
+
+    @property
+    def everybody(self) -> frozenset[int]:
+        """All identities that it is about."""
+        return frozenset((self.identity, *self.others))
+
+
+_COLUMNS = tuple(
+    TASK.c[name]
+    for name in (
+        *("id", "kind", "identity", "others", "changed_at", "closed_at"),
+        *("proposed", "proposed_other", "proposed_by"),
+    )
+)
+_ABOUT = Prepared(
+    lambda _dialect: (
+        select(*_COLUMNS)
+        .join(TASK_ABOUT, TASK_ABOUT.c.task == TASK.c.id)
+        .where(TASK_ABOUT.c.identity == bindparam("identity"))
+    )
+)
+
+
+def _record(row: Any) -> TaskRecord:
+    key, kind, identity, others, changed, closed, proposed, other, by = row
+    return TaskRecord(key, TaskKind(kind), identity, tuple(others), changed, closed, proposed, other, by)
+
+
+class TaskStore:
+    """Tasks, for changes."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._connection = work.connection
+
+    def ask(self, question: Question, message_id: str = "") -> bool:
+        """Ask, once; False when it is open already, or was decided for the same evidence."""
+        everybody = (question.identity, *question.others)
+        asked = select(TASK.c.identity, TASK.c.others, TASK.c.closed_at, TASK.c.decided, TASK.c.fingerprint).where(
+            TASK.c.identity.in_(everybody), TASK.c.kind == question.kind.value
+        )
+        for identity, others, closed, decided, fingerprint in self._connection.execute(asked):
+            if {identity, *others} == set(everybody) and (
+                closed is None or (decided and fingerprint == question.fingerprint)
+            ):
+                return False
+        at = now()
+        values = {
+            "kind": question.kind.value, "identity": question.identity, "others": sorted(question.others),
+            "reason": question.reason, "evidence": question.evidence, "fingerprint": question.fingerprint,
+            "message_id": message_id, "created_at": at, "changed_at": at, "proposed": "", "proposed_by": "",
+            "decided": "", "decided_by": "", "decided_why": "",
+        }  # fmt: skip
+        task = self._connection.execute(insert(TASK).returning(TASK.c.id), values).scalar_one()
+        self._connection.execute(insert(TASK_ABOUT), [{"identity": key, "task": task} for key in set(everybody)])
+        return True
+
+    def about(self, identity: int) -> list[TaskRecord]:
+        """Open tasks that name the identity."""
+        return [_record(row) for row in _ABOUT.rows(self._connection, {"identity": identity})]
+
+    def get(self, task: int) -> TaskRecord | None:
+        """One task; of two who want to decide it, the second waits."""
+        row = self._connection.execute(select(*_COLUMNS).where(TASK.c.id == task).with_for_update()).first()
+        return _record(row) if row else None
+
+    def close(self, tasks: Iterable[int], *, decided: str = "", by: str = "", why: str = "") -> None:
+        """Decided, or (with nothing said) the question went away."""
+        ids = sorted(tasks)
+        if ids:
+            values = {"closed_at": now(), "decided": decided, "decided_by": by, "decided_why": why}
+            self._connection.execute(update(TASK).where(TASK.c.id.in_(ids), TASK.c.closed_at.is_(None)).values(values))
+            self._connection.execute(delete(TASK_ABOUT).where(TASK_ABOUT.c.task.in_(ids)))
+
+    def changed(self, tasks: Iterable[int]) -> None:
+        """What they are about changed: who looked at them before must look again."""
+        ids = sorted(tasks)
+        if ids:
+            self._connection.execute(update(TASK).where(TASK.c.id.in_(ids)).values(changed_at=now()))
+
+    def propose(self, task: int, verdict: str, other: int, by: str, why: str) -> None:
+        """A first verdict, to be confirmed by somebody else."""
+        values = {"proposed": verdict, "proposed_other": other, "proposed_by": by, "decided_why": why}
+        self._connection.execute(update(TASK).where(TASK.c.id == task).values(values))
+
+
+class TaskReader:
+    """Tasks, for questions."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._connection = work.connection
+
+    def newest(self, limit: int, *, closed: bool) -> list[Task]:
+        """The newest first; ``closed``: also those."""
+        query = select(TASK).order_by(TASK.c.id.desc()).limit(limit)
+        return self._tasks(query if closed else query.where(TASK.c.closed_at.is_(None)))
+
+    def page(self, kind: TaskKind | None, after: int, limit: int) -> list[Task]:
+        """Open ones, the oldest first."""
+        query = select(TASK).where(TASK.c.closed_at.is_(None), TASK.c.id > after)
+        if kind is not None:
+            query = query.where(TASK.c.kind == kind.value)
+        return self._tasks(query.order_by(TASK.c.id).limit(limit))
+
+    def get(self, task: int) -> Task | None:
+        """One, open or closed."""
+        found = self._tasks(select(TASK).where(TASK.c.id == task))
+        return found[0] if found else None
+
+    def counts(self) -> dict[TaskKind, int]:
+        """How many are open, by kind: from the index of open ones alone."""
+        query = select(TASK.c.kind, func.count()).where(TASK.c.closed_at.is_(None)).group_by(TASK.c.kind)
+        found: dict[str, int] = dict(row._tuple() for row in self._connection.execute(query))
+        return {kind: found.get(kind.value, 0) for kind in TaskKind}
+
+    def shared(self, one: int, other: int) -> bool:
+        """Whether an open task is about both."""
+        mine, theirs = TASK_ABOUT.alias(), TASK_ABOUT.alias()
+        query = select(mine.c.task).join(theirs, theirs.c.task == mine.c.task)
+        query = query.where(mine.c.identity == one, theirs.c.identity == other).limit(1)
+        return self._connection.execute(query).first() is not None
+
+    def _tasks(self, query: Any) -> list[Task]:
+        rows = self._connection.execute(query).mappings().all()
+        names = self._names({key for row in rows for key in (row["identity"], *row["others"])})
+        return [_task(row, [names[key] for key in (row["identity"], *row["others"]) if key in names]) for row in rows]
+
+    def _names(self, ids: Iterable[int]) -> dict[int, PatientIdentifier]:
+        query = select(IDENTITY.c.id, IDENTITY.c.value, IDENTITY.c.authority).where(IDENTITY.c.id.in_(sorted(ids)))
+        return {key: PatientIdentifier(value, oid) for key, value, oid in self._connection.execute(query)}
+
+
+def _task(row: Any, identifiers: Sequence[PatientIdentifier]) -> Task:
+    return Task(
+        id=row["id"],
+        kind=TaskKind(row["kind"]),
+        identifiers=tuple(identifiers),
+        reason=row["reason"],
+        created_at=row["created_at"],
+        closed_at=row["closed_at"],
+        evidence=row["evidence"],
+        proposed=row["proposed"],
+        proposed_by=row["proposed_by"],
+        decided=row["decided"],
+        decided_by=row["decided_by"],
+        decided_why=row["decided_why"],
+    )

@@ -1,0 +1,163 @@
+"""The score at work: candidates by blocking keys, each weighed with everybody of its person, vetoes before weights."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hub.patients.asking import evidence_of
+from hub.patients.model import Identity
+from hub.patients.scoring.vetoes import PROVISIONAL, SAME_AUTHORITY, SETTLED
+from hub.patients.steward_model import Score
+from hub.patients.store import Member, PatientStore
+from hub.patients.store_links import LinkStore
+
+SCORE = "score"
+
+
+class Scores(Protocol):
+    """The model (``hub.patients.scoring.Scorer``)."""
+
+    version: str
+
+    def keys(self, identity: Identity) -> tuple[tuple[str, int], ...]:
+        """Blocking keys."""
+        ...
+
+    def score(self, one: Identity, other: Identity) -> Score:
+        """The whole reckoning."""
+        ...
+
+
+class Keys(Protocol):
+    """The stored keys of identities in use."""
+
+    def put(self, identity: int, keys: Sequence[int]) -> None:
+        """These and no others are the identity's."""
+        ...
+
+    def candidates(self, keys: Sequence[int], not_id: int) -> list[int]:
+        """Identities with one of the keys, capped."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When a score decides. ``provisional``: also about identities that nobody has checked yet."""
+
+    automatic: float = 0.99
+    review: float = 0.5
+    provisional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Why an identity is the same person."""
+
+    rule: str
+    evidence: str = ""
+    version: str = ""
+
+
+@dataclass(slots=True)
+class Found:
+    """Who may be the same person. ``allies``: who is; the others are questions."""
+
+    candidates: list[Member] = field(default_factory=list)  #: same INS or strict traits
+    allies: dict[Member, Basis] = field(default_factory=dict)
+    possible: dict[Member, Score] = field(default_factory=dict)
+    duplicates: dict[Member, Score] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.candidates or self.allies or self.possible or self.duplicates)
+
+    def without(self, barred: Collection[int]) -> "Found":
+        """Nothing of those that somebody said to be others."""
+        if not barred:
+            return self
+        return Found(
+            [item for item in self.candidates if item.id not in barred],
+            {item: basis for item, basis in self.allies.items() if item.id not in barred},
+            {item: score for item, score in self.possible.items() if item.id not in barred},
+            {item: score for item, score in self.duplicates.items() if item.id not in barred},
+        )
+
+
+class Weighing:
+    """A scorer, its stored keys and its policy, in one unit of work."""
+
+    def __init__(self, scorer: Scores, keys: Keys, store: PatientStore, policy: Policy) -> None:
+        self.scorer = scorer
+        self.keys = keys
+        self.store = store
+        self.policy = policy
+
+    def remember(self, member: Member) -> None:
+        """The keys of an identity as it is now; none when it is in use no more."""
+        self.keys.put(member.id, self._keys(member.identity) if member.identity.active else ())
+
+    def look(self, identity: Identity, not_id: int, found: Found) -> None:
+        """Weigh whoever shares a key with the identity."""
+        wanted = self._keys(identity)
+        met = self.store.by_ids(self.keys.candidates(wanted, not_id)) if wanted else []
+        for candidate in met:
+            if candidate.identity.active:
+                self._judge(identity, candidate, found)
+
+    def _judge(self, identity: Identity, candidate: Member, found: Found) -> None:
+        score = self._score(identity, candidate.identity)
+        if score.probability < self.policy.review or SETTLED & set(score.vetoes):
+            return
+        if SAME_AUTHORITY in score.vetoes:
+            if score.probability >= self.policy.automatic:
+                found.duplicates[candidate] = score
+        elif score.probability >= self.policy.automatic and not score.vetoes:
+            found.allies[candidate] = self._basis(score)
+        else:
+            found.possible[candidate] = score
+
+    def bears(self, identity: Identity, members: Iterable[Member], allies: Mapping[Member, Basis]) -> bool:
+        """Whether nobody of the person speaks against it: where a score alone says who it is."""
+        if any(basis.rule != SCORE for basis in allies.values()):
+            return True
+        scores = (self._score(identity, other.identity) for other in members if other not in allies)
+        return all(not score.vetoes and score.probability >= self.policy.review for score in scores)
+
+    def decided(self, member: Member, others: Iterable[Member]) -> dict[Member, Basis]:
+        """Those of others that the score alone says to be the same."""
+        scores = {other: self._score(member.identity, other.identity) for other in others if other.identity.active}
+        return {
+            other: self._basis(score)
+            for other, score in scores.items()
+            if not score.vetoes and score.probability >= self.policy.automatic
+        }
+
+    def holds(self, one: Identity, other: Identity) -> bool:
+        """Whether a link by score may stay: no veto, and not under review's threshold."""
+        score = self._score(one, other)
+        return other.active and not score.vetoes and score.probability >= self.policy.review
+
+    def doubtful(self, member: Member, others: Sequence[Member], links: LinkStore) -> dict[Member, Score]:
+        """Those that a score joined which would only be a question today."""
+        edges = links.edges([member.id])
+        linked = {edge.far(member.id) for edge in edges if edge.rule == SCORE}
+        scores = {item: self._score(member.identity, item.identity) for item in others if item.id in linked}
+        return {item: score for item, score in scores.items() if score.probability < self.policy.automatic}
+
+    def explain(self, one: Identity, other: Identity) -> tuple[Score, tuple[str, ...]]:
+        """The reckoning, and the names of the keys on which the two meet."""
+        theirs = {value: name for name, value in self.scorer.keys(other)}
+        met = (name for name, value in self.scorer.keys(one) if value in theirs)
+        return self._score(one, other), tuple(dict.fromkeys(met))
+
+    def _keys(self, identity: Identity) -> tuple[int, ...]:
+        return tuple(value for _, value in self.scorer.keys(identity))
+
+    def _score(self, one: Identity, other: Identity) -> Score:
+        score = self.scorer.score(one, other)
+        if self.policy.provisional and PROVISIONAL in score.vetoes:
+            vetoes = tuple(veto for veto in score.vetoes if veto != PROVISIONAL)
+            return Score(score.weight, score.probability, score.fields, vetoes, score.model_version)
+        return score
+
+    def _basis(self, score: Score) -> Basis:
+        return Basis(SCORE, evidence_of(score), score.model_version)
