@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "c396432e8624"
+revision = "73516c7b5911"
 down_revision = None
 branch_labels = None
 depends_on = None
