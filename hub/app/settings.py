@@ -75,11 +75,34 @@ class Authority(Table):
     before it sends; with an INS beside it such an identity is qualified."""
 
 
+class Matching(Table):
+    """Persons found by score (docs: how to switch matching on). What the rules decide, they decide anyhow."""
+
+    enabled: bool = False
+    """Whether identities are weighed at all. Switched on later, `maillage patients relink` weighs those that are there."""
+    automatic: float = Field(default=0.99, gt=0.5, lt=1)
+    """Probability from which two identities are linked without asking, unless a veto stands against it."""
+    review: float = Field(default=0.5, gt=0, lt=1)
+    """Probability from which a steward is asked."""
+    provisional: bool = False
+    """Whether a score may also decide about identities that nobody has checked yet (PROV, RECUP)."""
+    model: Path | None = Field(default=None, examples=["model.json"])
+    """A model that `maillage patients train` wrote; unset: the one that comes with the hub."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.review > self.automatic:
+            raise ValueError("review must not be above automatic")
+        return self
+
+
 class Patients(Table):
     """The patient index."""
 
     four_eyes: bool = False
     """A steward's verdict on a task holds once a second steward has confirmed it."""
+    matching: Matching = Matching()
+    """Persons found by score."""
 
 
 class Source(Table):
