@@ -5,8 +5,9 @@ from pathlib import Path
 
 from hub.access.model import Client, User
 from hub.access.service import AccessService
-from hub.app import notices, regional, study_list, vocabulary
+from hub.app import matching, notices, regional, study_list, vocabulary
 from hub.app.dimse import title_permissions
+from hub.app.fhir_patients import FhirPatients
 from hub.app.gateways import Gateways
 from hub.app.nightly import NightlyCheck
 from hub.app.scratch import Scratch
@@ -38,6 +39,7 @@ from hub.imaging.orphans import OrphanService
 from hub.imaging.service import ImagingService
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.portions import PortionService
+from hub.patients.scoring.scorer import Scorer
 from hub.patients.service import PatientService
 from hub.patients.stewardship import Stewardship
 from hub.storage.content import ContentStore
@@ -86,6 +88,7 @@ class Rooms:
             other_affinity_domains=region.other_affinity_domains,
             external_index=region.external_index,
         )
+        self.patients.weigh = matching.weigh(settings.patients.matching)
         self.portions = PortionService(self.database, self.patients)
         self.stewardship = Stewardship(patients=self.patients, four_eyes=settings.patients.four_eyes)
         self.notices = notices.build(
@@ -189,6 +192,17 @@ class Rooms:
         self.documents.listeners.append(self.subscriptions.registered)
         tls = self.settings.tls
         self.notifier = Notifier(self.subscriptions, self.audit, lambda: client_context(tls), self._url)
+        self.fhir_patients = FhirPatients(
+            self.settings.subscriptions,
+            database=self.database,
+            patients=self.patients,
+            access=self.access,
+            outbox=self.exchange,
+            audit=self.audit,
+            tls=lambda: client_context(tls),
+            public_url=self._url,
+            scorer=Scorer(),
+        )
 
     def _build_gateways(self) -> None:
         self.gateways = Gateways(

@@ -120,30 +120,36 @@ class Notifier:
             header.set(wsa("IsReferenceParameter"), "true")
             envelope[0].append(header)
         etree.cleanup_namespaces(envelope, keep_ns_prefixes=["ihe", "wsnt"])
-        status = self._post(subscription.consumer.address, serialise(envelope))
-        if 200 <= status < 300:
-            return
-        if status >= 500 or status in _LATER:
-            raise Unavailable(f"The consumer answered HTTP {status}.")
-        raise PeerRefused(f"The consumer answered HTTP {status}.")
-
-    def _post(self, address: str, content: bytes) -> int:
-        """The answer's status. A consumer that trickles its answer is cut off: a worker must not be held."""
         self._tls = self._tls or self._context()
-        headers = {"Content-Type": plain_type(NOTIFY)}
-        with httpx.Client(verify=self._tls, timeout=self.seconds, trust_env=False, follow_redirects=False) as client:
-            guard = threading.Timer(2 * self.seconds, client.close)
-            guard.daemon = True
-            guard.start()
-            try:
-                with client.stream("POST", address, content=content, headers=headers) as answer:
-                    return answer.status_code
-            except httpx.TimeoutException:
-                raise DeadlineExceeded("The consumer did not answer in time.") from None
-            except (httpx.HTTPError, OSError) as error:
-                raise Unavailable(f"The consumer can't be reached ({type(error).__name__}).") from None
-            finally:
-                guard.cancel()
+        send(subscription.consumer.address, serialise(envelope), plain_type(NOTIFY), self._tls, self.seconds)
+
+
+def send(address: str, content: bytes, media_type: str, tls: ssl.SSLContext, seconds: float) -> None:
+    """POST to a permitted address. Raises Unavailable (tried again) or PeerRefused."""
+    status = _post(address, content, media_type, tls, seconds)
+    if 200 <= status < 300:
+        return
+    if status >= 500 or status in _LATER:
+        raise Unavailable(f"The consumer answered HTTP {status}.")
+    raise PeerRefused(f"The consumer answered HTTP {status}.")
+
+
+def _post(address: str, content: bytes, media_type: str, tls: ssl.SSLContext, seconds: float) -> int:
+    """The answer's status. A consumer that trickles its answer is cut off: a worker must not be held."""
+    headers = {"Content-Type": media_type}
+    with httpx.Client(verify=tls, timeout=seconds, trust_env=False, follow_redirects=False) as client:
+        guard = threading.Timer(2 * seconds, client.close)
+        guard.daemon = True
+        guard.start()
+        try:
+            with client.stream("POST", address, content=content, headers=headers) as answer:
+                return answer.status_code
+        except httpx.TimeoutException:
+            raise DeadlineExceeded("The consumer did not answer in time.") from None
+        except (httpx.HTTPError, OSError) as error:
+            raise Unavailable(f"The consumer can't be reached ({type(error).__name__}).") from None
+        finally:
+            guard.cancel()
 
 
 def _touch(subscription: Subscription, notification: Notification, context: Context) -> None:

@@ -8,7 +8,7 @@ from queue import Queue
 from typing import Any
 
 from hub import __version__
-from hub.app import health, mllp
+from hub.app import fhir_patients, health, mllp
 from hub.app.dimse import DimseEndpoint
 from hub.app.housekeeping import Housekeeping
 from hub.app.http import build, build_operations
@@ -34,6 +34,7 @@ from hub.pipeline.together import Together
 from hub.pipeline.transaction import Fhir, Soap
 from hub.portal.app import build as build_portal
 from hub.storage import migrate
+from hub.subscriptions.patient_feed import PATIENT_FEED
 from hub.subscriptions.service import NOTIFY
 from hub.usecase import Dispatcher
 from hub.values import now
@@ -86,6 +87,7 @@ class Hub(Rooms):
                 *(self.federation, self.communities, self.responding, self.discovery),
                 *(self.updates, self.removals, SingleObjectService(self.imaging, self.scratch.path / "rendering")),
                 *(self.subscriptions, self.pull_points, self.population, AvailabilityService(self.imaging)),
+                *self.fhir_patients.services,
             ]
         )
         self.pipeline = Pipeline(
@@ -106,10 +108,12 @@ class Hub(Rooms):
         together = Together(self.pipeline, self.exchange, self.audit)
         self.mllp = MllpEndpoint(self.pipeline, self.catalogue, self.settings, self.exchange.enqueue, together)
         self.exchange.processors[mllp.WIRE] = self.mllp.process
-        handlers = {**self.imaging.handlers(), mllp.ANSWER: self.mllp.deliver, NOTIFY: self.notifier.deliver}
-        handlers |= {OFFER: self.on_demand.deliver, REPLY: self.replies.deliver, NOTICE: self.notices.deliver}
         self.soap_inbox = SoapInbox(self.pipeline, self.catalogue, settings.feeds, self.content.receive)
         self.exchange.processors[SoapInbox.WIRE] = self.soap_inbox.process
+        handlers = {**self.imaging.handlers(), mllp.ANSWER: self.mllp.deliver, NOTIFY: self.notifier.deliver}
+        handlers |= {OFFER: self.on_demand.deliver, REPLY: self.replies.deliver, NOTICE: self.notices.deliver}
+        self.exchange.processors[fhir_patients.WIRE] = fhir_patients.Replay(self.pipeline, self.catalogue).process
+        handlers |= {PATIENT_FEED: self.fhir_patients.deliver}
         self.worker = Worker(self.exchange, handlers)
         self.housekeeping = Housekeeping(self.content, self._in_use, also=(self.replies.sweep,))
         self.dimse: DimseEndpoint | None = None

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from hub.access.model import Principal
 from hub.context import Context
+from hub.patients.model import Person
 from hub.values import PatientIdentifier
 
 
@@ -13,6 +14,12 @@ class Patients(Protocol):
     """The patients room."""
 
     def equivalents(self, identifier: PatientIdentifier) -> tuple[PatientIdentifier, ...]: ...
+
+
+class Persons(Protocol):
+    """The patients room, where persons themselves are told of."""
+
+    def person(self, identifier: PatientIdentifier) -> Person | None: ...
 
 
 class Access(Protocol):

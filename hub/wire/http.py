@@ -2,8 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import parse_qsl, urlencode
 
 from hub.wire.pieces import Chunk, plain
+
+_LINED = ("PUT", "PATCH", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +24,21 @@ class HttpRequest:
 
     @property
     def raw(self) -> bytes:
-        """What the inbox keeps of it."""
-        return self.body
+        """What the inbox keeps of it: the body, and the request's line where that says what the body is about."""
+        if self.method not in _LINED:
+            return self.body
+        query = urlencode(self.query)
+        return f"{self.method} {self.path}?{query} HTTP/1.1\r\n\r\n".encode() + self.body
+
+    @classmethod
+    def of_raw(cls, raw: bytes, headers: Mapping[str, str]) -> Self:
+        """The request that was kept."""
+        line, _, body = raw.partition(b"\r\n\r\n")
+        method, _, rest = line.partition(b" ")
+        if method.decode("ascii", "replace") not in _LINED:
+            return cls("POST", "", headers=headers, body=raw)
+        path, _, query = rest.decode().removesuffix(" HTTP/1.1").partition("?")
+        return cls(method.decode(), path, query=tuple(parse_qsl(query)), headers=headers, body=body)
 
     @property
     def control_id(self) -> str:

@@ -1,1 +1,1 @@
-"""Studies and patients over FHIR R4."""
+"""Studies over FHIR R4."""

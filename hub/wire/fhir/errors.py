@@ -25,6 +25,7 @@ from hub.errors import (
     Unsupported,
     lookup,
 )
+from hub.patients.errors import AuthorityNotOwned, InvalidMerge, SearchTooBroad, UnknownDomain
 from hub.wire.fhir.r4 import MEDIA_TYPE
 from hub.wire.http import HttpResponse
 
@@ -41,6 +42,13 @@ class NotAcceptable(Unsupported):
 
     code = "fhir-not-acceptable"
     title = "The document is not available in a media type that the caller accepts."
+
+
+class ConditionNotSupported(Unsupported):
+    """The request is to hold for one version of the resource only: identities have none here."""
+
+    code = "fhir-condition"
+    title = "A condition on the version (If-Match ...) is not supported here."
 
 
 class UnknownParameter(Invalid):
@@ -66,12 +74,17 @@ OUTCOMES: Mapping[type[HubError], Row] = {
     Unsupported: Row(404, "not-supported"),
     FormatNotSupported: Row(406, "not-supported"),
     NotAcceptable: Row(406, "not-supported"),
+    ConditionNotSupported: Row(412, "not-supported"),
     UnknownParameter: Row(400, "not-supported"),
     NotAuthenticated: Row(401, "login"),
     AccessDenied: Row(403, "forbidden"),
     NotFound: Row(404, "not-found"),
     UnknownPatientId: Row(422, "business-rule"),
     Invalid: Row(400, "invalid"),
+    AuthorityNotOwned: Row(403, "forbidden"),
+    InvalidMerge: Row(422, "business-rule"),
+    SearchTooBroad: Row(400, "too-costly"),
+    UnknownDomain: Row(400, "code-invalid"),
     Conflict: Row(409, "conflict"),
     Ambiguous: Row(409, "multiple-matches"),
     Unavailable: Row(503, "transient"),
@@ -94,10 +107,14 @@ def refusal(error: HubError, message: Any, context: Context) -> HttpResponse:  #
     """The answer that says no, with the error's code and the correlation id."""
     row = lookup(OUTCOMES, error)
     body = outcome("error", row.issue, error.told, code=error.code, expression=error.location)
-    body["id"] = context.correlation_id
+    return answer_outcome(row.status, body, context)
+
+
+def answer_outcome(status: int, body: Mapping[str, Any], context: Context) -> HttpResponse:
+    """An OperationOutcome as the answer, with the correlation id and what goes with its status."""
     headers = {"X-Correlation-Id": context.correlation_id}
-    if row.status == 401:
+    if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="fhir"'
-    if row.status == 503:
+    if status == 503:
         headers["Retry-After"] = "30"
-    return HttpResponse(row.status, orjson.dumps(body), MEDIA_TYPE, headers)
+    return HttpResponse(status, orjson.dumps({**body, "id": context.correlation_id}), MEDIA_TYPE, headers)

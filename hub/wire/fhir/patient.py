@@ -1,57 +1,145 @@
-"""Person -> Patient (FHIR R4: 8.1, with the French core profile's identifier types)."""
+"""Person -> Patient (FHIR R4: 8.1; FR Core: fr-core-patient, fr-core-patient-ins where the identity is qualified)."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from hub.patients.model import INS_AUTHORITIES, Person, Traits
+from hub.patients.model import INS_AUTHORITIES, IdentityStatus, Person, Traits
 from hub.values import PatientIdentifier
+from hub.wire.fhir import fr_core
+from hub.wire.fhir.codes import filled
 
-_V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
-_FR_0203 = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0203"
-_GENDERS = {"M": "male", "F": "female", "O": "other", "A": "other"}
+_NIA = "INS-NIA"
 
 
-def patient(person: Person) -> dict[str, Any]:
-    """The resource; its id is the regional identifier."""
-    found: dict[str, Any] = {
+def patient(person: Person, domains: Sequence[str] = ()) -> dict[str, Any]:
+    """The resource; its id is the regional identifier. ``domains``: whose numbers are told; empty: all."""
+    changed = _changed(person)
+    return filled(
+        {
+            "resourceType": "Patient",
+            "id": person.regional.value,
+            "meta": filled({"lastUpdated": changed, "profile": _profiles(person)}),
+            "extension": _extensions(person, changed),
+            "identifier": [
+                identifier_of(item, person)
+                for item in person.identifiers
+                if _told(item, person) and (not domains or item.authority in domains)
+            ],
+            "active": bool(person.identities),
+            "name": _names(person.traits),
+            "telecom": [{"system": "phone", "value": person.traits.phone}] if person.traits.phone else [],
+            "gender": fr_core.GENDERS.get(person.traits.sex, "unknown"),
+            "birthDate": birth_date(person.traits.birth_date),
+            "address": _addresses(person.traits),
+            "multipleBirthBoolean": True if person.traits.multiple_birth else None,
+        }
+    )
+
+
+def replaced(alias: PatientIdentifier, survivor: PatientIdentifier) -> dict[str, Any]:
+    """The Patient that a former regional identifier was, as it is now (PMIR: IHE.PMIR.Patient.Merge)."""
+    other = {"reference": f"Patient/{survivor.value}", "identifier": plain(survivor)}
+    return {
         "resourceType": "Patient",
-        "id": person.regional.value,
-        "identifier": [_identifier(item, person) for item in person.identifiers],
-        "active": True,
-        "name": _names(person.traits),
-        "gender": _GENDERS.get(person.traits.sex, "unknown"),
-        "birthDate": birth_date(person.traits.birth_date),
+        "id": alias.value,
+        "identifier": [{"use": "old", "type": _type("RRI"), **plain(alias)}],
+        "active": False,
+        "link": [{"other": other, "type": "replaced-by"}],
     }
-    return {name: value for name, value in found.items() if value not in ("", [], None)}
+
+
+def system_of(identifier: PatientIdentifier) -> str:
+    """An authority as FHIR names it: the URL that its system itself uses, else ``urn:oid:``."""
+    return identifier.namespace if "://" in identifier.namespace else f"urn:oid:{identifier.authority}"
+
+
+def plain(identifier: PatientIdentifier) -> dict[str, str]:
+    """System and value."""
+    return {"system": system_of(identifier), "value": identifier.value}
 
 
 def birth_date(text: str) -> str:
-    """YYYY[-MM[-DD]] of YYYY[MM[DD]]; an unknown day or month (00) is left out."""
+    """YYYY[-MM[-DD]] of YYYY[MM[DD]]; an unknown day or month (00, lunar ones above 12) is left out."""
     parts = [text[:4], text[4:6], text[6:8]]
     found = []
-    for part in parts:
-        if not part or not part.isdecimal() or not int(part):
+    for part, most in zip(parts, (9999, 12, 31), strict=True):
+        if not part or not part.isdecimal() or not 0 < int(part) <= most:
             break
         found.append(part)
     return "-".join(found)
 
 
-def _identifier(identifier: PatientIdentifier, person: Person) -> dict[str, Any]:
-    found: dict[str, Any] = {"system": f"urn:oid:{identifier.authority}", "value": identifier.value}
+def identifier_of(identifier: PatientIdentifier, person: Person) -> dict[str, Any]:
+    """One of a person's identifiers, in the slice of FR Core that it belongs to."""
     if identifier.authority in INS_AUTHORITIES:
         kind = INS_AUTHORITIES[identifier.authority]
-        return {"use": "official", "type": {"coding": [{"system": _FR_0203, "code": kind}]}, **found}
-    old = identifier in person.aliases
-    return {
-        "use": "old" if old else "usual",
-        "type": {"coding": [{"system": _V2_0203, "code": "PI"}]},
-        **found,
-    }
+        return {
+            "use": "temp" if kind == _NIA else "official",
+            "type": {"coding": [{"system": fr_core.IDENTIFIER_TYPE, "code": kind}]},
+            **plain(identifier),
+        }
+    if identifier == person.regional:
+        return {"use": "secondary", "type": _type("RRI"), **plain(identifier)}
+    if identifier in person.aliases:
+        return {"use": "old", "type": _type("RRI"), **plain(identifier)}
+    return {"use": "usual", "type": _type("PI"), **plain(identifier)}
+
+
+def _told(identifier: PatientIdentifier, person: Person) -> bool:
+    """An INS is passed on for a qualified identity only (Guide INS: EXI SI 08)."""
+    if identifier.authority not in INS_AUTHORITIES:
+        return True
+    return identifier == person.ins and person.status is IdentityStatus.QUALIFIED
+
+
+def _type(code: str) -> dict[str, Any]:
+    return {"coding": [{"system": fr_core.V2_0203, "code": code}]}
+
+
+def _changed(person: Person) -> str:
+    moments = [item.updated_at for item in person.identities if item.updated_at is not None]
+    latest: datetime | None = max(moments, default=None)
+    return latest.isoformat(timespec="seconds") if latest is not None else ""
+
+
+def _profiles(person: Person) -> list[str]:
+    """What it conforms to: PDQm's, FR Core's, and that of a qualified identity where every trait is there."""
+    t = person.traits
+    complete = t.birth_name and t.birth_given and t.birth_place and birth_date(t.birth_date) and t.sex in ("M", "F")
+    qualified = person.status is IdentityStatus.QUALIFIED and person.ins is not None and complete
+    return [fr_core.PDQM_PATIENT, fr_core.PATIENT_INS if qualified else fr_core.PATIENT]
+
+
+def _extensions(person: Person, changed: str) -> list[dict[str, Any]]:
+    status = {"system": fr_core.STATUS, "code": person.status.value, "display": fr_core.STATUSES[person.status]}
+    parts: list[dict[str, Any]] = [{"url": "identityStatus", "valueCoding": status}]
+    if changed:
+        parts.append({"url": "lastUpdated", "valueDateTime": changed})
+    found: list[dict[str, Any]] = [{"url": fr_core.RELIABILITY, "extension": parts}]
+    if person.traits.birth_place:
+        commune = {"system": fr_core.COMMUNE, "code": person.traits.birth_place}
+        place = {"extension": [{"url": fr_core.INSEE_CODE, "valueCoding": commune}]}
+        found.append({"url": fr_core.BIRTH_PLACE, "valueAddress": place})
+    if person.traits.mother_name:
+        found.append({"url": fr_core.MOTHER, "valueString": person.traits.mother_name})
+    return found
+
+
+def _addresses(traits: Traits) -> list[dict[str, Any]]:
+    parts = {"city": traits.city, "postalCode": traits.postal_code, "country": traits.country}
+    found = filled({"line": [traits.address] if traits.address else [], **parts})
+    return [{"use": "home", **found}] if found else []
 
 
 def _names(traits: Traits) -> list[dict[str, Any]]:
     names = []
-    official = _name("official", traits.birth_name, traits.given_names or traits.birth_given)
+    first = traits.birth_given or traits.given_names.partition(" ")[0]
+    official = _name("official", traits.birth_name, first)
     if official:
+        if traits.given_names or first:
+            listed = {"url": fr_core.GIVEN_NAMES, "valueString": traits.given_names or first}
+            official = {"extension": [listed], **official}
         names.append(official)
     used = _name("usual", traits.used_name, traits.used_given)
     if used and (traits.used_name, traits.used_given) != (traits.birth_name, traits.birth_given):
@@ -60,11 +148,5 @@ def _names(traits: Traits) -> list[dict[str, Any]]:
 
 
 def _name(use: str, family: str, given: str) -> dict[str, Any]:
-    if not family and not given:
-        return {}
-    found: dict[str, Any] = {"use": use}
-    if family:
-        found["family"] = family
-    if given:
-        found["given"] = given.split()
-    return found
+    found = filled({"family": family, "given": [given] if given else []})
+    return {"use": use, **found} if found else {}

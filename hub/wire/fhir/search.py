@@ -95,6 +95,11 @@ def reference_id(text: str, kind: str, name: str) -> str:
     return found
 
 
+def is_id(text: str) -> bool:
+    """Whether it has the form of a resource's id."""
+    return _ID.fullmatch(text) is not None
+
+
 def days(texts: Sequence[str], name: str) -> tuple[str, str]:
     """Inclusive YYYYMMDD bounds ("" : open) of date parameters with prefixes. Raises Invalid."""
     start = end = ""

@@ -4,16 +4,13 @@ from urllib.parse import parse_qsl
 import pytest
 
 from hub.context import Context
-from hub.errors import Invalid, NotFound
 from hub.imaging.errors import UnknownStudy
 from hub.imaging.model import FindStudies, IndexedStudy, SourceState, SourceStatus, Study, StudyAnswer, StudyState
-from hub.patients.model import FindPersons, IdentityStatus, Person, PersonPage, Traits
 from hub.pipeline.catalogue import discover
 from hub.pipeline.transaction import Fhir
 from hub.values import PatientIdentifier, Uid
 from hub.wire.http import HttpRequest, HttpResponse
 from profiles.fhir_imaging import imaging_study as studies
-from profiles.fhir_imaging import patient as patients
 
 BASE = "http://127.0.0.1:8080/fhir"
 CONTEXT = Context()
@@ -95,39 +92,3 @@ def test_read() -> None:
     assert body(studies.encode(answer("1.2"), message, CONTEXT))["id"] == "1.2"
     with pytest.raises(UnknownStudy):
         studies.encode(answer(), message, CONTEXT)
-
-
-PERSON = Person(
-    REGIONAL, Traits("DURAND"), IdentityStatus.VALIDATED, aliases=(PatientIdentifier("R0", REGIONAL.authority),)
-)
-OTHER = Person(PatientIdentifier("R9", REGIONAL.authority), Traits("PETIT"), IdentityStatus.VALIDATED)
-
-
-def test_patient_searches() -> None:
-    query = "family=dur&given=elo&birthdate=1979-03-27&gender=female&_count=3"
-    assert patients.decode(request("Patient", query), CONTEXT) == FindPersons(
-        name="dur", given="elo", birth_date="19790327", sex="F", limit=3
-    )
-    found = patients.decode(request("Patient", "identifier=urn:oid:1.2|A-1"), CONTEXT)
-    assert found.identifier == PatientIdentifier("A-1", "1.2")
-    assert patients.decode(request("Patient", "identifier=A-1"), CONTEXT).identifier_value == "A-1"
-    with pytest.raises(Invalid):
-        patients.decode(request("Patient", "birthdate=1979"), CONTEXT)
-
-
-def test_patient_pages() -> None:
-    found = body(patients.encode(PersonPage((PERSON,), "next", 4), request("Patient", "family=dur"), CONTEXT))
-    assert isinstance(found["link"], list)
-    assert found["link"][1]["url"].endswith("_cursor=next")
-
-
-@pytest.mark.parametrize("number", ["R1", "R0"])
-def test_patient_read(number: str) -> None:
-    message = request("Patient", wanted=number)
-    assert patients.decode(message, CONTEXT) == FindPersons(identifier_value=number)
-    assert body(patients.encode(PersonPage((OTHER, PERSON)), message, CONTEXT))["id"] == "R1"
-
-
-def test_another_authoritys_equal_number_is_nobody() -> None:
-    with pytest.raises(NotFound):
-        patients.encode(PersonPage((OTHER,)), request("Patient", wanted="R1"), CONTEXT)

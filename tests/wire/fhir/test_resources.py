@@ -101,7 +101,7 @@ def test_patients_are_valid() -> None:
     found = patient(person)
     validated(found)
     assert found["birthDate"] == "1979-03"
-    assert [item["use"] for item in found["identifier"]] == ["usual", "official", "old"]
+    assert [item["use"] for item in found["identifier"]] == ["secondary", "official", "old"]
     validated(patient(Person(REGIONAL, Traits(), IdentityStatus.PROVISIONAL)))
 
 

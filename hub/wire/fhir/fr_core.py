@@ -1,0 +1,34 @@
+"""Names of the French core profiles (Interop'Santé, FR Core 2.2) and of IHE's patient profiles (PDQm, PIXm, PMIR)."""
+
+from collections.abc import Mapping
+
+from hub.patients.model import IdentityStatus
+
+_CORE = "https://hl7.fr/ig/fhir/core"
+PATIENT = f"{_CORE}/StructureDefinition/fr-core-patient"
+PATIENT_INS = f"{_CORE}/StructureDefinition/fr-core-patient-ins"
+RELIABILITY = f"{_CORE}/StructureDefinition/fr-core-identity-reliability"
+INSEE_CODE = f"{_CORE}/StructureDefinition/fr-core-address-insee-code"
+GIVEN_NAMES = f"{_CORE}/StructureDefinition/fr-core-patient-birth-list-given-name"
+STATUS = f"{_CORE}/CodeSystem/fr-core-cs-identity-status"
+IDENTIFIER_TYPE = f"{_CORE}/CodeSystem/fr-core-cs-v2-0203"
+COMMUNE = "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM"
+
+V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
+BIRTH_PLACE = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace"
+MOTHER = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"
+MATCH_GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
+
+PDQM_PATIENT = "https://profiles.ihe.net/ITI/PDQm/StructureDefinition/IHE.PDQm.Patient"
+PMIR = "https://profiles.ihe.net/ITI/PMIR"
+
+#: The statuses' display names.
+STATUSES: Mapping[IdentityStatus, str] = {
+    IdentityStatus.PROVISIONAL: "Identité provisoire",
+    IdentityStatus.RETRIEVED: "Identité récupérée",
+    IdentityStatus.VALIDATED: "Identité validée",
+    IdentityStatus.QUALIFIED: "Identité qualifiée",
+}
+#: HL7 table 0001 <-> administrative-gender.
+GENDERS: Mapping[str, str] = {"M": "male", "F": "female", "O": "other", "A": "other"}
+SEXES: Mapping[str, str] = {"male": "M", "female": "F", "other": "O", "unknown": "U"}

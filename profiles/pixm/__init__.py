@@ -1,0 +1,1 @@
+"""Patient Identifier Cross-referencing for mobile (PIXm 3.0) on FHIR R4."""

@@ -1,0 +1,1 @@
+"""What stewards of identities decide, as FHIR operations."""
