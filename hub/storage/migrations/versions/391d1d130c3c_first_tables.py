@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "73516c7b5911"
+revision = "391d1d130c3c"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -613,6 +613,23 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "patients_visit",
+        sa.Column("value", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("authority", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("number", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("account", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("place", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("value", "authority", name=op.f("pk_patients_visit")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("patients_visit", schema=None) as batch_op:
+        batch_op.create_index("ix_patients_visit_account", ["account"], unique=False)
+        batch_op.create_index("ix_patients_visit_number", ["number"], unique=False)
+        batch_op.create_index("ix_patients_visit_place", ["place"], unique=False)
+
+    op.create_table(
         "subscriptions_notification",
         sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("subscription", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
@@ -709,6 +726,12 @@ def downgrade() -> None:
         batch_op.drop_index("ix_subscriptions_notification_pull_point")
 
     op.drop_table("subscriptions_notification")
+    with op.batch_alter_table("patients_visit", schema=None) as batch_op:
+        batch_op.drop_index("ix_patients_visit_place")
+        batch_op.drop_index("ix_patients_visit_number")
+        batch_op.drop_index("ix_patients_visit_account")
+
+    op.drop_table("patients_visit")
     op.drop_table("patients_told")
     with op.batch_alter_table("patients_task_about", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_patients_task_about_task"))
