@@ -39,7 +39,7 @@ class PortionService:
     def query(self, command: QueryDemographics, context: Context) -> DemographicsPage:
         """Who answers the description. Raises SearchTooBroad, UnknownDomain."""
         self.patients.check_domains(command.domains)
-        found = self._found(command.asked, context)
+        found = self.matching(command.asked, context)
         count = len(found) if command.quantity is None else min(command.quantity, len(found))
         if count < len(found):
             numbers = tuple((person.regional.value, person.regional.authority) for person in found)
@@ -73,8 +73,8 @@ class PortionService:
         with self.database.transaction() as work:
             PortionStore(work).forget(_key(command.query, context))
 
-    def _found(self, asked: Asked, context: Context) -> list[Person]:
-        """Everybody who answers, each once, in the order of the search."""
+    def matching(self, asked: Asked, context: Context) -> list[Person]:
+        """Everybody who answers, each once, in the order of the search. Raises SearchTooBroad."""
         found: dict[PatientIdentifier, Person] = {}
         looking = Context(principal=context.principal)  # who is looked at and not told is not audited as told
         for search in _searches(asked):
