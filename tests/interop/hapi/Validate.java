@@ -10,9 +10,13 @@ import org.hl7.fhir.common.hapi.validation.support.CommonCodeSystemsTerminologyS
 import org.hl7.fhir.common.hapi.validation.support.InMemoryTerminologyServerValidationSupport;
 import org.hl7.fhir.common.hapi.validation.support.ValidationSupportChain;
 import org.hl7.fhir.common.hapi.validation.validator.FhirInstanceValidator;
+import org.hl7.fhir.instance.model.api.IBaseResource;
 import org.hl7.fhir.r5.utils.validation.constants.BestPracticeWarningLevel;
 
-/** One FHIR R4 resource a line on standard input; for every issue a line: number, severity, place, what it says. */
+/**
+ * One FHIR R4 resource a line on standard input, JSON or XML; for every issue a line: number, severity, place, what it
+ * says; for every resource that came as XML what it is as JSON: number, "json", "", the text.
+ */
 public class Validate {
     public static void main(String[] arguments) throws Exception {
         PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
@@ -32,6 +36,11 @@ public class Validate {
             for (SingleValidationMessage issue : validator.validateWithResult(line).getMessages()) {
                 String told = issue.getMessage().replaceAll("\\s+", " ");
                 out.println(number + "\t" + issue.getSeverity() + "\t" + issue.getLocationString() + "\t" + told);
+            }
+            if (line.startsWith("<")) {
+                IBaseResource read = context.newXmlParser().parseResource(line);
+                String text = context.newJsonParser().setPrettyPrint(false).encodeResourceToString(read);
+                out.println(number + "\tjson\t\t" + text.replaceAll("[\r\n]+", " "));
             }
         }
         out.println("judged\t" + number);

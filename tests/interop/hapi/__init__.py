@@ -27,11 +27,17 @@ class Issue:
 
 def errors(resources: Mapping[str, Any]) -> list[Issue]:
     """What makes resources invalid, by their names; skips the test when the validator can't be had."""
-    names = list(resources)
-    sent = "".join(f"{json.dumps(resources[name])}\n" for name in names)
+    return judged({name: json.dumps(resource) for name, resource in resources.items()})[0]
+
+
+def judged(texts: Mapping[str, str]) -> tuple[list[Issue], dict[str, Any]]:
+    """(what makes resources invalid, those that are XML as JSON); each text is one line of JSON or XML."""
+    names = list(texts)
+    sent = "".join(f"{text}\n" for text in texts.values())
     rows = [
         line.split("\t", 3) for line in java.run(Path(__file__).parent, "Validate", sent, seconds=SECONDS).splitlines()
     ]
     assert rows.pop() == ["judged", str(len(names))], "the validator did not see every resource"
     found = [Issue(names[int(number)], severity.lower(), place, text) for number, severity, place, text in rows]
-    return [item for item in found if item.severity in ("fatal", "error")]
+    read = {item.name: json.loads(item.text) for item in found if item.severity == "json"}
+    return [item for item in found if item.severity in ("fatal", "error")], read
