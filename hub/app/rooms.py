@@ -39,7 +39,6 @@ from hub.imaging.orphans import OrphanService
 from hub.imaging.service import ImagingService
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.portions import PortionService
-from hub.patients.scoring.scorer import Scorer
 from hub.patients.service import PatientService
 from hub.patients.stewardship import Stewardship
 from hub.storage.content import ContentStore
@@ -192,8 +191,9 @@ class Rooms:
         self.documents.listeners.append(self.subscriptions.registered)
         tls = self.settings.tls
         self.notifier = Notifier(self.subscriptions, self.audit, lambda: client_context(tls), self._url)
+        settings = self.settings
         self.fhir_patients = FhirPatients(
-            self.settings.subscriptions,
+            settings.subscriptions,
             database=self.database,
             patients=self.patients,
             access=self.access,
@@ -201,7 +201,7 @@ class Rooms:
             audit=self.audit,
             tls=lambda: client_context(tls),
             public_url=self._url,
-            scorer=Scorer(),
+            scorer=matching.scorer_of(settings.patients.matching) if settings.patients.matching.enabled else None,
         )
 
     def _build_gateways(self) -> None:

@@ -4,17 +4,21 @@ Certain is what the index itself would link: a number that is known, or the rule
 contradicts. A score, where there is a model, grades the rest; what it finds is never more than probable."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from hub.context import Context
 from hub.patients.discovery import DiscoveryIncomplete
 from hub.patients.errors import SearchTooBroad
+from hub.patients.ins import qualify
 from hub.patients.lookup_model import Grade, Matched, MatchPerson
 from hub.patients.matching import basis, contradiction, strict
 from hub.patients.model import FindPersons, Identity, Person
 from hub.patients.normalise import words
 from hub.patients.service import PatientService
 from hub.patients.steward_model import Score
+from hub.patients.store_keys import KeyStore
+from hub.patients.store_search import PatientReader
 from hub.usecase import use_case
 from hub.values import PatientIdentifier
 
@@ -25,6 +29,10 @@ _ORDER = (Grade.CERTAIN, Grade.PROBABLE, Grade.POSSIBLE)
 
 class Scorer(Protocol):
     """What weighs two identities (``hub.patients.scoring``)."""
+
+    def keys(self, identity: Identity) -> tuple[tuple[str, int], ...]:
+        """Blocking keys, under which possible candidates are stored."""
+        ...
 
     def score(self, one: Identity, other: Identity) -> Score:
         """The reckoning, with what forbids a decision."""
@@ -41,6 +49,8 @@ class MatchService:
     @use_case
     def match(self, command: MatchPerson, context: Context) -> tuple[Matched, ...]:
         """Candidates, the likeliest first. Raises DiscoveryIncomplete."""
+        status, ins = qualify(command.described.status, command.described.ins)
+        command = replace(command, described=replace(command.described, status=status, ins=ins))
         known = {person.regional: person for person in self._numbered(command.numbers)}
         others = {person.regional: person for person in self._candidates(command)} if self._searchable(command) else {}
         if not known and not command.numbers and not self._searchable(command):
@@ -86,6 +96,17 @@ class MatchService:
                 yield from self.patients.find(question, Context()).persons
             except SearchTooBroad:
                 continue
+        yield from self._blocked(command.described)
+
+    def _blocked(self, described: Identity) -> Iterable[Person]:
+        """Those who share a blocking key of the model."""
+        if self.scorer is None:
+            return ()
+        with self.patients.database.reading() as work:
+            keys = [key for _, key in self.scorer.keys(described)]
+            members = map(PatientReader(work).identity, KeyStore(work).candidates(keys, 0)[:_MOST] if keys else ())
+            numbers = [member.identity.identifier for member in members if member is not None]
+        return self._numbered(numbers)
 
     @staticmethod
     def _by_number(described: Identity, person: Person, *, several: bool) -> Matched:

@@ -1,13 +1,11 @@
 """``Patient/$match``: a Patient in, candidates with score and grade out (PDQm: 2:3.119; FHIR R4: 8.1)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from hub.errors import Invalid
-from hub.patients.ins import valid
 from hub.patients.lookup_model import Matched, MatchPerson
-from hub.patients.model import Identity, IdentityStatus
+from hub.patients.model import INS_AUTHORITIES, Identity, IdentityStatus
 from hub.values import PatientIdentifier
 from hub.wire.fhir import fr_core, parameters, patient_reading, search
 from hub.wire.fhir.body import resource_in
@@ -64,15 +62,12 @@ def _asked(resource: Mapping[str, Any], *, only_certain: bool, limit: int) -> Ma
         raise Invalid("Modifier extensions and implicit rules are not allowed here.", location="Patient")
     numbers = patient_reading.identifiers(resource)
     said, attributes = patient_reading.reliability(resource)
-    ins = next((item for item in numbers if valid(item)), None)
-    status = said or IdentityStatus.VALIDATED
-    if status is IdentityStatus.VALIDATED and ins is not None:
-        status = IdentityStatus.QUALIFIED
+    ins = next((item for item in numbers if item.authority in INS_AUTHORITIES), None)
     described = Identity(
         PatientIdentifier("", ""),
         patient_reading.traits(resource),
-        status,
+        said or IdentityStatus.VALIDATED,
         attributes,
-        replace(ins, type_code="INS") if ins is not None and status is IdentityStatus.QUALIFIED else None,
+        ins,
     )
     return MatchPerson(described, numbers, only_certain=only_certain, limit=limit)
