@@ -374,7 +374,7 @@ class PatientService:
 
         Raises UnknownIdentifier, UnknownDomain, AmbiguousIdentifier."""
         self.check_domains(command.domains)
-        asked = self._resolved(command.identifier)
+        asked = self.resolved(command.identifier)
         person = self._get(asked)
         context.touch("patient", person.regional.cx)
         every = [person.regional, *([person.ins] if person.ins else [])]
@@ -388,7 +388,7 @@ class PatientService:
     @use_case
     def get(self, command: GetPerson, context: Context) -> Person:
         """The person whom any identifier means. Raises UnknownIdentifier, UnknownDomain, AmbiguousIdentifier."""
-        person = self._get(self._resolved(command.identifier))
+        person = self._get(self.resolved(command.identifier))
         context.touch("patient", person.regional.cx)
         return person
 
@@ -420,7 +420,7 @@ class PatientService:
         with self.database.reading() as work:
             reader = PatientReader(work)
             if command.identifier is not None:
-                keys = self._persons_of(reader, self._resolved(command.identifier), withdrawn=False)
+                keys = self._persons_of(reader, self.resolved(command.identifier), withdrawn=False)
             else:
                 keys = reader.any_value(command.identifier_value.strip(), _MOST_PERSONS)
             found = reader.persons(keys)
@@ -497,7 +497,7 @@ class PatientService:
         """Why a person's identities are together, and were: for stewards. Raises as ``get``."""
         with self.database.reading() as work:
             reader = PatientReader(work)
-            keys = self._persons_of(reader, self._resolved(identifier))
+            keys = self._persons_of(reader, self.resolved(identifier))
             members = [member for stored in reader.persons(keys).values() for member in stored.members]
             return tuple(reader.links(member.id for member in members))
 
@@ -523,7 +523,7 @@ class PatientService:
         found = reader.regional(identifier) if regional else reader.local(identifier, withdrawn=withdrawn)
         return [found] if found is not None else []
 
-    def _resolved(self, identifier: PatientIdentifier) -> PatientIdentifier:
+    def resolved(self, identifier: PatientIdentifier) -> PatientIdentifier:
         """With its OID. Raises UnknownAuthority (a question teaches nothing)."""
         if self._known_domain(identifier.authority):
             return identifier

@@ -150,7 +150,7 @@ class TaskReader:
     def counts(self) -> dict[TaskKind, int]:
         """How many are open, by kind: from the index of open ones alone."""
         query = select(TASK.c.kind, func.count()).where(TASK.c.closed_at.is_(None)).group_by(TASK.c.kind)
-        found: dict[str, int] = dict(row._tuple() for row in self._connection.execute(query))
+        found = {row[0]: row[1] for row in self._connection.execute(query)}
         return {kind: found.get(kind.value, 0) for kind in TaskKind}
 
     def shared(self, one: int, other: int) -> bool:

@@ -149,6 +149,10 @@ class Weighing:
         met = (name for name, value in self.scorer.keys(one) if value in theirs)
         return self._score(one, other), tuple(dict.fromkeys(met))
 
+    def evidence(self, one: Identity, other: Identity) -> str:
+        """What the score says of two, as JSON."""
+        return evidence_of(self._score(one, other))
+
     def _keys(self, identity: Identity) -> tuple[int, ...]:
         return tuple(value for _, value in self.scorer.keys(identity))
 
