@@ -41,6 +41,7 @@ from hub.patients.authorities import AuthorityDirectory
 from hub.patients.portions import PortionService
 from hub.patients.service import PatientService
 from hub.patients.stewardship import Stewardship
+from hub.patients.visits import VisitService
 from hub.storage.content import ContentStore
 from hub.storage.engine import Database
 from hub.subscriptions.pull_points import PullPointService
@@ -89,9 +90,15 @@ class Rooms:
         )
         self.patients.weigh = matching.weigh(settings.patients.matching)
         self.portions = PortionService(self.database, self.patients)
+        self.visits = VisitService(database=self.database, patients=self.patients, portions=self.portions)
         self.stewardship = Stewardship(patients=self.patients, four_eyes=settings.patients.four_eyes)
         self.notices = notices.build(
-            settings, database=self.database, patients=self.patients, outbox=self.exchange, audit=self.audit
+            settings,
+            database=self.database,
+            patients=self.patients,
+            outbox=self.exchange,
+            audit=self.audit,
+            receive=self.content.receive,
         )
 
     def _build_documents(self) -> None:

@@ -82,7 +82,7 @@ class Hub(Rooms):
         super().__init__(settings, environment, self.public_url)
         self.dispatch = Dispatcher(
             [
-                *(self.patients, self.portions, self.stewardship, self.documents, self.sharing),
+                *(self.patients, self.portions, self.visits, self.stewardship, self.documents, self.sharing),
                 *(self.imaging, self.life, self.exchange),
                 *(self.federation, self.communities, self.responding, self.discovery),
                 *(self.updates, self.removals, SingleObjectService(self.imaging, self.scratch.path / "rendering")),

@@ -6,13 +6,11 @@ content, is taken as ITI-8's, because feeds without PAM know no other way to say
 
 from hub.context import Context
 from hub.errors import HubError
-from hub.patients.errors import InvalidMerge, UnknownDomain
-from hub.patients.model import Fed, FeedIdentity, MergeIdentities
+from hub.patients.model import Fed
 from hub.pipeline.transaction import AuditEvent, Durability, Hl7, Kind, Transaction
-from hub.wire.hl7v2 import answers
-from hub.wire.hl7v2.answers import acknowledge
-from hub.wire.hl7v2.errors import UNKNOWN_KEY
-from hub.wire.hl7v2.feed import feed
+from hub.wire.hl7v2 import events
+from hub.wire.hl7v2.feed import Feed, feed
+from hub.wire.hl7v2.feed_answers import accept, refuse_feed
 from hub.wire.hl7v2.message import Hl7Message
 
 TRANSACTION = Transaction(
@@ -21,7 +19,7 @@ TRANSACTION = Transaction(
     profile="PIX",
     initiator="Patient Identity Source",
     responder="Patient Identifier Cross-reference Manager",
-    bindings=(Hl7(events=("ADT^A01", "ADT^A04", "ADT^A05", "ADT^A08", "ADT^A40")),),
+    bindings=(Hl7(events=events.of("ITI-8")),),
     section="ITI TF-2: 3.8",
     kind=Kind.CHANGE,
     permission="patients.feed",
@@ -31,18 +29,16 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: Hl7Message, context: Context) -> FeedIdentity | MergeIdentities:  # noqa: ARG001
-    """PID (and MRG) to the identity that the hospital announces, or to its merge."""
-    return feed(message)
+def decode(message: Hl7Message, context: Context) -> Feed:
+    """PID (and MRG) to the identity that the hospital announces, or to its merge; PV1 to its visit."""
+    return feed(message, context)
 
 
 def encode(outcome: Fed | None, message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
     """AA: stored and visible."""
-    return acknowledge(message)
+    return accept(message)
 
 
 def refuse(error: HubError, message: Hl7Message, context: Context) -> bytes:
-    """AE; an authority that nobody configured is a key that is not known."""
-    if isinstance(error, UnknownDomain):
-        return answers.refuse(error, message, context, location="PID-3.4", condition=UNKNOWN_KEY)
-    return answers.refuse(error, message, context, location="MRG-1" if isinstance(error, InvalidMerge) else "")
+    """AE with segment and field."""
+    return refuse_feed(error, message, context)

@@ -1,13 +1,16 @@
 """The PID segment, read the way IHE PAM and its French extension fill it (PAM-FR 2.11; RNIV for the status)."""
 
+import calendar
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hub.patients.ins import valid_matricule
 from hub.patients.model import INS_AUTHORITIES, Identity, IdentityStatus, Person, Traits
 from hub.values import PatientIdentifier
 from hub.wire.hl7v2 import writer
-from hub.wire.hl7v2.datatypes import cx, date
-from hub.wire.hl7v2.errors import FieldMissing, TableValueUnknown
+from hub.wire.hl7v2.datatypes import cx, dtm
+from hub.wire.hl7v2.errors import DataTypeError, FieldMissing, TableValueUnknown
 from hub.wire.hl7v2.message import Hl7Message, Repetition, Segment
 from hub.wire.hl7v2.writer import components, escape
 
@@ -15,6 +18,7 @@ _SEX = {"M": "M", "F": "F", "O": "O", "U": "U", "A": "O", "N": "U"}  # HL7 table
 _NOT_LOCAL = frozenset({"NH", "NI", "SS", "PPN", "DL", "AN", "VN"})  # HL7 table 0203: numbers that no hospital gives
 _BIRTH_NAMES = ("B", "M", "L", "C", "A", "U", "S", "")  # HL7 table 0200, best first; PAM-FR sends L
 _STATUSES = {status.value: status for status in IdentityStatus}
+_BIRTH = re.compile(r"([0-9]{4})([0-9]{2})?([0-9]{2})?")
 _SHOWN = (IdentityStatus.PROVISIONAL, IdentityStatus.VALIDATED)  # what a PAM flow may say (Guide INS 2.2.2)
 
 
@@ -50,13 +54,14 @@ def _is_ins(identifier: PatientIdentifier) -> bool:
     return identifier.authority in INS_AUTHORITIES or identifier.type_code.startswith("INS")
 
 
-def identity(message: Hl7Message, *, names_required: bool = True) -> Identity:
-    """The identity of the message's PID. Raises SegmentMissing, FieldMissing, DataTypeError, TableValueUnknown."""
-    pid = message.require("PID")
+def identity(message: Hl7Message, *, names_required: bool = True, pid: Segment | None = None) -> Identity:
+    """The identity of the message's PID, or of one of its PIDs.
+
+    Raises SegmentMissing, FieldMissing, DataTypeError, TableValueUnknown."""
+    pid = pid or message.require("PID")
     numbers = patient_numbers(pid)
     words = {item.value(1).strip().upper() for item in pid.repetitions(32)}
-    said = next((_STATUSES[word] for word in ("QUAL", "VALI", "RECUP", "PROV") if word in words), None)
-    status, ins = _status(said or IdentityStatus.PROVISIONAL, numbers.ins)
+    status, ins = _status(_said(pid), _right(numbers.ins))
     return Identity(
         identifier=numbers.local,
         traits=traits(pid, names_required=names_required),
@@ -65,6 +70,56 @@ def identity(message: Hl7Message, *, names_required: bool = True) -> Identity:
         ins=ins,
         others=numbers.others,
     )
+
+
+def _said(pid: Segment) -> IdentityStatus:
+    words = {item.value(1).strip().upper() for item in pid.repetitions(32)}
+    said = (_STATUSES[word] for word in ("QUAL", "VALI", "RECUP", "PROV") if word in words)
+    return next(said, IdentityStatus.PROVISIONAL)
+
+
+def _right(ins: PatientIdentifier | None) -> PatientIdentifier | None:
+    """Only a matricule whose key is right is one: a typing error breaks it (RNIV; the key of Corsica included)."""
+    return ins if ins is not None and valid_matricule(ins.value) else None
+
+
+def refused_ins(pid: Segment) -> str:
+    """Why the INS of a PID is not kept although the identity is; "" where it is, or there is none.
+
+    ``ins-key``: the matricule is mistyped. ``ins-not-qualified``: the identity is not qualified (RNIV: a provisional
+    or merely retrieved one never shows its INS). ``ins-without-oid``: of type INS, by no authority of the INS."""
+    if "INS" not in pid.field(3) and not any(oid in pid.field(3) for oid in INS_AUTHORITIES):
+        return ""
+    typed = [cx(item, pid.at(3)) for item in pid.repetitions(3) if _is_ins(cx(item, pid.at(3)))]
+    if not typed:
+        return ""
+    known = next((item for item in typed if item.authority in INS_AUTHORITIES), None)
+    if known is None:
+        return "ins-without-oid"
+    if not valid_matricule(known.value):
+        return "ins-key"
+    return "" if _said(pid) in (IdentityStatus.VALIDATED, IdentityStatus.QUALIFIED) else "ins-not-qualified"
+
+
+def birth_date(text: str, location: str) -> str:
+    """What is known of a birth date: ``YYYY[MM[DD]]``. Raises DataTypeError.
+
+    Unknown parts (00) are left out (RNIV); a day that no month has, as lunar dates have, leaves the year."""
+    if not text:
+        return ""
+    found = _BIRTH.match(text)
+    if found is None:
+        raise DataTypeError("A birth date must have the form YYYY[MM[DD]].", location=location)
+    year, month, day = found[1], found[2] or "00", found[3] or "00"
+    lunar = month > "12" or (day != "00" and not _exists(int(year), int(month), int(day)))
+    dtm(f"{year}0000{text[8:]}" if lunar else text, location)
+    if lunar or month == "00":
+        return year
+    return year + month + (day if day != "00" else "")
+
+
+def _exists(year: int, month: int, day: int) -> bool:
+    return 1 <= month <= 12 and 1 <= day <= calendar.monthrange(max(year, 1), month)[1]
 
 
 def _status(said: IdentityStatus, ins: PatientIdentifier | None) -> tuple[IdentityStatus, PatientIdentifier | None]:
@@ -88,7 +143,7 @@ def traits(pid: Segment, *, names_required: bool = True) -> Traits:
         given_names=_part(birth, 3),
         used_name=_part(used, 1),
         used_given=_part(used, 2),
-        birth_date=date(pid.value(7), pid.at(7)),
+        birth_date=birth_date(pid.value(7), pid.at(7)),
         sex=_sex(pid),
         birth_place=_part(place, 9),
         address=_part(home, 1),

@@ -1,0 +1,101 @@
+"""The segments of the French extension (PAM-FR 2.11): read strictly, so that a mistake is told and not kept unseen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from hub.wire.hl7v2.datatypes import dtm, ei, instant
+from hub.wire.hl7v2.errors import DataTypeError, FieldMissing, TableValueUnknown
+from hub.wire.hl7v2.message import Hl7Message, Segment
+
+Check = Callable[[str, str], object]
+_ACTIONS = ("INSERT", "UPDATE", "CANCEL")
+
+
+def _one_of(*values: str) -> Check:
+    def check(text: str, location: str) -> None:
+        if text not in values:
+            raise TableValueUnknown(f"{location} is not a value of its table (PAM-FR 2.11).", location=location)
+
+    return check
+
+
+def _number(text: str, location: str) -> None:
+    if not text.isdecimal():
+        raise DataTypeError("This is not a number.", location=location)
+
+
+#: Segment -> field -> what its value must be, where it has one.
+FIELDS: dict[str, dict[int, Check]] = {
+    "ZFA": {  # the national record (DMP): its state, and what the patient said
+        1: _one_of("ACTIF", "FERME", "INEXISTANT"),
+        2: dtm,
+        3: dtm,
+        4: _one_of("Y", "N"),
+        9: _one_of("INO", "IO", "NA"),
+        10: dtm,
+        11: _one_of("IC", "INC", "NA"),
+        12: dtm,
+    },
+    "ZFD": {  # demographics
+        2: _number,
+        3: _one_of("Y", "N"),
+        4: _one_of("Y", "N"),
+        6: dtm,
+        8: dtm,
+    },
+    "ZFV": {4: dtm, 5: dtm},
+    "ZFM": {number: _one_of(*"0123456789U") for number in (1, 2)},
+    "ZFP": {},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """ZBE (ITI TF-2: 3.31.4.1.2.5): which movement the message inserts, updates or takes back."""
+
+    id: str = ""
+    action: str = "INSERT"
+    historic: bool = False
+    original: str = ""  #: the event that first told of it
+    at: datetime | None = None
+
+
+def check(message: Hl7Message) -> None:
+    """Raises TableValueUnknown, DataTypeError with the field."""
+    for segment in message.segments:
+        for number, rule in FIELDS.get(segment.name, {}).items():
+            value = segment.value(number)
+            if value:
+                rule(value, segment.at(number))
+    for zfd in message.all("ZFD"):
+        lunar_date(zfd)
+
+
+def movement(message: Hl7Message, *, required: bool = False) -> Movement:
+    """The movement of the message; the usual one where it names none. Raises Hl7Invalid."""
+    zbe = message.require("ZBE") if required else message.first("ZBE")
+    if zbe is None:
+        return Movement()
+    zbe.require(1)
+    number, authority = ei(zbe, 1)
+    action, historic, original = zbe.require(4), zbe.require(5), zbe.value(6)
+    if action not in _ACTIONS:
+        raise TableValueUnknown("ZBE-4 must be INSERT, UPDATE or CANCEL.", location=zbe.at(4))
+    if historic not in ("Y", "N"):
+        raise TableValueUnknown("ZBE-5 must be Y or N.", location=zbe.at(5))
+    if action != "INSERT" and message.event.endswith("^Z99") and not original:
+        raise FieldMissing("The original trigger event is missing.", location=zbe.at(6))
+    at = instant(zbe.require(2), zbe.at(2))
+    return Movement(f"{number}^{authority}", action, historic == "Y", original, at)
+
+
+def lunar_date(zfd: Segment) -> tuple[int, int, int] | None:
+    """(year, month, day) of ZFD-1, as another calendar counts. Raises DataTypeError."""
+    parts = [zfd.value(1, number) for number in (1, 2, 3)]
+    if not any(parts):
+        return None
+    if not all(part.isdecimal() for part in parts) or not 1800 <= int(parts[2]) <= 2200:
+        raise DataTypeError("A lunar date is day^month^year.", location=zfd.at(1))
+    day, month, year = map(int, parts)
+    return year, month, day
