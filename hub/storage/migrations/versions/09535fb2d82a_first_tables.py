@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "391d1d130c3c"
+revision = "09535fb2d82a"
 down_revision = None
 branch_labels = None
 depends_on = None
