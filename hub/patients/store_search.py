@@ -3,13 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, exists, or_, select, tuple_, union
+import orjson
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, or_, select, text, tuple_, union
 
 from hub.patients.model import Identity, Link
 from hub.patients.normalise import given_names, name_keys
-from hub.patients.store import MEMBER_COLUMNS, MEMBERS, Member, member
+from hub.patients.store import MEMBER_COLUMNS, Member, member
 from hub.patients.store_tables import IDENTITY, LINK, NAME, PERSON
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
@@ -75,11 +77,42 @@ _ALIASES = Prepared(
         select(PERSON.c.value, PERSON.c.authority).where(PERSON.c.survivor == bindparam("person")).order_by(PERSON.c.id)
     )
 )
-_STANDING = Prepared(
-    lambda _dialect: select(PERSON.c.value, PERSON.c.authority).where(
-        PERSON.c.id == bindparam("person"), PERSON.c.survivor.is_(None)
-    )
-)
+
+_COLUMNS = ", ".join(f"m.{column.name}" for column in MEMBER_COLUMNS)
+_OF_PERSONS = {
+    "postgresql": f"""
+        SELECT {_COLUMNS} FROM patients_identity AS m
+        WHERE m.person = ANY(CAST(:persons AS bigint[])) AND m.active ORDER BY m.id
+    """,  # noqa: S608 (our own columns)
+    "sqlite": f"""
+        SELECT {_COLUMNS} FROM json_each(:persons) AS a CROSS JOIN patients_identity AS m
+        ON m.person = a.value AND m.active ORDER BY m.id
+    """,  # noqa: S608
+}
+_NUMBERS = {
+    "postgresql": """
+        SELECT m.id, m.value, m.authority, m.survivor, m.external FROM patients_person AS m
+        WHERE m.id = ANY(CAST(:persons AS bigint[]))
+        UNION ALL SELECT m.id, m.value, m.authority, m.survivor, m.external FROM patients_person AS m
+        WHERE m.survivor = ANY(CAST(:persons AS bigint[])) ORDER BY 1
+    """,
+    "sqlite": """
+        SELECT m.id, m.value, m.authority, m.survivor, m.external
+        FROM json_each(:persons) AS a CROSS JOIN patients_person AS m ON m.id = a.value
+        UNION ALL SELECT m.id, m.value, m.authority, m.survivor, m.external
+        FROM json_each(:persons) AS a CROSS JOIN patients_person AS m ON m.survivor = a.value ORDER BY 1
+    """,
+}
+_PERSON_COLUMNS = (PERSON.c.id, PERSON.c.value, PERSON.c.authority, PERSON.c.survivor, PERSON.c.external)
+#: The active identities of persons, and the persons with their aliases; ``array`` makes the value of ``persons``.
+MEMBERS_OF = Prepared(lambda dialect: text(_OF_PERSONS[dialect]).columns(*MEMBER_COLUMNS))
+PERSONS = Prepared(lambda dialect: text(_NUMBERS[dialect]).columns(*_PERSON_COLUMNS))
+_BY_ID = Prepared(lambda _dialect: select(*MEMBER_COLUMNS).where(IDENTITY.c.id == bindparam("key")))
+
+
+def array(connection: Connection, values: Sequence[Any]) -> Any:
+    """Values as one parameter: PostgreSQL's array, JSON on SQLite."""
+    return orjson.dumps(values).decode() if connection.dialect.name == "sqlite" else list(values)
 
 
 class PatientReader:
@@ -130,29 +163,20 @@ class PatientReader:
 
     def person(self, key: int) -> StoredPerson | None:
         """One person with its active identities and aliases."""
-        values = {"person": key}
-        row = _STANDING.first(self._connection, values)
-        if row is None:
-            return None
-        members = tuple(member(found) for found in MEMBERS.rows(self._connection, values))
-        return StoredPerson(PatientIdentifier(row[0], row[1]), members, tuple(self.aliases(key)))
+        return self.persons([key]).get(key)
 
     def persons(self, ids: Sequence[int]) -> dict[int, StoredPerson]:
         """Persons with their active identities and aliases."""
-        if len(ids) < 2:
-            return {key: stored for key in ids if (stored := self.person(key)) is not None}
-        wanted = sorted(set(ids))
+        if not ids:
+            return {}
+        wanted = {"persons": array(self._connection, sorted(set(ids)))}
         members: defaultdict[int, list[Member]] = defaultdict(list)
-        query = select(*MEMBER_COLUMNS).where(IDENTITY.c.person.in_(wanted), IDENTITY.c.active)
-        for row in self._connection.execute(query.order_by(IDENTITY.c.id)):
+        for row in MEMBERS_OF.rows(self._connection, wanted):
             found = member(row)
             members[found.person].append(found)
         regional: dict[int, PatientIdentifier] = {}
         aliases: defaultdict[int, list[PatientIdentifier]] = defaultdict(list)
-        rows = select(PERSON.c.id, PERSON.c.value, PERSON.c.authority, PERSON.c.survivor).where(
-            or_(PERSON.c.id.in_(wanted), PERSON.c.survivor.in_(wanted))
-        )
-        for key, value, authority, survivor in self._connection.execute(rows.order_by(PERSON.c.id)):
+        for key, value, authority, survivor, _ in PERSONS.rows(self._connection, wanted):
             identifier = PatientIdentifier(value, authority)
             if survivor is None:
                 regional[key] = identifier
@@ -164,29 +188,26 @@ class PatientReader:
 
     def search(self, criteria: Criteria, after: Hit | None, limit: int) -> list[Hit]:
         """Identities that answer the description: by name key, or by row where a full birth date selects."""
-        where = _filters(criteria)
-        name = _prefix(NAME.c.key, criteria.name)
-        if len(criteria.birth_date) == 8:
-            if criteria.name:
-                where.append(exists().where(NAME.c.identity == IDENTITY.c.id, *name))
-            if after is not None:
-                where.append(IDENTITY.c.id > after.identity)
-            rows = select(IDENTITY.c.id, IDENTITY.c.person).where(*where).order_by(IDENTITY.c.id).limit(limit)
-            return [Hit("", key, person) for key, person in self._connection.execute(rows)]
-        if after is not None:
-            where.append(tuple_(NAME.c.key, NAME.c.identity) > tuple_(after.key, after.identity))
-        query = (
-            select(NAME.c.key, IDENTITY.c.id, IDENTITY.c.person)
-            .join(IDENTITY, IDENTITY.c.id == NAME.c.identity)
-            .where(*name, *where)
-            .order_by(NAME.c.key, NAME.c.identity)
-            .limit(limit)
-        )
-        return [Hit(*row) for row in self._connection.execute(query)]
+        dated = len(criteria.birth_date) == 8
+        form = (bool(criteria.name), dated, bool(criteria.birth_date), bool(criteria.given), bool(criteria.sex))
+        statement = _search(*form, bool(criteria.postal_code), after is not None)
+        values = {
+            "name": criteria.name,
+            "name_end": prefix_end(criteria.name) if criteria.name else "",
+            "born": criteria.birth_date,
+            "born_end": prefix_end(criteria.birth_date) if criteria.birth_date else "",
+            "given": f"% {criteria.given}%",
+            "sex": criteria.sex,
+            "postal_code": criteria.postal_code,
+            "after_key": after.key if after is not None else "",
+            "after": after.identity if after is not None else 0,
+            "most": limit,
+        }
+        return [Hit(*row) for row in statement.rows(self._connection, values)]
 
     def identity(self, key: int) -> Member | None:
         """One identity by its row."""
-        row = self._connection.execute(select(*MEMBER_COLUMNS).where(IDENTITY.c.id == key)).first()
+        row = _BY_ID.first(self._connection, {"key": key})
         return member(row) if row else None
 
     def links(self, identities: Iterable[int]) -> list[Link]:
@@ -228,20 +249,34 @@ def _key(identifier: PatientIdentifier) -> dict[str, Any]:
     return {"value": identifier.value, "authority": identifier.authority}
 
 
-def _prefix(column: Any, prefix: str) -> list[ColumnElement[bool]]:
-    return [column >= prefix, column < prefix_end(prefix)] if prefix else []
-
-
-def _filters(criteria: Criteria) -> list[ColumnElement[bool]]:
+@cache
+def _search(  # noqa: PLR0917 (each says whether a criterion is there)
+    named: bool, dated: bool, born: bool, given: bool, sex: bool, postal_code: bool, goes_on: bool
+) -> Prepared:
+    """The statement of one form of question, prepared once. A full birth date selects by itself, else the name does."""
     where: list[ColumnElement[bool]] = [IDENTITY.c.active]
-    if len(criteria.birth_date) == 8:  # equal, so that the index gives the rows in order
-        where.append(IDENTITY.c.birth_date == criteria.birth_date)
+    if dated:  # equal, so that the index gives the rows in order
+        where.append(IDENTITY.c.birth_date == bindparam("born"))
+    elif born:
+        where += [IDENTITY.c.birth_date >= bindparam("born"), IDENTITY.c.birth_date < bindparam("born_end")]
+    if given:
+        where.append(IDENTITY.c.given.like(bindparam("given")))
+    if sex:
+        where.append(IDENTITY.c.sex == bindparam("sex"))
+    if postal_code:
+        where.append(IDENTITY.c.postal_code == bindparam("postal_code"))
+    name = [NAME.c.key >= bindparam("name"), NAME.c.key < bindparam("name_end")] if named else []
+    query: Any
+    if dated:
+        if named:
+            where.append(exists().where(NAME.c.identity == IDENTITY.c.id, *name))
+        if goes_on:
+            where.append(IDENTITY.c.id > bindparam("after"))
+        query = select(text("''"), IDENTITY.c.id, IDENTITY.c.person).where(*where).order_by(IDENTITY.c.id)
     else:
-        where += _prefix(IDENTITY.c.birth_date, criteria.birth_date)
-    if criteria.given:
-        where.append(IDENTITY.c.given.like(f"% {criteria.given}%"))
-    if criteria.sex:
-        where.append(IDENTITY.c.sex == criteria.sex)
-    if criteria.postal_code:
-        where.append(IDENTITY.c.postal_code == criteria.postal_code)
-    return where
+        if goes_on:
+            where.append(tuple_(NAME.c.key, NAME.c.identity) > tuple_(bindparam("after_key"), bindparam("after")))
+        query = select(NAME.c.key, IDENTITY.c.id, IDENTITY.c.person).join(IDENTITY, IDENTITY.c.id == NAME.c.identity)
+        query = query.where(*name, *where).order_by(NAME.c.key, NAME.c.identity)
+    query = query.limit(bindparam("most"))
+    return Prepared(lambda _dialect: query)
