@@ -102,11 +102,7 @@ def _homes(part: Sequence[Member], aliases: set[int]) -> list[int]:
 
 
 def _rank(part: Sequence[Member], person: int, aliases: set[int], changed: int) -> tuple[object, ...]:
-    return (
-        not any(member.identity.active for member in part),
-        bool(_homes(part, aliases)),
-        -sum(member.identity.active for member in part),
-        any(member.id == changed for member in part),
-        all(member.home != person for member in part),
-        part[0].id,
-    )
+    founded = any(member.home == person for member in part)
+    active = sum(member.identity.active for member in part)
+    elsewhere = bool(_homes(part, aliases)) and not founded
+    return (elsewhere, not active, -active, any(member.id == changed for member in part), not founded, part[0].id)

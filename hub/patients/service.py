@@ -118,7 +118,7 @@ class PatientService:
     @use_case
     def merge(self, command: MergeIdentities, context: Context) -> Fed:
         """The owner merges two of its numbers (A40). Raises UnknownAuthority, AuthorityNotOwned, InvalidMerge."""
-        with self.database.transaction() as work:
+        with self._changing(context) as work:
             identity = self._received(command.survivor, context, stated=command.stated)
             lost_id = self._authority(command.lost, context)
             if lost_id == identity.identifier or lost_id.authority != identity.identifier.authority:
