@@ -1,10 +1,11 @@
-"""Carries notices of changed cross-references to their consumers (ITI-10; other kinds bring their own sender)."""
+"""Carries notices of changed cross-references to their consumers (ITI-10, ITI-46)."""
 
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
+from hub.app.notices_soap import SoapNoticeSender
 from hub.app.settings import NotificationRecipient, Settings
 from hub.app.tls import client_context
 from hub.audit.service import AuditService
@@ -18,6 +19,7 @@ from hub.pipeline.transaction import Transaction
 from hub.storage.engine import Database
 from hub.wire.hl7v2.client import MllpClient
 from hub.wire.hl7v2.notification import check_acknowledgement, update_notification
+from hub.wire.soap.message import Receive
 from profiles.pix.iti10_pix_update_notification import TRANSACTION as ITI_10
 
 SECONDS = 30.0  #: that a consumer has to answer
@@ -97,11 +99,15 @@ def build(
     patients: PatientService,
     outbox: ExchangeService,
     audit: AuditService,
+    receive: Receive,
 ) -> NoticeCarrier:
     """Listen to the patients room for every configured recipient; what carries their notices."""
     wanted = [Recipient(item.name, frozenset(item.domains)) for item in settings.notifications]
     if wanted:
         notices = Notices(database=database, patients=patients, enqueue=outbox.enqueue, recipients=wanted)
         patients.listeners.append(notices.changed)
-    senders: dict[str, Sender] = {"hl7v2": MllpSender(lambda: client_context(settings.tls))}
+    senders: dict[str, Sender] = {
+        "hl7v2": MllpSender(lambda: client_context(settings.tls)),
+        "hl7v3": SoapNoticeSender(settings.region.home_community_id, lambda: client_context(settings.tls), receive),
+    }
     return NoticeCarrier(settings.notifications, senders, audit)

@@ -38,11 +38,6 @@ def accept_code(error: HubError) -> str:
     return REJECTED if error.category is Category.TRANSIENT or isinstance(error, Unsupported) else ERRONEOUS
 
 
-def query_code(error: HubError) -> str:
-    """queryResponseCode: QE where the question itself is wrong, else AE."""
-    return lookup(REFUSALS, error).response
-
-
 @dataclass(frozen=True, slots=True)
 class QueryWrapper:
     """What of a query must be right for its answer to say what is wrong. ``element``: its queryByParameter, if any."""
@@ -65,7 +60,7 @@ def read_query_wrapper(body: Element) -> QueryWrapper:
     return QueryWrapper(name, transmission, read_message_id(element, "queryId"), element)
 
 
-def write_query_refusal(asked: QueryWrapper, error: HubError, told: Iterable[Detail]) -> Element:
+def write_query_refusal(asked: QueryWrapper, error: HubError, told: Sequence[Detail]) -> Element:
     """PRPA_IN201306UV02, or for PIX 201310UV02, with AE and what is wrong."""
     pix = asked.interaction == PIX_QUERY
     interaction, to = PIX_ANSWER if pix else ANSWER, asked.transmission
@@ -73,5 +68,7 @@ def write_query_refusal(asked: QueryWrapper, error: HubError, told: Iterable[Det
     add_acknowledgement(body, to.id, "AE", told)
     act = open_control_act(body, interaction)
     counts = None if pix else (0, 0, 0)
-    close(act, asked.query_id, asked.element, query_code(error), status="aborted", counts=counts)
+    # What is not known is no mistake of the question's form (3.45.4.2.3, 3.47.4.1.3.3).
+    response = "AE" if any(item.code == UNKNOWN_KEY for item in told) else lookup(REFUSALS, error).response
+    close(act, asked.query_id, asked.element, response, status="aborted", counts=counts)
     return body

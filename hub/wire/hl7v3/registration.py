@@ -1,15 +1,25 @@
-"""ITI-44: PRPA_IN201301UV02, 201302UV02 and 201304UV02, read strictly into what the HL7 v2 feeds say as well."""
+"""ITI-44: PRPA_IN201301UV02, 201302UV02 and 201304UV02, read strictly into what the HL7 v2 feeds say as well.
+
+And the notification of ITI-46, which has the form of a revision."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from hub.errors import PeerRefused, Unavailable
 from hub.patients.model import INS_AUTHORITIES, Identity, IdentityStatus, Traits
 from hub.values import PatientIdentifier
-from hub.wire.hl7v3.datatypes import child, need, oid
+from hub.wire.hl7v3.datatypes import add, child, need, oid
 from hub.wire.hl7v3.errors import Hl7v3Invalid
-from hub.wire.hl7v3.names import ADDED, MERGED, RELIABILITY, REVISED, v3
-from hub.wire.hl7v3.person import read_person
-from hub.wire.hl7v3.transmission import Transmission, read_transmission, xpath
+from hub.wire.hl7v3.names import ACKNOWLEDGEMENT, ADDED, MERGED, RELIABILITY, REVISED, v3
+from hub.wire.hl7v3.person import read_person, write_numbers, write_provider
+from hub.wire.hl7v3.transmission import (
+    Party,
+    Transmission,
+    open_control_act,
+    open_message,
+    read_transmission,
+    xpath,
+)
 from hub.wire.xml import Element
 
 _INTERACTIONS = (ADDED, REVISED, MERGED)
@@ -132,3 +142,46 @@ def _replaced(event: Element, survivor: PatientIdentifier) -> PatientIdentifier:
     if lost == survivor and (lost.authority or lost.namespace == survivor.namespace):
         raise Hl7v3Invalid("A number can't be merged into itself.", location=xpath(elements[0]))
     return lost
+
+
+def write_update_notification(numbers: Sequence[PatientIdentifier], sender: Party, receiver: Party) -> Element:
+    """PRPA_IN201302UV02 with the whole list of one person's numbers, and no name (ITI TF-2: 3.46.4.1).
+
+    Those of the first number's domain stand as Patient.id, the others as OtherIDs."""
+    body = open_message(REVISED, sender, receiver, accept="AL")
+    act = open_control_act(body, REVISED)
+    holder = add(act, "subject", typeCode="SUBJ", contextConductionInd="false")
+    event = add(holder, "registrationEvent", classCode="REG", moodCode="EVN")
+    add(event, "id", nullFlavor="NA")
+    add(event, "statusCode", code="active")
+    patient = add(add(event, "subject1", typeCode="SBJ"), "patient", classCode="PAT")
+    domain = numbers[0].authority
+    for item in numbers:
+        if item.authority == domain:
+            add(patient, "id", root=item.authority, extension=item.value)
+    add(patient, "statusCode", code="active")
+    person = add(patient, "patientPerson", classCode="PSN", determinerCode="INSTANCE")
+    add(person, "name", nullFlavor="NA")
+    write_numbers(person, [item for item in numbers if item.authority != domain])
+    write_provider(patient, domain)
+    entity = add(add(event, "custodian", typeCode="CST"), "assignedEntity", classCode="ASSIGNED")
+    add(entity, "id", root=sender.device)
+    return body
+
+
+def check_acknowledgement(body: Element, sent: Element) -> None:
+    """What a peer answered to a message. Raises PeerRefused, or Unavailable where it may take the message later."""
+    try:
+        read_transmission(body, ACKNOWLEDGEMENT)
+        acknowledgement = need(body, "acknowledgement")
+        target = need(acknowledgement, "targetMessage", "id")
+        code = need(acknowledgement, "typeCode").get("code")
+    except Hl7v3Invalid:
+        raise Unavailable("The peer's answer is not an HL7 v3 acknowledgement.") from None
+    own = need(sent, "id")
+    if (target.get("root"), target.get("extension")) != (own.get("root"), own.get("extension")):
+        raise Unavailable("The peer's answer acknowledges no message of ours.")
+    if code in ("AR", "CR"):
+        raise Unavailable("The peer can't take the message now.")
+    if code not in ("AA", "CA"):
+        raise PeerRefused("The peer refused the message.")

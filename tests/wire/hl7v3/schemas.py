@@ -51,7 +51,7 @@ def _schema(name: str) -> etree.XMLSchema:
 
 def problems(message: Any, schema: str = "") -> list[str]:
     """What the public schema of an interaction says against a message."""
-    name = schema or f"{INTERACTIONS}/{etree.QName(message).localname}.xsd"
+    name = schema or f"{INTERACTIONS}/{etree.QName(message).localname.removesuffix('_Cancel')}.xsd"
     validator = _schema(name)
     validator.validate(etree.fromstring(etree.tostring(message)))
     return [f"{entry.line}: {entry.message}" for entry in list(validator.error_log)]  # type: ignore[call-overload]
