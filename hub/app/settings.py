@@ -388,7 +388,7 @@ class NotificationRecipient(Table):
     """hl7v2: MSH-5."""
     facility: str = ""
     """hl7v2: MSH-6."""
-    device: str = Field(default="", examples=["1.2.250.1.999.5.7"])
+    device: OidText | None = Field(default=None, examples=["1.2.250.1.999.5.7"])
     """hl7v3: OID of the receiving device."""
     domains: tuple[OidText, ...] = Field(min_length=1, examples=[("1.2.250.1.999.1.1", "1.2.250.1.999.2.2")])
     """Domains of interest, OIDs: it learns the numbers of these, and no others."""
@@ -397,6 +397,8 @@ class NotificationRecipient(Table):
     def _addressed(self) -> Self:
         if self.address.startswith(("http:", "https:")) != (self.kind == "hl7v3"):
             raise ValueError("address must be host:port for hl7v2, a URL for hl7v3")
+        if self.kind == "hl7v3" and self.device is None:
+            raise ValueError("a recipient of HL7 v3 needs its device, an OID")
         host = urlsplit(self.address if self.kind == "hl7v3" else f"//{self.address}").hostname
         clear = self.address.startswith("http:") if self.kind == "hl7v3" else not self.tls
         if clear and host not in LOOPBACK:
