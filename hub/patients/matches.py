@@ -15,6 +15,7 @@ from hub.patients.lookup_model import Grade, Matched, MatchPerson
 from hub.patients.matching import basis, contradiction, strict
 from hub.patients.model import FindPersons, Identity, Person
 from hub.patients.normalise import words
+from hub.patients.scoring.vetoes import PROVISIONAL
 from hub.patients.service import PatientService
 from hub.patients.steward_model import Score
 from hub.patients.store_keys import KeyStore
@@ -125,11 +126,13 @@ class MatchService:
         if not scores:
             return None
         best = max(scores, key=lambda item: item.probability)
-        forbidden = contradicted or any(item.vetoes for item in scores)
+        forbidden = contradicted or any(set(item.vetoes) - {PROVISIONAL} for item in scores)
         if best.probability < POSSIBLE:
             return None
-        grade = Grade.PROBABLE if best.probability >= PROBABLE and not forbidden else Grade.POSSIBLE
-        return Matched(person, grade, min(best.probability, PROBABLE), best)
+        likely = min(best.probability, PROBABLE)
+        if forbidden:  # a twin, a relative: likely by what they share, and not by what tells them apart
+            return Matched(person, Grade.POSSIBLE, likely / 2, best)
+        return Matched(person, Grade.PROBABLE if likely == PROBABLE else Grade.POSSIBLE, likely, best)
 
 
 def _by_traits(described: Identity, person: Person) -> Matched | None:
