@@ -50,7 +50,7 @@ def train(
 
     ``expected``: how many records the index will hold (the more, the rarer is a chance agreement of one person's
     records); default: as many as there are here. Raises SplinkMissing; ModelRefused when a level was not trained."""
-    splink, duckdb = _libraries()
+    splink, duckdb = libraries()
     connection = duckdb.connect()
     try:
         told("records")
@@ -86,7 +86,8 @@ def clamp_prior(prior: float) -> float:
     return min(max(prior, 1e-12), 0.5)
 
 
-def _libraries() -> tuple[ModuleType, ModuleType]:
+def libraries() -> tuple[ModuleType, ModuleType]:
+    """Splink and DuckDB. Raises SplinkMissing."""
     try:
         import duckdb  # noqa: PLC0415 (an optional extra)
         import splink  # noqa: PLC0415
@@ -128,7 +129,7 @@ def append(connection: Any, table: str, columns: dict[str, str], records: Iterab
     values = zip(*rows, strict=True) if rows else ((),) * len(names)
     arrays = [pyarrow.array(list(found), kind) for found, kind in zip(values, types, strict=True)]
     connection.register("incoming", pyarrow.Table.from_arrays(arrays, names=list(names)))
-    connection.execute(f"INSERT INTO {table} SELECT * FROM incoming")
+    connection.execute(f"INSERT INTO {table} SELECT * FROM incoming")  # noqa: S608 (the caller's own name)
     connection.unregister("incoming")
 
 

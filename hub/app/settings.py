@@ -79,7 +79,7 @@ class Matching(Table):
     """Persons found by score (docs: how to switch matching on). What the rules decide, they decide anyhow."""
 
     enabled: bool = False
-    """Whether identities are weighed at all. Switched on later, `maillage patients relink` weighs those that are there."""
+    """Whether identities are weighed at all. Switched on later: `maillage patients relink` for those that are there."""
     automatic: float = Field(default=0.99, gt=0.5, lt=1)
     """Probability from which two identities are linked without asking, unless a veto stands against it."""
     review: float = Field(default=0.5, gt=0, lt=1)

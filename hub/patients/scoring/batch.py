@@ -24,7 +24,7 @@ def row(record: Features, names: Iterable[str]) -> list[Any]:
 
 
 def settings(kinds: Iterable[str], model: Model | None = None, frequencies: Iterable[str] = ()) -> dict[str, Any]:
-    """Splink's settings. ``frequencies``: columns whose term frequencies there are; ``model``: its m and u, and prior."""
+    """Splink's settings. ``frequencies``: columns with known term frequencies; ``model``: its m, u and prior."""
     chosen, known = tuple(kinds), frozenset(frequencies)
     document: dict[str, Any] = {
         "link_type": "dedupe_only",

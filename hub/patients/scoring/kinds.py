@@ -15,8 +15,9 @@ Compare = Callable[[Features, Features], int]
 UNKNOWN = -1  #: nothing to compare
 DIFFERENT = "different"
 _similar = JaroWinkler.similarity
-_CLOSE, _NEAR = 0.92, 0.85
-_ADDRESS_CLOSE = 0.9
+# A hair under 0.92, 0.85, 0.9: similarities that are those numbers exactly are not left to rounding.
+_CLOSE, _NEAR = 0.91999, 0.84999
+_ADDRESS_CLOSE = 0.89999
 
 
 @dataclass(frozen=True, slots=True)
