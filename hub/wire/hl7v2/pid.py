@@ -178,8 +178,10 @@ def _sex(pid: Segment) -> str:
     return _SEX.get(value, "")
 
 
-def person_segment(number: int, person: Person, identifiers: Sequence[PatientIdentifier]) -> str:
-    """A person as PID, in PAM's French form, with the identifiers that the asking side may see."""
+def person_segment(number: int, person: Person, identifiers: Sequence[PatientIdentifier], account: str = "") -> str:
+    """A person as PID, in PAM's French form, with the identifiers that the asking side may see.
+
+    ``account``: PID-18, escaped already."""
     t = person.traits
     birth = components(t.birth_name, t.birth_given, t.given_names, "", "", "", "L") if t.birth_name else ""
     used = components(t.used_name, t.used_given, "", "", "", "", "D") if t.used_name else ""
@@ -199,6 +201,7 @@ def person_segment(number: int, person: Person, identifiers: Sequence[PatientIde
             8: escape(t.sex),
             11: "~".join(filter(None, (home, place))),
             13: escape(t.phone),
+            18: account,
             24: "Y" if t.multiple_birth else "",
             32: status.value,
         },

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from hub.errors import HubError, lookup
+from hub.patients.errors import InvalidCursor
 from hub.values import PatientIdentifier
 from hub.wire.hl7v2 import writer
 from hub.wire.hl7v2.answers import answer
@@ -61,6 +62,13 @@ def quantity(message: Hl7Message, default: int, most: int) -> int:
     if rcp.value(2, 2) not in ("", "RD") or not rcp.value(2).isdecimal():
         raise TableValueUnknown("Only a quantity of records (RD) is supported.", location=rcp.at(2))
     return max(1, min(int(rcp.value(2)), most))
+
+
+def pointer(text: str) -> int:
+    """Of DSC-1: the number of the record to go on with, from 1. Raises InvalidCursor."""
+    if not (text.isdecimal() and len(text) < 10 and int(text)):
+        raise InvalidCursor(location="DSC-1")
+    return int(text)
 
 
 def respond(

@@ -10,9 +10,13 @@ from hub.context import Context
 from hub.errors import HubError
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.model import Authority, FeedIdentity, FindPersons, Traits
+from hub.patients.portions import PortionService
+from hub.patients.portions_model import Asked, AskedName, QueryDemographics
 from hub.patients.service import PatientService
+from hub.patients.visits import VisitService
 from hub.storage.engine import Database
 from hub.testing.hl7 import Patient, Sender, adt, ins, local, merge, pdq_query, pix_query
+from hub.usecase import Dispatcher
 from hub.values import PatientIdentifier
 from hub.wire.hl7v2.feed import feed
 from hub.wire.hl7v2.message import Hl7Message
@@ -35,6 +39,14 @@ def service(database: Database) -> PatientService:
         known = Patient(identifier=local(number, namespace, authority), traits=TRAITS, ins=INS)
         patients.feed(_feed(adt(Sender(), known)), Context())
     return patients
+
+
+def asked(patients: PatientService) -> Dispatcher:
+    """Every use case that questions are for."""
+    portions = PortionService(patients.database, patients)
+    return Dispatcher(
+        [patients, portions, VisitService(database=patients.database, patients=patients, portions=portions)]
+    )
 
 
 def _feed(raw: bytes) -> FeedIdentity:
@@ -119,7 +131,7 @@ def test_pix_without_an_identifier(database: Database) -> None:
 
 def test_pdq_by_name_and_birth_date(database: Database) -> None:
     criteria = {"@PID.5.1.1": "leg*", "@PID.7.1": "19790328"}
-    reply = ask(iti21, service(database).find, pdq_query(ASKING, criteria, [("CHB", B)]))
+    reply = ask(iti21, asked(service(database)), pdq_query(ASKING, criteria, [("CHB", B)]))
     assert reply.event == "RSP^K22"
     assert reply.require("QAK").value(2) == "OK"
     assert [reply.require("QAK").value(number) for number in (4, 5, 6)] == ["1", "1", "0"]
@@ -131,12 +143,12 @@ def test_pdq_by_name_and_birth_date(database: Database) -> None:
 
 
 def test_pdq_by_identifier(database: Database) -> None:
-    reply = ask(iti21, service(database).find, pdq_query(ASKING, {"@PID.3.1": "B1", "@PID.3.4.2": B}))
+    reply = ask(iti21, asked(service(database)), pdq_query(ASKING, {"@PID.3.1": "B1", "@PID.3.4.2": B}))
     assert {item.value(1) for item in reply.require("PID").repetitions(3)} >= {"A1", "B1", INS.value}
 
 
 def test_pdq_nobody(database: Database) -> None:
-    reply = ask(iti21, service(database).find, pdq_query(ASKING, {"@PID.5.1": "NOBODY"}))
+    reply = ask(iti21, asked(service(database)), pdq_query(ASKING, {"@PID.5.1": "NOBODY"}))
     assert (reply.require("MSA").value(1), reply.require("QAK").value(2)) == ("AA", "NF")
     assert reply.require("QAK").value(4) == "0"
 
@@ -150,7 +162,7 @@ def test_pdq_pages(database: Database) -> None:
     seen: list[str] = []
     cursor = ""
     for _ in range(3):
-        reply = ask(iti21, patients.find, pdq_query(ASKING, {"@PID.5.1.1": "PAGE"}, limit=2, cursor=cursor))
+        reply = ask(iti21, asked(patients), pdq_query(ASKING, {"@PID.5.1.1": "PAGE"}, limit=2, cursor=cursor))
         seen += [pid.value(5) for pid in reply.all("PID")]
         dsc = reply.first("DSC")
         cursor = dsc.value(1) if dsc else ""
@@ -174,16 +186,23 @@ def test_pdq_pages(database: Database) -> None:
 def test_pdq_errors_name_their_place(
     database: Database, criteria: dict[str, str], domains: list[tuple[str, str]], location: str, condition: str
 ) -> None:
-    reply = ask(iti21, service(database).find, pdq_query(ASKING, criteria, domains))
+    reply = ask(iti21, asked(service(database)), pdq_query(ASKING, criteria, domains))
     assert (reply.require("MSA").value(1), reply.require("QAK").value(2)) == ("AE", "AE")
     assert reply.require("ERR").field(2) == location
     assert reply.require("ERR").value(3) == condition
 
 
 def test_pdq_command() -> None:
-    raw = pdq_query(ASKING, {"@PID.3.1": "7", "@PID.5.2": "zo*", "@PID.11.5": "51100"}, limit=1000, cursor="c")
+    raw = pdq_query(ASKING, {"@PID.3.1": "7", "@PID.5.2": "zo*", "@PID.11.5": "51100"}, limit=1000)
     assert iti21.decode(Hl7Message.parse(raw), Context()) == FindPersons(
-        identifier_value="7", given="zo", postal_code="51100", limit=200, cursor="c"
+        identifier_value="7", given="zo", postal_code="51100", limit=200
+    )
+    raw = pdq_query(ASKING, {"@PID.5.1.1": "leg*", "@PID.7.1": "19790328", "@PID.6": "PETIT", "@PID.13": "0102030405"})
+    message = Hl7Message.parse(raw)
+    traits = Traits(mother_name="PETIT", phone="0102030405")
+    names = (AskedName("leg", loose=True),)
+    assert iti21.decode(message, Context()) == QueryDemographics(
+        Asked(names, born=("19790328", "19790328"), traits=traits), query=message.require("QPD").value(2), quantity=50
     )
 
 

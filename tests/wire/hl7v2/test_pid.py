@@ -119,8 +119,18 @@ def test_refusals_name_the_field(text: str, kind: type[Hl7Invalid], location: st
 
 
 def test_partly_known_birth_dates() -> None:
-    for text in ("1979", "197900", "19790000"):
-        assert identity(pid(f"PID|||1^^^A^PI||X||{text}")).traits.birth_date == text
+    known = {"1979": "1979", "197900": "1979", "19790000": "1979", "19790300": "197903", "197903": "197903"}
+    lunar = {"19800230": "1980", "19501342": "1950", "19500632": "1950", "195020": "1950", "19790031": "1979"}
+    times = {"197903150830": "19790315", "19790315083000+0100": "19790315", "": ""}
+    for text, kept in {**known, **lunar, **times}.items():
+        assert identity(pid(f"PID|||1^^^A^PI||X||{text}")).traits.birth_date == kept, text
+
+
+@pytest.mark.parametrize("text", ["79", "1979-03-15", "15/03/1979", "197903151", "1979031525", "19800230x", "ABCD"])
+def test_what_is_no_birth_date(text: str) -> None:
+    with pytest.raises(DataTypeError) as caught:
+        identity(pid(f"PID|||1^^^A^PI||X||{text}"))
+    assert caught.value.location == "PID-7"
 
 
 def test_person_segment_reads_back() -> None:
