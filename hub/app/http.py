@@ -98,12 +98,12 @@ class WebHub(Protocol):
         ...
 
     @property
-    def replies(self) -> Replies:
-    @property
     def soap_inbox(self) -> SoapInbox:
         """Whose feed a SOAP message is of."""
         ...
 
+    @property
+    def replies(self) -> Replies:
         """Answers to other places than the connection."""
         ...
 
