@@ -148,7 +148,7 @@ class Linker:
         self._part(placed, "basis-gone")
         member = placed.member
         together = [other for other in self.store.members(member.person) if other.id != member.id]
-        if any(matching.contradiction(member.identity, other.identity) for other in together):
+        if any(self._contradicts(member.identity, other.identity) for other in together):
             # Somebody in between agrees with both: not a reason for two who contradict each other to stay one person.
             left = [edge for edge in self.links.edges([member.id]) if edge.rule in AUTOMATIC]
             self.links.end([edge.id for edge in left], "contradiction")
@@ -244,7 +244,7 @@ class Linker:
         if target is None or self.links.apart(member.person, target):
             return None
         others = self.store.members(target)
-        return None if any(_vetoes(one.identity, other.identity) for one in own for other in others) else target
+        return None if any(self._vetoes(one.identity, other.identity) for one in own for other in others) else target
 
     def _target(self, identity: Identity, allies: dict[Member, Basis]) -> int | None:
         """The one person to join: where all allies are, and nobody contradicts."""
@@ -253,11 +253,21 @@ class Linker:
             return None
         person = persons.pop()
         members = self.store.members(person)
-        if any(_vetoes(identity, other.identity) for other in members):
+        if any(self._vetoes(identity, other.identity) for other in members):
             return None
         if self.weighing is not None and not self.weighing.bears(identity, members, allies):
             return None
         return person
+
+    def _vetoes(self, identity: Identity, other: Identity) -> bool:
+        same_authority = identity.identifier.authority == other.identifier.authority
+        return same_authority or self._contradicts(identity, other)
+
+    def _contradicts(self, one: Identity, other: Identity) -> bool:
+        """Whether two can't be one person: a strict trait differs, and no score takes it for an error."""
+        if not matching.contradiction(one, other):
+            return False
+        return _other_ins(one, other) or self.weighing is None or not self.weighing.holds(one, other)
 
     def _link(self, member: Member, allies: dict[Member, Basis]) -> None:
         for ally, basis in allies.items():
@@ -308,13 +318,14 @@ class Linker:
         if not changed or not before.identity.active:
             return
         linked = {edge.far(member.id) for edge in edges if edge.rule not in (MERGE, RENUMBERED)} - wrong
-        others = [other for other in self.store.by_ids(linked) if other.identity.active]
+        others = [item for item in self.store.by_ids(linked) if matching.contradiction(member.identity, item.identity)]
+        others = [item for item in others if item.identity.active]
         self.asking.ask(TaskKind.STRICT_TRAITS, member, others, f"strict trait changed: {changed}")
 
     def _ask_wrong_join(self, member: Member) -> set[int]:
         """Of one person, and yet different: the others' rows."""
         together = [other for other in self.store.members(member.person) if other.id != member.id]
-        wrong = [other for other in together if matching.contradiction(member.identity, other.identity)]
+        wrong = [other for other in together if self._contradicts(member.identity, other.identity)]
         self.asking.ask(TaskKind.WRONG_JOIN, member, wrong, "of one person, with contradicting strict traits")
         if self.weighing is not None:
             doubtful = self.weighing.doubtful(member, [item for item in together if item not in wrong], self.links)
@@ -342,11 +353,6 @@ class Linker:
 def _best(allies: dict[Member, Basis]) -> str:
     rules = {basis.rule for basis in allies.values()}
     return next(rule for rule in (matching.SAME_INS, matching.STRICT_TRAITS, SCORE) if rule in rules)
-
-
-def _vetoes(identity: Identity, other: Identity) -> bool:
-    same_authority = identity.identifier.authority == other.identifier.authority
-    return same_authority or bool(matching.contradiction(identity, other))
 
 
 def _other_ins(one: Identity, other: Identity) -> bool:

@@ -42,6 +42,7 @@ from hub.patients.model import (
 from hub.patients.owners import OwnersWord
 from hub.patients.steward_model import ChangeIdentifier, OwnerLink, OwnerUnlink, WithdrawIdentity
 from hub.patients.store import Member, PatientStore, PersonRecord
+from hub.patients.store_batch import BatchStore
 from hub.patients.store_search import Criteria, PatientReader, StoredPerson, matching_keys
 from hub.patients.store_tasks import Question, TaskReader
 from hub.patients.weighing import Weighing
@@ -94,7 +95,7 @@ class PatientService:
                 command.identity, context, stated=command.stated
             )
             store, linker = self._linker(work, context)
-            store.lock(*self._locks(identity))
+            store.lock(*self._locks(identity, linker))
             before = store.identity(identity.identifier)
             if before is not None and before.survivor is not None:
                 placed = Placed(before, reason="merged")  # a straggler: its number is no longer in use
@@ -110,8 +111,8 @@ class PatientService:
                 if isinstance(command, FeedIdentity):
                     with contextlib.suppress(HubError):  # its own use case says what is wrong
                         expected[id(command)] = self._received(command.identity, context, stated=command.stated)
-            store = PatientStore(work)
-            store.lock(*(name for identity in expected.values() for name in self._locks(identity)))
+            store, linker = self._linker(work, Context())
+            store.lock(*(name for identity in expected.values() for name in self._locks(identity, linker)))
             store.look([(identity, matching.strict_key(identity)) for identity in expected.values()])
             work.notes.update(expected)
 
@@ -124,7 +125,7 @@ class PatientService:
             if lost_id == identity.identifier or lost_id.authority != identity.identifier.authority:
                 raise InvalidMerge()
             store, linker = self._linker(work, context)
-            store.lock(f"identity:{lost_id.value}^{lost_id.authority}", *self._locks(identity))
+            store.lock(f"identity:{lost_id.value}^{lost_id.authority}", *self._locks(identity, linker))
             store.lock_links()
             external = self._external(identity.identifier)
             if external:
@@ -153,7 +154,7 @@ class PatientService:
             if one.identifier == other.identifier or one.identifier.authority != other.identifier.authority:
                 raise InvalidLink()
             store, linker = self._linker(work, context)
-            store.lock(*self._locks(one), *self._locks(other))
+            store.lock(*self._locks(one, linker), *self._locks(other, linker))
             store.lock_links()
             placed = [self._described(linker, item) for item in (one, other)]
             if placed[0].member.id == placed[1].member.id:  # merged: more than linked
@@ -182,7 +183,7 @@ class PatientService:
             if number == old or number.authority != old.authority:
                 raise InvalidLink()
             store, linker = self._linker(work, context)
-            store.lock(f"identity:{old.value}^{old.authority}", *self._locks(identity))
+            store.lock(f"identity:{old.value}^{old.authority}", *self._locks(identity, linker))
             store.lock_links()
             known, new = store.identity(old), store.identity(number)
             linker.renumber(known, new, number, old)
@@ -230,7 +231,7 @@ class PatientService:
                 )
 
     def _linker(self, work: UnitOfWork, context: Context) -> tuple[PatientStore, OwnersWord]:
-        store = PatientStore(work)
+        store = BatchStore.of(work)
         return store, OwnersWord(store, self.affinity_domain, context, self._weighing(work, store))
 
     def _weighing(self, work: UnitOfWork, store: PatientStore) -> Weighing | None:
@@ -319,14 +320,15 @@ class PatientService:
     def _external(self, identifier: PatientIdentifier) -> bool:
         return self.external_index and identifier.authority in self.affinity_domains
 
-    def _locks(self, identity: Identity) -> list[str]:
+    def _locks(self, identity: Identity, linker: OwnersWord) -> list[str]:
         """What two simultaneous first contacts of one person have in common."""
         if self.database.sqlite:
             return []
         key = matching.strict_key(identity)
         names = [f"identity:{identity.identifier.value}^{identity.identifier.authority}"]
         names += [f"ins:{identity.ins.value}"] if identity.ins else []
-        return names + ([f"strict:{key}"] if key is not None else [])
+        names += [f"strict:{key}"] if key is not None else []
+        return names + (linker.weighing.locks(identity) if linker.weighing is not None else [])
 
     def _fed(self, store: PatientStore, placed: Placed, context: Context) -> Fed:
         record = placed.person or store.person(placed.member.person)

@@ -149,6 +149,10 @@ class Weighing:
         met = (name for name, value in self.scorer.keys(one) if value in theirs)
         return self._score(one, other), tuple(dict.fromkeys(met))
 
+    def locks(self, identity: Identity) -> list[str]:
+        """What two simultaneous first contacts of one person have in common."""
+        return [f"key:{value}" for value in self._keys(identity)]
+
     def evidence(self, one: Identity, other: Identity) -> str:
         """What the score says of two, as JSON."""
         return evidence_of(self._score(one, other))

@@ -10,7 +10,12 @@ from hub.context import Context
 from hub.patients import matching
 from hub.patients.errors import InsConflict
 from hub.patients.model import FeedIdentity, Identity, IdentityStatus, MergeIdentities
+from hub.patients.scoring import Scorer
 from hub.patients.service import PatientService
+from hub.patients.store import PatientStore
+from hub.patients.store_keys import KeyStore
+from hub.patients.weighing import Policy, Weighing
+from hub.storage.engine import UnitOfWork
 from hub.values import PatientIdentifier
 from tests.patients.conftest import A, B, C, identity, ins
 
@@ -19,6 +24,43 @@ WAYS: dict[str, Callable[[int], Identity]] = {
     "traits": lambda number: identity("1", (A, B)[number % 2]),
     "one number": lambda _number: identity("1"),
 }
+
+
+def weigh(work: UnitOfWork, store: PatientStore) -> Weighing:
+    return Weighing(SCORER, KeyStore(work), store, Policy())
+
+
+SCORER = Scorer()
+
+
+def test_eight_feeds_at_once_that_announce_the_same_person_by_score(patients: PatientService) -> None:
+    """No INS, no birth place, and a letter more or less: only the score can say it."""
+    patients.weigh = weigh
+    feeds = [
+        identity("1", f"1.2.250.1.999.20.{place}", birth_place="", phone="0298000000", postal_code="29019",
+                 birth_name=("Le Goff-Kermarec", "Le Gof-Kermarec")[place % 2])
+        for place in range(8)
+    ]  # fmt: skip
+    patients.directory.accept_new = True
+    start = threading.Barrier(len(feeds))
+    failures: list[Exception] = []
+
+    def contact(item: Identity) -> None:
+        start.wait()
+        try:
+            patients.feed(FeedIdentity(item), Context())
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=contact, args=(item,)) for item in feeds]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len({patients.resolve(item.identifier) for item in feeds}) == 1
+    rules = {link.rule for link in patients.links(feeds[0].identifier)}
+    assert rules == {"score"}
 
 
 @pytest.mark.parametrize("way", WAYS)
