@@ -205,6 +205,7 @@ class Edge:
             self.hub.replies.check(message, asynchronous=binding.asynchronous)
             if message.security is not None:
                 credentials = replace(credentials, saml=serialise(message.security))
+            context.source = self.hub.soap_inbox.source(message, bound)
             told = True
             answer = self.hub.pipeline.run(bound, "soap", message, credentials, context)
             return self.hub.replies.answer(answer, message, context)
@@ -217,7 +218,6 @@ class Edge:
             if message is not None:
                 message.discard()
 
-            context.source = self.hub.soap_inbox.source(message, bound)
     def resource(self, binding: Fhir | Dicomweb, bound: Bound, root: str) -> Callable[[Request], Any]:
         """The endpoint of one FHIR interaction or DICOMweb resource."""
 
