@@ -16,6 +16,7 @@ from hub.app.health import Health
 from hub.app.metrics import PrometheusMetrics
 from hub.app.replies import Replies
 from hub.app.settings import Settings, Web
+from hub.app.soap_inbox import SoapInbox
 from hub.context import Context
 from hub.errors import AccessDenied, HubError, Malformed, NotAuthenticated, NotFound
 from hub.pipeline.catalogue import Bound, Catalogue
@@ -236,6 +237,7 @@ class EdgeHub:
             {"soap": soap_refuse, "fhir": _http_refuse, "dicomweb": _http_refuse},
             self.metrics,
         )
+        self.soap_inbox = SoapInbox(self.pipeline, self.catalogue, (), self.content.receive)
         self.healthy = True
 
     def public_url(self) -> str:
