@@ -73,28 +73,36 @@ class BulkService:
 
         Raises ImportElsewhere when another process goes on with the same import."""
         while entries:
-            place, error = len(entries), None
             try:
                 return self._surely(at, entries, context)
             except _Fails as failed:
-                place, error = failed.place, failed.error
+                place = failed.place
             if place:
                 at = self._surely(at, entries[:place], context)
-            at = self._surely(at, [replace(entries[place], command=None, error=error)], context)
+            at = self._alone(at, entries[place], context)
             entries = entries[place + 1 :]
         return at
 
-    def _surely(self, at: Imported, entries: Sequence[Entry], context: Callable[[], Context]) -> Imported:
+    def _alone(self, at: Imported, entry: Entry, context: Callable[[], Context]) -> Imported:
+        """One that failed among others; where it fails again it is refused."""
+        try:
+            return self._surely(at, [entry], context, together=False)
+        except _Fails as failed:
+            return self._surely(at, [replace(entry, command=None, error=failed.error)], context)
+
+    def _surely(
+        self, at: Imported, entries: Sequence[Entry], context: Callable[[], Context], *, together: bool = True
+    ) -> Imported:
         """An attempt, repeated where it was only in another one's way."""
         for _ in range(_ATTEMPTS - 1):
             try:
-                return self._attempt(at, entries, context)
+                return self._attempt(at, entries, context, together=together)
             except _Fails:
                 raise
             except Exception as error:
                 if not is_conflict(error):
                     raise
-        return self._attempt(at, entries, context)
+        return self._attempt(at, entries, context, together=together)
 
     def trial(
         self, at: Imported, entries: Sequence[Entry], context: Callable[[], Context]
@@ -112,9 +120,11 @@ class BulkService:
             except _Trial:
                 return after, found
 
-    def _attempt(self, at: Imported, entries: Sequence[Entry], context: Callable[[], Context]) -> Imported:
+    def _attempt(
+        self, at: Imported, entries: Sequence[Entry], context: Callable[[], Context], *, together: bool
+    ) -> Imported:
         with self.database.transaction() as work:
-            after, refused = self._carry_out(at, entries, context)
+            after, refused = self._carry_out(at, entries, context, together=together)
             store = ImportStore(work)
             if not store.advance(at, after):
                 raise ImportElsewhere()
@@ -122,10 +132,11 @@ class BulkService:
         return after
 
     def _carry_out(
-        self, at: Imported, entries: Sequence[Entry], context: Callable[[], Context]
+        self, at: Imported, entries: Sequence[Entry], context: Callable[[], Context], *, together: bool = True
     ) -> tuple[Imported, list[Refusal]]:
         calls = [(place, entry.command, context()) for place, entry in enumerate(entries) if entry.command is not None]
-        self.ahead([(command, its) for _, command, its in calls])
+        if together:
+            self.ahead([(command, its) for _, command, its in calls])
         counts: Counter[str] = Counter()
         for place, command, its in calls:
             try:

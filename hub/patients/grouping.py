@@ -19,7 +19,8 @@ class Grouping:
     def new_person(self) -> PersonRecord:
         """A person of its own."""
         while True:
-            identifier = PatientIdentifier(new_regional_value(), self.affinity_domain)
+            value = self.store.spare_number() or new_regional_value()
+            identifier = PatientIdentifier(value, self.affinity_domain)
             person = self.store.add_person(identifier)
             if person is not None:  # else the number is taken
                 return PersonRecord(person, identifier, survivor=None, external=False)

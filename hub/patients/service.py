@@ -41,7 +41,7 @@ from hub.patients.model import (
 )
 from hub.patients.owners import OwnersWord
 from hub.patients.steward_model import ChangeIdentifier, OwnerLink, OwnerUnlink, WithdrawIdentity
-from hub.patients.store import Member, PatientStore, PersonRecord
+from hub.patients.store import BATCH, Member, PatientStore, PersonRecord
 from hub.patients.store_batch import BatchStore
 from hub.patients.store_search import Criteria, PatientReader, StoredPerson, matching_keys
 from hub.patients.store_tasks import Question, TaskReader
@@ -111,9 +111,10 @@ class PatientService:
                 if isinstance(command, FeedIdentity):
                     with contextlib.suppress(HubError):  # its own use case says what is wrong
                         expected[id(command)] = self._received(command.identity, context, stated=command.stated)
+            BatchStore(work, self.affinity_domain)
             store, linker = self._linker(work, Context())
             store.lock(*(name for identity in expected.values() for name in self._locks(identity, linker)))
-            store.look([(identity, matching.strict_key(identity)) for identity in expected.values()])
+            store.gather([(identity, matching.strict_key(identity)) for identity in expected.values()])
             work.notes.update(expected)
 
     @use_case
@@ -211,7 +212,8 @@ class PatientService:
             try:
                 yield work
             except InsConflict as error:
-                work.on_rollback(functools.partial(self.keep_conflict, error, context))
+                if BATCH not in work.notes:  # else it is carried out again, alone
+                    work.on_rollback(functools.partial(self.keep_conflict, error, context))
                 raise
 
     def keep_conflict(self, conflict: InsConflict, context: Context) -> None:

@@ -137,6 +137,9 @@ def identity_values(identity: Identity, strict_key: int | None) -> dict[str, Any
     }
 
 
+BATCH = "patients:batch"  #: note of a unit of work: its ``hub.patients.store_batch.BatchStore``
+
+
 class PatientStore:
     """Identities and persons, for changes; ``links`` and ``tasks`` are stores of their own."""
 
@@ -146,6 +149,9 @@ class PatientStore:
         self._work = work
         self._connection = work.connection
         self._postgresql = self._connection.dialect.name == "postgresql"
+        batch = work.notes.get(BATCH)
+        if batch is not None:  # what this one changes, or looks for, the other does not know
+            batch.cool()
 
     # Locks (PostgreSQL; SQLite has one writer)
 
@@ -172,6 +178,9 @@ class PatientStore:
         statement.run(self._connection, values)
 
     # Identities
+
+    def gather(self, identities: Sequence[tuple[Identity, int | None]]) -> None:
+        """Where several feeds share the unit of work: read at once what concerns them. Call it under their locks."""
 
     def look(self, identities: Sequence[tuple[Identity, int | None]]) -> None:
         """See for all at once (with their strict keys) what of them is not known yet. Call it under their locks."""

@@ -119,6 +119,7 @@ class PatientReader:
     """Persons, for questions."""
 
     def __init__(self, work: UnitOfWork) -> None:
+        work.flush()  # what feeds in the same unit of work have not written yet
         self._connection = work.connection
 
     def regional(self, identifier: PatientIdentifier) -> int | None:

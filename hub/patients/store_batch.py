@@ -1,0 +1,359 @@
+"""The store of feeds that share a unit of work: what concerns them is read at once, what is new is written at once.
+
+It answers as ``PatientStore`` does. What it has not read, or no longer knows for certain, it asks the database for;
+then what waits is written first."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import orjson
+from sqlalchemy import Connection, insert, text
+
+from hub.patients import matching
+from hub.patients.model import Identity
+from hub.patients.normalise import name_keys
+from hub.patients.numbering import new_regional_value
+from hub.patients.store import BATCH, MEMBER_COLUMNS, Member, PatientStore, PersonRecord, identity_values, member
+from hub.patients.store_search import MEMBERS_OF, PERSONS
+from hub.patients.store_tables import IDENTITY, PERSON
+from hub.storage.engine import UnitOfWork, Values
+from hub.storage.prepared import Prepared
+from hub.values import PatientIdentifier, now
+
+_LINKS = "patients:links"
+_MOST = 200  #: candidates by one key; where there are more the database is asked
+_COLUMNS = ", ".join(f"m.{column.name}" for column in MEMBER_COLUMNS)
+_OF_KEYS = {
+    "postgresql": f"""
+        SELECT {_COLUMNS} FROM patients_identity AS m WHERE m.id IN (
+            SELECT k.id FROM unnest(CAST(:numbers AS varchar[]), CAST(:authorities AS varchar[])) AS a(value, authority)
+            CROSS JOIN LATERAL (
+                SELECT x.id FROM patients_identity AS x
+                WHERE x.value = a.value COLLATE "C" AND x.authority = a.authority COLLATE "C"
+            ) AS k
+            UNION ALL
+            SELECT k.id FROM unnest(CAST(:ins AS varchar[])) AS a(value)
+            CROSS JOIN LATERAL (
+                SELECT x.id FROM patients_identity AS x
+                WHERE x.ins_value = a.value COLLATE "C" AND x.active ORDER BY x.id LIMIT {_MOST + 1}
+            ) AS k
+            UNION ALL
+            SELECT k.id FROM unnest(CAST(:strict AS bigint[])) AS a(value)
+            CROSS JOIN LATERAL (
+                SELECT x.id FROM patients_identity AS x
+                WHERE x.strict_key = a.value AND x.active ORDER BY x.id LIMIT {_MOST + 1}
+            ) AS k
+        )
+    """,  # noqa: S608 (our own columns)
+    "sqlite": f"""
+        SELECT {_COLUMNS} FROM patients_identity AS m WHERE m.id IN (
+            SELECT x.id FROM json_each(:pairs) AS a CROSS JOIN patients_identity AS x
+            ON x.value = json_extract(a.value, '$[0]') AND x.authority = json_extract(a.value, '$[1]')
+            UNION ALL
+            SELECT x.id FROM json_each(:ins) AS a CROSS JOIN patients_identity AS x ON x.id IN (
+                SELECT y.id FROM patients_identity AS y
+                WHERE y.ins_value = a.value AND y.active ORDER BY y.id LIMIT {_MOST + 1}
+            )
+            UNION ALL
+            SELECT x.id FROM json_each(:strict) AS a CROSS JOIN patients_identity AS x ON x.id IN (
+                SELECT y.id FROM patients_identity AS y
+                WHERE y.strict_key = a.value AND y.active ORDER BY y.id LIMIT {_MOST + 1}
+            )
+        )
+    """,  # noqa: S608
+}
+_TAKEN = {
+    "postgresql": """
+        SELECT m.value FROM unnest(CAST(:numbers AS varchar[])) AS a(value) JOIN patients_person AS m
+        ON m.value = a.value COLLATE "C" AND m.authority = :authority
+    """,
+    "sqlite": """
+        SELECT m.value FROM json_each(:numbers) AS a CROSS JOIN patients_person AS m
+        ON m.value = a.value AND m.authority = :authority
+    """,
+}
+_IDS = {
+    "postgresql": "SELECT nextval(pg_get_serial_sequence('{table}', 'id')) FROM generate_series(1, :count)",
+    "sqlite": "SELECT coalesce(max(id), 0) FROM {table} WHERE 0 < :count",
+}
+_BY_KEYS = Prepared(lambda dialect: text(_OF_KEYS[dialect]).columns(*MEMBER_COLUMNS))
+_TAKEN_NUMBERS = Prepared(lambda dialect: text(_TAKEN[dialect]))
+_NEXT = {
+    table.name: Prepared(lambda dialect, name=table.name: text(_IDS[dialect].format(table=name)))  # type: ignore[misc]
+    for table in (IDENTITY, PERSON)
+}
+_ADD_IDENTITY = Prepared(lambda _dialect: insert(IDENTITY), *(column.name for column in IDENTITY.c))
+_ADD_PERSON = Prepared(lambda _dialect: insert(PERSON), "id", "value", "authority", "external", "created_at")
+
+Expected = Sequence[tuple[Identity, int | None]]  #: identities with their strict keys
+
+
+class BatchStore(PatientStore):
+    """See the module. ``gather`` reads; until then, and after ``cool``, everything is asked of the database."""
+
+    def __init__(self, work: UnitOfWork, authority: str) -> None:
+        super().__init__(work)  # has an earlier one of the same unit of work forget what it read
+        self._authority = authority
+        self._expected: Expected = ()
+        self._ids: dict[str, Iterator[int]] = {}
+        self._spare: list[str] = []
+        self._free: set[str] = set()
+        self._known = _Known(())
+        work.notes[BATCH] = self
+
+    @classmethod
+    def of(cls, work: UnitOfWork) -> PatientStore:
+        """The unit of work's store of several feeds, else an ordinary one."""
+        found = work.notes.get(BATCH)
+        return found if isinstance(found, cls) else PatientStore(work)
+
+    @property
+    def _connection(self) -> Connection:
+        """For whatever is asked of the database: what waits is there before."""
+        self._work.flush()
+        return self._work.connection
+
+    @_connection.setter
+    def _connection(self, _connection: Connection) -> None:
+        """The unit of work has it."""
+
+    def _write(self, statement: Prepared, values: Values) -> None:
+        self._work.later(statement, values)
+
+    # Reading ahead
+
+    def gather(self, expected: Expected) -> None:
+        """Read what concerns these identities. Call it under their locks."""
+        self._expected = expected
+        self._read()
+        if self._postgresql and self._known.met and _LINKS not in self._work.held:
+            self.lock_links()  # reads again
+        self._reserve(sum(not self._known.numbers.get(_key(identity.identifier)) for identity, _ in expected))
+
+    def lock_links(self) -> bool:
+        """As the base's; what was read before others were kept out is read again."""
+        fresh = _LINKS not in self._work.held
+        again = super().lock_links()
+        if again and fresh and self._known.numbers:
+            self._read()
+        return again
+
+    def cool(self) -> None:
+        """Forget what was read: it changes. What waits is written."""
+        self._work.flush()
+        self._known, self._ids, self._spare = _Known(()), {}, []
+        self._free = set()
+
+    def _read(self) -> None:
+        self._work.flush()
+        self._known = known = _Known(self._expected)
+        pairs = list(known.numbers)
+        values: Values = {
+            "numbers": [value for value, _ in pairs],
+            "authorities": [authority for _, authority in pairs],
+            "ins": list(known.ins),
+            "strict": list(known.strict),
+        }
+        if not self._postgresql:
+            values["pairs"] = pairs
+        found = [member(row) for row in _BY_KEYS.rows(self._work.connection, self._lists(values))]
+        for item in found:
+            known.put(item, matching.strict_key(item.identity))
+        if found:
+            wanted = self._lists({"persons": sorted({item.person for item in found})})
+            for row in MEMBERS_OF.rows(self._work.connection, wanted):
+                known.put_member(member(row))
+            for key, value, authority, survivor, external in PERSONS.rows(self._work.connection, wanted):
+                known.persons[key] = PersonRecord(key, PatientIdentifier(value, authority), survivor, external)
+
+    def _lists(self, values: Values) -> Values:
+        if self._postgresql:
+            return values
+        return {name: orjson.dumps(value).decode() for name, value in values.items()}
+
+    def _reserve(self, count: int) -> None:
+        """Ids of rows to come, and regional numbers that nobody has."""
+        self._ids, self._spare, self._free = {}, [], set()
+        if not count:
+            return
+        for table, statement in _NEXT.items():
+            found = [row[0] for row in statement.rows(self._work.connection, {"count": count})]
+            self._ids[table] = iter(found if self._postgresql else range(found[0] + 1, found[0] + 1 + count))
+        numbers = list(dict.fromkeys(new_regional_value() for _ in range(count)))
+        values = {**self._lists({"numbers": numbers}), "authority": self._authority}
+        taken = {row[0] for row in _TAKEN_NUMBERS.rows(self._work.connection, values)}
+        self._spare = [number for number in numbers if number not in taken]
+        self._free = set(self._spare)
+
+    # What feeds ask
+
+    def identity(self, identifier: PatientIdentifier) -> Member | None:
+        """As the base's."""
+        if _key(identifier) not in self._known.numbers:
+            return super().identity(identifier)
+        found = self._known.numbers[_key(identifier)]
+        if found is None:
+            return None
+        self._work.flush()  # whatever is asked next may be asked of the database
+        return self._known.members[found]
+
+    def candidates(self, identity: Identity, strict_key: int | None, not_id: int) -> list[Member]:
+        """As the base's."""
+        found = self._known.candidates(identity.ins.value if identity.ins else None, strict_key)
+        if found is None:
+            return super().candidates(identity, strict_key, not_id)
+        if found:
+            self._work.flush()
+        return [item for item in found if item.id != not_id][:_MOST]
+
+    def members(self, person: int) -> list[Member]:
+        """As the base's."""
+        found = self._known.members_of.get(person)
+        return super().members(person) if found is None else [self._known.members[key] for key in sorted(found)]
+
+    def person(self, person: int) -> PersonRecord:
+        """As the base's."""
+        return self._known.persons.get(person) or super().person(person)
+
+    # What they add and change
+
+    def spare_number(self) -> str:
+        """One of those that nobody had when they were looked for."""
+        return self._spare.pop() if self._spare else ""
+
+    def add_person(self, identifier: PatientIdentifier, *, external: bool = False) -> int | None:
+        """As the base's."""
+        key = None if external or not self._unused(identifier) else next(self._ids[PERSON.name], None)
+        if key is None:
+            self.cool()
+            return super().add_person(identifier, external=external)
+        values = {"id": key, "value": identifier.value, "authority": identifier.authority, "external": False}
+        self._work.later(_ADD_PERSON, {**values, "created_at": now()})
+        self._known.persons[key] = PersonRecord(key, identifier, None, external=False)
+        self._known.members_of[key] = set()
+        return key
+
+    def _unused(self, identifier: PatientIdentifier) -> bool:
+        return identifier.value in self._free and identifier.authority == self._authority
+
+    def add_identity(
+        self, identity: Identity, person: int, strict_key: int | None, *, home: bool, survivor: int | None = None
+    ) -> Member:
+        """As the base's."""
+        key = next(self._ids[IDENTITY.name], None) if self._ids and survivor is None else None
+        if key is None:
+            self.cool()
+            return super().add_identity(identity, person, strict_key, home=home, survivor=survivor)
+        number = {"value": identity.identifier.value, "authority": identity.identifier.authority}
+        where = {"id": key, "person": person, "home": person if home else None}
+        self._work.later(_ADD_IDENTITY, {**identity_values(identity, strict_key), **number, **where})
+        self._add_names(key, name_keys(identity.traits) if identity.active else ())
+        added = Member(key, person, person if home else None, None, identity)
+        self._known.put(added, strict_key)
+        return added
+
+    def change_identity(self, before: Member, identity: Identity, strict_key: int | None) -> Member:
+        """As the base's."""
+        changed = super().change_identity(before, identity, strict_key)
+        self._known.put(changed, strict_key)
+        return changed
+
+    def retire(self, lost: Member) -> None:
+        """As the base's."""
+        super().retire(lost)
+        self.cool()
+
+    def point(self, lost: Member, survivor: Member) -> None:
+        """As the base's."""
+        super().point(lost, survivor)
+        self.cool()
+
+    def absorb(self, lost: int, survivor: int) -> None:
+        """As the base's."""
+        super().absorb(lost, survivor)
+        self.cool()
+
+    def revive(self, person: int) -> None:
+        """As the base's."""
+        super().revive(person)
+        self.cool()
+
+    def at_home(self, identity: Member, person: int) -> None:
+        """As the base's."""
+        super().at_home(identity, person)
+        self.cool()
+
+    def subordinate(self, aliases: Iterable[int], person: int) -> None:
+        """As the base's."""
+        super().subordinate(aliases, person)
+        self.cool()
+
+    def renumber(self, identity: Member, value: str) -> None:
+        """As the base's."""
+        super().renumber(identity, value)
+        self.cool()
+
+    def move(self, identities: Iterable[int], person: int) -> None:
+        """As the base's."""
+        super().move(identities, person)
+        self.cool()
+
+
+_NOBODY: frozenset[int] = frozenset()
+
+
+def _key(identifier: PatientIdentifier) -> tuple[str, str]:
+    return (identifier.value, identifier.authority)
+
+
+class _Known:
+    """What was read of some identities, and what came to it since. A key that was asked for and met nobody is empty."""
+
+    def __init__(self, expected: Expected) -> None:
+        self.members: dict[int, Member] = {}
+        self.members_of: dict[int, set[int]] = {}  #: person -> its active identities
+        self.persons: dict[int, PersonRecord] = {}
+        self.numbers: dict[tuple[str, str], int | None] = {_key(item.identifier): None for item, _ in expected}
+        self.ins: dict[str, set[int]] = {item.ins.value: set() for item, _ in expected if item.ins}
+        self.strict: dict[int, set[int]] = {key: set() for _, key in expected if key is not None}
+
+    @property
+    def met(self) -> bool:
+        """Whether anybody was found who may have to be linked."""
+        return any(self.ins.values()) or any(self.strict.values())
+
+    def put(self, found: Member, strict_key: int | None) -> None:
+        """One with a number or a key that was asked for, as it is now."""
+        before = self.members.get(found.id)
+        if before is not None:
+            self._drop(before)
+        self.put_member(found)
+        number = _key(found.identity.identifier)
+        if number in self.numbers:
+            self.numbers[number] = found.id
+        if found.identity.active:
+            if found.identity.ins is not None and found.identity.ins.value in self.ins:
+                self.ins[found.identity.ins.value].add(found.id)
+            if strict_key in self.strict:
+                self.strict[strict_key].add(found.id)
+
+    def put_member(self, found: Member) -> None:
+        """One of a person whose identities all are read."""
+        self.members.setdefault(found.id, found)
+        if found.identity.active:
+            self.members_of.setdefault(found.person, set()).add(found.id)
+
+    def _drop(self, before: Member) -> None:
+        del self.members[before.id]
+        ins, strict = before.identity.ins, matching.strict_key(before.identity)
+        self.members_of.get(before.person, set()).discard(before.id)
+        self.ins.get(ins.value if ins is not None else "", set()).discard(before.id)
+        if strict is not None:
+            self.strict.get(strict, set()).discard(before.id)
+
+    def candidates(self, ins: str | None, strict: int | None) -> list[Member] | None:
+        """The active identities with one of the keys, the oldest first; None when they must be asked for."""
+        same_ins = self.ins.get(ins) if ins is not None else _NOBODY
+        same_traits = self.strict.get(strict) if strict is not None else _NOBODY
+        if same_ins is None or same_traits is None or max(len(same_ins), len(same_traits)) > _MOST:
+            return None
+        return [self.members[key] for key in sorted(same_ins | same_traits)]
