@@ -17,6 +17,7 @@ from hub.portal.visit import FORM_COOKIE, LANGUAGE_COOKIE, SESSION_COOKIE, Visit
 from hub.portal.web import Route
 
 INVOKED = "/IHEInvokeImageDisplay?"  #: where other systems' links lead (RAD-106)
+WORKLIST = "/portal/steward"  #: a steward's first page
 YEAR = 365 * 24 * 3600
 
 
@@ -43,6 +44,8 @@ class Account:
         """To the first page that the visitor may see."""
         if visit.principal is None:
             return see_other("/portal/sign-in")
+        if visit.may("patients.steward") and not visit.may("imaging.query"):
+            return see_other(WORKLIST)
         allowed = (path for _, path, permission in (*MENU_CLINICAL, *MENU_OPERATOR) if visit.may(permission))
         return see_other(next(allowed, "/portal/search"))
 

@@ -3,12 +3,15 @@
 from dataclasses import dataclass, field
 
 from hub.exchange.model import Page
+from hub.patients.model import TaskKind
 from hub.pipeline.transaction import AuditEvent, Kind, Transaction
 from hub.usecase import Command
+from hub.values import PatientIdentifier
 
 QUERY = AuditEvent("110112", "Query", "E")
 ACCESSED = AuditEvent("110103", "DICOM Instances Accessed", "R")
 PATIENT_RECORD = AuditEvent("110110", "Patient Record", "R")
+RECORD_CHANGED = AuditEvent("110110", "Patient Record", "U")
 EXPORT = AuditEvent("110106", "Export", "R")
 ACTIVITY = AuditEvent("110100", "Application Activity", "E")
 AUDIT_LOG_USED = AuditEvent("110101", "Audit Log Used", "R")
@@ -55,6 +58,14 @@ DELIVERY_DISCARD = _action(
 )
 SOURCES = _action("SOURCES", "Operator lists sources", "sources.read", ACTIVITY)
 SOURCE_CHECK = _action("SOURCE-CHECK", "Operator tests a source", "sources.check", ACTIVITY)
+WORKLIST = _action("WORKLIST", "Steward lists open tasks", "patients.steward", QUERY)
+ORPHANS = _action("ORPHANS", "Steward lists studies without a patient", "patients.steward", QUERY)
+TASK = _action("TASK", "Steward opens a task", "patients.steward", PATIENT_RECORD)
+PAIR = _action("PAIR", "Steward compares two identities", "patients.steward", PATIENT_RECORD)
+LINKS = _action("LINKS", "Steward looks why identities are one person", "patients.steward", PATIENT_RECORD)
+DECIDE = _action("DECIDE", "Steward decides a task", "patients.steward", RECORD_CHANGED, Kind.CHANGE)
+LINK = _action("LINK", "Steward links two identities", "patients.steward", RECORD_CHANGED, Kind.CHANGE)
+UNLINK = _action("UNLINK", "Steward parts two identities", "patients.steward", RECORD_CHANGED, Kind.CHANGE)
 READERS = _action("READERS", "Officer looks who read a document", "audit.read", AUDIT_LOG_USED)
 AUDIT_TRAIL = _action("AUDIT", "Officer reads the audit trail", "audit.read", AUDIT_LOG_USED)
 
@@ -115,3 +126,34 @@ class ListAudit(Command):
     limit: int = 50
     references: tuple[str, ...] = ()
     kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListTasks(Command):
+    """The stewards' worklist. Outcome: Worklist. Raises InvalidCursor."""
+
+    kind: TaskKind | None = None
+    limit: int = 25
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowTask(Command):
+    """A task with everything that a decision needs. Outcome: Case. Raises TaskNotFound."""
+
+    task: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShowPair(Command):
+    """Two identities side by side, and why they are together or apart. Outcome: Case. Raises UnknownIdentifier."""
+
+    one: PatientIdentifier
+    other: PatientIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class ShowLinks(Command):
+    """Why a person's identities are together, and were. Outcome: Why. Raises as GetPerson."""
+
+    person: PatientIdentifier

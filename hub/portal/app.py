@@ -9,6 +9,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from hub.portal import invoke
 from hub.portal.account import Account
+from hub.portal.casework import Casework
 from hub.portal.clinical import Clinical
 from hub.portal.desk import Desk
 from hub.portal.document_life import Life
@@ -17,6 +18,7 @@ from hub.portal.operator import Operator
 from hub.portal.packages import Packages
 from hub.portal.ports import PortalHub
 from hub.portal.render import SECURITY_HEADERS, Renderer
+from hub.portal.stewards import Stewards
 from hub.portal.timeline import Names
 from hub.portal.viewer import Viewer
 from hub.portal.web import Front
@@ -27,11 +29,11 @@ MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+
 
 
 class PortalDispatcher(Dispatcher):
-    """The hub's use cases, and the desk's beside them."""
+    """The hub's use cases, and the portal's own beside them."""
 
-    def __init__(self, desk: Desk, hub: Dispatcher) -> None:
-        super().__init__([desk])
-        self._handlers = {**hub.handlers, **self._handlers}
+    def __init__(self, hub: PortalHub, rooms: Dispatcher) -> None:
+        super().__init__([Desk(hub), Casework(hub, rooms)])
+        self._handlers = {**rooms.handlers, **self._handlers}
 
 
 def build(hub: PortalHub) -> APIRouter:
@@ -51,6 +53,7 @@ def build(hub: PortalHub) -> APIRouter:
         Documents(hub, renderer, names),
         Life(hub, renderer, names),
         Packages(hub),
+        Stewards(hub, renderer, names),
         Operator(hub, renderer),
     )
     for module in pages:
@@ -76,10 +79,13 @@ class _Served:
         self.sources = hub.sources
         self.subscriptions = hub.subscriptions
         self.life = hub.life
+        self.patients = hub.patients
+        self.stewardship = hub.stewardship
+        self.orphans = hub.orphans
         self.vocabulary_problem = hub.vocabulary_problem
         self.pipeline = copy.copy(hub.pipeline)
         self.pipeline.wires = {**hub.pipeline.wires, "page": invoke.refusal}
-        self.pipeline.dispatch = PortalDispatcher(Desk(hub), hub.pipeline.dispatch)
+        self.pipeline.dispatch = PortalDispatcher(hub, hub.pipeline.dispatch)
 
 
 async def static(request: Request) -> Response:

@@ -9,7 +9,7 @@ from hub.documents.model import APPROVED, DocumentEntry, QueryResult, StoredQuer
 from hub.errors import HubError, Invalid, NotFound
 from hub.imaging.model import FindStudies, IndexedStudy, SourceState, SourceStatus, StudyAnswer
 from hub.patients.model import FindPersons, GetPerson, Person, PersonPage
-from hub.portal import actions, formats, timeline
+from hub.portal import actions, formats, stewards, timeline
 from hub.portal.ports import PortalHub
 from hub.portal.render import Renderer, see_other
 from hub.portal.visit import Visit
@@ -92,7 +92,7 @@ class Clinical:
 
     def person(self, visit: Visit) -> Response:
         """Traits, identifiers and the timeline from index and registry; the archives' answers stream in after it."""
-        person = self.opened(visit)
+        person, steward = self.opened(visit), visit.may("patients.steward")
         indexed, index_status = self.indexed(visit, person)
         entries, documents_status = self.documents(visit, person)
         statuses = [index_status, documents_status]
@@ -115,6 +115,10 @@ class Clinical:
             live=live,
             row=Rows(visit, person),
             names=self.names,
+            record=visit.may("imaging.query") or visit.may("documents.query"),
+            why=visit.perform(actions.LINKS, actions.ShowLinks(person.regional)) if steward else None,
+            sealed=stewards.Sealed(visit),
+            notice=stewards.notice(visit),
         )
 
     def source(self, visit: Visit) -> Response:

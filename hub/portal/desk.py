@@ -63,6 +63,8 @@ class Overview:
     subscriptions: Sequence[SubscriptionView] = ()
     check: CheckReport | None = None  #: the last check of what is published
     vocabulary: str = ""  #: why the vocabulary file is not used
+    worklist: int = 0  #: questions that wait for a steward
+    orphans: int = 0  #: studies that nobody knows the patient of
 
 
 class Desk:
@@ -107,6 +109,8 @@ class Desk:
             [SubscriptionView.of(item) for item in self.hub.subscriptions.active(SUBSCRIPTIONS)],
             check=self.hub.life.last(),
             vocabulary=self.hub.vocabulary_problem(),
+            worklist=sum(self.hub.stewardship.waiting().values()),
+            orphans=self.hub.orphans.count(),
         )
 
     @use_case

@@ -1,6 +1,7 @@
 """How values are shown: dates, names, sizes. Pure functions; nothing here decides."""
 
 import re
+import unicodedata
 from datetime import UTC, date, datetime
 
 _DTM = re.compile(r"(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:\.\d+)?([+-]\d{4})?")
@@ -56,6 +57,33 @@ def instant(value: datetime | None, language: str) -> str:
         return ""
     here = value.astimezone()
     return f"{day(here.strftime('%Y%m%d'), language)} {here:%H:%M:%S}"
+
+
+def days(since: datetime, until: datetime | None = None) -> int:
+    """How many days ago."""
+    return max(0, ((until or datetime.now(UTC)) - since).days)
+
+
+def visible(text: str) -> str:
+    """What is sent to deceive the eye made visible: control characters, invisible ones, changes of direction."""
+    return "".join(f"[U+{ord(letter):04X}]" if _hidden(letter) else letter for letter in text)
+
+
+def _hidden(letter: str) -> bool:
+    return letter not in "\u200c\u200d" and unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+
+
+def signed(value: float, language: str) -> str:
+    """A number with its sign and one decimal: +3.2, \u22121.0; with a comma in French."""
+    text = f"{value:+.1f}".replace("-", "\u2212")
+    return text.replace(".", ",") if language == "fr" else text
+
+
+def percent(part: float, language: str) -> str:
+    """A probability; never 0 % or 100 %, which no score can say."""
+    value = part * 100
+    text = "< 0.01" if value < 0.01 else "> 99.99" if value > 99.99 else f"{value:.2f}"
+    return f"{text.replace('.', ',')}\u00a0%" if language == "fr" else f"{text}%"
 
 
 def size(octets: int | None) -> str:

@@ -73,6 +73,8 @@ class Operator:
             sources=found.sources if visit.may("sources.read") else (),
             check=found.check,
             vocabulary=found.vocabulary,
+            worklist=found.worklist,
+            orphans=found.orphans,
             subscriptions=found.subscriptions,
             MessageState=MessageState,
             DeliveryState=DeliveryState,

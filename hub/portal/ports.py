@@ -1,7 +1,7 @@
 # ruff: noqa: D102  (the names say it; what is not obvious has a docstring)
 """What the portal needs of the hub: small protocols, so that it never imports the application that builds it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,11 +13,13 @@ from hub.context import Context
 from hub.errors import HubError
 from hub.exchange.model import Delivery, InboxMessage, Page, Summary
 from hub.imaging.manifest_model import CheckReport
+from hub.patients.model import Link, Person, TaskKind
 from hub.pipeline.catalogue import Catalogue
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.transaction import Transaction
 from hub.subscriptions.model import Subscription
 from hub.usecase import Command
+from hub.values import PatientIdentifier
 
 
 class Access(Protocol):
@@ -81,6 +83,8 @@ class SourceSettings(Protocol):
     def kind(self) -> str: ...
     @property
     def title(self) -> str: ...
+    @property
+    def authority(self) -> str: ...
 
 
 class AuthoritySettings(Protocol):
@@ -147,6 +151,32 @@ class Life(Protocol):
         ...
 
 
+class Patients(Protocol):
+    """The patient index, for those who look after it."""
+
+    def person(self, identifier: PatientIdentifier) -> Person | None:
+        """None when it means nobody, or not one person."""
+        ...
+
+    def links(self, identifier: PatientIdentifier) -> Sequence[Link]:
+        """Why a person's identities are together, and were. Raises UnknownIdentifier."""
+        ...
+
+
+class Stewardship(Protocol):
+    """The stewards' open questions."""
+
+    def waiting(self) -> Mapping[TaskKind, int]:
+        """How many there are, by kind."""
+        ...
+
+
+class Orphans(Protocol):
+    """Studies that nobody knows the patient of."""
+
+    def count(self) -> int: ...
+
+
 class PortalHub(Protocol):
     """The hub, as the portal sees it."""
 
@@ -168,6 +198,12 @@ class PortalHub(Protocol):
     def sources(self) -> Sources: ...
     @property
     def life(self) -> Life: ...
+    @property
+    def patients(self) -> Patients: ...
+    @property
+    def stewardship(self) -> Stewardship: ...
+    @property
+    def orphans(self) -> Orphans: ...
 
     def vocabulary_problem(self) -> str:
         """Why the vocabulary file as it is now is not used; "" when it is, or when there is none."""

@@ -21,7 +21,10 @@ SECURITY_HEADERS: Mapping[str, str] = {
 }
 PRIVATE = {"Cache-Control": "no-store"}  #: pages with patients never stay in a cache
 
-MENU_CLINICAL = (("patients", "/portal/search", "patients.query"),)
+MENU_CLINICAL = (
+    ("patients", "/portal/search", "patients.query"),
+    ("steward", "/portal/steward", "patients.steward"),
+)
 MENU_OPERATOR = (
     ("overview", "/portal/operator", "exchange.read"),
     ("messages", "/portal/operator/messages", "exchange.read"),

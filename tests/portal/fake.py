@@ -54,11 +54,14 @@ from hub.portal import document_life
 from hub.subscriptions.model import Endpoint, Filter, Subscription, Topic
 from hub.usecase import Dispatcher, use_case
 from hub.values import Code, new_key, now
+from tests.portal import stewarding
 from tests.portal.made_up import CDA, CT, MARTIN, MR, OLD, OTHER, REGION, STRANGER, A, B, entry
 
-PASSWORDS = {"claire": "lune", "omar": "soleil", "zoe": "mer"}
+PASSWORDS = {"claire": "lune", "omar": "soleil", "zoe": "mer", "sylvie": "vent", "marc": "sable"}
 ROLES = {
-    "claire": ("Dr Claire Fontaine", frozenset({"patients.*", "imaging.*", "documents.*"})),
+    "claire": ("Dr Claire Fontaine", frozenset({"patients.query", "imaging.*", "documents.*"})),
+    "sylvie": ("Sylvie Arnaud", frozenset({"portal.*", "patients.*"})),
+    "marc": ("Marc Vidal", frozenset({"portal.*", "patients.*"})),
     "omar": ("Omar Diallo", frozenset({"exchange.read", "exchange.replay", "sources.*", "audit.read"})),
     "zoe": ("Zoé Marchand", frozenset({"*"})),
 }
@@ -81,6 +84,7 @@ class Source:
     name: str
     kind: str
     title: str
+    authority: str = ""
 
 
 @dataclass
@@ -107,6 +111,7 @@ class Settings:
     authorities: tuple[Authority, ...] = (
         Authority(A, "CHA", "CH d'Aix"),
         Authority(B, "CSR", "Clinique Saint-Roch"),
+        Authority(stewarding.C, "CHD", "CH de Digne"),
         Authority(REGION, "REGION", "Région"),
     )
     viewer: Path | None = None
@@ -185,23 +190,34 @@ class Audit:
 
 
 class Patients:
+    """Two persons that everybody knows, and those whom stewards look at."""
+
+    def __init__(self, index: stewarding.Index) -> None:
+        self.index = index
+        self.person, self.links = index.person, index.links
+
+    def everybody(self) -> list[Person]:
+        homes = dict.fromkeys(self.index.homes.values())
+        found = [self.index.person(home) for home in homes]
+        return [OTHER, *(one for one in found if one is not None)]
+
     @use_case
     def find(self, command: FindPersons, context: Context) -> PersonPage:
         context.touch("query", "persons")
         if not command.identifier_value and not command.birth_date and len(command.name) < 2:
             raise TooBroad
         found = []
-        for person in (MARTIN, OTHER):
+        for person in self.everybody():
             if command.identifier_value:
                 if command.identifier_value in {identifier.value for identifier in person.identifiers}:
                     found.append(person)
-            elif person.traits.birth_name.startswith(command.name.upper()):
+            elif person.traits.birth_name.startswith((command.name, command.name.upper())):
                 found.append(person)
         return PersonPage(tuple(found))
 
     @use_case
     def get(self, command: GetPerson, context: Context) -> Person:
-        for person in (MARTIN, OTHER):
+        for person in self.everybody():
             if command.identifier in person.identifiers:
                 context.touch("patient", person.regional.cx)
                 return person
@@ -452,7 +468,10 @@ class Hub:
         self.sources = Sources()
         self.subscriptions = Subscriptions()
         self.life = Life()
-        services = [Patients(), Imaging(), Documents(directory), self.exchange]
+        self.index = stewarding.region()
+        self.patients, self.orphans = Patients(self.index), stewarding.Orphans()
+        self.stewardship = stewarding.Stewardship(self.index)
+        services = [self.patients, self.stewardship, self.orphans, Imaging(), Documents(directory), self.exchange]
         unused: Any = None
         self.catalogue = discover()
         self.pipeline = Pipeline(unused, Dispatcher(services), self.access, self.audit, unused, {}, Metrics())

@@ -14,13 +14,12 @@ from hub.imaging.errors import ImagesMissing, ReportIncomplete, SeveralPatients,
 from hub.imaging.model import SourceState, StudyState
 from hub.patients.model import IdentityStatus
 from hub.portal.texts import LANGUAGES, choose
-from hub.portal.texts.en import EN
-from hub.portal.texts.fr import FR
 from hub.portal.texts.reasons import french
 from hub.portal.visit import Phrases
 from hub.wire.dicomweb.client import AnswerTooLarge, ServerBusy, ServerRefused, ServerUnreachable
 from hub.wire.dimse.errors import AssociationFailed, NoContext, PeerSilent
 
+FR, EN = LANGUAGES["fr"], LANGUAGES["en"]
 Titled = list[type[HubError]]
 ROOT = Path(hub.portal.__file__).parent
 SOURCES = [*ROOT.glob("templates/**/*.html"), *ROOT.glob("*.py")]

@@ -88,6 +88,43 @@ const walk = event => {
   if (next) { event.preventDefault(); next.querySelector("a").focus(); }
 };
 
+// Rows of a list: j and k, or the arrows; the row that was left last is where they go on.
+const rowKeys = list => {
+  const links = () => [...list.children].filter(row => !row.hidden).map(row => row.querySelector("a"));
+  document.addEventListener("keydown", event => {
+    const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
+    if (!step || !plainKey(event) || (event.key.length === 1 && !shortcutsOn())) { return; }
+    const all = links(), here = all.findIndex(link => link.closest("li").contains(document.activeElement));
+    if (here < 0 && event.key.startsWith("Arrow") && document.activeElement.closest("a, button, summary")) { return; }
+    const next = all[here < 0 ? 0 : here + step];
+    if (next) { event.preventDefault(); next.focus(); next.closest("li").scrollIntoView({ block: "nearest" }); }
+  });
+};
+
+// Single keys that a page names. They never act while somebody types, and can be switched off (WCAG 2.1.4).
+const plainKey = event => !event.defaultPrevented && !event.ctrlKey && !event.altKey && !event.metaKey
+  && !event.target.closest("input:not([type=radio], [type=checkbox]), select, textarea");
+const OFF = "maillage-shortcuts-off";
+const shortcutsOn = () => !document.documentElement.classList.contains("no-shortcuts");
+const switchShortcuts = on => {
+  document.documentElement.classList.toggle("no-shortcuts", !on);
+  try { on ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "1"); } catch { /* it holds for this page */ }
+};
+const shortcut = event => {
+  if (event.key.length !== 1 || !plainKey(event) || !shortcutsOn()) { return; }
+  if (event.key === "?") {
+    const help = document.querySelector("#shortcuts");
+    if (help) { event.preventDefault(); help.open = !help.open; help.querySelector("summary").focus(); }
+    return;
+  }
+  const target = document.querySelector(`[data-shortcut="${CSS.escape(event.key.toLowerCase())}"]`);
+  if (!target) { return; }
+  event.preventDefault();
+  target.focus();
+  if (target.matches("a, button, [type=radio]")) { target.click(); }
+  if (target.dataset.then) { document.querySelector(target.dataset.then).focus(); }
+};
+
 const refresh = element => setInterval(async () => {
   if (document.hidden || element.contains(document.activeElement)) { return; }
   element.replaceChildren(fragment(await ask(element.dataset.url)));
@@ -101,4 +138,13 @@ document.querySelectorAll("[data-filter]").forEach(input => {
 });
 document.querySelectorAll("[data-every]").forEach(refresh);
 document.querySelectorAll(".timeline").forEach(list => { years(list); list.addEventListener("keydown", walk); });
+document.querySelectorAll("[data-rows]").forEach(rowKeys);
+document.querySelectorAll("#shortcuts").forEach(help => {
+  help.hidden = false;
+  const box = help.querySelector("#shortcuts-on");
+  try { box.checked = localStorage.getItem(OFF) === null; } catch { box.checked = true; }
+  switchShortcuts(box.checked);
+  box.addEventListener("change", () => switchShortcuts(box.checked));
+});
+document.addEventListener("keydown", shortcut);
 document.querySelector("[data-focus]")?.focus();

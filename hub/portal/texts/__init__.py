@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 from hub.portal.texts.en import EN
 from hub.portal.texts.fr import FR
+from hub.portal.texts.steward_en import STEWARD_EN
+from hub.portal.texts.steward_fr import STEWARD_FR
 
-LANGUAGES: Mapping[str, Mapping[str, str]] = {"fr": FR, "en": EN}
+LANGUAGES: Mapping[str, Mapping[str, str]] = {"fr": FR | STEWARD_FR, "en": EN | STEWARD_EN}
 DEFAULT = "fr"
 
 

@@ -116,6 +116,24 @@ FRENCH: Mapping[str, str] = {
     "No transaction of this hub takes this message type.": (
         "Aucune transaction de ce hub ne traite ce type de message."
     ),
+    # why a steward is asked
+    "same INS or strict traits within one authority": "même INS ou mêmes traits stricts dans un même établissement",
+    "same INS, contradicting strict traits": "même INS, traits stricts qui se contredisent",
+    "matches an identity whose person it may not join": (
+        "ressemble à une identité dont elle ne peut pas rejoindre la personne"
+    ),
+    "the score says yes, within one authority": "le score dit oui, dans un même établissement",
+    "the score does not decide": "le score ne tranche pas",
+    "of one person, with contradicting strict traits": "réunies, avec des traits stricts qui se contredisent",
+    "linked by a score that is lower now": "reliées par un score qui a baissé",
+    "linked once, and now different INS": "reliées, et portant désormais des INS différentes",
+    "linked to a merged number, contradicts the survivor": "reliée à un numéro fusionné, contredit le numéro conservé",
+    "linked to a number that its owner links to somebody else": (
+        "reliée à un numéro que son établissement relie à quelqu'un d'autre"
+    ),
+    "an owner's word and a no-match contradict each other": (
+        "l'établissement et un gestionnaire disent le contraire l'un de l'autre"
+    ),
     "Authentication is required.": "Une authentification est nécessaire.",
     "These credentials are not valid.": "Ces justificatifs ne sont pas valides.",
     "Access is denied.": "L'accès est refusé.",
@@ -132,6 +150,11 @@ _WITH_VALUES: tuple[tuple[re.Pattern[str], str], ...] = (
         r"La source a annoncé \1 instances et en a envoyé \2.",
     ),
     (re.compile(r"The DICOMweb server answers (\d{3})\."), r"Le serveur DICOMweb répond \1."),
+    (re.compile(r"strict trait changed: ([a-z-]+)"), r"trait strict modifié\u00a0: \1"),
+    (
+        re.compile(r"refused: (\S+) would join different INS"),
+        r"refusé\u00a0: \1 aurait réuni deux INS différentes",
+    ),
     (re.compile(r"The permission ([a-z.-]+) is needed\."), r"La permission \1 est nécessaire."),
 )
 
