@@ -13,7 +13,7 @@ TRANSACTION = Transaction(
     profile="MHD",
     initiator="Document Consumer",
     responder="Document Responder",
-    bindings=(Fhir("GET", "/Binary/{id}", "Binary", "read"),),
+    bindings=(Fhir("GET", "/Binary/{id}", "Binary", "read", xml=False),),
     section="MHD: 2:3.68",
     kind=Kind.RETRIEVE,
     permission="documents.retrieve",

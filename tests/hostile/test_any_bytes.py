@@ -2,6 +2,7 @@
 
 Hypothesis makes the bytes, the same ones at each run."""
 
+import contextlib
 import json
 import socket
 from collections.abc import Callable, Iterator
@@ -268,12 +269,12 @@ def test_dimse(hub: Hub, audited: Callable[[], int], kind: int, body: bytes, hon
     host, _, port = hub.dimse_address().partition("@")[2].partition(":")
     length = len(body) if honest else len(body) * 7 + 1
     with socket.create_connection((host, int(port)), timeout=60) as peer:
-        peer.sendall(bytes([kind, 0]) + length.to_bytes(4, "big") + body)
-        peer.shutdown(socket.SHUT_WR)
-        try:
+        answer = b""
+        with contextlib.suppress(OSError):  # it may hang up first
+            peer.sendall(bytes([kind, 0]) + length.to_bytes(4, "big") + body)
+            peer.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):
             answer = b"".join(iter(lambda: peer.recv(65536), b""))
-        except ConnectionResetError:
-            answer = b""
     # A-ASSOCIATE-RJ, A-ABORT, or (to who aborts, or says nothing whole) silence: never a data transfer
     assert answer[:1] in (b"", b"\x03", b"\x07"), answer
     assert audited() <= 1

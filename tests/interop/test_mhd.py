@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from fhirpy.base.exceptions import OperationOutcome, ResourceNotFound
 
+from hub.wire.fhir.formats import XML_TYPE
+from hub.wire.fhir.xml import from_xml, to_xml
 from tests.interop.by_hand import RELATION, Entry, Integrator, Set, association
 from tests.interop.mhd import (
     DOMAIN,
@@ -393,3 +395,29 @@ def test_nobody_s_bundle_and_no_bundle(region: Region, cx: str) -> None:
     twice = bundle_of(cx, b"one")
     assert provide(region, twice).status_code == 200
     assert provide(region, twice).status_code == 409  # the submission set's uniqueId is taken
+
+
+def test_who_wants_xml_is_answered_in_xml(region: Region) -> None:
+    path = f"DocumentReference?patient={region.patient}"
+    plain = region.get(path).json()
+    for answer in (region.get(path, Accept=XML_TYPE), region.get(f"{path}&_format=xml")):
+        assert answer.headers["content-type"].startswith(XML_TYPE)
+        found = from_xml(answer.content)
+        assert [row["resource"] for row in found["entry"]] == [row["resource"] for row in plain["entry"]]
+    refused = region.get("DocumentReference?colour=1", Accept=XML_TYPE)
+    assert refused.status_code == 400
+    assert from_xml(refused.content)["resourceType"] == "OperationOutcome"
+    assert XML_TYPE in from_xml(region.get("metadata", Accept=XML_TYPE).content)["format"]
+
+
+def test_a_bundle_in_xml_is_provided(region: Region) -> None:
+    cx = somebody(region)
+    sent = to_xml(bundle_of(cx, b"one"))
+    headers = {"Content-Type": XML_TYPE, "Accept": XML_TYPE}
+    answer = region.vendor.http.post(region.vendor.box["fhir"], content=sent, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert from_xml(answer.content)["type"] == "transaction-response"
+    assert len(region.vendor.find(cx).objects("ExtrinsicObject")) == 1
+    wrong = region.vendor.http.post(region.vendor.box["fhir"], content=sent[:-20], headers=headers)
+    assert wrong.status_code == 400
+    assert from_xml(wrong.content)["resourceType"] == "OperationOutcome"

@@ -15,7 +15,9 @@ from hub.wire.http import HttpRequest
 def resource_in(message: HttpRequest, *kinds: str) -> dict[str, Any]:
     """The resource that a request carries, of one of these kinds. Raises Malformed."""
     if "json" not in message.headers.get("content-type", "").partition(";")[0]:
-        raise Malformed(f"A {kinds[0]} is sent as application/fhir+json.", location="Content-Type")
+        raise Malformed(
+            f"A {kinds[0]} is sent as application/fhir+json or application/fhir+xml.", location="Content-Type"
+        )
     if b"\\u0000" in message.body:  # no database keeps it (FHIR R4: 2.24.0.1, string)
         raise Malformed("A text has a character that is not allowed.", location="body")
     try:

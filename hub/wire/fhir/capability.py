@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from hub.wire.fhir import fr_core
 from hub.wire.fhir.codes import MHD
+from hub.wire.fhir.formats import XML_TYPE
 from hub.wire.fhir.r4 import MEDIA_TYPE, VERSION
 
 #: The definitions of the operations.
@@ -84,7 +85,7 @@ def capability_statement(
         "software": {"name": "Maillage", "version": version},
         "implementation": {"description": title, "url": url},
         "fhirVersion": VERSION,
-        "format": [MEDIA_TYPE, "json"],
+        "format": [MEDIA_TYPE, XML_TYPE, "json", "xml"],
         "rest": [
             _clean(
                 {

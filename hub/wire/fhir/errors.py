@@ -31,10 +31,10 @@ from hub.wire.http import HttpResponse
 
 
 class FormatNotSupported(Unsupported):
-    """The caller accepts no JSON."""
+    """The caller accepts neither JSON nor XML."""
 
     code = "fhir-format"
-    title = "This server answers in application/fhir+json only."
+    title = "This server answers in application/fhir+json and application/fhir+xml."
 
 
 class NotAcceptable(Unsupported):
