@@ -7,7 +7,7 @@ from functools import lru_cache
 from hub.patients.model import Traits
 
 _LIGATURES = str.maketrans({"Œ": "OE", "Æ": "AE", "Ø": "O", "Đ": "D", "Ð": "D", "Ł": "L", "Þ": "TH", "ẞ": "SS"})
-_OTHER = re.compile(r"[^A-Z0-9]+")
+_OTHER = re.compile(r"[\W_]+")
 PARTICLES = frozenset({
     "D", "DE", "DU", "DES", "L", "LA", "LE", "LES", "EL", "AL", "BEN", "BIN", "VAN", "VON", "DER", "DEN", "DA", "DAS",
     "DO", "DOS", "DI", "DEL",
@@ -23,10 +23,12 @@ NOBODY = frozenset({
 
 @lru_cache(maxsize=1 << 16)
 def words(text: str) -> str:
-    """``"Le Gœff-d'Été"`` -> ``"LE GOEFF D ETE"``. Other scripts' letters fall away."""
+    """``"Le Gœff-d'Été"`` -> ``"LE GOEFF D ETE"``. Other scripts keep their letters, without marks."""
     upper = text.upper()
     if not upper.isascii():
-        upper = unicodedata.normalize("NFD", upper.translate(_LIGATURES)).encode("ascii", "ignore").decode()
+        parts = unicodedata.normalize("NFKD", upper.translate(_LIGATURES))
+        bare = "".join(part for part in parts if not unicodedata.combining(part))
+        upper = unicodedata.normalize("NFC", bare).upper()  # letters that only a decomposed one has
     return _OTHER.sub(" ", upper).strip()
 
 
