@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from hashlib import sha256
 
 from argon2 import PasswordHasher, extract_parameters
@@ -134,10 +135,7 @@ class AccessService:
         """Whether the principal has the permission, and why."""
         if not principal.authenticated:
             return Decision(allowed=False, reason="Nobody vouched for the caller.")
-        for pattern in sorted(principal.permissions):
-            if fnmatchcase(permission, pattern):
-                return Decision(allowed=True, reason=f"{pattern} permits {permission}.")
-        return Decision(allowed=False, reason=f"The permission {permission} is needed.")
+        return _decided(frozenset(principal.permissions), permission)
 
     def _token(self, token: str) -> Principal:
         shown = sha256(token.encode(errors="replace")).hexdigest().encode()
@@ -229,6 +227,15 @@ class AccessService:
         )
 
 
+@lru_cache(maxsize=4096)
+def _decided(permissions: frozenset[str], permission: str) -> Decision:
+    for pattern in sorted(permissions):
+        if fnmatchcase(permission, pattern):
+            return Decision(allowed=True, reason=f"{pattern} permits {permission}.")
+    return Decision(allowed=False, reason=f"The permission {permission} is needed.")
+
+
+@lru_cache(maxsize=256)
 def is_loopback(peer: str) -> bool:
     """Whether an address is this machine itself."""
     try:

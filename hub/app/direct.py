@@ -17,6 +17,8 @@ from hub.wire.pieces import Chunk, FilePiece
 
 #: Where a connection that can be written to directly stands in the scope's extensions.
 EXTENSION = "maillage.direct"
+#: What says whether the request's whole body has arrived.
+ARRIVED = "maillage.arrived"
 BATCH = 256 * 1024  #: small pieces are joined up to this size
 _BUFFERS = 256  #: at most so many at once: below the system's IOV_MAX
 _PATIENCE = 0.1  #: seconds that a thread waits for a peer to take more before it is given back

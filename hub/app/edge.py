@@ -6,7 +6,7 @@ import binascii
 import itertools
 import logging
 import ssl
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hub.access.model import Credentials
-from hub.app.direct import EXTENSION, Connection, DirectWriter, writable
+from hub.app.direct import ARRIVED, EXTENSION, Connection, DirectWriter, writable
 from hub.errors import DeadlineExceeded, HubError, Malformed, TooLarge
 from hub.portal.visit import SESSION_COOKIE
 from hub.portal.web import peer_of
@@ -87,6 +87,7 @@ class Body:
 
     def __init__(self, request: Request, limit: int) -> None:
         self.limit = limit
+        self._request = request
         self.complete = request.method in ("GET", "HEAD")
         self._pieces = request.stream()
         self._ahead: bytes | None = None
@@ -94,10 +95,28 @@ class Body:
         self._failure: HubError | None = None
         announced = request.headers.get("content-length", "")
         self._announced = int(announced) if announced.isdigit() else 0
+        self._here: Callable[[], bool] = request.scope.get("extensions", {}).get(ARRIVED, _unknown)
+
+    @property
+    def arrived(self) -> bool:
+        """Whether a small body is here already, all of it: it came with the head."""
+        return 0 < self._announced <= AHEAD and self._here()
+
+    def mentions(self, texts: Iterable[str]) -> bool:
+        """Whether one of the texts stands in what was awaited. To guess by: nothing is decoded."""
+        ahead = self._ahead or b""
+        return any(text.encode() in ahead for text in texts)
 
     async def prefetch(self) -> None:
         """Await the beginning: callers that send slowly hold their connection, not a thread. Never raises."""
         if self.complete or self._announced > self.limit:
+            return
+        if self.arrived:
+            message = await self._request.receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                self._ahead, self._ended = message.get("body", b""), True
+            else:
+                self._failure = Malformed("The caller went before the request was complete.")
             return
         try:
             self._ahead = await self._batch(AHEAD)
@@ -285,6 +304,10 @@ def _gather(chunks: Iterator[Chunk]) -> list[Chunk]:
         if size >= BATCH or isinstance(piece, FilePiece):
             break
     return [*batch, b"".join(small)] if small else batch
+
+
+def _unknown() -> bool:
+    return False
 
 
 async def _taken(sending: Awaitable[None]) -> None:

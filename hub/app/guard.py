@@ -4,7 +4,6 @@ import logging
 import re
 import time
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.app.logs import correlation_id
@@ -14,14 +13,16 @@ log = logging.getLogger(__name__)
 
 CORRELATION = "x-correlation-id"
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_DEFAULTS = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-store",
-    "x-frame-options": "DENY",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "cross-origin-resource-policy": "same-origin",
-}
+_CORRELATION = CORRELATION.encode()
+_DEFAULTS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_SECURE = (*_DEFAULTS, (b"strict-transport-security", b"max-age=31536000"))
 
 
 class Guard:
@@ -44,12 +45,11 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers[CORRELATION] = identifier
-                for name, value in _DEFAULTS.items():
-                    headers.setdefault(name, value)
-                if scope.get("scheme") == "https":
-                    headers.setdefault("strict-transport-security", "max-age=31536000")
+                own = [row for row in message.get("headers", ()) if row[0] != _CORRELATION]
+                names = {name for name, _ in own}
+                more = _SECURE if scope.get("scheme") == "https" else _DEFAULTS
+                own += [row for row in more if row[0] not in names]
+                message["headers"] = [*own, (_CORRELATION, identifier.encode("latin-1"))]
             await send(message)
 
         try:
@@ -61,7 +61,7 @@ class Guard:
 
 def _identifier(scope: Scope) -> str:
     for name, value in scope["headers"]:
-        if name == CORRELATION.encode():
+        if name == _CORRELATION:
             text = value.decode("latin-1")
             if _ACCEPTED.fullmatch(text):
                 return str(text)
@@ -80,6 +80,8 @@ def _pattern(scope: Scope) -> str:
         return "(no route)"
     names = {str(value): name for name, value in scope.get("path_params", {}).items()}
     path: str = scope["path"]
+    if not names:
+        return path
     for value, name in names.items():
         if "/" in value:
             path = path.replace(value, f"{{{name}}}")

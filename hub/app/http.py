@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 import anyio.to_thread
@@ -12,19 +13,21 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.access.model import Credentials
 from hub.app import edge
 from hub.app.edge import Body
 from hub.app.guard import Guard
 from hub.app.health import Health
+from hub.app.lane import Lane
 from hub.app.logs import correlation_id
 from hub.app.metrics import MEDIA_TYPE, PrometheusMetrics
 from hub.app.replies import Replies
 from hub.app.settings import LOOPBACK, Settings
+from hub.app.soap_inbox import SoapInbox
 from hub.app.wsdl import description
 from hub.context import Context
-from hub.app.soap_inbox import SoapInbox
 from hub.errors import (
     AccessDenied,
     Category,
@@ -40,7 +43,7 @@ from hub.errors import (
 )
 from hub.pipeline.catalogue import Bound, Catalogue
 from hub.pipeline.pipeline import Access, Pipeline
-from hub.pipeline.transaction import Binding, Dicomweb, Direction, Fhir, Soap
+from hub.pipeline.transaction import Binding, Dicomweb, Direction, Fhir, Kind, Soap
 from hub.storage.content import ContentStore
 from hub.values import Oid, new_key
 from hub.wire.http import HttpResponse
@@ -130,6 +133,7 @@ class Edge:
 
     def __init__(self, hub: WebHub) -> None:
         self.hub = hub
+        self.lane = Lane("web-lane")
         self.proxy = hub.settings.web.trusted_proxy
         self.community = Oid(hub.settings.region.home_community_id).urn
         web = hub.settings.web
@@ -137,10 +141,17 @@ class Edge:
             envelope=web.max_message_mb * MEGABYTE, body=web.max_body_mb * MEGABYTE, spool=hub.content.incoming()
         )
 
-    async def in_thread(self, work: Callable[[Context], HttpResponse], request: Request, body: Body) -> Response:
-        """Run ``work`` in a thread; close the connection when part of the request was left unread."""
+    async def in_thread(
+        self, work: Callable[[Context], HttpResponse], request: Request, body: Body, *, short: bool = False
+    ) -> Response:
+        """Run ``work`` in a thread; close the connection when part of the request was left unread.
+
+        ``short``: it is expected to be, and has no need to wait for anything but the database."""
         context = Context(correlation_id=correlation_id.get() or new_key(), community=self.community)
-        answer = await anyio.to_thread.run_sync(work, context, limiter=edge.WORK)
+        if short:
+            answer = await self.lane.run(partial(work, context))
+        else:
+            answer = await anyio.to_thread.run_sync(work, context, limiter=edge.WORK)
         response = edge.http_answer(answer)
         if not body.complete and (request.headers.get("content-length", "0") != "0"):
             response.headers["connection"] = "close"
@@ -163,28 +174,30 @@ class Edge:
     def soap(self, table: Mapping[str, tuple[Soap, Bound]]) -> Callable[[Request], Any]:
         """The endpoint of one path: dispatched on wsa:Action."""
         every = [bound for _, bound in table.values()]
+        short = [action for action, (_, bound) in table.items() if _is_short(bound)]
 
         async def endpoint(request: Request) -> Response:
             body = Body(request, self.limits.body)
             credentials = edge.credentials_of(request, self.proxy, sessions=False)
             content_type = request.headers.get("content-type", "")
-            admitted = await anyio.to_thread.run_sync(self.admitted, every, credentials, limiter=edge.WORK)
+            arrived = body.arrived  # then it costs nothing to have it at hand, and one thread does everything
+            admitted = arrived or await anyio.to_thread.run_sync(self.admitted, every, credentials, limiter=edge.WORK)
             if admitted:
                 await body.prefetch()
 
             def work(context: Context) -> HttpResponse:
-                if not admitted:
+                if not admitted or (arrived and not self.admitted(every, credentials)):
                     likely = next((bound for action, (_, bound) in table.items() if action in content_type), every[0])
                     return render(self.hub.pipeline.run(likely, "soap", None, credentials, context), None)
-                return self._soap(dict(table), request, body, credentials, context)
+                return self._soap(table, request, body, credentials, context)
 
-            return await self.in_thread(work, request, body)
+            return await self.in_thread(work, request, body, short=arrived and body.mentions(short))
 
         return endpoint
 
     def _soap(
         self,
-        table: dict[str, tuple[Soap, Bound]],
+        table: Mapping[str, tuple[Soap, Bound]],
         request: Request,
         body: Body,
         credentials: Credentials,
@@ -196,7 +209,7 @@ class Edge:
         try:
             content_type = request.headers.get("content-type", "")
             message = parse_request(content_type, body, self.hub.content.receive, self.limits, elsewhere=True)
-            message = replace(message, base=self.hub.public_url(), path=request.url.path)
+            message = replace(message, base=self.hub.public_url(), path=request.scope["path"])
             binding, bound = select(table, message)
             chosen = bound
             if binding.mtom and not message.mtom:
@@ -258,7 +271,7 @@ class Edge:
 def build(hub: WebHub) -> FastAPI:
     """The application of the role ``web``."""
     door = Edge(hub)
-    application = FastAPI(
+    application = _Application(
         title="Maillage",
         openapi_url=None,
         docs_url=None,
@@ -267,7 +280,47 @@ def build(hub: WebHub) -> FastAPI:
         exception_handlers={HubError: answer_error, 404: _nothing_here(hub), 405: _nothing_here(hub)},
     )
     routes = application.router.routes
-    routes += [*_soap_routes(hub, door), *_resource_routes(hub, door), *operations(hub)]
+    soap = [*_soap_routes(hub, door)]
+    routes += [*soap, *_resource_routes(hub, door), *operations(hub)]
+    application.express = {
+        route.path: Guard(_straight(route.endpoint)) for route in soap if route.methods and "POST" in route.methods
+    }
+    return application
+
+
+class _Application(FastAPI):
+    """``express``: endpoints that POST reaches without the framework's layers, which cost more than reading a query."""
+
+    express: Mapping[str, ASGIApp] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        posted = scope["type"] == "http" and scope["method"] == "POST"
+        endpoint = self.express.get(scope["path"]) if posted else None
+        if endpoint is None:
+            await super().__call__(scope, receive, send)
+        else:
+            await endpoint(scope, receive, send)
+
+
+def _straight(endpoint: Callable[[Request], Any]) -> ASGIApp:
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["endpoint"] = endpoint
+        request = Request(scope, receive, send)
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            response: Response = await endpoint(request)
+            await response(scope, receive, sending)
+        except HubError as error:
+            if started:
+                raise
+            await (await answer_error(request, error))(scope, receive, send)
+
     return application
 
 
@@ -282,6 +335,11 @@ def build_operations(hub: WebHub) -> FastAPI:
     )
     application.router.routes.extend(operations(hub))
     return application
+
+
+def _is_short(bound: Bound) -> bool:
+    """Whether it is a question to the registry itself: answered from the database, by nobody else."""
+    return bound.transaction.kind is Kind.QUERY and bound.transaction.responder == "Document Registry"
 
 
 def _bindings(hub: WebHub, kind: type[Binding]) -> Iterable[tuple[Any, Bound]]:

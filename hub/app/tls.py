@@ -8,7 +8,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from hub.app.direct import EXTENSION, second_handle
+from hub.app.direct import ARRIVED, EXTENSION, second_handle
 from hub.app.settings import Tls
 
 _VERIFY = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
@@ -121,6 +121,8 @@ class PeerCertificateProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         super().on_headers_complete()
+        cycle = self.cycle
+        self.scope["extensions"][ARRIVED] = lambda: not cycle.more_body  # type: ignore[assignment]
         if self._tls is None:
             self.scope["extensions"][EXTENSION] = _Direct(self.cycle)  # type: ignore[assignment]
 

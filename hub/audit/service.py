@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from hub.audit.chain import GENESIS, dump, link
+from hub.audit.chain import GENESIS, dump, link, load
 from hub.audit.errors import AuditUnavailable
 from hub.audit.model import AuditOutcome, AuditPage, AuditRecord, AuditSearch, ChainState
 from hub.audit.spool import Batch, Spool
@@ -76,6 +76,7 @@ class AuditService:
         self.database = database
         self._spool: Spool | _Memory = Spool(spool, sync=sync) if spool is not None else _Memory()
         self._changed = threading.Condition()
+        self._records: list[AuditRecord] = []  # those of the spool, so that they need not be read again
         self._waiting = 0  # records put and not yet in the database
         self._put = 0  # records put so far
         self._kept = 0  # of these, in the database
@@ -146,6 +147,8 @@ class AuditService:
             except OSError as error:
                 log.critical("the audit spool can't be written", exc_info=True)
                 raise AuditUnavailable from error
+            # What no UTF-8 has was replaced in the text: there the record is what the text says.
+            self._records.append(record if body.isascii() else load(body))
             self._waiting += 1
             self._put += 1
             if self._waiting in (1, _MOST_AT_ONCE):
@@ -175,7 +178,8 @@ class AuditService:
                 )
                 self._hurry = False
                 batch = self._spool.take()
-            if not self._write(batch):
+                records, self._records = self._records, []
+            if not self._write(batch, records):
                 return
             self._spool.done(batch)
             with self._changed:
@@ -183,13 +187,17 @@ class AuditService:
                 self._kept += len(batch.bodies)
                 self._changed.notify_all()
 
-    def _write(self, batch: Batch) -> bool:
+    def _write(self, batch: Batch, records: Sequence[AuditRecord]) -> bool:
         """Append, however long the database takes to come back; False when the hub stops before."""
         pause, unsure = _RETRY_FIRST, False
         while True:
             try:
                 with self.database.transaction() as work:
-                    AuditStore(work).append(batch.bodies, unsure=unsure)
+                    store = AuditStore(work)
+                    if unsure:
+                        store.append(batch.bodies, unsure=True)
+                    else:
+                        store.add(records, batch.bodies)
                 return True
             except Exception:
                 # Whatever the database's trouble is, the records must not be lost: they are in the spool as well.

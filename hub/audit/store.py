@@ -126,8 +126,10 @@ class AuditStore:
             return 0
         return self._add((load(body), body) for body in bodies)
 
-    def add(self, records: Iterable[AuditRecord]) -> int:
-        """Add records that are new; how many."""
+    def add(self, records: Iterable[AuditRecord], bodies: Iterable[str] | None = None) -> int:
+        """Add records that are new; how many. ``bodies``: their texts, where they are made already."""
+        if bodies is not None:
+            return self._add(zip(records, bodies, strict=True))
         return self._add((record, dump(record)) for record in records)
 
     def _add(self, entries: Iterable[tuple[AuditRecord, str]]) -> int:

@@ -237,10 +237,10 @@ class DocumentService:
         question = read(command.query_id, command.parameters, command.lists)
         context.touch("query", question.query.name)
         survivors = Survivors(self.patients)
-        patients = self._patients(question, survivors, context)
-        if patients is not None and not patients.values:
-            return QueryResult()
         with self.database.reading() as work:
+            patients = self._patients(question, survivors, context)
+            if patients is not None and not patients.values:
+                return QueryResult()
             store = DocumentStore(work, patient=survivors.of_key, home=self.home)
             objects = Search(store, question, patients, self.max_results).run()
         about = {item.patient_id for item in objects if not isinstance(item, Association)}

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
+from hub.storage import postgresql
 from hub.storage.prepared import Prepared
 from hub.storage.tables import METADATA
 from hub.storage.writer import SharedWriter
@@ -19,7 +20,7 @@ from hub.storage.writer import SharedWriter
 Hook = Callable[[], None]
 Values = dict[str, Any]
 #: psycopg's own preparing is off: on a rollback it would forget all that is prepared, ours as well.
-POSTGRESQL = {"pool_pre_ping": True, "connect_args": {"prepare_threshold": None}}
+POSTGRESQL = {"connect_args": {"prepare_threshold": None}}
 #: PostgreSQL took a unit of work back because of another one: serialization_failure, deadlock_detected.
 _CONFLICTS = frozenset({"40001", "40P01"})
 SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-65536")
@@ -92,6 +93,9 @@ class Database:
         self._write = self.writer.unit if self.sqlite else self.engine.begin
         if self.sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
+        else:
+            event.listen(self.engine, "checkin", postgresql.given_back)
+            event.listen(self.engine, "checkout", postgresql.look_at)
 
     def transaction(self) -> AbstractContextManager[UnitOfWork]:
         """A unit of work that may write. Joins the one that is open in this thread of control."""
@@ -122,12 +126,16 @@ class Database:
     @contextmanager
     def _reading(self) -> Iterator[UnitOfWork]:
         with self.engine.connect() as connection:
-            connection.begin()
+            driver: Any = connection.connection.driver_connection
             if self.sqlite:
-                connection.connection.driver_connection.execute("BEGIN")  # type: ignore[union-attr]
+                driver.execute("BEGIN")
             work = UnitOfWork(connection, writing=False)
-            with self._as_current(work):
-                yield work
+            token = self._current.set(work)
+            try:
+                with nullcontext() if self.sqlite else postgresql.without_transaction(driver):
+                    yield work
+            finally:
+                self._current.reset(token)
 
     @contextmanager
     def _as_current(self, work: UnitOfWork) -> Iterator[None]:

@@ -5,18 +5,23 @@ are: values go out and come back as through a cursor."""
 
 import itertools
 import re
+import select
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import abc, pq
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
+from sqlalchemy.exc import DisconnectionError
 
 _NUMBERS = itertools.count(1)
 _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
 _VALUES = re.compile(r"(INSERT INTO .* VALUES )(\([^()]*\))", re.DOTALL)
 _NUMBER = re.compile(r"\$(\d+)")
+_TRUSTED_SECONDS = 30.0  #: how long an idle connection is believed to be alive
 _MOST_ROWS = 16  #: rows in one statement
 _DONE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
@@ -29,6 +34,39 @@ def numbered(text: str) -> tuple[str, tuple[str, ...]]:
         return f"${names.setdefault(found[1], len(names) + 1)}" if found[1] else "%"
 
     return _PARAMETER.sub(number, text), tuple(names)
+
+
+@contextmanager
+def without_transaction(connection: Any) -> Iterator[None]:
+    """Our statements begin none: for questions. Each statement sees what is committed when it starts, as it would
+    within one (READ COMMITTED), and two round trips are saved."""
+    connection.__dict__["hub_reading"] = True
+    try:
+        yield
+    finally:
+        connection.__dict__.pop("hub_reading", None)
+
+
+def given_back(_connection: Any, record: Any) -> None:
+    """Note since when a connection is idle."""
+    record.info["idle since"] = time.monotonic()
+
+
+def look_at(connection: Any, record: Any, _proxy: Any) -> None:
+    """Is the connection that is taken from the pool alive? The server is asked after a while only; a server that ended
+    has said so by then. Raises DisconnectionError: the pool tries another one."""
+    since = record.info.get("idle since")
+    if since is None:
+        return
+    driver = connection.pgconn
+    if driver.status == pq.ConnStatus.OK:
+        told = select.poll()
+        told.register(driver.socket, select.POLLIN)
+        if time.monotonic() - since < _TRUSTED_SECONDS and not told.poll(0):
+            return
+        if driver.exec_(b"").status == pq.ExecStatus.EMPTY_QUERY:
+            return
+    raise DisconnectionError("the connection to the database is lost")
 
 
 class Statement:
@@ -69,7 +107,7 @@ class Statement:
 
 def _execute(connection: Any, name: str, text: str, adapter: abc.Transformer, values: Sequence[Any]) -> Any:
     driver = connection.pgconn
-    if driver.transaction_status == pq.TransactionStatus.IDLE:
+    if driver.transaction_status == pq.TransactionStatus.IDLE and "hub_reading" not in connection.__dict__:
         _checked(driver, driver.exec_(b"BEGIN"))
     prepared = connection.__dict__.setdefault("hub_prepared", set())
     if name not in prepared:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import overload
 
 from hub.errors import Malformed, TooLarge
@@ -13,6 +14,7 @@ MAX_HEADER_BYTES = 16 * 1024
 _MAX_PREAMBLE = 64 * 1024
 _CARRIAGE_RETURN = 13
 _AFTER_DELIMITER = b"-\r\n \t"
+_KNOWN = 256  #: characters of a Content-Type that is remembered
 _MAX_DIGITS = 18  #: of a length: more is none
 _TOKEN = re.compile(r"[^\s;=\"]+")
 _PARAMETER = re.compile(r"\s*;\s*(?:([^\s;=\"]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^;\"\s]*)))?")
@@ -63,6 +65,15 @@ def strip_brackets(content_id: str) -> str:
 
 def parse_content_type(text: str) -> ContentType:
     """Read a Content-Type header, quoted or not. Raises Malformed."""
+    return _known_type(text) if len(text) <= _KNOWN else _content_type(text)
+
+
+@lru_cache(maxsize=256)
+def _known_type(text: str) -> ContentType:
+    return _content_type(text)
+
+
+def _content_type(text: str) -> ContentType:
     head = _TOKEN.match(text.strip())
     if head is None or "/" not in head.group():
         raise Malformed("The Content-Type header is not readable.", location="Content-Type")

@@ -5,7 +5,7 @@ from hub.documents.model import QueryResult, StoredQuery
 from hub.errors import HubError
 from hub.pipeline.transaction import AuditEvent, Kind, Soap, Transaction
 from hub.wire.ebxml.names import query
-from hub.wire.ebxml.queries import query_result, read_query, write_query_refusal
+from hub.wire.ebxml.queries import query_result, read_query, wants_objects, write_query_refusal
 from hub.wire.soap.message import SoapMessage, SoapResponse
 
 _BINDING = Soap(
@@ -38,8 +38,7 @@ def decode(message: SoapMessage, context: Context) -> StoredQuery:
 
 def encode(outcome: QueryResult, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
     """Full objects or references, as the request's ResponseOption wants them."""
-    leaf_class = read_query(message.body).leaf_class
-    return query_result(outcome, _BINDING.response_action, leaf_class=leaf_class)
+    return query_result(outcome, _BINDING.response_action, leaf_class=wants_objects(message.body))
 
 
 def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001

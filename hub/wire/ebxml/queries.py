@@ -37,14 +37,7 @@ class QueryAnswer:
 
 def read_query(request: Element) -> StoredQuery:
     """An AdhocQueryRequest. Raises RegistryError where its form is wrong; rules of the single query come later."""
-    option = request.find(query("ResponseOption"))
-    if option is None:
-        raise RegistryError("The request has no ResponseOption (ITI TF-2: 3.18.4.1.2.2).", location="ResponseOption")
-    leaf_class = _RETURN_TYPES.get(option.get("returnType", ""))
-    if leaf_class is None:
-        raise RegistryError(
-            "returnType must be LeafClass or ObjectRef (ITI TF-2: 3.18.4.1.2.2).", location="returnType"
-        )
+    leaf_class = wants_objects(request)
     queries = request.findall(rim("AdhocQuery"))
     if len(queries) != 1:
         raise RegistryError("The request must hold one AdhocQuery (ITI TF-2: 3.18.4.1.2.3).", location="AdhocQuery")
@@ -57,6 +50,19 @@ def read_query(request: Element) -> StoredQuery:
         request_id=request.get("id", ""),
         lists=lists,
     )
+
+
+def wants_objects(request: Element) -> bool:
+    """Whether an AdhocQueryRequest asks for whole objects, not for references. Raises RegistryError."""
+    option = request.find(query("ResponseOption"))
+    if option is None:
+        raise RegistryError("The request has no ResponseOption (ITI TF-2: 3.18.4.1.2.2).", location="ResponseOption")
+    leaf_class = _RETURN_TYPES.get(option.get("returnType", ""))
+    if leaf_class is None:
+        raise RegistryError(
+            "returnType must be LeafClass or ObjectRef (ITI TF-2: 3.18.4.1.2.2).", location="returnType"
+        )
+    return leaf_class
 
 
 def read_slot_values(adhoc: Element) -> tuple[dict[str, tuple[tuple[str, ...], ...]], frozenset[str]]:

@@ -1,6 +1,6 @@
 """Bytes -> SoapMessage. The envelope is held in memory (within its limit), attachments go to files as they arrive."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 from urllib.parse import unquote
 
@@ -81,7 +81,7 @@ def parse_response(
     return _parse(content_type, _content_type(content_type), body_chunks, receive, limits or Limits(), request=False)
 
 
-def select(table: dict[str, T], message: SoapMessage) -> T:
+def select(table: Mapping[str, T], message: SoapMessage) -> T:
     """The row of the message's action. Raises ActionNotSupported."""
     try:
         return table[message.action]
