@@ -103,7 +103,9 @@ class PatientLookup:
             persons += (
                 person
                 for person in page.persons
-                if not any(branch.finds(person) for branch in earlier) and self._fulfils(person, command)
+                if person not in persons
+                and not any(branch.finds(person) for branch in earlier)
+                and self._fulfils(person, command)
             )
             number, inner = (number, page.cursor) if page.cursor else (number + 1, "")
         if number == len(branches) and not command.cursor:
@@ -137,6 +139,11 @@ class PatientLookup:
             raise SearchTooBroad()
         return [_Branch(common, lambda _person: True)]
 
+    def _means(self, item: PatientIdentifier, person: Person) -> bool:
+        if _has(item)(person):
+            return True
+        return bool(item.authority or item.namespace) and self.patients.resolve(item) == person.regional
+
     def _domains(self, command: SearchPersons) -> tuple[str, ...]:
         for domain in command.domains:
             if not self._known(domain):
@@ -148,7 +155,8 @@ class PatientLookup:
             return False
         if command.ids is not None and not any(_has_id(number)(person) for number in command.ids):
             return False
-        if not all(any(_has(item)(person) for item in group) for group in command.identifiers):
+        # By the first group the index found the person, also by numbers that were merged away.
+        if not all(any(self._means(item, person) for item in group) for group in command.identifiers[1:]):
             return False
         domains = self._domains(command)
         if domains and not any(item.authority in domains for item in person.identifiers):

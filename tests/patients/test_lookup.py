@@ -22,6 +22,13 @@ from hub.values import PatientIdentifier
 from tests.patients.conftest import DOMAIN, MARIE, NIR, A, B, C, identity, ins
 
 NOBODY = PatientIdentifier("", "")
+PEOPLE: tuple[tuple[str, str, str, str, str, dict[str, Any]], ...] = (
+    ("1", A, "Martin", "Anne", "19800101", {"city": "Brest"}),
+    ("2", A, "Martin", "Béa", "19800215", {"phone": "+33 2 98 00 00 00"}),
+    ("3", A, "Martinez", "Carl", "1980", {"sex": "M"}),
+    ("4", B, "Le Goff", "Dora", "19800101", {"mother_name": "Kermarrec"}),
+    ("5", B, "martin", "Élise", "19900101", {"postal_code": "29200"}),
+)
 
 
 @pytest.fixture
@@ -62,14 +69,8 @@ def people(patients: PatientService) -> PatientService:
     feed(
         patients,
         *(
-            identity(number, authority, birth_name=name, birth_given=given, birth_date=born, **more, **common)
-            for number, authority, name, given, born, more in (
-                ("1", A, "Martin", "Anne", "19800101", {"city": "Brest"}),
-                ("2", A, "Martin", "Béa", "19800215", {"phone": "+33 2 98 00 00 00"}),
-                ("3", A, "Martinez", "Carl", "1980", {"sex": "M"}),
-                ("4", B, "Le Goff", "Dora", "19800101", {"mother_name": "Kermarrec"}),
-                ("5", B, "martin", "Élise", "19900101", {"postal_code": "29200"}),
-            )
+            identity(number, authority, birth_name=name, birth_given=given, birth_date=born, **{**more, **common})
+            for number, authority, name, given, born, more in PEOPLE
         ),
     )
     return patients

@@ -53,7 +53,8 @@ def one_text(found: Iterable[Parameter], name: str, *, required: bool = False) -
 
 def written(rows: Iterable[tuple[str, str, Any]]) -> HttpResponse:
     """A Parameters resource of (name, element, value); an element ``part`` holds further rows."""
-    return search.answer({"resourceType": "Parameters", "parameter": [_row(*row) for row in rows]})
+    found = [_row(*row) for row in rows]
+    return search.answer({"resourceType": "Parameters", **({"parameter": found} if found else {})})
 
 
 def _row(name: str, element: str, value: Any) -> dict[str, Any]:

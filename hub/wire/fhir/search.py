@@ -1,6 +1,7 @@
 """Search parameters in, bundles out (FHIR R4: 3.1.1)."""
 
 import re
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -179,7 +180,10 @@ def bundle(
         }
         for resource in matches
     ]
-    entries += [{"resource": resource, "search": {"mode": "outcome"}} for resource in outcomes]
+    entries += [
+        {"fullUrl": f"urn:uuid:{uuid.uuid4()}", "resource": resource, "search": {"mode": "outcome"}}
+        for resource in outcomes
+    ]
     found: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "link": links}
     if total is not None:
         found["total"] = total

@@ -220,6 +220,7 @@ def test_a_kept_request_can_be_carried_out_again() -> None:
     assert HttpRequest.of_raw(message.raw, JSON).body == b"{}"
 
 
+WRONG: tuple[Any, ...] = (1, [1], [[]], {"a": 1}, "text", [None], [{"value": 1, "system": 2}])
 HOSTILE: list[Any] = [
     b"",
     b"[]",
@@ -236,7 +237,7 @@ HOSTILE: list[Any] = [
             *("identifier", "name", "telecom", "address", "extension", "link", "active", "gender", "birthDate"),
             *("multipleBirthBoolean", "multipleBirthInteger", "modifierExtension"),
         )
-        for value in (1, [1], [[]], {"a": 1}, "text", [None], [{"value": 1, "system": 2}])
+        for value in WRONG
         if not (name == "multipleBirthInteger" and value == 1)
         and not (name in ("address", "extension", "link") and value == [{"value": 1, "system": 2}])  # nothing wrong
     ),
