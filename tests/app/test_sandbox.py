@@ -16,7 +16,7 @@ from hub.wire.hl7v2.client import MllpClient
 
 KEYS = {
     "xds_registry", "xds_repository", "xds_imaging", "xca_responding", "xca_initiating", "fhir", "dicomweb", "portal",
-    "xcpd_responding", "dsub_broker", "dsub_pullpoints",
+    "xcpd_responding", "pixv3", "pdqv3", "dsub_broker", "dsub_pullpoints",
     "mllp", "dimse", "affinity_domain", "repository_unique_id", "home_community_id", "authorities", "token",
     "client_cert", "client_key", "ca", "portal_user", "portal_password",
 }  # fmt: skip

@@ -18,7 +18,16 @@ from tests.interop.by_hand import query as written
 pytestmark = pytest.mark.interop
 SUCCESS = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"
 SOAP12 = "{http://schemas.xmlsoap.org/wsdl/soap12/}"
-ENDPOINTS = ("xds_registry", "xds_repository", "xds_imaging", "xca_responding", "xca_initiating", "xcpd_responding")
+ENDPOINTS = (
+    "xds_registry",
+    "xds_repository",
+    "xds_imaging",
+    "xca_responding",
+    "xca_initiating",
+    "xcpd_responding",
+    "pixv3",
+    "pdqv3",
+)
 APPROVED = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"
 
 
