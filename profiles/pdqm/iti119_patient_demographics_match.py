@@ -19,7 +19,7 @@ TRANSACTION = Transaction(
     kind=Kind.QUERY,
     permission="patients.query",
     audit=AuditEvent("110112", "Query", "E"),
-    options=("Match Operation", "onlyCertainMatches, count", "search.score and match-grade", "JSON only"),
+    options=("Match Operation", "onlyCertainMatches, count", "search.score and match-grade"),
 )
 
 

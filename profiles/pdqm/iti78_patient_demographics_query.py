@@ -32,7 +32,6 @@ TRANSACTION = Transaction(
         "Prefer: handling=lenient",
         "_count and links to the next page",
         "fr-core-patient, fr-core-patient-ins",
-        "JSON only",
     ),
 )
 

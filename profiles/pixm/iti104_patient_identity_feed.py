@@ -28,7 +28,6 @@ TRANSACTION = Transaction(
         "Remove Patient",
         "INS for qualified identities only (fr-core-patient-ins)",
         "owners of authorities are checked",
-        "JSON only",
     ),
 )
 

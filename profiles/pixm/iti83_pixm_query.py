@@ -21,7 +21,7 @@ TRANSACTION = Transaction(
     kind=Kind.QUERY,
     permission="patients.query",
     audit=AuditEvent("110112", "Query", "E"),
-    options=("sourceIdentifier by the id of this server's Patient", "POST with Parameters", "JSON only"),
+    options=("sourceIdentifier by the id of this server's Patient", "POST with Parameters"),
 )
 
 

@@ -24,7 +24,6 @@ TRANSACTION = Transaction(
     options=(
         "create, update, merge, delete; all entries of a message or none",
         "sent to the subscribers of ITI-94",
-        "JSON only",
     ),
 )
 

@@ -26,7 +26,6 @@ TRANSACTION = Transaction(
         "Patient, Patient?_id=, Patient?identifier=",
         "endpoints only on hosts that subscriptions.consumers names",
         "everybody or a whole domain needs population.subscribe",
-        "JSON only",
     ),
 )
 

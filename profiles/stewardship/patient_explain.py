@@ -20,7 +20,7 @@ TRANSACTION = Transaction(
     kind=Kind.QUERY,
     permission="patients.steward",
     audit=AuditEvent("110112", "Query", "E"),
-    options=("two parameters identifier (valueIdentifier)", "JSON only"),
+    options=("two parameters identifier (valueIdentifier)",),
 )
 
 

@@ -17,7 +17,7 @@ TRANSACTION = Transaction(
     kind=Kind.CHANGE,
     permission="patients.steward",
     audit=AuditEvent("110110", "Patient Record", "U"),
-    options=("two parameters identifier (valueIdentifier), reason", "JSON only"),
+    options=("two parameters identifier (valueIdentifier), reason",),
 )
 
 

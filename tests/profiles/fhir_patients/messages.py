@@ -33,9 +33,9 @@ def replaced(value: str, by: str, authority: str = A) -> dict[str, Any]:
 def message(*entries: tuple[str, dict[str, Any]]) -> dict[str, Any]:
     """A feed message of (method, Patient)."""
     rows = []
-    for method, resource in entries:
-        full = f"http://his.example.org/Patient/{resource['identifier'][0]['value']}"
-        resource = {"id": resource["identifier"][0]["value"], **resource}
+    for method, given in entries:
+        resource = {"id": given["identifier"][0]["value"], **given}
+        full = f"http://his.example.org/Patient/{resource['id']}"
         request = {"method": method, "url": "Patient" if method == "POST" else f"Patient/{uuid.uuid4()}"}
         rows.append({"fullUrl": full, "resource": resource, "request": request, "response": {"status": "200"}})
     history = {"resourceType": "Bundle", "type": "history", "entry": rows}

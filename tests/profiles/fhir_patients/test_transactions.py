@@ -83,8 +83,8 @@ def test_refusals_of_ihe_pix(site: Site) -> None:
     put(site, patient("A1"))
 
     def asked(source: str, *targets: str) -> tuple[int, str, str, str]:
-        pairs = [("sourceIdentifier", source), *(("targetSystem", target) for target in targets)]
-        return issue(site["ris"].get("Patient/$ihe-pix", params=pairs))
+        query = {"sourceIdentifier": source, "targetSystem": list(targets)}
+        return issue(site["ris"].get("Patient/$ihe-pix", params=query))
 
     assert asked(f"urn:oid:{A}|A2") == (404, "error", "not-found", "sourceIdentifier Patient Identifier not found")
     unknown = (400, "error", "code-invalid", "sourceIdentifier Assigning Authority not found")
@@ -253,7 +253,7 @@ def test_stewards_operations(site: Site) -> None:
     assert [row["valueCode"] for row in told if row["name"] == "outcome"]
     links = [row["part"] for row in told if row["name"] == "link"]
     assert {"name": "rule", "valueCode": "steward"} in links[0]
-    query = [("identifier", f"urn:oid:{A}|A1"), ("identifier", f"urn:oid:{B}|B1")]
+    query = {"identifier": [f"urn:oid:{A}|A1", f"urn:oid:{B}|B1"]}
     assert client.get("Patient/$explain", params=query).status_code == 200
     undone = client.post("Patient/$unlink", json=body, headers=JSON)
     assert undone.status_code == 200, undone.text
