@@ -1,0 +1,246 @@
+"""PAM and PAM France over MLLP, on a running hub: every event, the movements, the French segments, the INS."""
+
+import pytest
+
+from hub.exchange.model import Page
+from hub.patients.ins import key_of
+from hub.patients.model import IdentityStatus
+from hub.patients.store_visits import VisitStore
+from hub.patients.visits_model import Visit
+from hub.values import PatientIdentifier
+from hub.wire.hl7v2.events import EVENTS, Effect
+from hub.wire.hl7v2.message import Hl7Message
+from tests.profiles.running import OIDS, Region, cx, message, pid
+
+PV1 = "PV1||I|7700^12^2^HOSPITAL_A||||801^HOUSE^GREGORY|||CARD|||||||||V1^^^HOSPITAL_A&1.2.250.1.999.71&ISO^VN"
+ENCOUNTERS = sorted(code for code, event in EVENTS.items() if event.transaction == "ITI-31" and code != "Z99")
+
+
+def visit(region: Region, number: str) -> Visit | None:
+    with region.hub.database.reading() as work:
+        return VisitStore(work).get(PatientIdentifier(number, OIDS["A"]))
+
+
+def zbe(action: str = "INSERT", historic: str = "N", original: str = "", movement: str = "M1") -> str:
+    return f"ZBE|{movement}^HOSPITAL_A|20260310110000||{action}|{historic}|{original}|Chir^^^^^^UF^^^7700||HMS"
+
+
+@pytest.mark.parametrize("code", ENCOUNTERS)
+def test_every_encounter_announces_its_patient(region: Region, code: str) -> None:
+    number = region.fresh()
+    region.accepted(message(f"ADT^{code}", pid(number), PV1, zbe()))
+    person = region.known(number)
+    assert (person.traits.birth_name, person.status) == ("LEGER", IdentityStatus.VALIDATED)
+    expected = EVENTS[code].effect is Effect.VISIT
+    assert (visit(region, number) is not None) == expected
+
+
+@pytest.mark.parametrize("code", ["A02", "A06", "A11", "A21"])
+def test_an_encounter_needs_a_visit(region: Region, code: str) -> None:
+    region.refused(message(f"ADT^{code}", pid(region.fresh())), "PV1^1", "100")
+    region.refused(message(f"ADT^{code}", pid(region.fresh()), "PV1||"), "PV1^1^2", "101")
+    region.refused(message(f"ADT^{code}", pid(region.fresh()), "PV1||X"), "PV1^1^2", "103")
+
+
+def test_a_stay_from_admission_to_discharge(region: Region) -> None:
+    number = region.fresh()
+    region.accepted(message("ADT^A01^ADT_A01", pid(number), PV1, zbe()))
+    moved = PV1.replace("7700^12^2", "8800^1^1")
+    region.accepted(message("ADT^A02^ADT_A02", pid(number), moved, zbe(movement="M2"), recorded="20260311080000"))
+    now = visit(region, number)
+    assert now is not None
+    assert (now.fields[3].partition("^")[0], now.movement.partition("^")[0]) == ("8800", "M2")
+    region.accepted(message("ADT^A12", pid(number), PV1, zbe("CANCEL", movement="M2"), recorded="20260311090000"))
+    now = visit(region, number)
+    assert now is not None
+    assert now.fields[3].startswith("7700")
+    region.accepted(message("ADT^A03", pid(number), PV1, zbe(movement="M3"), recorded="20260312080000"))
+    assert visit(region, number) is None
+    region.accepted(message("ADT^A13", pid(number), PV1, zbe("CANCEL", movement="M3"), recorded="20260312090000"))
+    assert visit(region, number) is not None
+    straggler = PV1.replace("7700^12^2", "6600")
+    region.accepted(message("ADT^A02", pid(number), straggler, zbe(movement="M0"), recorded="20260309080000"))
+    now = visit(region, number)
+    assert now is not None
+    assert now.fields[3].startswith("7700"), "what is older says nothing of now"
+    region.accepted(message("ADT^A11", pid(number), PV1, zbe("CANCEL"), recorded="20260313090000"))
+    assert visit(region, number) is None
+    assert region.person(number) is not None, "an admission is taken back, not the person"
+
+
+def test_the_end_of_another_stay_is_not_the_end_of_this_one(region: Region) -> None:
+    number = region.fresh()
+    region.accepted(message("ADT^A01", pid(number), PV1))
+    region.accepted(message("ADT^A03", pid(number), PV1.replace("V1^", "V0^"), recorded="20260312080000"))
+    assert visit(region, number) is not None
+
+
+def test_what_is_historic_changes_nothing_of_now(region: Region) -> None:
+    number = region.fresh()
+    region.accepted(message("ADT^A01", pid(number), PV1))
+    old = pid(number, pid_5="OLDNAME^ZOE^^^^^L")
+    moved = PV1.replace("7700^12^2", "9900")
+    region.accepted(message("ADT^Z99", old, moved, zbe("UPDATE", "Y", "A02"), recorded="20260312080000"))
+    now = visit(region, number)
+    assert now is not None
+    assert now.fields[3].startswith("7700")
+    assert region.known(number).traits.birth_name == "LEGER"
+    other = region.fresh()
+    region.accepted(message("ADT^Z99", pid(other), moved, zbe("INSERT", "Y", "A02")))
+    assert (region.person(other) is not None, visit(region, other)) == (True, None), "who is not known yet is announced"
+
+
+@pytest.mark.parametrize(
+    ("action", "original", "there"),
+    [("UPDATE", "A01", True), ("CANCEL", "A01", False), ("UPDATE", "A03", False), ("CANCEL", "A03", True)],
+)
+def test_z99_changes_the_movement_that_it_names(region: Region, action: str, original: str, there: bool) -> None:
+    number = region.fresh()
+    region.accepted(message("ADT^A01", pid(number), PV1))
+    region.accepted(message("ADT^Z99", pid(number), PV1, zbe(action, "N", original), recorded="20260312080000"))
+    assert (visit(region, number) is not None) is there
+
+
+@pytest.mark.parametrize(
+    ("segments", "location", "condition"),
+    [
+        ([], "ZBE^1", "100"),
+        (["ZBE||20260310||INSERT|N"], "ZBE^1^1", "101"),
+        (["ZBE|M1|||INSERT|N"], "ZBE^1^2", "101"),
+        (["ZBE|M1|20260310||DELETE|N"], "ZBE^1^4", "103"),
+        (["ZBE|M1|20260310||UPDATE|X"], "ZBE^1^5", "103"),
+        (["ZBE|M1|20260310||UPDATE|N"], "ZBE^1^6", "101"),
+        (["ZBE|M1|20260310||INSERT|N", "ZFA|OPEN"], "ZFA^1^1", "103"),
+        (["ZBE|M1|20260310||INSERT|N", "ZFA|||||||||PERHAPS"], "ZFA^1^9", "103"),
+        (["ZBE|M1|20260310||INSERT|N", "ZFA|||||||||INO|yesterday"], "ZFA^1^10", "102"),
+        (["ZBE|M1|20260310||INSERT|N", "ZFD|X^2^1950"], "ZFD^1^1", "102"),
+        (["ZBE|M1|20260310||INSERT|N", "ZFD||||N|INSI|notadate"], "ZFD^1^6", "102"),
+        (["ZBE|M1|20260310||INSERT|N", "ZFV||||20261310"], "ZFV^1^4", "102"),
+        (["ZBE|M1|20260310||INSERT|N", "ZFM|88"], "ZFM^1^1", "103"),
+    ],
+)
+def test_a_mistake_in_a_french_segment_is_named(
+    region: Region, segments: list[str], location: str, condition: str
+) -> None:
+    number = region.fresh()
+    region.refused(message("ADT^Z99", pid(number), PV1, *segments), location, condition)
+    assert region.person(number) is None
+
+
+def test_the_french_segments_of_a_real_admission(region: Region) -> None:
+    number = region.fresh()
+    french = ["ZFA|ACTIF|20240301|||||||INO|20240301|IC|20240301", "ZFP|", "ZFV||||||RUE^^DIJON^^21000^100", "ZFM|8|||"]
+    zfd = "ZFD|10^13^1950||Y|N|INSI|20211201||"
+    region.accepted(message("ADT^A01^ADT_A01", pid(number), "PD1|", PV1, "PV2|", zbe(), *french, zfd))
+    assert region.person(number) is not None
+
+
+# Links, unlinks, changes of number
+
+
+def test_an_owner_links_and_unlinks_its_own(region: Region) -> None:
+    one, other = region.fresh(), region.fresh()
+    for number in (one, other):
+        region.accepted(message("ADT^A28", pid(number, pid_7="19520316" if number == one else "19520317")))
+    assert region.known(one).regional != region.known(other).regional
+    pair = (pid(one, pid_5="", pid_7=""), "PV1||N", pid(other, pid_5="", pid_7=""))
+    region.accepted(message("ADT^A24^ADT_A24", *pair))
+    assert region.known(one).regional == region.known(other).regional
+    region.accepted(message("ADT^A37^ADT_A37", *pair))
+    assert region.known(one).regional != region.known(other).regional
+
+
+def test_links_name_their_mistakes(region: Region) -> None:
+    one = region.fresh()
+    region.accepted(message("ADT^A28", pid(one)))
+    region.refused(message("ADT^A24", pid(one)), "PID^2", "100")
+    region.refused(message("ADT^A24", pid(one), pid("x"), pid("y")), "PID^3", "102")
+    region.refused(message("ADT^A24", pid(one), pid(one)), "PID^2^3", "102")
+    region.refused(message("ADT^A37", pid(one), pid("nobody")), "PID^2^3", "204")
+
+
+def test_an_owner_changes_a_number(region: Region) -> None:
+    old, new = region.fresh(), region.fresh()
+    region.accepted(message("ADT^A28", pid(old)))
+    before = region.known(old).regional
+    region.accepted(message("ADT^A47^ADT_A30", pid(new), f"MRG|{cx(old)}"))
+    assert region.known(new).regional == before
+    assert region.known(old).regional == before, "the old one still answers"
+    region.refused(message("ADT^A47", pid(new), f"MRG|{cx(new)}"), "MRG^1^1", "102")
+    region.refused(message("ADT^A47", pid(new)), "MRG^1", "100")
+    region.refused(message("ADT^A47", pid(new), "MRG|"), "MRG^1^1", "101")
+
+
+def test_an_owner_deletes_an_identity(region: Region) -> None:
+    number = region.fresh()
+    region.accepted(message("ADT^A28", pid(number)))
+    region.accepted(message("ADT^A29^ADT_A21", pid(number, pid_5=""), "PV1||N"))
+    query = "\r".join(
+        [
+            f"MSH|^~\\&|PORTAL|P|HUB|REGION|20260310110000||QBP^Q23^QBP_Q21|q{number}|P|2.5",
+            f"QPD|IHE PIX Query|q{number}|{cx(number)}",
+            "RCP|I",
+            "",
+        ]
+    )
+    reply = region.send(query)
+    assert (reply.require("MSA").value(1), reply.require("ERR").value(3)) == ("AE", "204")
+
+
+# The INS
+
+NUMBER = "2790351215189"
+RIGHT = NUMBER + key_of(NUMBER)
+CORSICAN = "279032A215189"
+
+
+def with_ins(number: str, matricule: str, status: str = "VALI", oid: str = "1.2.250.1.213.1.4.8") -> str:
+    return pid(number, pid_3=f"{cx(number)}~{matricule}^^^ASIP-SANTE-INS-NIR&{oid}&ISO^INS^^20211201", pid_32=status)
+
+
+def kept(region: Region, number: str) -> tuple[str, IdentityStatus]:
+    (identity,) = (item for item in region.known(number).identities if item.identifier.value == number)
+    return identity.ins.value if identity.ins else "", identity.status
+
+
+def warning(reply: Hl7Message) -> tuple[str, str, str]:
+    err = reply.first("ERR")
+    return (err.field(2), err.value(4), err.value(5)) if err is not None else ("", "", "")
+
+
+def test_validated_with_matricule_and_oid_is_qualified(region: Region) -> None:
+    for matricule in (RIGHT, CORSICAN + key_of(CORSICAN)):
+        number = region.fresh()
+        reply = region.accepted(message("ADT^A28", with_ins(number, matricule), "ZFD|||Y|N|INSI|20211201||"))
+        assert kept(region, number) == (matricule, IdentityStatus.QUALIFIED)
+        assert warning(reply) == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    ("matricule", "status", "reason", "left"),
+    [
+        (NUMBER + "99", "VALI", "ins-key", IdentityStatus.VALIDATED),
+        (CORSICAN + key_of("2790321215189"), "VALI", "ins-key", IdentityStatus.VALIDATED),
+        (RIGHT, "PROV", "ins-not-qualified", IdentityStatus.PROVISIONAL),
+        (RIGHT, "", "ins-not-qualified", IdentityStatus.PROVISIONAL),
+        (RIGHT, "RECUP", "ins-not-qualified", IdentityStatus.RETRIEVED),
+    ],
+)
+def test_what_may_not_be_kept_of_an_ins_is_told(
+    region: Region, matricule: str, status: str, reason: str, left: IdentityStatus
+) -> None:
+    number = region.fresh()
+    reply = region.accepted(message("ADT^A28", with_ins(number, matricule, status)))
+    assert warning(reply) == ("PID^1^3", "W", reason)
+    assert kept(region, number) == ("", left)
+    assert matricule not in reply.raw.decode()
+    control_id = reply.require("MSA").value(2)
+    (stored,) = (item for item in region.hub.exchange.messages(Page(limit=200)) if item.control_id == control_id)
+    assert ("warning", reason) in [(item.kind, item.reference) for item in stored.effects]
+
+
+def test_a_number_of_the_insurance_is_no_ins(region: Region) -> None:
+    number = region.fresh()
+    text = pid(number, pid_3=f"{cx(number)}~{RIGHT}^^^CNAM&1.2.250.1.215&ISO^SS")
+    assert warning(region.accepted(message("ADT^A28", text))) == ("", "", "")
+    assert kept(region, number) == ("", IdentityStatus.VALIDATED)
