@@ -2,9 +2,17 @@
 
 import typer
 
+from hub.app.patients_import import import_files
+from hub.app.patients_learning import evaluate_command, train_command
+from hub.app.patients_relink import relink_command
+
 patients = typer.Typer(
     no_args_is_help=True,
     help="Patients: bring identities in, train the matching model, measure it, compare the whole index with it.",
 )
 
-# Every command is registered here: patients.command("import")(patients_import_command) and so on.
+# Every command is registered here.
+patients.command("train")(train_command)
+patients.command("evaluate")(evaluate_command)
+patients.command("relink")(relink_command)
+patients.command("import")(import_files)

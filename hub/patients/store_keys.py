@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, bindparam, delete, text
+from sqlalchemy import BigInteger, bindparam, delete, func, select, text
 from sqlmodel import Field, SQLModel
 
+from hub.patients.store import MEMBER_COLUMNS, Member, member
+from hub.patients.store_tables import IDENTITY, LINK
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
 from hub.storage.tables import METADATA
@@ -96,3 +98,27 @@ class KeyStore:
         else:
             values = {"keys": list(keys)}
         return _MEETING.rows(self._connection, values | {"cap": CAP + 1})
+
+
+_ACTIVE = select(*MEMBER_COLUMNS).where(IDENTITY.c.active, IDENTITY.c.id > bindparam("after")).order_by(IDENTITY.c.id)
+_PAGE = Prepared(lambda _dialect: _ACTIVE.limit(bindparam("size")))
+
+
+class KeyReader:
+    """Every identity in use, for whoever looks at the whole index."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._connection = work.connection
+
+    def count(self) -> int:
+        """Identities in use."""
+        return int(self._connection.execute(select(func.count()).where(IDENTITY.c.active)).scalar_one())
+
+    def page(self, after: int, size: int) -> list[Member]:
+        """The next so many."""
+        return [member(row) for row in _PAGE.rows(self._connection, {"after": after, "size": size})]
+
+    def linked_by(self, rule: str) -> set[tuple[int, int]]:
+        """Pairs with a live edge of a rule, the smaller number first."""
+        query = select(LINK.c.one, LINK.c.other).where(LINK.c.rule == rule, LINK.c.ended_at.is_(None))
+        return {(min(one, other), max(one, other)) for one, other in self._connection.execute(query)}
