@@ -1,7 +1,6 @@
 """Content beside the database: files named by the SHA-256 of their bytes, on disk before anybody is told so."""
 
 import fcntl
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hub.errors import Invalid, NotFound, TooLarge
+from hub.storage.hashing import Hashes
 from hub.values import new_key
 
 _HEX = frozenset("0123456789abcdef")
@@ -45,20 +45,18 @@ class ContentStore:
     def receive(self, chunks: Iterable[bytes], *, limit: int | None = None) -> ReceivedFile:
         """Spool the chunks, hashing as they pass. Raises TooLarge beyond ``limit`` bytes; leaves nothing on failure."""
         path = self._incoming / new_key()
-        sha1, sha256, size = hashlib.sha1(usedforsecurity=False), hashlib.sha256(), 0
         try:
-            with path.open("wb") as file:
+            with path.open("wb") as file, Hashes() as hashes:
                 for chunk in chunks:
-                    size += len(chunk)
-                    if limit is not None and size > limit:
+                    hashes.update(chunk)
+                    if limit is not None and hashes.size > limit:
                         raise TooLarge()
-                    sha1.update(chunk)
-                    sha256.update(chunk)
                     file.write(chunk)
+                sha1, sha256 = hashes.digests()
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        return ReceivedFile(path, size, sha1.hexdigest(), sha256.hexdigest())
+        return ReceivedFile(path, hashes.size, sha1, sha256)
 
     def put(self, path: Path, sha256: str) -> bool:
         """Move a spooled file in; durable when this returns. True when the content is new, once for any content."""
