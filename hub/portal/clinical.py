@@ -1,6 +1,7 @@
 """Pages for clinicians: search, a person's timeline, a study, the way to the viewer."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from starlette.responses import Response
@@ -71,6 +72,8 @@ class Clinical:
         )
         try:
             page: PersonPage = visit.perform(actions.SEARCH, command)
+            if not page.persons and not cursor and len(criteria["name"].split()) > 1:  # LE GOFF may be kept as LEGOFF
+                page = visit.perform(actions.SEARCH, replace(command, name="".join(criteria["name"].split())))
         except Invalid as error:  # SearchTooBroad and its like: the form says what to do
             problem = "search.too_broad" if "broad" in error.code else "error.invalid"
             return self.render(visit, "search.html", code=422, criteria=criteria, page=None, problem=problem)
