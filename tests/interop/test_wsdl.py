@@ -19,17 +19,9 @@ pytestmark = pytest.mark.interop
 SUCCESS = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"
 SOAP12 = "{http://schemas.xmlsoap.org/wsdl/soap12/}"
 ENDPOINTS = (
-    "xds_registry", "xds_repository", "xds_imaging", "xca_responding", "xca_initiating", "xcpd_responding", "pixv3", "pdqv3",
+    "xds_registry", "xds_repository", "xds_imaging", "xca_responding", "xca_initiating", "xcpd_responding",
+    "pixv3", "pdqv3",
 )  # fmt: skip
-    "xds_registry",
-    "xds_repository",
-    "xds_imaging",
-    "xca_responding",
-    "xca_initiating",
-    "xcpd_responding",
-    "pixv3",
-    "pdqv3",
-)
 APPROVED = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"
 
 
