@@ -21,6 +21,7 @@ from hub.pipeline.catalogue import Bound, Catalogue
 from hub.pipeline.transaction import Hl7
 from hub.usecase import Command
 from hub.values import PatientIdentifier
+from hub.wire.fhir.patient_feed import change_of
 from hub.wire.hl7v2.charset import codec_named
 from hub.wire.hl7v2.errors import UnknownEvent
 from hub.wire.hl7v2.message import Hl7Message
@@ -151,9 +152,6 @@ class PatientLines:
     """FHIR Patient resources, one a line (Bulk Data)."""
 
     def __init__(self, reading: Reading) -> None:
-        from hub.wire.fhir.patient_identity import identity_of  # noqa: PLC0415
-
-        self._identity = identity_of
         self.reading = reading
 
     def decode(self, line: bytes) -> Command:
@@ -164,7 +162,7 @@ class PatientLines:
             raise ImportRecord("The line is not JSON, or longer than the limit.") from None
         if not isinstance(found, dict) or found.get("resourceType") != "Patient":
             raise ImportRecord("The line is no Patient resource.", location="resourceType")
-        return FeedIdentity(self._identity(found))
+        return owned(change_of(found), self.reading.authority)
 
 
 def messages(handle: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
@@ -224,24 +222,24 @@ class Messages:
         bound = self._events.get(message.event)
         if bound is None:
             raise UnknownEvent(location=message.msh.at(9, 2))
-        return self._owned(bound.decode(message, self.reading.context()))
+        return owned(bound.decode(message, self.reading.context()), self.reading.authority)
 
-    def _owned(self, command: Command) -> Command:
-        """With the import's authority where a number has none."""
-        if not self.reading.authority:
-            return command
-        if isinstance(command, FeedIdentity):
-            found = self._number(command.identity.identifier)
-            return replace(command, identity=replace(command.identity, identifier=found))
-        if isinstance(command, MergeIdentities):
-            survivor = replace(command.survivor, identifier=self._number(command.survivor.identifier))
-            return replace(command, survivor=survivor, lost=self._number(command.lost))
+
+def owned(command: Command, authority: str) -> Command:
+    """With the import's authority where a number comes without one."""
+    if not authority:
         return command
+    if isinstance(command, FeedIdentity):
+        found = _number(command.identity.identifier, authority)
+        return replace(command, identity=replace(command.identity, identifier=found))
+    if isinstance(command, MergeIdentities):
+        survivor = replace(command.survivor, identifier=_number(command.survivor.identifier, authority))
+        return replace(command, survivor=survivor, lost=_number(command.lost, authority))
+    return command
 
-    def _number(self, identifier: PatientIdentifier) -> PatientIdentifier:
-        if identifier.authority or identifier.namespace:
-            return identifier
-        return replace(identifier, authority=self.reading.authority)
+
+def _number(identifier: PatientIdentifier, authority: str) -> PatientIdentifier:
+    return identifier if identifier.authority or identifier.namespace else replace(identifier, authority=authority)
 
 
 def _named(encoding: str) -> str:

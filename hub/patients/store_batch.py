@@ -156,6 +156,7 @@ class BatchStore(PatientStore):
         if not self._postgresql:
             values["pairs"] = pairs
         found = [member(row) for row in _BY_KEYS.rows(self._work.connection, self._lists(values))]
+        known.members_of = {item.person: set() for item in found}
         for item in found:
             known.put(item, matching.strict_key(item.identity))
         if found:
@@ -337,10 +338,10 @@ class _Known:
                 self.strict[strict_key].add(found.id)
 
     def put_member(self, found: Member) -> None:
-        """One of a person whose identities all are read."""
+        """One of a person; of those in ``members_of`` every active one is put."""
         self.members.setdefault(found.id, found)
-        if found.identity.active:
-            self.members_of.setdefault(found.person, set()).add(found.id)
+        if found.identity.active and found.person in self.members_of:
+            self.members_of[found.person].add(found.id)
 
     def _drop(self, before: Member) -> None:
         del self.members[before.id]
