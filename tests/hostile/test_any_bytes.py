@@ -219,13 +219,18 @@ def test_fhir_search(
     assert audited() == 1
 
 
+_PERSONS = tuple(f"/Patient/${name}" for name in ("match", "ihe-pix", "link", "unlink", "explain"))
+
+
 @EXAMPLES
 @given(
     body=st.one_of(st.binary(max_size=200), _JSON.map(lambda item: json.dumps(item).encode("utf-8", "replace"))),
-    path=st.sampled_from(["/fhir", "/fhir/DocumentReference/$generate-metadata"]),
+    path=st.sampled_from(
+        ["", "/DocumentReference/$generate-metadata", "/$process-message", "/Subscription", *_PERSONS]
+    ),
 )
 def test_fhir_body(hub: Hub, audited: Callable[[], int], body: bytes, path: str) -> None:
-    status, media, text = ask(hub, "POST", path, body, "application/fhir+json")
+    status, media, text = ask(hub, "POST", f"/fhir{path}", body, "application/fhir+json")
     assert 400 <= status < 500, text
     assert media.startswith("application/fhir+json")
     assert '"OperationOutcome"' in text
