@@ -234,16 +234,16 @@ class Linker:
         return found
 
     def _target_of(self, member: Member, away: dict[Member, Basis]) -> int | None:
-        """As ``_target``, for an identity that has a person: one of its owner's numbers alone, and nobody barred."""
+        """As ``_target``, for an identity that has a person: nobody is barred, and not both persons are of several
+        hospitals."""
         if not away:
-            return None
-        own = self.store.members(member.person)
-        if any(other.identity.identifier.authority != member.identity.identifier.authority for other in own):
             return None
         target = self._target(member.identity, away)
         if target is None or self.links.apart(member.person, target):
             return None
-        others = self.store.members(target)
+        own, others = self.store.members(member.person), self.store.members(target)
+        if _several_hospitals(own) and _several_hospitals(others):
+            return None
         return None if any(self._vetoes(one.identity, other.identity) for one in own for other in others) else target
 
     def _target(self, identity: Identity, allies: dict[Member, Basis]) -> int | None:
@@ -353,6 +353,10 @@ class Linker:
 def _best(allies: dict[Member, Basis]) -> str:
     rules = {basis.rule for basis in allies.values()}
     return next(rule for rule in (matching.SAME_INS, matching.STRICT_TRAITS, SCORE) if rule in rules)
+
+
+def _several_hospitals(members: Sequence[Member]) -> bool:
+    return len({member.identity.identifier.authority for member in members}) > 1
 
 
 def _other_ins(one: Identity, other: Identity) -> bool:
