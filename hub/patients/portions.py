@@ -7,7 +7,7 @@ from datetime import timedelta
 from hub.context import Context
 from hub.patients.errors import SearchTooBroad, UnknownQuery
 from hub.patients.model import FindPersons, Identity, Person, Traits
-from hub.patients.normalise import glued, words
+from hub.patients.normalise import glued, name_keys, words
 from hub.patients.portions_model import (
     Asked,
     AskedName,
@@ -139,6 +139,8 @@ def _fits(traits: Traits, asked: Asked) -> bool:
 
 def _named(traits: Traits, asked: AskedName) -> bool:
     families = {traits.birth_name, traits.used_name}
+    if asked.loose:
+        families |= set(name_keys(traits))  # a part of a compound name, or without its particle
     first = {traits.birth_given, traits.used_given, traits.given_names}
     given = first | {word for name in first for word in words(name).split()}
     return _among(asked.family, families, loose=asked.loose) and all(

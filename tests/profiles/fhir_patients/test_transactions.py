@@ -35,6 +35,7 @@ def issue(answer: httpx.Response) -> tuple[int, str, str, str]:
 
 def audited(site: Site, transaction: str) -> list[tuple[bool, tuple[str, ...]]]:
     """(whether it succeeded, kinds of objects) of the records of a transaction, the newest first."""
+    assert site.hub.audit.flush(60)
     rows = site.hub.audit.search(AuditSearch(transaction=transaction, limit=50)).records
     return [(record.outcome is AuditOutcome.SUCCESS, tuple(item.kind for item in record.objects)) for record in rows]
 
@@ -127,6 +128,44 @@ def test_merges_and_removals(site: Site) -> None:
     assert issue(put(site, patient("A2", family="DUPOND")))[:3] == (409, "error", "conflict")
     assert issue(put(site, replaced("A1", "A1")))[:3] == (422, "error", "business-rule")
     assert issue(put(site, patient("A1"), **{"If-Match": 'W/"1"'}))[0] == 412
+
+
+def test_a_withdrawn_number_is_not_told_any_more(site: Site) -> None:
+    place = site["region"].post("Subscription", json=subscription(site.consumer.url), headers=JSON).headers["Location"]
+    put(site, patient("A1"))
+    put(site, patient("A2", family="DUPOND"))
+    site.consumer.wait(2)
+    query = {"identifier": f"urn:oid:{A}|A1"}
+    for _ in range(2):  # a second time changes nothing
+        assert site["his_a"].delete("Patient", params=query).status_code == 204
+    assert site["his_b"].delete("Patient", params=query).status_code == 403
+    assert site["ris"].get("Patient", params={"family": "durand", "birthdate": "1979-03-27"}).json()["total"] == 0
+    assert (
+        site["his_a"].post("$process-message", json=message(("DELETE", patient("A2"))), headers=JSON).status_code == 200
+    )
+    told = [one["entry"][1]["resource"]["entry"][0] for one in site.consumer.wait(4)]
+    assert [row["request"]["method"] for row in told] == ["POST", "POST", "DELETE", "DELETE"]
+    assert put(site, patient("A1")).status_code == 200  # its owner has it again
+    assert site["ris"].get("Patient", params=query).json()["total"] == 1
+    assert site["region"].delete(place).status_code == 204
+
+
+def test_xml_is_as_good(site: Site) -> None:
+    put(site, patient("A1"))
+    xml = {"Accept": "application/fhir+xml"}
+    for path in ("Patient?family=durand", f"Patient/$ihe-pix?sourceIdentifier=urn:oid:{A}|A1", "Patient?gender=female"):
+        answer = site["ris"].get(path, headers=xml)
+        assert answer.headers["Content-Type"].startswith("application/fhir+xml")
+        assert "http://hl7.org/fhir" in answer.text
+    sent = (
+        '<Patient xmlns="http://hl7.org/fhir">'
+        f'<identifier><system value="urn:oid:{A}"/><value value="A9"/></identifier>'
+        '<name><use value="official"/><family value="MOREL"/></name><birthDate value="1950-01-02"/></Patient>'
+    )
+    headers = {"Content-Type": "application/fhir+xml"}
+    query = {"identifier": f"urn:oid:{A}|A9"}
+    assert site["his_a"].put("Patient", params=query, content=sent, headers=headers).status_code == 201
+    assert site["ris"].get("Patient", params={"birthdate": "1950-01-02"}).json()["total"] == 1
 
 
 def test_what_is_refused_is_kept_and_can_be_carried_out_later(site: Site) -> None:
