@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
-#: ``messages`` and ``deliveries``: state -> how many
+#: ``messages`` and ``deliveries``: state -> how many; ``tasks``: kind -> how many
 Counts = Callable[[], Mapping[str, Mapping[Any, int]]]
 
 
@@ -72,6 +72,10 @@ class _State(Collector):
             for state, number in counts.get(kind, {}).items():
                 gauge.add_metric((str(state),), number)
             yield gauge
+        tasks = GaugeMetricFamily("maillage_steward_tasks", "Questions that wait for a steward.", labels=("kind",))
+        for kind, number in counts.get("tasks", {}).items():
+            tasks.add_metric((str(kind),), number)
+        yield tasks
         sources = GaugeMetricFamily("maillage_source", "Configured sources.", labels=("source", "kind"))
         for source, kind in self._sources().items():
             sources.add_metric((source, kind), 1)

@@ -270,7 +270,8 @@ class Hub(Rooms):
 
     def _counts(self) -> Mapping[str, Mapping[Any, int]]:
         summary = self.exchange.summary()
-        return {"messages": summary.messages, "deliveries": summary.deliveries}
+        tasks = {**dict[Any, int](self.stewardship.waiting()), "orphan": self.orphans.count()}
+        return {"messages": summary.messages, "deliveries": summary.deliveries, "tasks": tasks}
 
 
 class _Receiver:
