@@ -112,7 +112,7 @@ def birth_date(text: str, location: str) -> str:
         raise DataTypeError("A birth date must have the form YYYY[MM[DD]].", location=location)
     year, month, day = found[1], found[2] or "00", found[3] or "00"
     lunar = month > "12" or (day != "00" and not _exists(int(year), int(month), int(day)))
-    dtm(f"{year}0000{text[8:]}" if lunar else text, location)
+    dtm(f"{year}00{day}{text[8:]}" if lunar else text, location)
     if lunar or month == "00":
         return year
     return year + month + (day if day != "00" else "")
