@@ -23,6 +23,7 @@ from hub.app.direct import ARRIVED, EXTENSION, Connection, DirectWriter, writabl
 from hub.errors import DeadlineExceeded, HubError, Malformed, TooLarge
 from hub.portal.visit import SESSION_COOKIE
 from hub.portal.web import peer_of
+from hub.wire.fhir.formats import wants_xml
 from hub.wire.http import HttpRequest, HttpResponse
 from hub.wire.pieces import Chunk, FilePiece, plain
 
@@ -166,6 +167,11 @@ class Body:
         except ClientDisconnect as error:
             raise Malformed("The caller went before the request was complete.") from error
         return b"".join(pieces)
+
+
+def in_xml(request: Request) -> bool:
+    """Whether a FHIR answer is wanted as XML."""
+    return wants_xml(request.headers.get("accept", ""), request.query_params.get("_format", ""))
 
 
 def http_request(request: Request, base: str, body: bytes = b"") -> HttpRequest:

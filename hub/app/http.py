@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import anyio.to_thread
 import orjson
@@ -46,6 +46,7 @@ from hub.pipeline.pipeline import Access, Pipeline
 from hub.pipeline.transaction import Binding, Dicomweb, Direction, Fhir, Kind, Soap
 from hub.storage.content import ContentStore
 from hub.values import Oid, new_key
+from hub.wire.fhir import formats
 from hub.wire.http import HttpResponse
 from hub.wire.soap.errors import MtomRequired
 from hub.wire.soap.message import Limits, SoapMessage
@@ -240,6 +241,7 @@ class Edge:
             sessions = request.method in ("GET", "HEAD")
             credentials = edge.credentials_of(request, self.proxy, sessions=sessions)
             base = self.hub.public_url() + root
+            xml = isinstance(binding, Fhir) and binding.xml and edge.in_xml(request)
             reads = request.method not in ("GET", "HEAD")
             if reads:
                 reads = await anyio.to_thread.run_sync(self.admitted, (bound,), credentials, limiter=edge.WORK)
@@ -252,8 +254,9 @@ class Edge:
                     message = replace(message, body=body.read())
                     if request.url.path.endswith("/_search"):
                         message = edge.with_form(message)
-                answer: HttpResponse = self.hub.pipeline.run(bound, binding.wire, message, credentials, context)
-                return answer
+                if isinstance(binding, Fhir) and binding.xml:
+                    message = formats.as_json(message, xml_wanted=xml)
+                return cast("HttpResponse", self.hub.pipeline.run(bound, binding.wire, message, credentials, context))
 
             def safely(context: Context) -> HttpResponse:
                 try:
@@ -263,7 +266,8 @@ class Edge:
                     answer: HttpResponse = self.hub.pipeline.wires[binding.wire](failure, None, context)
                     return answer
 
-            return await self.in_thread(safely, request, body)
+            told = (lambda context: formats.as_xml(safely(context))) if xml else safely
+            return await self.in_thread(told, request, body)
 
         return endpoint
 
@@ -376,8 +380,9 @@ def _specific_first(path: str) -> tuple[tuple[int, str], ...]:
 
 
 def _capability(hub: WebHub) -> Callable[[Request], Any]:
-    async def endpoint(_request: Request) -> Response:
-        return Response(orjson.dumps(hub.capability()), media_type="application/fhir+json")
+    async def endpoint(request: Request) -> Response:
+        found = HttpResponse(200, orjson.dumps(hub.capability()), "application/fhir+json")
+        return edge.http_answer(formats.as_xml(found) if edge.in_xml(request) else found)
 
     return endpoint
 
