@@ -15,6 +15,7 @@ DESKTOP = ViewportSize(width=1280, height=800)
 TABLET = ViewportSize(width=820, height=1180)
 PHONE = ViewportSize(width=390, height=844)
 SERIOUS = ("serious", "critical")
+STEWARD = ("", "?kind=bridge", "/orphans", "/task/1", "/task/4?other=1", "/task/8", "/task/3")
 OPERATOR = ("", "/messages", "/messages/m3", "/messages/m4", "/deliveries", "/deliveries/d1", "/sources", "/audit")
 
 
@@ -64,6 +65,7 @@ def pages(page: Page, url: str) -> Iterator[str]:
     page.click("article.report a[href$='/life']")
     page.wait_for_selector("#readers")
     yield "life"
+    yield from steward_pages(page, url)
     for path in OPERATOR:
         page.goto(f"{url}/portal/operator{path}")
         if path == "/sources":
@@ -75,6 +77,25 @@ def pages(page: Page, url: str) -> Iterator[str]:
         yield f"operator{path}"
     page.goto(f"{url}/portal/person/none")
     yield "not found"
+
+
+def steward_pages(page: Page, url: str) -> Iterator[str]:
+    """The worklist, questions of several kinds, a confirmation, a person's identities."""
+    for path in STEWARD:
+        page.goto(f"{url}/portal/steward{path}")
+        yield f"steward{path}"
+    page.check("[name=verdict][value=same]")
+    page.fill("#reason", "Pièce")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("button.danger")
+    yield "confirmation"
+    page.locator(".persons a").first.click()
+    page.wait_for_selector("#why")
+    page.wait_for_selector(".busy", state="detached")
+    page.fill("#link-number", "A-700")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#found")
+    yield "identities with a number"
 
 
 @pytest.mark.parametrize(

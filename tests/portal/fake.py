@@ -55,7 +55,7 @@ from hub.subscriptions.model import Endpoint, Filter, Subscription, Topic
 from hub.usecase import Dispatcher, use_case
 from hub.values import Code, new_key, now
 from tests.portal import stewarding
-from tests.portal.made_up import CDA, CT, MARTIN, MR, OLD, OTHER, REGION, STRANGER, A, B, entry
+from tests.portal.made_up import CDA, CT, MARTIN, MR, OLD, REGION, STRANGER, A, B, entry
 
 PASSWORDS = {"claire": "lune", "omar": "soleil", "zoe": "mer", "sylvie": "vent", "marc": "sable"}
 ROLES = {
@@ -199,7 +199,7 @@ class Patients:
     def everybody(self) -> list[Person]:
         homes = dict.fromkeys(self.index.homes.values())
         found = [self.index.person(home) for home in homes]
-        return [OTHER, *(one for one in found if one is not None)]
+        return [one for one in found if one is not None]
 
     @use_case
     def find(self, command: FindPersons, context: Context) -> PersonPage:

@@ -35,7 +35,7 @@ from hub.patients.steward_model import (
 )
 from hub.usecase import use_case
 from hub.values import PatientIdentifier, Uid, now
-from tests.portal.made_up import INS, MARTIN, REGION, A, B
+from tests.portal.made_up import INS, MARTIN, OTHER, REGION, A, B
 
 C = "1.2.250.1.71.4.2.3"
 START = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
@@ -274,5 +274,5 @@ class Orphans:
 
 
 def region() -> Index:
-    """With the person whom everybody else's tests know."""
-    return Index((MARTIN,))
+    """With the persons whom everybody else's tests know."""
+    return Index((MARTIN, OTHER))
