@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -109,19 +109,32 @@ def serve(
     One process for a small site, or the same program many times, each with its role: **web** (SOAP, FHIR, DICOMweb,
     portal), **mllp** (HL7 v2 feeds and queries), **dimse** (DICOM), **worker** (the outbox).
     """
+    from hub.app.processes import WebProcesses, this_child  # noqa: PLC0415
     from hub.app.wiring import Hub  # noqa: PLC0415 (other commands start faster without it)
 
     loaded = load(settings)
     logs.configure(loaded.logging.level, loaded.logging.format)
+    child, group, roles = this_child(), None, frozenset(role or Role)
+    if child is not None:
+        loaded = child.settings(loaded)
+    elif Role.WEB in roles and loaded.web.processes > 1:
+        group = WebProcesses(loaded, settings)
+        loaded, roles = group.settings, roles - {Role.WEB}
     hub = Hub(loaded)
-    with until_stopped() as stopped:
-        roles = frozenset(role or Role)
+    with until_stopped() as stopped, ExitStack() as running:
+        if child is not None:
+            child.end_with_parent(stopped)
         hub.start(roles)
+        if group is not None:
+            hub.probes["web"] = group.missing
+            running.enter_context(group)
+            log.info("%d web processes on %s", loaded.web.processes, hub.public_url())
         for line in hub.addresses():
             log.info("%s", line)
         log.info("started as %s", ", ".join(sorted(roles)))
         stopped.wait()
         log.info("stopping: what runs ends, nothing new is taken in")
+        running.close()
         hub.stop()
 
 

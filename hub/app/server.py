@@ -24,12 +24,14 @@ class CannotListen(Misconfigured):
 
 
 class WebServer:
-    """One HTTP(S) server. ``start`` returns when it accepts connections."""
+    """One HTTP(S) server. ``start`` returns when it accepts connections. ``shared``: see ``bind``."""
 
-    def __init__(self, application: Any, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, application: Any, host: str, port: int, tls: ssl.SSLContext | None = None, *, shared: bool = False
+    ) -> None:
         self.host = host
         self.secure = tls is not None
-        self._socket = _bind(host, port)
+        self._socket = bind(host, port, shared=shared)
         self.port = int(self._socket.getsockname()[1])
         config = uvicorn.Config(
             application,
@@ -98,11 +100,15 @@ def _settle() -> None:
     sys.setswitchinterval(0.001)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A socket with this address; ``shared``: other processes of the same user have one with it as well, and the system
+    spreads connections among those that listen. Raises CannotListen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
     except OSError as error:
         listener.close()

@@ -255,6 +255,8 @@ class Web(Table):
     """Address to listen on."""
     port: int = 8080
     """0: any free one."""
+    processes: int = Field(default=1, ge=1, le=64)
+    """Processes of the role web on this port, each restarted when it dies; 1: the role is in the process itself."""
     public_url: str = Field(default="", examples=["https://hub.example.org"])
     """Base URL under which others reach the hub; default: built from host and port."""
     max_body_mb: int = 2048

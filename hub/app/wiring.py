@@ -120,6 +120,8 @@ class Hub(Rooms):
         self.metrics.observe(self._counts, lambda: {source.name: source.kind for source in settings.sources})
         self.roles: frozenset[Role] = frozenset()
         self.web: WebServer | None = None
+        self._own: WebServer | None = None  # health and metrics of one of several web processes
+        self.probes: dict[str, health.Probe] = {}  #: asked for readiness beside the roles' own
         self._mllp_runs = False
 
     # Running
@@ -170,8 +172,12 @@ class Hub(Rooms):
         web, port = self.settings.web, self.settings.health
         if Role.WEB in self.roles:
             application = build(self)
-            self.web = WebServer(application, web.host, web.port, server_context(self.settings.tls))
+            context, shared = server_context(self.settings.tls), web.processes > 1
+            self.web = WebServer(application, web.host, web.port, context, shared=shared)
             application.include_router(build_portal(self))
+            if shared and port.port:
+                self._own = WebServer(build_operations(self), port.host, port.port)
+                self._own.start()
         elif port.port:
             self.web = WebServer(build_operations(self), port.host, port.port)
         if self.web is not None:
@@ -184,8 +190,9 @@ class Hub(Rooms):
         cut.start()
         works = self.worker.alive  # its threads may have ended before its turn comes below
         self.worker.cease()
-        if self.web is not None:
-            self.web.stop()
+        for server in (self.web, self._own):
+            if server is not None:
+                server.stop()
         if self._mllp_runs:
             self.mllp.stop()
         if self.dimse is not None:
@@ -253,6 +260,7 @@ class Hub(Rooms):
             "database": health.database_probe(self.database),
             "migrations": health.migrations_probe(self.database),
             "disk": health.disk_probe(self.settings.storage.content),
+            **self.probes,
         }
         if Role.WORKER in self.roles:
             probes["worker"] = health.running_probe(lambda: self.worker.alive, "the worker")

@@ -1,0 +1,107 @@
+"""``web.processes``: real processes on one port, of which one is killed, and then the parent."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+SECONDS = 120.0
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    end = time.monotonic() + SECONDS
+    while not what():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def free_ports() -> tuple[int, int]:
+    """One for the web, and the first of three in a row for health."""
+    while True:
+        with socket.socket() as first:
+            first.bind(("127.0.0.1", 0))
+            base = first.getsockname()[1]
+            if base + 3 < 65536 and all(is_free(base + more) for more in (1, 2, 3)):
+                return base + 3, base
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+class Parent:
+    """``maillage serve`` with two web processes."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.port, self.health = free_ports()
+        file = folder / "maillage.toml"
+        file.write_text(
+            f"[web]\nport = {self.port}\nprocesses = 2\n[mllp]\nport = 0\n[dimse]\nport = 0\n"
+            f"[health]\nport = {self.health}\n[storage]\ndatabase = '{url}'\ncontent = '{folder}/content'\n"
+            "[security]\nnode_authentication = false\n"
+        )
+        command = [sys.executable, "-c", "from hub.app.cli import main; main()", "serve", "--settings", str(file)]
+        with (folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
+
+    def children(self) -> set[int]:
+        pid = self.process.pid
+        tasks = Path(f"/proc/{pid}/task").glob("*/children")
+        return {int(child) for task in tasks for child in task.read_text().split()}
+
+    def ready(self, port: int) -> bool:
+        """Whether everything behind a port is."""
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=10, trust_env=False)
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == 200
+
+    def all_ready(self) -> bool:
+        return all(self.ready(port) for port in (self.port, self.health, self.health + 1, self.health + 2))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def parent(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Parent]:
+    running = Parent(tmp_path, request.getfixturevalue(f"{request.param}_url"))
+    yield running
+    running.process.kill()
+    running.process.wait()
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_child_that_is_killed_is_started_again_and_all_end_with_the_parent(parent: Parent) -> None:
+    wait_for(parent.all_ready)
+    first = parent.children()
+    assert len(first) == 2
+    killed = min(first)
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: parent.ready(parent.port))  # the other one answers
+    wait_for(lambda: killed not in parent.children() and len(parent.children()) == 2)
+    wait_for(parent.all_ready)
+    parent.process.send_signal(signal.SIGTERM)
+    assert parent.process.wait(SECONDS) == 0
+    assert all(gone(pid) for pid in first)
+
+
+@pytest.mark.parametrize("parent", ["sqlite"], indirect=True)
+def test_children_end_when_the_parent_is_killed(parent: Parent) -> None:
+    wait_for(parent.all_ready)
+    children = parent.children()
+    parent.process.kill()
+    wait_for(lambda: all(gone(pid) for pid in children))
