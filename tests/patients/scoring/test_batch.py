@@ -13,6 +13,7 @@ from hub.app.patients_training import train
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_ten_thousand_pairs_weigh_the_same_in_a_batch_and_online() -> None:
     identities = [identity for _, identity in population(11, 20_000)]
     scorer, records = Scorer(), [prepared(identity) for identity in identities]
@@ -32,6 +33,7 @@ def test_ten_thousand_pairs_weigh_the_same_in_a_batch_and_online() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_model_learned_from_few_finds_most() -> None:
     steps: list[str] = []
     model = train(
