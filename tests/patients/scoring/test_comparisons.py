@@ -11,7 +11,7 @@ from tests.patients.scoring.people import someone
 
 def level(kind: str, one: dict[str, str], other: dict[str, str]) -> str:
     rule = KINDS[kind]
-    a, b = prepared(someone(**one)), prepared(someone(**other))  # type: ignore[arg-type]
+    a, b = prepared(someone(**one)), prepared(someone(**other))
     number = rule.compare(a, b)
     assert number == rule.compare(b, a), "the order of the two says nothing"
     return "unknown" if number == UNKNOWN else rule.names[number]

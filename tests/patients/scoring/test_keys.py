@@ -8,7 +8,7 @@ from tests.patients.scoring.people import B, someone
 
 def met(one: dict[str, str], other: dict[str, str]) -> set[str]:
     scorer = Scorer()
-    mine, theirs = (scorer.keys(someone(B, **changes)) for changes in (one, other))  # type: ignore[arg-type]
+    mine, theirs = (scorer.keys(someone(B, **changes)) for changes in (one, other))
     values = {value for _, value in theirs}
     return {name for name, value in mine if value in values}
 
