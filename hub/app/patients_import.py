@@ -196,7 +196,8 @@ class Importer:
     def _go_on(self, outcome: Outcome, report: Path) -> None:
         refused: list[Refusal] = []
         with outcome.file.open("rb") as handle, progress(outcome) as tell:
-            entries = Records(handle, outcome.looked, self.reading).after(outcome.state.position)
+            records = Records(handle, outcome.looked, self.reading)  # which must outlive its records: it holds the file
+            entries = records.after(outcome.state.position)
             while not self.stopped.is_set():
                 batch = list(islice(entries, self.batch))
                 if not batch:
