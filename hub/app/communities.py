@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from hub.app.settings import Community as CommunitySettings
 from hub.app.settings import Region, Settings
+from hub.app.settings_sharing import Community as CommunitySettings
 from hub.app.tls import client_context
 from hub.documents.errors import RegistryError
 from hub.documents.model import DocumentRequest, RetrievedDocument, StoredQuery

@@ -8,7 +8,7 @@ from datetime import timedelta
 import orjson
 
 from hub.access.service import AccessService
-from hub.app.settings import Subscriptions
+from hub.app.settings_sharing import Subscriptions
 from hub.app.subscriptions import SECONDS, send
 from hub.audit.service import AuditService
 from hub.context import Context

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from hub.app.notices_soap import SoapNoticeSender
-from hub.app.settings import NotificationRecipient, Settings
+from hub.app.settings import Settings
+from hub.app.settings_sharing import NotificationRecipient
 from hub.app.tls import client_context
 from hub.audit.service import AuditService
 from hub.context import Context

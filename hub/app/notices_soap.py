@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import httpx
 
-from hub.app.settings import NotificationRecipient
+from hub.app.settings_sharing import NotificationRecipient
 from hub.errors import PeerRefused, Unavailable
 from hub.patients.notices import Notice
 from hub.wire.hl7v3.names import REVISED, action

@@ -22,9 +22,7 @@ from hub.app.settings import (
     Archive,
     Authority,
     Client,
-    Community,
     DimsePort,
-    Gateways,
     Logging,
     Mllp,
     Region,
@@ -32,11 +30,11 @@ from hub.app.settings import (
     Settings,
     Source,
     Storage,
-    Subscriptions,
     Tls,
     User,
     Web,
 )
+from hub.app.settings_sharing import Community, Gateways, Subscriptions
 from hub.app.wiring import Hub
 from hub.errors import Invalid, Misconfigured
 

@@ -10,7 +10,7 @@ import httpx
 from lxml import etree
 
 from hub.access.service import AccessService
-from hub.app.settings import Subscriptions
+from hub.app.settings_sharing import Subscriptions
 from hub.audit.service import AuditService
 from hub.context import Context
 from hub.documents.model import DocumentEntry

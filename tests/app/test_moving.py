@@ -9,19 +9,8 @@ import pytest
 from argon2 import PasswordHasher
 from pydicom.dataset import Dataset
 
-from hub.app.settings import (
-    Archive,
-    Authority,
-    DimsePort,
-    HealthPort,
-    Mllp,
-    OnDemand,
-    Security,
-    Settings,
-    Storage,
-    User,
-    Web,
-)
+from hub.app.settings import Archive, Authority, DimsePort, HealthPort, Mllp, Security, Settings, Storage, User, Web
+from hub.app.settings_sharing import OnDemand
 from hub.app.wiring import Hub
 from hub.context import Context
 from hub.documents.model import (

@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from hub.app.roles import Role
-from hub.app.settings import Authority, Client, Settings, Storage, Subscriptions, Web
+from hub.app.settings import Authority, Client, Settings, Storage, Web
+from hub.app.settings_sharing import Subscriptions
 from hub.app.wiring import Hub
 
 A, B = "1.2.250.1.999.10.1", "1.2.250.1.999.10.2"
