@@ -117,18 +117,21 @@ def settings() -> str:
         many = get_origin(field.annotation) is tuple
         lines += [f"## `{'[[' if many else '['}{name}{']]' if many else ']'}`\n", f"{model.__doc__}\n"]
         lines += ["| key | type | default | what it is |", "|---|---|---|---|"]
-        lines += [_setting_row(key, item) for key, item in model.model_fields.items()]
+        lines += [_setting_row(key, item) for key, item in model.model_fields.items() if not model_of(item.annotation)]
         lines.append("")
     lines += ["## At the top of the file\n", "| key | type | default | what it is |", "|---|---|---|---|"]
     lines += [_setting_row(key, item) for key, item in Settings.model_fields.items() if not model_of(item.annotation)]
     return "\n".join([*lines, ""])
 
 
-def _tables() -> Iterator[tuple[str, FieldInfo, type[BaseModel]]]:
-    for name, field in Settings.model_fields.items():
+def _tables(
+    fields: Mapping[str, FieldInfo] = Settings.model_fields, within: str = ""
+) -> Iterator[tuple[str, FieldInfo, type[BaseModel]]]:
+    for name, field in fields.items():
         model = model_of(field.annotation)
         if model is not None:
-            yield name, field, model
+            yield within + name, field, model
+            yield from _tables(model.model_fields, f"{within}{name}.")
 
 
 def _setting_row(key: str, field: FieldInfo) -> str:
@@ -166,7 +169,8 @@ def example() -> str:
         many = get_origin(field.annotation) is tuple
         lines += ["", *_comment(model.__doc__), f"#[[{name}]]" if many else f"[{name}]"]
         for key, item in model.model_fields.items():
-            lines += _example_key(key, item)
+            if not model_of(item.annotation):
+                lines += _example_key(key, item)
     return "\n".join([*lines, ""])
 
 
