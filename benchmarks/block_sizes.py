@@ -2,7 +2,7 @@
 ``python -m benchmarks.block_sizes [RECORDS]``.
 
 Keys of a made-up population are counted. A record meets its own person's other records however large the index is; the
-strangers that it meets are carried on to 3, 10 and 68 million persons in proportion. That is an upper bound: the made-up
+strangers that it meets are carried on to 3, 10 and 68 million persons in proportion: an upper bound, for the made-up
 region has its births in four departements, a country has them in a hundred."""
 
 import sys

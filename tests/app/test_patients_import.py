@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hub.patients.ins import key_of
+from hub.patients.ins_model import key_of
 from hub.testing import hl7
 from tests.patients.conftest import A, identity
 
@@ -33,7 +33,7 @@ def settings(tmp_path: Path) -> Path:
 
 def maillage(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        COMMAND + list(arguments), cwd=cwd, env=environment(), capture_output=True, text=True, timeout=150
+        [*COMMAND, *arguments], check=False, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=150
     )
 
 
