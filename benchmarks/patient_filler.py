@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, event, text
 
 from hub.patients import matching
-from hub.patients.ins import qualify
+from hub.patients.ins_model import qualify
 from hub.patients.model import Authority, Identity
 from hub.patients.normalise import name_keys
 from hub.patients.scoring import Scorer

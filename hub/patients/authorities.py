@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hub.context import Context
 from hub.errors import Invalid
 from hub.patients.errors import AuthorityNotOwned, UnknownAuthority
-from hub.patients.ins import NAMESPACES
+from hub.patients.ins_model import NAMESPACES
 from hub.patients.model import Authority
 from hub.patients.store import AuthorityStore
 from hub.storage.engine import Database

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from hub.context import Context
 from hub.errors import Ambiguous, Invalid
-from hub.patients.ins import valid
+from hub.patients.ins_model import valid
 from hub.patients.matching import basis, contradiction, strict
 from hub.patients.model import FindPersons, Identity, IdentityStatus, Person, PersonPage, Traits
 from hub.patients.normalise import glued

@@ -10,7 +10,7 @@ from typing import Protocol
 from hub.context import Context
 from hub.patients.discovery import DiscoveryIncomplete
 from hub.patients.errors import SearchTooBroad
-from hub.patients.ins import qualify
+from hub.patients.ins_model import qualify
 from hub.patients.lookup_model import Grade, Matched, MatchPerson
 from hub.patients.matching import basis, contradiction, strict
 from hub.patients.model import FindPersons, Identity, Person

@@ -33,7 +33,14 @@ def settings(tmp_path: Path) -> Path:
 
 def maillage(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *arguments], check=False, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=150
+        [*COMMAND, *arguments],
+        check=False,
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from hub.context import Context
 from hub.patients.authorities import AuthorityDirectory
-from hub.patients.ins import key_of
+from hub.patients.ins_model import key_of
 from hub.patients.model import Authority, Fed, FeedIdentity, Identity, IdentityStatus, Traits
 from hub.patients.service import PatientService
 from hub.storage.engine import Database

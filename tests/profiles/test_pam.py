@@ -3,7 +3,7 @@
 import pytest
 
 from hub.exchange.model import Page
-from hub.patients.ins import key_of
+from hub.patients.ins_model import key_of
 from hub.patients.model import IdentityStatus
 from hub.patients.store_visits import VisitStore
 from hub.patients.visits_model import Visit

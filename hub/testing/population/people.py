@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
-from hub.patients.ins import key_of
+from hub.patients.ins_model import key_of
 from hub.testing.population import names
 
 _DEPARTMENTS = (

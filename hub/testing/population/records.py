@@ -4,7 +4,7 @@ import random
 import string
 from dataclasses import dataclass, replace
 
-from hub.patients.ins import NAMESPACES
+from hub.patients.ins_model import NAMESPACES
 from hub.patients.model import Identity, IdentityStatus, Traits
 from hub.patients.normalise import words
 from hub.testing.population.people import Someone

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hub.patients.ins import valid_matricule
+from hub.patients.ins_model import valid_matricule
 from hub.patients.model import INS_AUTHORITIES, Identity, IdentityStatus, Person, Traits
 from hub.values import PatientIdentifier
 from hub.wire.hl7v2 import writer

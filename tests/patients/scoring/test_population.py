@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from itertools import islice
 
-from hub.patients.ins import valid
+from hub.patients.ins_model import valid
 from hub.patients.model import Identity
 from hub.testing.population import Population, population
 
