@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import threading
+from functools import partial
 
 import pytest
 
@@ -21,7 +22,7 @@ def test_short_works_share_one_thread_and_keep_their_order() -> None:
 
     async def many() -> list[int]:
         lane = Lane()
-        return await asyncio.gather(*(lane.run(lambda number=number: work(number)) for number in range(50)))
+        return await asyncio.gather(*(lane.run(partial(work, number)) for number in range(50)))
 
     threads = asyncio.run(many())
     assert done == list(range(50))
@@ -62,7 +63,7 @@ def test_a_work_has_the_context_of_its_caller() -> None:
 
     async def both() -> list[str]:
         lane = Lane()
-        return await asyncio.gather(told("one", lane), told("other", lane))
+        return list(await asyncio.gather(told("one", lane), told("other", lane)))
 
     assert asyncio.run(both()) == ["one", "other"]
 

@@ -40,7 +40,6 @@ def maillage(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         timeout=150,
-        check=False,
     )
 
 
