@@ -30,6 +30,7 @@ from hub.documents.model import (
     Submission,
     SubmissionSet,
 )
+from hub.documents.ports import Spool
 from hub.documents.service import DocumentService
 from hub.documents.store import DocumentStore
 from hub.documents.store_moving import MovingStore
@@ -64,27 +65,6 @@ class Provider(Protocol):
 
     def render(self, entry: DocumentEntry) -> Rendered:
         """The document as of now. Raises DocumentError."""
-        ...
-
-
-class Received(Protocol):
-    """A spooled file."""
-
-    path: Path
-    size: int
-    sha1: str
-    sha256: str
-
-
-class Spool(Protocol):
-    """The content store, as this module sees it."""
-
-    def receive(self, chunks: Iterable[bytes]) -> Any:
-        """Spool bytes: a Received."""
-        ...
-
-    def path(self, sha256: str) -> Path:
-        """Where the content is. Raises NotFound."""
         ...
 
 
@@ -153,7 +133,7 @@ class OnDemandDocuments:
         if self.persist:
             path, repository = self._kept(entry, made, unique_id, context), self.documents.repository_unique_id
             return RetrievedDocument(request, made.mime_type, path, len(made.data), None, unique_id, repository)
-        file: Received = self.content.receive([made.data])
+        file = self.content.receive([made.data])
         return RetrievedDocument(request, made.mime_type, file.path, file.size, self.lease(file.path), unique_id)
 
     def _entry(self, request: DocumentRequest) -> DocumentEntry | None:
@@ -195,7 +175,7 @@ class OnDemandDocuments:
                 return  # somebody else asked for it meanwhile
             links = store.associations(target=[entry.id], types=[AssociationType.IS_SNAPSHOT_OF])
             former = store.get(DocumentEntry, "id", [item.source for item in links], lock=True)
-            file: Received = self.content.receive([made.data])
+            file = self.content.receive([made.data])
             snapshot = replace(
                 entry,
                 id="snapshot",

@@ -6,8 +6,7 @@ Nothing is asked of the database here: every answer is made of stored queries, e
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from hub.context import Context
 from hub.documents.errors import DocumentUniqueIdError, RegistryMetadataError, UnknownPatientId
@@ -32,6 +31,7 @@ from hub.documents.model import (
     Submission,
     SubmissionSet,
 )
+from hub.documents.ports import Spool
 from hub.documents.queries import QUERIES
 from hub.documents.registration import Patients
 from hub.documents.rules import ENTRY_RULES
@@ -71,23 +71,6 @@ _GENERATED = {
 }
 GENERATED = (*_GENERATED.values(), "confidentialityCode", "contentTypeCode")
 _BY_REPOSITORY = frozenset({"hash", "size", "repositoryUniqueId"})
-
-
-class Received(Protocol):
-    """A spooled file."""
-
-    path: Path
-    size: int
-    sha1: str
-    sha256: str
-
-
-class Spool(Protocol):
-    """The content store, as this module sees it."""
-
-    def receive(self, chunks: Iterable[bytes]) -> Any:
-        """Spool bytes: a Received."""
-        ...
 
 
 class SharingService:
@@ -251,7 +234,7 @@ class SharingService:
         contents: list[Content] = []
         try:
             for entry_id, data in documents:
-                file: Received = self.content.receive([data])
+                file = self.content.receive([data])
                 contents.append(Content(entry_id, file.path, file.size, file.sha1, file.sha256))
         except BaseException:
             for content in contents:
