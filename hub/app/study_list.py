@@ -6,7 +6,8 @@ from collections.abc import Callable
 from hub.app.communities import FileLease
 from hub.app.settings import Settings
 from hub.documents.model import Author, DocumentEntry
-from hub.documents.ondemand import OnDemandDocuments, Outbox, Rendered, Spool
+from hub.documents.ondemand import OnDemandDocuments, Outbox, Rendered
+from hub.documents.ports import Spool
 from hub.documents.service import DocumentService
 from hub.imaging.metadata import ACCESSION, STUDY, Vocabulary
 from hub.patients.model import Person
