@@ -3,9 +3,11 @@ durable submissions a second (ITI-41, ITI-42)."""
 
 import hashlib
 import http.client
+import itertools
 import os
 import random
 import shutil
+import statistics
 import subprocess
 import tempfile
 import threading
@@ -40,6 +42,7 @@ REGISTER = "urn:ihe:iti:2007:RegisterDocumentSet-b"
 SUCCESS = b"ResponseStatusType:Success"
 MEMORY_MB = 300.0
 SENDERS = 8
+ROUNDS = 3
 PATIENTS = 50
 ENTRIES = 1_000
 
@@ -69,29 +72,20 @@ def _large(size: int) -> Iterator[Figure]:
         root.chmod(0o755)  # nginx's worker is another user
         url = f"sqlite:///{root}/hub.sqlite"
         fill(url, ENTRIES)
-        made = root / "document"
-        _write(made, size)
         with _box(url, root / "hub") as box, Nginx(root / "nginx") as nginx:
-            given, content_type, entry = _package(root, made)
             idle = peak_mb(box.process.pid)
-            bare_up = _curl("-X", "POST", "-T", str(given), "-H", "Expect:", f"{nginx.url}/upload", size=size, up=True)
-            up = _curl(
-                "-X", "POST", "-T", str(given), "-H", "Expect:", "-H", f"Content-Type: {content_type}",
-                box["xds_repository"], size=size, up=True,
-            )  # fmt: skip
-            shutil.copy(made, nginx.files / "document")
-            bare_down = _curl("-o", "/dev/null", f"{nginx.url}/document", size=size)
-            wanted = {"repository": box["repository_unique_id"], "unique_id": entry}
-            asked, asked_type = _request(root, box, [wanted])
-            down = _curl(
-                "-o", "/dev/null", "-H", f"Content-Type: {asked_type}", "--data-binary", f"@{asked}",
-                box["xds_repository"], size=size,
-            )  # fmt: skip
+            before = cpu_seconds(box.process.pid)
+            _write(root / "document", size)
+            rounds = [_up_and_down(root, root / "document", number, box, nginx) for number in range(ROUNDS)]
+            used = (cpu_seconds(box.process.pid) - before) / ROUNDS
             peak = peak_mb(box.process.pid)
-    what = f"one document of {size >> 20} MiB, one client (curl)"
+    bare_up, up, bare_down, down = (statistics.median(values) for values in zip(*rounds, strict=True))
+    what = f"one document of {size >> 20} MiB, one client (curl), median of {ROUNDS} rounds in turn"
     yield Figure(
         "documents", "ITI-41 of a large document", up, "MB/s", "nginx, the same body into a file", bare_up,
-        "at least 0.5", up >= 0.5 * bare_up, f"{what}; hashed, registered and on the disk before Success",
+        "at least 0.5", up >= 0.5 * bare_up,
+        f"{what}; hashed twice, registered and on the disk before Success, nginx syncs nothing; the hub's own CPU: "
+        f"{used:.1f} s for both ways",
     )  # fmt: skip
     yield Figure(
         "documents", "ITI-43 of a large document", down, "MB/s", "nginx, the same file", bare_down,
@@ -101,6 +95,26 @@ def _large(size: int) -> Iterator[Figure]:
         "documents", "peak memory of the hub after both", peak, "MB", "before", idle, f"under {MEMORY_MB:.0f} MB",
         peak < MEMORY_MB, "VmHWM of the whole sandbox process",
     )  # fmt: skip
+
+
+def _up_and_down(
+    root: Path, data: Path, number: int, box: SandboxProcess, nginx: "Nginx"
+) -> tuple[float, float, float, float]:
+    """MB/s up to nginx, up to the hub, down from nginx, down from the hub: of one document that is new to both."""
+    given, content_type, entry = _package(root, data, number)
+    size = data.stat().st_size
+    put = ("-X", "POST", "-T", str(given), "-H", "Expect:")
+    bare_up = _curl(*put, f"{nginx.url}/upload", size=size, up=True)
+    up = _curl(*put, "-H", f"Content-Type: {content_type}", box["xds_repository"], size=size, up=True)
+    shutil.copy(data, nginx.files / "document")
+    bare_down = _curl("-o", "/dev/null", f"{nginx.url}/document", size=size)
+    wanted = {"repository": box["repository_unique_id"], "unique_id": entry}
+    asked, asked_type = _request(root, box, [wanted])
+    down = _curl(
+        "-o", "/dev/null", "-H", f"Content-Type: {asked_type}", "--data-binary", f"@{asked}", box["xds_repository"],
+        size=size,
+    )  # fmt: skip
+    return bare_up, up, bare_down, down
 
 
 def _many(count: int) -> Iterator[Figure]:
@@ -219,19 +233,20 @@ def _mtom(body: object, action: str, chunks: Iterator[bytes]) -> tuple[str, byte
     return content_type, b"".join(made)
 
 
-def _package(root: Path, data: Path) -> tuple[Path, str, str]:
-    """An ITI-41 of the file: the body as a file, its Content-Type, the document's uniqueId."""
-    made = submission(patient_number(0), random.Random(1))
+def _package(root: Path, data: Path, number: int) -> tuple[Path, str, str]:
+    """An ITI-41 of the file behind a number: the body as a file, its Content-Type, the document's uniqueId."""
+    made = submission(patient_number(0), random.Random(number))
     entry = replace(made.entries[0], hash="", size=None, repository_unique_id="")
     body = write_provided(replace(made, entries=(entry,)), {entry.id: "1@benchmark"})
     envelope = build_envelope(body, PROVIDE, reply_to=ANONYMOUS)
     with data.open("rb") as file:
-        chunks = iter(lambda: file.read(1 << 20), b"")
+        chunks = itertools.chain([b"%d" % number], iter(lambda: file.read(1 << 20), b""))
         content_type, pieces = mtom_package(envelope, [Outgoing("1@benchmark", "text/xml", chunks)], PROVIDE)
         path = root / "package"
         with path.open("wb") as out:
             for piece in pieces:
                 out.write(piece)
+            os.fsync(out.fileno())  # else the disk would be busy with it while the hub waits for its own
     return path, content_type, entry.unique_id
 
 

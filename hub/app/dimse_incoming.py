@@ -3,20 +3,18 @@
 A sender waits for each object's answer, so what can be done while it is busy itself costs nothing.
 """
 
-import ctypes
 import os
 import queue
 import time
-from collections.abc import Callable
 from pathlib import Path
 
+from hub.storage.writeback import Writeback
 from hub.values import new_key
 
 _ABANDONED = 24 * 3600.0
 _FRESH = 3600.0
 #: So many bytes are handed to the disk at a time, while the next ones arrive.
 _EARLY = 120_000
-_WRITE = 2  #: SYNC_FILE_RANGE_WRITE
 
 
 class IncomingFile:
@@ -25,7 +23,8 @@ class IncomingFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-        self._size = self._early = 0
+        self._size = 0
+        self._writeback = Writeback(self._handle, _EARLY)
         self.made = time.monotonic()
 
     def write(self, piece: bytes | memoryview) -> None:
@@ -34,9 +33,7 @@ class IncomingFile:
         while view:
             written = os.write(self._handle, view)
             view, self._size = view[written:], self._size + written
-        if self._size - self._early >= _EARLY and _sync_file_range is not None:
-            _sync_file_range(self._handle, self._early, self._size - self._early, _WRITE)
-            self._early = self._size
+        self._writeback.written(self._size)
 
     def sync(self) -> None:
         """What was written is on the disk when this returns. Raises OSError."""
@@ -91,14 +88,3 @@ class IncomingFiles:
 
     def _new(self) -> IncomingFile:
         return IncomingFile(self._directory / new_key())
-
-
-def _find() -> Callable[[int, int, int, int], int] | None:
-    """Linux's call that starts writing to the disk without waiting; without it everything waits for ``sync``."""
-    function = getattr(ctypes.CDLL(None), "sync_file_range", None)
-    if function is not None:
-        function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-    return function
-
-
-_sync_file_range = _find()

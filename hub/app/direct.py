@@ -151,6 +151,11 @@ async def second_handle(transport: asyncio.Transport) -> socket.socket | None:
     """See ``Connection.socket_of_its_own``."""
     while not transport.is_closing():
         if not transport.get_write_buffer_size():
-            return socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+            return duplicate(transport)
         await asyncio.sleep(_UNSENT_PAUSE)
     return None
+
+
+def duplicate(transport: asyncio.Transport) -> socket.socket:
+    """A second handle on the connection's socket; whoever asks for it closes it."""
+    return socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))

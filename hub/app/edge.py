@@ -5,6 +5,7 @@ import base64
 import binascii
 import itertools
 import logging
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -19,6 +20,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hub.access.model import Credentials
+from hub.app import direct_body
 from hub.app.direct import ARRIVED, EXTENSION, Connection, DirectWriter, writable
 from hub.errors import DeadlineExceeded, HubError, Malformed, TooLarge
 from hub.portal.visit import SESSION_COOKIE
@@ -96,6 +98,8 @@ class Body:
         self._failure: HubError | None = None
         announced = request.headers.get("content-length", "")
         self._announced = int(announced) if announced.isdigit() else 0
+        self._source: direct_body.Source | None = request.scope.get("extensions", {}).get(direct_body.EXTENSION)
+        self._link: socket.socket | None = None
         self._here: Callable[[], bool] = request.scope.get("extensions", {}).get(ARRIVED, _unknown)
 
     @property
@@ -129,12 +133,34 @@ class Body:
         if self._announced > self.limit:
             raise TooLarge()
         size = 0
-        while batch := self._taken() or (b"" if self._ended else anyio.from_thread.run(self._next)):
-            size += len(batch)
+        for piece in self._all():
+            size += len(piece)
             if size > self.limit:
                 raise TooLarge()
-            yield batch
+            self.complete = size == self._announced  # its reader knows the end, and need not come back for it
+            yield piece
         self.complete = True
+
+    def _all(self) -> Iterator[bytes]:
+        ahead = self._taken()
+        if ahead:
+            yield ahead
+        if self._source is not None and not self._ended and self._announced - len(ahead) >= direct_body.LARGE:
+            held, self._link, left = anyio.from_thread.run(self._source.take)
+            if held:
+                yield held
+            if self._link is not None:
+                rest = direct_body.DirectBody(self._source, self._link, left, BATCH_SECONDS)
+                while piece := rest.read():
+                    yield piece
+                return
+        while batch := b"" if self._ended else anyio.from_thread.run(self._next):
+            yield batch
+
+    def close(self) -> None:
+        """Nobody reads any more. Without this the connection would stay open behind an answer that ends it."""
+        if self._link is not None:
+            self._link.close()
 
     def read(self) -> bytes:
         """All of it, in memory."""

@@ -149,10 +149,13 @@ class Edge:
 
         ``short``: it is expected to be, and has no need to wait for anything but the database."""
         context = Context(correlation_id=correlation_id.get() or new_key(), community=self.community)
-        if short:
-            answer = await self.lane.run(partial(work, context))
-        else:
-            answer = await anyio.to_thread.run_sync(work, context, limiter=edge.WORK)
+        try:
+            if short:
+                answer = await self.lane.run(partial(work, context))
+            else:
+                answer = await anyio.to_thread.run_sync(work, context, limiter=edge.WORK)
+        finally:
+            body.close()
         response = edge.http_answer(answer)
         if not body.complete and (request.headers.get("content-length", "0") != "0"):
             response.headers["connection"] = "close"

@@ -8,7 +8,8 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from hub.app.direct import ARRIVED, EXTENSION, second_handle
+from hub.app import direct_body
+from hub.app.direct import ARRIVED, EXTENSION, duplicate, second_handle
 from hub.app.settings import Tls
 
 _VERIFY = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
@@ -48,6 +49,8 @@ class PeerCertificateProtocol(HttpToolsProtocol):
     _tls: dict[str, Any] | None = None
     _head: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    stopping = False  #: the hub stops: no further request on this connection
+    body_bytes = 0  #: of the current request's body that the parser has seen
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Keep what TLS knows of the peer; it does not change while the connection lasts."""
@@ -65,6 +68,7 @@ class PeerCertificateProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """The hub stops: an idle peer that never answers the end of TLS does not hold it up."""
         super().shutdown()
+        self.stopping = True
         if self.transport.is_closing():
             self.loop.call_later(GOODBYE_SECONDS, self.transport.abort)
 
@@ -91,16 +95,20 @@ class PeerCertificateProtocol(HttpToolsProtocol):
             head = [method, b" ", self.url, b" HTTP/", version, b"\r\n"]
             for name, value in kept:
                 head += [name, b": ", value, b"\r\n"]
-            self.parser = httptools.HttpRequestParser(self)
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.expect_request()
             self.parser.feed_data(b"".join([*head, b"\r\n"]))
             return int(offer.args[0])
         return len(data)
 
+    def expect_request(self) -> None:
+        """What comes next is the beginning of a request, whatever came before."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
     def on_message_begin(self) -> None:
         """Add the extension to the new request's scope."""
         super().on_message_begin()
-        self._head_bytes = 0
+        self._head_bytes = self.body_bytes = 0
         self.scope["extensions"] = {} if self._tls is None else {"tls": self._tls}  # type: ignore[dict-item]
         if self._head is None:
             self._expect_head()
@@ -125,6 +133,12 @@ class PeerCertificateProtocol(HttpToolsProtocol):
         self.scope["extensions"][ARRIVED] = lambda: not cycle.more_body  # type: ignore[assignment]
         if self._tls is None:
             self.scope["extensions"][EXTENSION] = _Direct(self.cycle)  # type: ignore[assignment]
+            self.scope["extensions"][direct_body.EXTENSION] = _Body(self)  # type: ignore[assignment]
+
+    def on_body(self, body: bytes) -> None:
+        """Count what the parser has seen."""
+        self.body_bytes += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The body is here, unless the request will be told again."""
@@ -166,6 +180,37 @@ class _Direct:
     @property
     def chunked(self) -> bool:
         return bool(self._cycle.chunked_encoding)
+
+
+class _Body:
+    """The body of one request: see ``hub.app.direct_body.Source``."""
+
+    def __init__(self, protocol: PeerCertificateProtocol) -> None:
+        self._protocol = protocol
+        self._cycle = protocol.cycle
+        self._lasting = False
+        self.transport = protocol.transport
+
+    async def take(self) -> tuple[bytes, socket.socket | None, int]:
+        protocol, cycle = self._protocol, self._cycle
+        headers = dict(cycle.scope["headers"])
+        length = headers.get(b"content-length", b"")
+        certain = length.isdigit() and b"transfer-encoding" not in headers
+        if not certain or protocol.cycle is not cycle or not cycle.more_body or self.transport.is_closing():
+            return b"", None, 0
+        cycle.flow.pause_reading()
+        held, cycle.body = bytes(cycle.body), bytearray()
+        # Till all of it was read, the parser waits for as many bytes as it has not seen, and the connection ends with
+        # the answer: nothing of a body can be taken for a request.
+        self._lasting, cycle.keep_alive = cycle.keep_alive, False
+        return held, duplicate(self.transport), int(length) - protocol.body_bytes
+
+    async def done(self) -> None:
+        if self.transport.is_closing():
+            return
+        self._protocol.expect_request()
+        self._cycle.more_body = False
+        self._cycle.keep_alive = self._lasting and not self._protocol.stopping
 
 
 def _extension(connection: Any) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from hub.errors import Invalid, NotFound, TooLarge
 from hub.storage.hashing import Hashes
+from hub.storage.writeback import Writeback
 from hub.values import new_key
 
 _HEX = frozenset("0123456789abcdef")
+_EARLY = 8 * 1024 * 1024  #: bytes of a large file that are handed to the disk at a time, while the next ones come
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,13 @@ class ContentStore:
         path = self._incoming / new_key()
         try:
             with path.open("wb") as file, Hashes() as hashes:
+                writeback = Writeback(file.fileno(), _EARLY)
                 for chunk in chunks:
                     hashes.update(chunk)
                     if limit is not None and hashes.size > limit:
                         raise TooLarge()
                     file.write(chunk)
+                    writeback.written(hashes.size)
                 sha1, sha256 = hashes.digests()
         except BaseException:
             path.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import pytest
 
 from hub.app import dimse_incoming
 from hub.app.dimse_incoming import IncomingFiles
+from hub.storage import writeback
 
 
 def names(directory: Path) -> list[str]:
@@ -33,7 +34,7 @@ def test_a_file_is_ready_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("early", [True, False])
 def test_what_is_written_is_there(tmp_path: Path, early: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not early:
-        monkeypatch.setattr(dimse_incoming, "_sync_file_range", None)
+        monkeypatch.setattr(writeback, "_sync_file_range", None)
     pieces: list[bytes | memoryview] = [b"head", os.urandom(300_000), memoryview(os.urandom(131_060)), b""]
     incoming = IncomingFiles(tmp_path)
     incoming.prepare()
