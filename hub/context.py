@@ -31,20 +31,16 @@ class Context:
     message_id: str = ""  #: the inbox row that keeps the raw message, "" when none
     received_at: datetime = field(default_factory=now)
     deadline: float | None = None  #: time.monotonic() value after which the caller has gone
-    touched: list[Touched] = field(default_factory=list)
-    effects: list[Touched] = field(default_factory=list)
+    touched: dict[Touched, None] = field(default_factory=dict)  #: each once, in order: there may be ten thousand
+    effects: dict[Touched, None] = field(default_factory=dict)  #: likewise
 
     def touch(self, kind: str, reference: str) -> None:
         """Note what was accessed: it becomes a participant object of the audit record."""
-        item = Touched(kind, reference)
-        if item not in self.touched:
-            self.touched.append(item)
+        self.touched[Touched(kind, reference)] = None
 
     def led_to(self, kind: str, reference: str) -> None:
         """Note what the message caused: shown beside it on the operator's page."""
-        item = Touched(kind, reference)
-        if item not in self.effects:
-            self.effects.append(item)
+        self.effects[Touched(kind, reference)] = None
 
     def forget(self) -> None:
         """What was noted of an attempt that was taken back."""

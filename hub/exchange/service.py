@@ -375,7 +375,7 @@ class ExchangeService:
             return _delivery(work, delivery_id)
 
 
-def _stored(effects: list[Touched]) -> list[list[str]]:
+def _stored(effects: Iterable[Touched]) -> list[list[str]]:
     return [[effect.kind, effect.reference] for effect in effects]
 
 
