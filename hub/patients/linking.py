@@ -141,12 +141,13 @@ class Linker:
         edges = [edge for edge in edges if edge.rule in AUTOMATIC]
         others = {other.id: other for other in self.store.by_ids({edge.far(member.id) for edge in edges})}
         ended = [edge for edge in edges if not self._holds(edge, member, others)]
-        if not ended:
+        if ended:
+            self.links.end([edge.id for edge in ended], "basis-gone")
+            self._link(member, self._weighed_again(member, [others[edge.far(member.id)] for edge in ended]))
+            self._part(placed, "basis-gone")
+            member = placed.member
+        if not edges:
             return
-        self.links.end([edge.id for edge in ended], "basis-gone")
-        self._link(member, self._weighed_again(member, [others[edge.far(member.id)] for edge in ended]))
-        self._part(placed, "basis-gone")
-        member = placed.member
         together = [other for other in self.store.members(member.person) if other.id != member.id]
         if any(self._contradicts(member.identity, other.identity) for other in together):
             # Somebody in between agrees with both: not a reason for two who contradict each other to stay one person.
@@ -163,8 +164,12 @@ class Linker:
         return matching.basis(member.identity, other.identity) is not None
 
     def _weighed_again(self, member: Member, others: Sequence[Member]) -> dict[Member, Basis]:
-        """Whom a rule joins no more may still be the same by the score: no reason to part."""
-        return self.weighing.decided(member, others) if self.weighing is not None else {}
+        """Whom a rule joins no more may still be the same by the score, if nobody of its person speaks against it."""
+        if self.weighing is None:
+            return {}
+        found = self.weighing.decided(member, others)
+        together = [other for other in self.store.members(member.person) if other.id != member.id]
+        return found if self.weighing.bears(member.identity, together, found) else {}
 
     def _part(self, placed: Placed, reason: str) -> None:
         member = placed.member
@@ -244,7 +249,12 @@ class Linker:
         own, others = self.store.members(member.person), self.store.members(target)
         if _several_hospitals(own) and _several_hospitals(others):
             return None
-        return None if any(self._vetoes(one.identity, other.identity) for one in own for other in others) else target
+        if any(self._vetoes(one.identity, other.identity) for one in own for other in others):
+            return None
+        rest = [item for item in own if item.id != member.id]
+        if self.weighing is not None and all(basis.rule == SCORE for basis in away.values()):
+            return target if all(self.weighing.bears(item.identity, others, {}) for item in rest) else None
+        return target
 
     def _target(self, identity: Identity, allies: dict[Member, Basis]) -> int | None:
         """The one person to join: where all allies are, and nobody contradicts."""
@@ -260,14 +270,13 @@ class Linker:
         return person
 
     def _vetoes(self, identity: Identity, other: Identity) -> bool:
-        same_authority = identity.identifier.authority == other.identifier.authority
-        return same_authority or self._contradicts(identity, other)
+        return bool(matching.vetoes(identity, other)) or self._contradicts(identity, other)
 
     def _contradicts(self, one: Identity, other: Identity) -> bool:
         """Whether two can't be one person: a strict trait differs, and no score takes it for an error."""
         if not matching.contradiction(one, other):
             return False
-        return _other_ins(one, other) or self.weighing is None or not self.weighing.holds(one, other)
+        return bool(matching.vetoes(one, other)) or self.weighing is None or not self.weighing.holds(one, other)
 
     def _link(self, member: Member, allies: dict[Member, Basis]) -> None:
         for ally, basis in allies.items():

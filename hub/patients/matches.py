@@ -12,7 +12,7 @@ from hub.patients.discovery import DiscoveryIncomplete
 from hub.patients.errors import SearchTooBroad
 from hub.patients.ins_model import qualify
 from hub.patients.lookup_model import Grade, Matched, MatchPerson
-from hub.patients.matching import basis, contradiction, strict
+from hub.patients.matching import basis, contradiction, strict, vetoes
 from hub.patients.model import FindPersons, Identity, Person
 from hub.patients.normalise import words
 from hub.patients.scoring.vetoes import PROVISIONAL
@@ -117,7 +117,7 @@ class MatchService:
         return Matched(person, Grade.CERTAIN, 1.0)
 
     def _graded(self, described: Identity, person: Person) -> Matched | None:
-        contradicted = any(contradiction(described, item) for item in person.identities)
+        contradicted = any(contradiction(described, item) or vetoes(described, item) for item in person.identities)
         if not contradicted and any(basis(described, item) for item in person.identities):
             return Matched(person, Grade.CERTAIN, 1.0)
         if self.scorer is None:

@@ -2,20 +2,27 @@
 
 Link: (a) the same qualified INS and no strict trait that contradicts; (b) two validated identities of different
 authorities whose strict traits are all there and all equal. Never: two identities of one authority (only their owner
-merges them), a provisional identity, contradicting INS, or an attribute that puts the identity in doubt."""
+merges them), a provisional identity, contradicting INS, or an attribute that puts the identity in doubt.
+
+What ``vetoes`` names holds against every rule and every score: feeds, imports, a second look, ``Patient/$match``."""
 
 import hashlib
+from collections.abc import Iterator
+from functools import lru_cache
 
 from hub.patients.model import Identity, IdentityStatus, Traits
 from hub.patients.normalise import NOBODY, glued, words
 
 SAME_INS = "same-ins"
 STRICT_TRAITS = "strict-traits"
+#: Why nothing joins two identities by itself.
+SAME_AUTHORITY, INS, COLLISION, DOUBT = "same-authority", "ins", "collision", "doubtful"
 
 #: RNIV attributes that forbid every automatic link.
 DOUBTFUL = frozenset({"DOUT", "FICT", "ANOM", "CACH", "USUR", "INVA", "COLP", "COLV", "HOMA"})
 #: and those that forbid one by traits alone.
 HOMONYM = frozenset({"HOMO", "HOMD"})
+_OF_THE_INS = {"birth-date", "sex"}  # what the number itself says: never a matter of spelling
 _VALIDATED = (IdentityStatus.VALIDATED, IdentityStatus.QUALIFIED)
 _UNKNOWN_PLACE = frozenset({"", "99999", "00000"})
 
@@ -25,6 +32,7 @@ def validated(identity: Identity) -> bool:
     return identity.status in _VALIDATED
 
 
+@lru_cache(maxsize=1 << 14)
 def strict(traits: Traits) -> tuple[str, str, str, str, str]:
     """The strict traits, normalised: birth name, first birth given name, birth date, sex, birth place."""
     sex = traits.sex if traits.sex in ("M", "F") else ""
@@ -42,7 +50,11 @@ def strict_key(identity: Identity) -> int | None:
     """A signed 64-bit hash of the strict traits; None where they must not decide (not validated, doubtful, missing)."""
     if not validated(identity) or identity.attributes & (DOUBTFUL | HOMONYM):
         return None
-    values = strict(identity.traits)
+    return _hashed(strict(identity.traits))
+
+
+@lru_cache(maxsize=1 << 14)
+def _hashed(values: tuple[str, str, str, str, str]) -> int | None:
     name, given, born, _, place = values
     if not all(values) or len(born) != 8 or len(place) != 5 or born.endswith("00") or born[4:6] == "00":
         return None
@@ -52,11 +64,28 @@ def strict_key(identity: Identity) -> int | None:
     return int.from_bytes(digest, "big", signed=True)
 
 
+def vetoes(one: Identity, other: Identity) -> tuple[str, ...]:
+    """Every reason why no rule and no score may join two identities; () when one may.
+
+    One authority (its own to merge), an attribute of doubt, two different INS, or the same INS with another birth date
+    or sex: a steward is asked (``TaskKind.COLLISION``). A name or a place may be misspelt, and a score then decides:
+    the rules alone join nobody whose strict traits contradict."""
+    found = []
+    if one.identifier.authority == other.identifier.authority:
+        found.append(SAME_AUTHORITY)
+    if (one.attributes or other.attributes) and (one.attributes | other.attributes) & DOUBTFUL:
+        found.append(DOUBT)
+    if one.ins is not None and other.ins is not None:
+        if one.ins != other.ins:
+            found.append(INS)
+        elif _OF_THE_INS & set(_contradictions(one, other)):
+            found.append(COLLISION)
+    return tuple(found)
+
+
 def basis(one: Identity, other: Identity) -> str | None:
     """The rule that links two identities of different authorities; None when none does."""
-    if one.identifier.authority == other.identifier.authority or not (one.active and other.active):
-        return None
-    if (one.attributes | other.attributes) & DOUBTFUL or not (validated(one) and validated(other)):
+    if not (one.active and other.active and validated(one) and validated(other)) or vetoes(one, other):
         return None
     if contradiction(one, other):
         return None
@@ -72,6 +101,10 @@ def contradiction(one: Identity, other: Identity) -> str:
     """Why two identities can't be one person: names what differs; "" when nothing does."""
     if one.ins is not None and other.ins is not None and one.ins != other.ins:
         return "ins"
+    return next(_contradictions(one, other), "")
+
+
+def _contradictions(one: Identity, other: Identity) -> Iterator[str]:
     mine, theirs = strict(one.traits), strict(other.traits)
     names = ("birth-name", "birth-given", "birth-date", "sex", "birth-place")
     for name, a, b in zip(names, mine, theirs, strict=True):
@@ -81,8 +114,7 @@ def contradiction(one: Identity, other: Identity) -> str:
             continue
         if name == "birth-date" and (a.startswith(b) or b.startswith(a)):
             continue  # an incomplete date
-        return name
-    return ""
+        yield name
 
 
 def _same_list(one: Traits, other: Traits) -> bool:

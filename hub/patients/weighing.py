@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hub.patients.asking import evidence_of
+from hub.patients.matching import SAME_AUTHORITY
 from hub.patients.model import Identity
-from hub.patients.scoring.vetoes import PROVISIONAL, SAME_AUTHORITY, SETTLED
+from hub.patients.scoring.vetoes import PROVISIONAL, SETTLED
 from hub.patients.steward_model import Score
 from hub.patients.store import Member, PatientStore
 from hub.patients.store_links import LinkStore
@@ -119,8 +120,8 @@ class Weighing:
         """Whether nobody of the person speaks against it: where a score alone says who it is."""
         if any(basis.rule != SCORE for basis in allies.values()):
             return True
-        scores = (self._score(identity, other.identity) for other in members if other not in allies)
-        return all(not score.vetoes and score.probability >= self.policy.review for score in scores)
+        known = {ally.id for ally in allies}
+        return all(self.holds(identity, other.identity) for other in members if other.id not in known)
 
     def decided(self, member: Member, others: Iterable[Member]) -> dict[Member, Basis]:
         """Those of others that the score alone says to be the same."""
@@ -141,7 +142,9 @@ class Weighing:
         edges = links.edges([member.id])
         linked = {edge.far(member.id) for edge in edges if edge.rule == SCORE}
         scores = {item: self._score(member.identity, item.identity) for item in others if item.id in linked}
-        return {item: score for item, score in scores.items() if score.probability < self.policy.automatic}
+        return {
+            item: score for item, score in scores.items() if score.vetoes or score.probability < self.policy.automatic
+        }
 
     def explain(self, one: Identity, other: Identity) -> tuple[Score, tuple[str, ...]]:
         """The reckoning, and the names of the keys on which the two meet."""

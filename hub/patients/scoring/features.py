@@ -4,8 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from hub.patients.matching import DOUBTFUL
-from hub.patients.model import Identity, IdentityStatus, Traits
+from hub.patients.model import Traits
 from hub.patients.normalise import NOBODY, PARTICLES, glued, words
 
 _NEWBORN = re.compile(
@@ -39,24 +38,6 @@ class Features:
     newborn: bool  #: a given name such as BEBE or FILLE DE
     multiple: bool  #: of a multiple birth
     ins: str  #: matricule
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What of an identity decides about vetoes, beside its traits."""
-
-    authority: str
-    provisional: bool
-    doubtful: bool
-
-
-def standing(identity: Identity) -> Standing:
-    """Whose it is, and how far it may be trusted."""
-    return Standing(
-        identity.identifier.authority,
-        identity.status in (IdentityStatus.PROVISIONAL, IdentityStatus.RETRIEVED),
-        bool(identity.attributes & DOUBTFUL),
-    )
 
 
 @lru_cache(maxsize=1 << 15)

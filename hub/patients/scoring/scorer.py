@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hub.patients.model import Identity
 from hub.patients.scoring import keys, terms, vetoes
-from hub.patients.scoring.features import Features, features, standing
+from hub.patients.scoring.features import Features, features
 from hub.patients.scoring.kinds import KINDS, UNKNOWN, Compare
 from hub.patients.scoring.model import Comparison, Model, default
 from hub.patients.scoring.terms import Terms
@@ -50,7 +50,7 @@ class Scorer:
         a, b = prepared(one), prepared(other)
         fields = tuple(self._fields_of(a, b))
         weight = self._prior + sum(item.weight for item in fields)
-        found = vetoes.vetoes(a, b, standing(one), standing(other), self.terms)
+        found = vetoes.vetoes(one, other, a, b, self.terms)
         return Score(weight, probability(weight), fields, found, self.version)
 
     def weight(self, a: Features, b: Features) -> float:
@@ -66,7 +66,7 @@ class Scorer:
 
     def vetoes(self, one: Identity, other: Identity) -> tuple[str, ...]:
         """Why the pair is not joined automatically whatever its weight."""
-        return vetoes.vetoes(prepared(one), prepared(other), standing(one), standing(other), self.terms)
+        return vetoes.vetoes(one, other, prepared(one), prepared(other), self.terms)
 
     def _fields_of(self, a: Features, b: Features) -> list[FieldWeight]:
         found = []

@@ -5,12 +5,13 @@ that does not. A higher threshold hardly helps, a veto does."""
 
 from rapidfuzz.distance import OSA, JaroWinkler
 
-from hub.patients.scoring.features import Features, Standing
+from hub.patients import matching
+from hub.patients.matching import COLLISION, HOMONYM, INS
+from hub.patients.model import Identity, IdentityStatus
+from hub.patients.scoring.features import Features
 from hub.patients.scoring.phonetic import sound
 from hub.patients.scoring.terms import ESTABLISHED, Terms
 
-SAME_AUTHORITY = "same-authority"
-INS = "ins"
 GIVEN = "given-name"
 GIVEN_UNSURE = "given-name-unsure"  #: missing, an initial only, or written down very badly
 SEX = "sex"
@@ -18,34 +19,35 @@ SEX_UNSURE = "sex-unsure"  #: differs, under the same given name
 BORN = "birth-date"
 GENERATION = "generation"
 NEWBORN = "newborn"
-DOUBTFUL = "doubtful"
+DOUBTFUL = matching.DOUBT
+NAMESAKE = "homonym"  #: its owner knows another of that name and date: only an INS can say that it is the same
 PROVISIONAL = "provisional"
 NAME = "name"
 
 #: Vetoes that answer the question themselves: two people, or an identity that its owner has yet to check. A steward who
 #: was asked about each pair of twins would see little else.
-SETTLED = frozenset({INS, GIVEN, SEX, BORN, GENERATION, PROVISIONAL, DOUBTFUL})
+#: (A collision is a question of its own kind.)
+SETTLED = frozenset({INS, COLLISION, GIVEN, SEX, BORN, GENERATION, PROVISIONAL, DOUBTFUL})
 
 _ALIKE = 0.85  # given names that are perhaps one, written down badly
 _GENERATION = 15  # years between a parent and a child who may share name, place and address
 _LONG = 8  # letters of a given name in which two typing errors are believed
+_UNCHECKED = (IdentityStatus.PROVISIONAL, IdentityStatus.RETRIEVED)
 
 
-def vetoes(one: Features, other: Features, mine: Standing, theirs: Standing, terms: Terms) -> tuple[str, ...]:
-    """Every reason why the pair is not joined automatically; () when it may be."""
-    found = []
-    if mine.authority == theirs.authority:
-        found.append(SAME_AUTHORITY)
-    if mine.provisional or theirs.provisional:
+def vetoes(mine: Identity, theirs: Identity, one: Features, other: Features, terms: Terms) -> tuple[str, ...]:
+    """Every reason why the pair is not joined automatically, those of the rules first; () when it may be.
+
+    ``one``, ``other``: the same two made comparable."""
+    found = list(matching.vetoes(mine, theirs))
+    if mine.status in _UNCHECKED or theirs.status in _UNCHECKED:
         found.append(PROVISIONAL)
-    if mine.doubtful or theirs.doubtful:
-        found.append(DOUBTFUL)
+    if (mine.attributes | theirs.attributes) & HOMONYM and (mine.ins is None or mine.ins != theirs.ins):
+        found.append(NAMESAKE)
     if one.newborn or other.newborn:
         found.append(NEWBORN)
     elif reason := _given(one, other, terms):
         found.append(reason)
-    if one.ins and other.ins and one.ins != other.ins:
-        found.append(INS)
     if one.sex and other.sex and one.sex != other.sex:
         found.append(SEX if one.given != other.given else SEX_UNSURE)
     if reason := _born(one.born, other.born):
