@@ -18,10 +18,11 @@ from hub.app.patients_batch import meeting, scored
 from hub.app.patients_training import train
 from hub.context import Context
 from hub.patients.authorities import AuthorityDirectory
+from hub.patients.matching import SAME_AUTHORITY
 from hub.patients.model import Authority, FeedIdentity, Identity
 from hub.patients.scoring import Scorer, bits, prepared
 from hub.patients.scoring.model import Model
-from hub.patients.scoring.vetoes import DOUBTFUL, PROVISIONAL, SAME_AUTHORITY
+from hub.patients.scoring.vetoes import DOUBTFUL, PROVISIONAL
 from hub.patients.service import PatientService
 from hub.patients.steward_model import FindTasks
 from hub.patients.stewardship import Stewardship

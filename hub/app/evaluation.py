@@ -8,10 +8,11 @@ from html import escape
 from itertools import combinations
 from typing import Any
 
+from hub.patients.matching import SAME_AUTHORITY
 from hub.patients.model import Identity
 from hub.patients.scoring import SETTLED, Scorer, bits, keys, prepared
 from hub.patients.scoring.model import Model
-from hub.patients.scoring.vetoes import PROVISIONAL, SAME_AUTHORITY
+from hub.patients.scoring.vetoes import PROVISIONAL
 from hub.patients.store_keys import CAP
 
 THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999)
