@@ -114,6 +114,11 @@ def load(kind: type[T], text: str, **columns: Any) -> T:
     return kind(**columns)
 
 
+def mime_type_of(text: str) -> str:
+    """Of an entry, out of its JSON text: nothing else is made of it."""
+    return str(orjson.loads(text).get("mime_type", ""))
+
+
 def patient_key(identifier: PatientIdentifier) -> str:
     """How rows name a patient: the XDS form."""
     return identifier.cx

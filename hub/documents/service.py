@@ -273,8 +273,8 @@ class DocumentService:
         with self.database.reading() as work:
             store = DocumentStore(work, patient=survivors.of_key)
             found = {
-                entry.unique_id: _Kept(entry.mime_type, sha256, entry.patient_id)
-                for entry, sha256 in store.contents(wanted)
+                unique_id: _Kept(mime_type, sha256, patient)
+                for unique_id, mime_type, sha256, patient in store.kept(wanted)
             }
             missing = [item for item in wanted if item not in found]
             for unique_id, mime_type, sha256, patient in RemovalStore(work).unlisted(missing) if missing else ():

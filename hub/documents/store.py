@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, SQLModel
 
-from hub.documents.codec import load, patient_of
+from hub.documents.codec import load, mime_type_of, patient_of
 from hub.documents.criteria import AFTERWARDS, Clause, Operator
 from hub.documents.errors import RegistryMetadataError
 from hub.documents.model import (
@@ -302,6 +302,14 @@ class DocumentStore:
             statement = select(*columns, ENTRY.c.content).where(ENTRY.c.unique_id.in_(chunk), ENTRY.c.content != "")
             for row in self._connection.execute(statement).all():
                 yield self._load(DocumentEntry, row), row.content
+
+    def kept(self, unique_ids: Iterable[str]) -> Iterator[tuple[str, str, str, PatientIdentifier]]:
+        """uniqueId, MIME type, SHA-256 and patient of documents whose bytes are kept here."""
+        columns = (ENTRY.c.unique_id, ENTRY.c.body, ENTRY.c.content, ENTRY.c.patient)
+        for chunk in _chunks(unique_ids):
+            statement = select(*columns).where(ENTRY.c.unique_id.in_(chunk), ENTRY.c.content != "")
+            for unique_id, body, content, patient in self._connection.execute(statement).all():
+                yield unique_id, mime_type_of(body), content, self._patient(patient)
 
     def refers_to(self, sha256: str) -> bool:
         """Whether a document with these bytes is registered."""
