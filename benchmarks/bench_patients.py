@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import text
 
 from benchmarks.figures import Figure, percentile
-from benchmarks.patient_filler import AFFINITY_DOMAIN, SEED, fill
+from benchmarks.patient_filler import AFFINITY_DOMAIN, MADE, SEED, fill
 from hub.app.matching import weigh
 from hub.app.patients_import_csv import CsvRows
 from hub.app.settings import Matching
@@ -43,6 +43,7 @@ FLAT = 1.5
 TOGETHER = 8  #: feeds that share a unit of work, as eight connections' messages do
 _NEW = 0.5  #: share of the messages about persons that nobody knows yet
 _FREQUENT = 5
+_OTHERS = 50  #: hospitals that begin to announce persons of the index
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +192,9 @@ def _latency(name: str, times: Sequence[float], goal: float | None, note: str) -
 def arrivals(size: int, count: int) -> list[Identity]:
     """Messages to come: half of them other hospitals' about persons of the index, half about new persons."""
     choose = random.Random(size)
-    known = itertools.islice(population(SEED, size), count * 2)
+    known = itertools.islice(population(SEED, min(size, MADE)), count * 2)
     again = [
-        replace(item, identifier=PatientIdentifier(f"F{number}", f"{AUTHORITY}.99", "PI"))
+        replace(item, identifier=PatientIdentifier(f"F{number}", f"{AUTHORITY}.{100 + number % _OTHERS}", "PI"))
         for number, (_, item) in enumerate(known)
     ]
     new = [

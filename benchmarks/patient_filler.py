@@ -1,13 +1,15 @@
 """Fill a patient index quickly: a made-up population, linked as it truly is, through the room's own rows.
 
-A second process makes the records; the tables get their indexes when they are full. What feeds would have written is
-written: persons, identities, names, blocking keys, and the edges between a person's identities."""
+A second process makes the rows; the tables get their indexes when they are full. What feeds would have written is
+written: persons, identities, names, blocking keys, and the edges between a person's identities. After the first
+``MADE`` records the same people come again with other birth dates, places, telephones and numbers, since to make one up
+from nothing costs several times what its rows do: names stay as frequent, and blocks grow, as with real ones."""
 
 import itertools
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
@@ -19,6 +21,9 @@ from hub.patients.ins_model import qualify
 from hub.patients.model import Authority, Identity
 from hub.patients.normalise import name_keys
 from hub.patients.scoring import Scorer
+from hub.patients.scoring.features import Features
+from hub.patients.scoring.keys import keys as blocking_keys
+from hub.patients.scoring.scorer import prepared
 from hub.patients.store import AuthorityStore, identity_values
 from hub.patients.store_tables import IDENTITY, LINK, NAME, PERSON
 from hub.storage.engine import Database
@@ -29,6 +34,8 @@ from hub.testing.population import AUTHORITY, population
 AFFINITY_DOMAIN = "1.2.250.1.999.1.1"
 SEED = 8
 _CHUNK = 5_000
+MADE = 150_000  #: records that are made up from nothing
+KEYS = "patients_key"
 _HOSPITALS = 100
 _HASTE = ("journal_mode=MEMORY", "synchronous=OFF", "cache_size=-2097152", "temp_store=MEMORY")
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,8 +48,8 @@ _COLUMNS = {
 Rows = dict[str, list[tuple[Any, ...]]]
 
 
-def people(size: int) -> Iterator[tuple[int, Identity]]:
-    """(person, identity), made by another process."""
+def people(size: int) -> Iterator["Rows"]:
+    """Rows of all tables, made by another process."""
     ours, theirs = multiprocessing.Pipe(duplex=False)
     maker = multiprocessing.get_context("fork").Process(target=_make, args=(theirs, size), daemon=True)
     maker.start()
@@ -50,17 +57,26 @@ def people(size: int) -> Iterator[tuple[int, Identity]]:
     with closing(ours):
         while True:
             try:
-                yield from ours.recv()
+                yield ours.recv()
             except EOFError:
                 break
     maker.join()
 
 
 def _make(pipe: Pipe, size: int) -> None:
-    made = population(SEED, size)
+    filler = _Filler()
+    made, left = population(SEED, min(size, MADE)), size
     while chunk := list(itertools.islice(made, _CHUNK)):
-        pipe.send(chunk)
-    pipe.close()
+        pipe.send(filler.rows(chunk))
+        left -= len(chunk)
+    for generation in itertools.count(1):
+        for start in range(0, len(filler.patterns), _CHUNK):
+            if not left:
+                pipe.close()
+                return
+            chunk_size = min(_CHUNK, left, len(filler.patterns) - start)
+            pipe.send(filler.again(generation, filler.patterns[start : start + chunk_size]))
+            left -= chunk_size
 
 
 def fill(url: str, size: int) -> None:
@@ -78,10 +94,8 @@ def fill(url: str, size: int) -> None:
             for index in indexes:
                 index.drop(connection)
             writer = _Writer(connection, sqlite=database.sqlite)
-            filler = _Filler()
-            made = people(size)
-            while chunk := list(itertools.islice(made, _CHUNK)):
-                writer.write(filler.rows(chunk))
+            for rows in people(size):
+                writer.write(rows)
             for index in indexes:
                 index.create(connection)
             if not database.sqlite:
@@ -111,6 +125,9 @@ class _Filler:
         self._first: dict[int, int] = {}
         self._number = 0
         self._scorer = Scorer()
+        self._seen = 0
+        self._places: list[str] = []
+        self.patterns: list[_Pattern] = []
 
     def rows(self, chunk: Sequence[tuple[int, Identity]]) -> Rows:
         found: Rows = {name: [] for name in _tables()}
@@ -120,19 +137,85 @@ class _Filler:
         return found
 
     def _add(self, found: Rows, key: int, person: int, identity: Identity) -> None:
-        first = self._first.setdefault(person, key)
-        if first == key:
-            found[PERSON.name].append((person, f"R{person:011d}", AFFINITY_DOMAIN, False, None, _AT))
-        else:
-            found[LINK.name].append((key, first, matching.STRICT_TRAITS, _AT))
+        first = self._person(found, key, person)
         values = identity_values(identity, matching.strict_key(identity)) | {
             "id": key, "value": identity.identifier.value, "authority": identity.identifier.authority,
             "person": person, "home": person if first == key else None, "updated_at": _AT,
         }  # fmt: skip
         found[IDENTITY.name].append(tuple(values[name] for name in _COLUMNS[IDENTITY.name]))
-        found[NAME.name] += [(text_, key) for text_ in name_keys(identity.traits)]
+        names = name_keys(identity.traits)
+        found[NAME.name] += [(text_, key) for text_ in names]
+        self.patterns.append(_Pattern(person, values, names, prepared(identity)))
+        self._seen = max(self._seen, person)
+        if identity.traits.birth_place:
+            self._places.append(identity.traits.birth_place)
         if "patients_key" in found:
             found["patients_key"] += [(value, key) for _, value in self._scorer.keys(identity)]
+
+    def _person(self, found: Rows, key: int, person: int) -> int:
+        """The person's first identity."""
+        first = self._first.setdefault(person, key)
+        if first == key:
+            found[PERSON.name].append((person, f"R{person:011d}", AFFINITY_DOMAIN, False, None, _AT))
+        else:
+            found[LINK.name].append((key, first, matching.STRICT_TRAITS, _AT))
+        return first
+
+    def again(self, generation: int, patterns: "Sequence[_Pattern]") -> Rows:
+        """Other people of the same names."""
+        found: Rows = {name: [] for name in _tables()}
+        for pattern in patterns:
+            self._number += 1
+            key, person = self._number, pattern.person + generation * (self._seen + 1)
+            other = (person * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF  # the same for all identities of a person
+            first = self._person(found, key, person)
+            traits, values = dict(pattern.values["traits"]), dict(pattern.values)
+            if born := traits.get("birth_date"):
+                traits["birth_date"] = _other_date(born, other)
+            if "birth_place" in traits:
+                traits["birth_place"] = self._places[(other >> 20) % len(self._places)]
+            if "phone" in traits:
+                traits["phone"] = f"06{other % 10**8:08d}"
+            ins = values["ins_value"]
+            values |= {
+                "id": key, "value": f"{values['value']}G{generation}", "person": person,
+                "home": person if first == key else None, "traits": traits, "birth_date": traits.get("birth_date", ""),
+                "ins_value": f"{other % 10**15:015d}" if ins else None,
+                "strict_key": None if values["strict_key"] is None else (other >> 1) - (1 << 62),
+            }  # fmt: skip
+            found[IDENTITY.name].append(tuple(values[name] for name in _COLUMNS[IDENTITY.name]))
+            found[NAME.name] += [(text_, key) for text_ in pattern.names]
+            features = replace(
+                pattern.features,
+                born=_other_date(pattern.features.born, other) if pattern.features.born else "",
+                place=traits.get("birth_place", "") if pattern.features.place else "",
+                phone=traits["phone"][-9:] if pattern.features.phone else "",
+                ins=values["ins_value"] or "",
+            )
+            if KEYS in found:
+                found[KEYS] += [(value, key) for _, value in blocking_keys.__wrapped__(features)]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """A record that comes again."""
+
+    person: int
+    values: dict[str, Any]
+    names: tuple[str, ...]
+    features: Features
+
+
+def _other_date(born: str, other: int) -> str:
+    """Another date of the same form: what is wrong or missing in it stays so."""
+    if len(born) != 8 or not born.isdigit():
+        return born
+    year, month, day = int(born[:4]), int(born[4:6]), int(born[6:])
+    year = 1925 + (year - 1925 + other % 100) % 100
+    month = (month - 1 + (other >> 8)) % 12 + 1 if 1 <= month <= 12 else month
+    day = (day - 1 + (other >> 12)) % 28 + 1 if 1 <= day <= 28 else day
+    return f"{year:04d}{month:02d}{day:02d}"
 
 
 def stored(identity: Identity) -> Identity:
@@ -152,21 +235,25 @@ class _Writer:
 
     def _binders(self, table: Table, columns: Sequence[str]) -> list[Any]:
         dialect = self._connection.dialect
-        return [table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in columns]
+        binders = [table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in columns]
+        return [(place, bind) for place, bind in enumerate(binders) if bind is not None]
 
     def write(self, rows: Rows) -> None:
         for name, columns in _tables().items():
             table, binders = METADATA.tables[name], self._values[name]
             default = {column.name: _default(column) for column in table.c if _given(column, columns)}
             every = [*columns, *default]
-            values = [
-                (
-                    *(value if bind is None else bind(value) for value, bind in zip(row, binders, strict=True)),
-                    *default.values(),
-                )
-                for row in rows[name]
-            ]
-            self._insert(name, every, values)
+            more = tuple(default.values())
+            self._insert(name, every, [self._bound(row, binders, more) for row in rows[name]])
+
+    @staticmethod
+    def _bound(row: tuple[Any, ...], binders: list[Any], more: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not binders:
+            return row + more
+        values = list(row)
+        for place, bind in binders:
+            values[place] = bind(values[place])
+        return (*values, *more)
 
     def _insert(self, name: str, columns: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
         listed = ", ".join(f'"{column}"' for column in columns)

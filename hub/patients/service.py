@@ -98,10 +98,12 @@ class PatientService(Questions):
                 if isinstance(command, FeedIdentity):
                     with contextlib.suppress(HubError):  # its own use case says what is wrong
                         expected[id(command)] = self._received(command.identity, context, stated=command.stated)
-            BatchStore(work, self.affinity_domain)
-            store, linker = self._linker(work, Context())
+            store = BatchStore(work, self.affinity_domain)
+            linker = OwnersWord(store, self.affinity_domain, Context(), self._weighing(work, store))
             store.lock(*(name for identity in expected.values() for name in self._locks(identity, linker)))
             store.gather([(identity, matching.strict_key(identity)) for identity in expected.values()])
+            if linker.weighing is not None:
+                linker.weighing.gather(store)
             work.notes.update(expected)
 
     @use_case
@@ -250,6 +252,8 @@ class PatientService(Questions):
         asserted = self._asserted(linker.store, identity)
         if before is None:
             return linker.add(identity, asserted)
+        if asserted is not None:  # under the lock now
+            before = linker.store.identity(identity.identifier) or before
         placed = linker.change(before, identity)
         if asserted is not None:
             linker.assert_person(placed, asserted)

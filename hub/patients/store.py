@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     bindparam,
     delete,
@@ -63,6 +64,14 @@ _BY_IDENTIFIER = Prepared(
     )
 )
 _BY_ID = Prepared(lambda _dialect: _MEMBER.where(IDENTITY.c.id == bindparam("key")))
+_COLUMNS = ", ".join(f"m.{column.name}" for column in MEMBER_COLUMNS)
+_OF_IDS = {
+    "postgresql": f"SELECT {_COLUMNS} FROM patients_identity AS m "  # noqa: S608 (our own columns)
+    "WHERE m.id = ANY (CAST(:keys AS bigint[])) ORDER BY m.id",
+    "sqlite": f"SELECT {_COLUMNS} FROM json_each(:keys) AS a "  # noqa: S608
+    "CROSS JOIN patients_identity AS m ON m.id = a.value ORDER BY m.id",
+}
+_BY_IDS = Prepared(lambda dialect: text(_OF_IDS[dialect]).columns(*MEMBER_COLUMNS))
 MEMBERS = Prepared(
     lambda _dialect: _MEMBER.where(IDENTITY.c.person == bindparam("person"), IDENTITY.c.active).order_by(IDENTITY.c.id)
 )
@@ -96,8 +105,21 @@ _ADD_PERSON = Prepared(
     lambda dialect: _INSERTS[dialect](PERSON).on_conflict_do_nothing().returning(PERSON.c.id),
     *("value", "authority", "external", "created_at"),
 )
-_LOCK = Prepared(lambda _dialect: text("SELECT pg_advisory_xact_lock(k) FROM unnest(CAST(:keys AS bigint[])) AS t(k)"))
+LINKS = "patients:links"
+_FEEDS, _ALONE = "patients:feeds", "patients:alone"
+_MOST_LOCKS = 600  # of one unit of work: the server has places for some thousands altogether
+_LOCK = Prepared(
+    lambda _dialect: text("""
+        WITH feeds AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(:feeds))
+        SELECT pg_advisory_xact_lock(k) FROM feeds CROSS JOIN unnest(CAST(:keys AS bigint[])) AS t(k)
+    """)
+)
+_LOCK_ALONE = Prepared(lambda _dialect: text("SELECT pg_advisory_xact_lock(:feeds)"))
 _TRAITS = tuple(item.name for item in fields(Traits))
+
+
+def _lock_key(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def member(row: Any) -> Member:
@@ -137,6 +159,7 @@ def identity_values(identity: Identity, strict_key: int | None) -> dict[str, Any
     }
 
 
+NEW = "patients:new"  #: note of a unit of work: the rows' ids of identities that it made, until their keys are stored
 BATCH = "patients:batch"  #: note of a unit of work: its ``hub.patients.store_batch.BatchStore``
 
 
@@ -156,21 +179,27 @@ class PatientStore:
     # Locks (PostgreSQL; SQLite has one writer)
 
     def lock(self, *names: str) -> None:
-        """Serialise with others that hold one of the names, until the unit of work ends. Sorted: no deadlock."""
+        """Serialise with others that hold one of the names, until the unit of work ends. Sorted: no deadlock.
+
+        An import's batch has more names than the server has places for: it keeps everybody out instead."""
         if self._postgresql:
-            wanted = [name for name in names if name not in self._work.held]
-            if not wanted:
-                return
-            self._work.held.update(wanted)
-            digests = (hashlib.blake2b(name.encode(), digest_size=8).digest() for name in wanted)
-            keys = sorted({int.from_bytes(digest, "big", signed=True) for digest in digests})
-            _LOCK.run(self._connection, {"keys": keys})
+            held = self._work.held
+            wanted = [name for name in names if name not in held]
+            held.update(wanted)
+            if len(wanted) > _MOST_LOCKS and _ALONE not in held:
+                held.add(_ALONE)
+                _LOCK_ALONE.run(self._connection, {"feeds": _lock_key(_FEEDS)})
+            if _ALONE in held:
+                wanted = [name for name in wanted if name == LINKS]
+            if wanted:
+                keys = sorted({_lock_key(name) for name in wanted})
+                _LOCK.run(self._connection, {"keys": keys, "feeds": _lock_key(_FEEDS)})
 
     def lock_links(self) -> bool:
         """Serialise with everybody else who links, parts or merges. Take it after ``lock``, before any change.
 
         True: others may have changed what was read before (PostgreSQL)."""
-        self.lock("patients:links")
+        self.lock(LINKS)
         return self._postgresql
 
     def _write(self, statement: Prepared, values: dict[str, Any]) -> None:
@@ -218,8 +247,12 @@ class PatientStore:
         }
         [(key,)] = _ADD_IDENTITY.rows(self._connection, values)
         self._appears(identity, strict_key)
-        self._add_names(key, name_keys(identity.traits) if identity.active else ())
+        self._added(key, identity)
         return Member(key, person, person if home else None, survivor, identity)
+
+    def _added(self, key: int, identity: Identity) -> None:
+        self._work.notes.setdefault(NEW, set()).add(key)
+        self._add_names(key, name_keys(identity.traits) if identity.active else ())
 
     def change_identity(self, before: Member, identity: Identity, strict_key: int | None) -> Member:
         """The identity as it is now announced; an inactive one lives again."""
@@ -274,7 +307,18 @@ class PatientStore:
 
     def by_ids(self, ids: Iterable[int]) -> list[Member]:
         """Identities by their rows' ids."""
-        return [member(row) for key in sorted(ids) for row in _BY_ID.rows(self._connection, {"key": key})]
+        wanted = sorted(ids)
+        if len(wanted) == 1:
+            return [member(row) for row in _BY_ID.rows(self._connection, {"key": wanted[0]})]
+        if not wanted:
+            return []
+        keys = wanted if self._postgresql else orjson.dumps(wanted).decode()
+        return [member(row) for row in _BY_IDS.rows(self._connection, {"keys": keys})]
+
+    def met(self, ids: Sequence[int]) -> list[Member]:
+        """As ``by_ids``, in the order of ``ids``, for those who only compare."""
+        found = {item.id: item for item in self.by_ids(ids)}
+        return [found[key] for key in ids if key in found]
 
     # Persons
 

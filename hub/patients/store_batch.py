@@ -3,23 +3,21 @@
 It answers as ``PatientStore`` does. What it has not read, or no longer knows for certain, it asks the database for;
 then what waits is written first."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import orjson
 from sqlalchemy import Connection, insert, text
 
 from hub.patients import matching
 from hub.patients.model import Identity
-from hub.patients.normalise import name_keys
 from hub.patients.numbering import new_regional_value
-from hub.patients.store import BATCH, MEMBER_COLUMNS, Member, PatientStore, PersonRecord, identity_values, member
+from hub.patients.store import BATCH, LINKS, MEMBER_COLUMNS, Member, PatientStore, PersonRecord, identity_values, member
 from hub.patients.store_search import MEMBERS_OF, PERSONS
 from hub.patients.store_tables import IDENTITY, PERSON
 from hub.storage.engine import UnitOfWork, Values
 from hub.storage.prepared import Prepared
 from hub.values import PatientIdentifier, now
 
-_LINKS = "patients:links"
 _MOST = 200  #: candidates by one key; where there are more the database is asked
 _COLUMNS = ", ".join(f"m.{column.name}" for column in MEMBER_COLUMNS)
 _OF_KEYS = {
@@ -98,6 +96,9 @@ class BatchStore(PatientStore):
         self._spare: list[str] = []
         self._free: set[str] = set()
         self._known = _Known(())
+        self._met: dict[int, Member] = {}  # who is only compared with
+        self._changes: set[int] = set()  # rows whose insert or update waits
+        self._readers: list[Callable[[], None]] = []
         work.notes[BATCH] = self
 
     @classmethod
@@ -125,23 +126,42 @@ class BatchStore(PatientStore):
         """Read what concerns these identities. Call it under their locks."""
         self._expected = expected
         self._read()
-        if self._postgresql and self._known.met and _LINKS not in self._work.held:
+        if self._postgresql and self._known.met and LINKS not in self._work.held:
             self.lock_links()  # reads again
         self._reserve(sum(not self._known.numbers.get(_key(identity.identifier)) for identity, _ in expected))
 
+    def strangers(self) -> list[Identity]:
+        """Of those that were gathered: who is new and met nobody by the rules."""
+        known = self._known
+        return [
+            item
+            for item, key in self._expected
+            if known.numbers.get(_key(item.identifier)) is None
+            and not known.candidates(item.ins.value if item.ins else None, key)
+        ]
+
+    def meet(self, ids: Iterable[int], again: Callable[[], None]) -> None:
+        """Read at once whom feeds will be compared with. ``again`` does so anew, where others may have changed them."""
+        self._met = {item.id: item for item in super().by_ids(ids)}
+        self._readers = [again]
+
     def lock_links(self) -> bool:
-        """As the base's; what was read before others were kept out is read again."""
-        fresh = _LINKS not in self._work.held
+        """As the base's; what was read before others were kept out is read again. False where it was read since."""
+        fresh = LINKS not in self._work.held
         again = super().lock_links()
         if again and fresh and self._known.numbers:
             self._read()
-        return again
+            self._met = {}
+            for reader in self._readers:
+                reader()
+        return again and fresh
 
     def cool(self) -> None:
         """Forget what was read: it changes. What waits is written."""
         self._work.flush()
         self._known, self._ids, self._spare = _Known(()), {}, []
-        self._free = set()
+        self._free, self._met, self._readers = set(), {}, []
+        self._changes.clear()
 
     def _read(self) -> None:
         self._work.flush()
@@ -194,7 +214,9 @@ class BatchStore(PatientStore):
         found = self._known.numbers[_key(identifier)]
         if found is None:
             return None
-        self._work.flush()  # whatever is asked next may be asked of the database
+        if found in self._changes:  # statements of different kinds are not carried out in the order of their coming
+            self._work.flush()
+            self._changes.clear()
         return self._known.members[found]
 
     def candidates(self, identity: Identity, strict_key: int | None, not_id: int) -> list[Member]:
@@ -202,9 +224,13 @@ class BatchStore(PatientStore):
         found = self._known.candidates(identity.ins.value if identity.ins else None, strict_key)
         if found is None:
             return super().candidates(identity, strict_key, not_id)
-        if found:
-            self._work.flush()
         return [item for item in found if item.id != not_id][:_MOST]
+
+    def met(self, ids: Sequence[int]) -> list[Member]:
+        """As the base's."""
+        known, met = self._known.members, self._met
+        found = [known.get(key) or met.get(key) for key in ids]
+        return super().met(ids) if None in found else [item for item in found if item is not None]
 
     def members(self, person: int) -> list[Member]:
         """As the base's."""
@@ -247,7 +273,8 @@ class BatchStore(PatientStore):
         number = {"value": identity.identifier.value, "authority": identity.identifier.authority}
         where = {"id": key, "person": person, "home": person if home else None}
         self._work.later(_ADD_IDENTITY, {**identity_values(identity, strict_key), **number, **where})
-        self._add_names(key, name_keys(identity.traits) if identity.active else ())
+        self._added(key, identity)
+        self._changes.add(key)
         added = Member(key, person, person if home else None, None, identity)
         self._known.put(added, strict_key)
         return added
@@ -256,7 +283,13 @@ class BatchStore(PatientStore):
         """As the base's."""
         changed = super().change_identity(before, identity, strict_key)
         self._known.put(changed, strict_key)
+        self._changes.add(before.id)
         return changed
+
+    def touch_identity(self, identity: Member) -> None:
+        """As the base's."""
+        super().touch_identity(identity)
+        self._changes.add(identity.id)
 
     def retire(self, lost: Member) -> None:
         """As the base's."""

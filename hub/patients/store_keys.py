@@ -1,14 +1,14 @@
 """Blocking keys of identities in use: who is worth comparing. Filled only where matching by score is on."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, bindparam, delete, func, select, text
+from sqlalchemy import BigInteger, Connection, bindparam, delete, func, insert, select, text
 from sqlmodel import Field, SQLModel
 
-from hub.patients.store import MEMBER_COLUMNS, Member, member
+from hub.patients.store import MEMBER_COLUMNS, NEW, Member, member
 from hub.patients.store_tables import IDENTITY, LINK
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
@@ -17,6 +17,7 @@ from hub.storage.tables import METADATA
 CAP = 500  #: a key that more identities have says too little: theirs meet by their other, narrower keys
 MOST_CANDIDATES = 200
 _AT_ONCE = 16  # keys of one question
+_BLOCKS = "patients:blocks"  # note of a unit of work: key -> the identities that have it, of keys that were gathered
 
 
 class KeyRow(SQLModel, table=True):
@@ -57,6 +58,17 @@ _MEET = {
     """,
     "sqlite": " UNION ALL ".join(_SQLITE_BLOCK.format(number) for number in range(_AT_ONCE)),
 }
+_GATHER = {
+    "postgresql": _MEET["postgresql"],
+    "sqlite": """
+        SELECT a.value, x.identity FROM json_each(:keys) AS a CROSS JOIN patients_key AS x ON x.key = a.value
+        AND x.identity IN (
+            SELECT y.identity FROM patients_key AS y WHERE y.key = a.value ORDER BY y.identity LIMIT :cap
+        )
+    """,
+}
+_ADD = Prepared(lambda _dialect: insert(KEY), "key", "identity")
+_GATHERING = Prepared(lambda dialect: text(_GATHER[dialect]))
 _PUT_KEYS = Prepared(lambda dialect: text(_PUT[dialect]))
 _DROP_OTHERS = Prepared(lambda _dialect: _DROP)
 _FORGET = Prepared(lambda _dialect: delete(KEY).where(KEY.c.identity == bindparam("identity")))
@@ -67,11 +79,33 @@ class KeyStore:
     """The keys, for changes and for questions."""
 
     def __init__(self, work: UnitOfWork) -> None:
-        self._connection = work.connection
-        self._sqlite = self._connection.dialect.name == "sqlite"
+        self._work = work
+        self._sqlite = work.connection.dialect.name == "sqlite"
+
+    @property
+    def _connection(self) -> Connection:
+        """For questions and changes: what waits is written before."""
+        self._work.flush()
+        return self._work.connection
+
+    def gather(self, keys: Collection[int]) -> None:
+        """Read for several feeds at once who has their keys. Call it under the keys' locks."""
+        wanted = list(dict.fromkeys(keys))
+        blocks: dict[int, list[int]] = {key: [] for key in wanted}
+        if wanted:
+            values = {"keys": orjson.dumps(wanted).decode() if self._sqlite else wanted, "cap": CAP + 1}
+            for key, identity in _GATHERING.rows(self._connection, values):
+                blocks[key].append(identity)
+        self._work.notes[_BLOCKS] = blocks
 
     def put(self, identity: int, keys: Sequence[int]) -> None:
         """These and no others are the identity's; none: it is compared with nobody."""
+        new: set[int] = self._work.notes.get(NEW, set())
+        if identity in new:
+            new.discard(identity)
+            self._add(identity, dict.fromkeys(keys))
+            return
+        self._work.notes.pop(_BLOCKS, None)
         if not keys:
             _FORGET.run(self._connection, {"identity": identity})
             return
@@ -80,12 +114,26 @@ class KeyStore:
             _DROP_OTHERS.run(self._connection, values)
         _PUT_KEYS.run(self._connection, values)
 
+    def _add(self, identity: int, keys: Iterable[int]) -> None:
+        """Those of an identity that had none."""
+        blocks: dict[int, list[int]] = self._work.notes.get(_BLOCKS, {})
+        for key in keys:
+            self._work.later(_ADD, {"key": key, "identity": identity})
+            if key in blocks:
+                blocks[key].append(identity)
+
     def candidates(self, keys: Sequence[int], not_id: int) -> list[int]:
         """Identities with one of the keys, those with most of them first; keys that ``CAP`` identities have are left
         out."""
+        blocks: dict[int, list[int]] = self._work.notes.get(_BLOCKS, {})
         found: list[tuple[int, int]] = []
-        for start in range(0, len(keys), _AT_ONCE):
-            found += self._meeting(keys[start : start + _AT_ONCE])
+        if blocks and all(key in blocks for key in keys):
+            found = [(key, identity) for key in dict.fromkeys(keys) for identity in blocks[key]]
+        else:
+            for start in range(0, len(keys), _AT_ONCE):
+                found += self._meeting(keys[start : start + _AT_ONCE])
+        if not found:
+            return []
         sizes = Counter(key for key, _ in found)
         shared = Counter(identity for key, identity in found if sizes[key] <= CAP and identity != not_id)
         ordered = sorted(shared, key=lambda identity: (-shared[identity], identity))

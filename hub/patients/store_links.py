@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from hub.patients.store_tables import IDENTITY, LINK
 from hub.storage.engine import UnitOfWork
@@ -61,7 +61,13 @@ class LinkStore:
     """Edges and no-matches, for changes."""
 
     def __init__(self, work: UnitOfWork) -> None:
-        self._connection = work.connection
+        self._work = work
+
+    @property
+    def _connection(self) -> Connection:
+        """For questions and changes: what waits is written before."""
+        self._work.flush()
+        return self._work.connection
 
     def add(self, one: int, other: int, rule: str, word: Word) -> None:
         """A new edge, or no-match."""
@@ -70,7 +76,7 @@ class LinkStore:
             "reason": word.reason, "evidence": word.evidence, "model_version": word.model_version, "since": now(),
             "ended_why": "", "ended_by": "",
         }  # fmt: skip
-        _ADD.run(self._connection, values)
+        self._work.later(_ADD, values)
 
     def edges(self, identities: Iterable[int]) -> list[Edge]:
         """Live edges of the identities, without no-matches."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from hub.patients.model import Task, TaskKind
 from hub.patients.store_tables import IDENTITY, TASK, TASK_ABOUT
@@ -60,6 +60,17 @@ _ABOUT = Prepared(
         .where(TASK_ABOUT.c.identity == bindparam("identity"))
     )
 )
+_ASKED = Prepared(
+    lambda _dialect: select(TASK.c.others, TASK.c.closed_at, TASK.c.decided, TASK.c.fingerprint).where(
+        TASK.c.identity == bindparam("identity"), TASK.c.kind == bindparam("kind")
+    )
+)
+_ASK = Prepared(
+    lambda _dialect: insert(TASK).returning(TASK.c.id),
+    *("kind", "identity", "others", "reason", "evidence", "fingerprint", "message_id", "created_at", "changed_at"),
+    *("proposed", "proposed_by", "decided", "decided_by", "decided_why"),
+)
+_ABOUT_WHOM = Prepared(lambda _dialect: insert(TASK_ABOUT), "identity", "task")
 
 
 def _record(row: Any) -> TaskRecord:
@@ -71,19 +82,24 @@ class TaskStore:
     """Tasks, for changes."""
 
     def __init__(self, work: UnitOfWork) -> None:
-        self._connection = work.connection
+        self._work = work
+
+    @property
+    def _connection(self) -> Connection:
+        """For questions and changes: what waits is written before."""
+        self._work.flush()
+        return self._work.connection
 
     def ask(self, question: Question, message_id: str = "") -> bool:
         """Ask, once; False when it is open already, or was decided for the same evidence."""
-        everybody = (question.identity, *question.others)
-        asked = select(TASK.c.identity, TASK.c.others, TASK.c.closed_at, TASK.c.decided, TASK.c.fingerprint).where(
-            TASK.c.identity.in_(everybody), TASK.c.kind == question.kind.value
-        )
-        for identity, others, closed, decided, fingerprint in self._connection.execute(asked):
-            if {identity, *others} == set(everybody) and (
-                closed is None or (decided and fingerprint == question.fingerprint)
-            ):
-                return False
+        everybody = {question.identity, *question.others}
+        for identity in everybody:
+            for row in _ASKED.rows(self._connection, {"identity": identity, "kind": question.kind.value}):
+                others, closed, decided, fingerprint = row
+                if {identity, *others} == everybody and (
+                    closed is None or (decided and fingerprint == question.fingerprint)
+                ):
+                    return False
         at = now()
         values = {
             "kind": question.kind.value, "identity": question.identity, "others": sorted(question.others),
@@ -91,8 +107,9 @@ class TaskStore:
             "message_id": message_id, "created_at": at, "changed_at": at, "proposed": "", "proposed_by": "",
             "decided": "", "decided_by": "", "decided_why": "",
         }  # fmt: skip
-        task = self._connection.execute(insert(TASK).returning(TASK.c.id), values).scalar_one()
-        self._connection.execute(insert(TASK_ABOUT), [{"identity": key, "task": task} for key in set(everybody)])
+        [(task,)] = _ASK.rows(self._connection, values)
+        for key in everybody:
+            self._work.later(_ABOUT_WHOM, {"identity": key, "task": task})
         return True
 
     def about(self, identity: int) -> list[TaskRecord]:

@@ -10,9 +10,11 @@ from hub.patients.model import Identity
 from hub.patients.scoring.vetoes import PROVISIONAL, SETTLED
 from hub.patients.steward_model import Score
 from hub.patients.store import Member, PatientStore
+from hub.patients.store_batch import BatchStore
 from hub.patients.store_links import LinkStore
 
 SCORE = "score"
+_NEARLY = 1e-9  # sums of the same weights in another order
 
 
 class Scores(Protocol):
@@ -28,6 +30,10 @@ class Scores(Protocol):
         """The whole reckoning."""
         ...
 
+    def chance(self, one: Identity, other: Identity) -> float:
+        """Its probability alone."""
+        ...
+
 
 class Keys(Protocol):
     """The stored keys of identities in use."""
@@ -38,6 +44,10 @@ class Keys(Protocol):
 
     def candidates(self, keys: Sequence[int], not_id: int) -> list[int]:
         """Identities with one of the keys, capped."""
+        ...
+
+    def gather(self, keys: Collection[int]) -> None:
+        """Read at once who has them."""
         ...
 
 
@@ -99,12 +109,21 @@ class Weighing:
     def look(self, identity: Identity, not_id: int, found: Found) -> None:
         """Weigh whoever shares a key with the identity."""
         wanted = self._keys(identity)
-        met = self.store.by_ids(self.keys.candidates(wanted, not_id)) if wanted else []
-        for candidate in met:
+        met = self.keys.candidates(wanted, not_id) if wanted else []
+        for candidate in self.store.met(sorted(met)) if met else ():
             if candidate.identity.active:
                 self._judge(identity, candidate, found)
 
+    def gather(self, store: BatchStore) -> None:
+        """Read for several feeds at once whom they will be compared with. Call it under their locks."""
+        wanted = [self._keys(identity) for identity in store.strangers()]
+        self.keys.gather([key for keys in wanted for key in keys])
+        met = {other for keys in wanted for other in self.keys.candidates(keys, 0)}
+        store.meet(met, lambda: self.gather(store))
+
     def _judge(self, identity: Identity, candidate: Member, found: Found) -> None:
+        if self.scorer.chance(identity, candidate.identity) < self.policy.review - _NEARLY:
+            return  # most are: the whole reckoning is for those who may be the same
         score = self._score(identity, candidate.identity)
         if score.probability < self.policy.review or SETTLED & set(score.vetoes):
             return

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from hub.storage import postgresql
+from hub.storage.columns import json_text, json_value
 from hub.storage.prepared import Prepared
 from hub.storage.tables import METADATA
 from hub.storage.writer import SharedWriter
@@ -23,7 +24,14 @@ Values = dict[str, Any]
 POSTGRESQL = {"connect_args": {"prepare_threshold": None}}
 #: PostgreSQL took a unit of work back because of another one: serialization_failure, deadlock_detected.
 _CONFLICTS = frozenset({"40001", "40P01"})
-SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-65536")
+SQLITE_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "busy_timeout=30000",
+    "cache_size=-65536",
+    "wal_autocheckpoint=4000",  # pages: what is written again and again is copied to its place once
+)
 
 
 class UnitOfWork:
@@ -53,6 +61,8 @@ class UnitOfWork:
 
     def flush(self) -> None:
         """Execute what ``later`` holds."""
+        if not self._later:
+            return
         waiting, self._later = self._later, {}
         for statement, rows in waiting.items():
             statement.many(self.connection, rows)
@@ -85,6 +95,8 @@ class Database:
             parsed,
             pool_size=pool_size,
             max_overflow=pool_size * 3,
+            json_serializer=json_text,
+            json_deserializer=json_value,
             hide_parameters=True,  # they are patients' data: not for logs and tracebacks
             **options,
         )
@@ -121,7 +133,10 @@ class Database:
     def reading(self) -> AbstractContextManager[UnitOfWork]:
         """A unit of work that only reads; sees what an open one of this thread of control has written."""
         current = self._current.get()
-        return current.joined if current is not None else self._reading()
+        if current is None:
+            return self._reading()
+        current.flush()
+        return current.joined
 
     @contextmanager
     def _reading(self) -> Iterator[UnitOfWork]:

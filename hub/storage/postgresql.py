@@ -22,7 +22,7 @@ _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
 _VALUES = re.compile(r"(INSERT INTO .* VALUES )(\([^()]*\))", re.DOTALL)
 _NUMBER = re.compile(r"\$(\d+)")
 _TRUSTED_SECONDS = 30.0  #: how long an idle connection is believed to be alive
-_MOST_ROWS = 16  #: rows in one statement
+_MOST_ROWS = 128  #: rows in one statement
 _DONE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
@@ -76,6 +76,7 @@ class Statement:
         self.text = text
         self._name = f"hub_{next(_NUMBERS)}"
         self._rows = self._of_rows(text)
+        self._texts: dict[int, str] = {}  #: by the number of rows
 
     def execute(self, connection: Any, values: Sequence[Any]) -> tuple[list[tuple[Any, ...]], int]:
         """Rows, and how many were changed. Opens a transaction where none is open. Raises psycopg.Error."""
@@ -94,10 +95,16 @@ class Statement:
             for row in rows:
                 _execute(connection, self._name, self.text, adapter, row)
             return
-        head, values = self._rows
         for chunk in _chunks(rows):
-            text = head + ", ".join(_shifted(values, number * len(chunk[0])) for number in range(len(chunk)))
-            _execute(connection, f"{self._name}_{len(chunk)}", text, adapter, [item for row in chunk for item in row])
+            size = len(chunk)
+            text = self._texts.get(size)
+            if text is None:
+                text = self._texts[size] = self._of_size(*self._rows, size, len(chunk[0]))
+            _execute(connection, f"{self._name}_{size}", text, adapter, [item for row in chunk for item in row])
+
+    @staticmethod
+    def _of_size(head: str, values: str, rows: int, columns: int) -> str:
+        return head + ", ".join(_shifted(values, number * columns) for number in range(rows))
 
     @staticmethod
     def _of_rows(text: str) -> tuple[str, str] | None:
@@ -127,7 +134,7 @@ def _checked(driver: Any, result: Any) -> Any:
 
 
 def _chunks(rows: list[list[Any]]) -> Iterator[list[list[Any]]]:
-    """Of 16, 8, 4, 2 and 1 row: each size is a statement of its own."""
+    """Of 128, 64, ... 2 and 1 row: each size is a statement of its own."""
     start, size = 0, _MOST_ROWS
     while start < len(rows):
         while size > len(rows) - start:

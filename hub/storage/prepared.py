@@ -26,7 +26,7 @@ class _Compiled:
 
     text: str
     names: tuple[str, ...]  #: parameters in order
-    binds: tuple[Processor | None, ...]
+    binds: tuple[tuple[int, Processor], ...]  #: parameters that the driver does not take as they are
     fixed: Mapping[str, Any]  #: literals of the statement itself
     results: tuple[tuple[int, Processor], ...]  #: columns that are not as the driver gives them
     execute: Callable[[Any, Sequence[Any]], Found]
@@ -34,10 +34,10 @@ class _Compiled:
 
     def bind(self, values: Mapping[str, Any]) -> list[Any]:
         every = {**self.fixed, **values} if self.fixed else values
-        return [
-            every[name] if bind is None else bind(every[name])
-            for name, bind in zip(self.names, self.binds, strict=True)
-        ]
+        bound = [every[name] for name in self.names]
+        for place, processor in self.binds:
+            bound[place] = processor(bound[place])
+        return bound
 
     def read(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         read = list(row)
@@ -110,7 +110,7 @@ class Prepared:
             text, names = postgresql.numbered(text)
             statement = postgresql.Statement(text)
             execute, executemany = statement.execute, statement.executemany
-        ordered = tuple(binds.get(name) for name in names)
+        ordered = tuple((place, binds[name]) for place, name in enumerate(names) if name in binds)
         return _Compiled(text, names, ordered, fixed, results, execute, executemany)
 
 

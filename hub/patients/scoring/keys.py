@@ -10,6 +10,7 @@ MOST = 12  #: keys of one identity
 _PREFIX = 3
 
 
+@lru_cache(maxsize=1 << 13)
 def keys(record: Features) -> tuple[tuple[str, int], ...]:
     """(what it is made of, signed 64-bit hash), each once. None for what names nobody.
 

@@ -64,6 +64,10 @@ class Scorer:
                     total += self._adjusted(field, level, a, b)
         return total
 
+    def chance(self, one: Identity, other: Identity) -> float:
+        """The probability alone: whether the whole reckoning is worth its price."""
+        return probability(self.weight(prepared(one), prepared(other)))
+
     def vetoes(self, one: Identity, other: Identity) -> tuple[str, ...]:
         """Why the pair is not joined automatically whatever its weight."""
         return vetoes.vetoes(one, other, prepared(one), prepared(other), self.terms)
