@@ -1,7 +1,7 @@
 """What goes to a steward, and what closes a question again."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import orjson
 
@@ -64,9 +64,9 @@ class Asking:
         self.store.tasks.close(task.id for task in about)
         return {task.identity for task in about if task.identity != member.id}
 
-    def agreed(self, member: Member) -> None:
+    def agreed(self, member: Member, contradicts: Callable[[Identity, Identity], bool]) -> None:
         """Close what was asked about changes that are in agreement again."""
-        closed = [task.id for task in self.store.tasks.about(member.id) if self._agree(task)]
+        closed = [task.id for task in self.store.tasks.about(member.id) if self._agree(task, contradicts)]
         self.store.tasks.close(closed)
 
     def settled(self, one: Member, other: Member) -> None:
@@ -74,13 +74,13 @@ class Asking:
         pair = frozenset((one.id, other.id))
         self.store.tasks.close(task.id for task in self.store.tasks.about(one.id) if task.everybody == pair)
 
-    def _agree(self, task: TaskRecord) -> bool:
+    def _agree(self, task: TaskRecord, contradicts: Callable[[Identity, Identity], bool]) -> bool:
         if task.kind is not TaskKind.STRICT_TRAITS:
             return False
         members = self.store.by_ids(task.everybody)
         first = members[0]
         return len({item.person for item in members}) == 1 and not any(
-            matching.contradiction(first.identity, item.identity) for item in members[1:]
+            contradicts(first.identity, item.identity) for item in members[1:]
         )
 
 

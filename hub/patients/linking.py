@@ -321,7 +321,7 @@ class Linker:
     def _ask_about_change(self, placed: Placed, before: Member, edges: Sequence[Edge]) -> None:
         """Strict traits of a linked identity changed, or it contradicts those that it is still with."""
         member = placed.member
-        self.asking.agreed(member)
+        self.asking.agreed(member, self._contradicts)
         wrong = self._ask_wrong_join(member)
         changed = matching.contradiction(replace(before.identity, ins=None), replace(member.identity, ins=None))
         if not changed or not before.identity.active:
