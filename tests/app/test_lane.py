@@ -3,14 +3,24 @@
 import asyncio
 import contextvars
 import threading
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any, TypeVar
 
 import pytest
 
 from hub.app.lane import Lane
 from hub.errors import Invalid
 
+T = TypeVar("T")
 WHERE: contextvars.ContextVar[str] = contextvars.ContextVar("where", default="")
+
+
+def alone(work: Coroutine[Any, Any, T]) -> T:
+    """The outcome on a loop of its own, in a thread of its own: a browser's loop may run in the test's."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result(120)
 
 
 def test_short_works_share_one_thread_and_keep_their_order() -> None:
@@ -24,7 +34,7 @@ def test_short_works_share_one_thread_and_keep_their_order() -> None:
         lane = Lane()
         return await asyncio.gather(*(lane.run(partial(work, number)) for number in range(50)))
 
-    threads = asyncio.run(many())
+    threads = alone(many())
     assert done == list(range(50))
     assert len(set(threads)) == 1
     assert threading.get_ident() not in threads
@@ -40,7 +50,7 @@ def test_a_work_that_takes_long_is_let_past() -> None:
         released.set()
         return await slow, quick
 
-    assert asyncio.run(both()) == (True, "quick")
+    assert alone(both()) == (True, "quick")
 
 
 def test_a_failure_is_the_callers_and_the_lane_goes_on() -> None:
@@ -53,7 +63,7 @@ def test_a_failure_is_the_callers_and_the_lane_goes_on() -> None:
             await lane.run(fail)
         return await lane.run(lambda: 1)
 
-    assert asyncio.run(both()) == 1
+    assert alone(both()) == 1
 
 
 def test_a_work_has_the_context_of_its_caller() -> None:
@@ -65,7 +75,7 @@ def test_a_work_has_the_context_of_its_caller() -> None:
         lane = Lane()
         return list(await asyncio.gather(told("one", lane), told("other", lane)))
 
-    assert asyncio.run(both()) == ["one", "other"]
+    assert alone(both()) == ["one", "other"]
 
 
 def test_whoever_gives_up_leaves_the_lane_free() -> None:
@@ -85,4 +95,4 @@ def test_whoever_gives_up_leaves_the_lane_free() -> None:
         released.set()
         return await asyncio.wait_for(lane.run(lambda: "free"), 50)
 
-    assert asyncio.run(given_up()) == "free"
+    assert alone(given_up()) == "free"

@@ -18,7 +18,9 @@ from hub.exchange.model import MessageState, Page, ReplayMessage
 from hub.exchange.service import ExchangeService
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.model import Authority, GetPerson, Traits
+from hub.patients.portions import PortionService
 from hub.patients.service import PatientService
+from hub.patients.visits import VisitService
 from hub.pipeline.catalogue import discover
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.together import Together
@@ -94,7 +96,8 @@ def hub(database: Database, request: pytest.FixtureRequest) -> Iterator[Hub]:
     directory = AuthorityDirectory(database=database, configured=(Authority(A, "CHA"),))
     patients = PatientService(database=database, directory=directory, affinity_domain=REGION)
     exchange, access, records = ExchangeService(database=database), OpenAccess(), Records()
-    pipeline = Pipeline(database, Dispatcher([patients]), access, records, exchange, {WIRE: refuse}, records)
+    visits = VisitService(database=database, patients=patients, portions=PortionService(database, patients))
+    pipeline = Pipeline(database, Dispatcher([patients, visits]), access, records, exchange, {WIRE: refuse}, records)
     settings = Settings(
         mllp=Mllp(port=0, max_message_mb=1),
         feeds=(
