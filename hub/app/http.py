@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import anyio.to_thread
 import orjson
@@ -19,32 +19,17 @@ from hub.access.model import Credentials
 from hub.app import edge
 from hub.app.edge import Body
 from hub.app.guard import Guard
-from hub.app.health import Health
 from hub.app.lane import Lane
 from hub.app.logs import correlation_id
-from hub.app.metrics import MEDIA_TYPE, PrometheusMetrics
-from hub.app.replies import Replies
-from hub.app.settings import LOOPBACK, Settings
-from hub.app.soap_inbox import SoapInbox
+from hub.app.operations import WebHub, answer_error, operations, unknown
 from hub.app.wsdl import description
 from hub.context import Context
 from hub.errors import (
-    AccessDenied,
-    Category,
     HubError,
-    Invalid,
-    Malformed,
-    NotAuthenticated,
     NotFound,
-    TooLarge,
-    Unavailable,
-    Unsupported,
-    lookup,
 )
-from hub.pipeline.catalogue import Bound, Catalogue
-from hub.pipeline.pipeline import Access, Pipeline
+from hub.pipeline.catalogue import Bound
 from hub.pipeline.transaction import Binding, Dicomweb, Direction, Fhir, Kind, Soap
-from hub.storage.content import ContentStore
 from hub.values import Oid, new_key
 from hub.wire.fhir import formats
 from hub.wire.http import HttpResponse
@@ -58,75 +43,6 @@ from hub.wire.xml import serialise
 MEGABYTE = 1024 * 1024
 FHIR_ROOT = "/fhir"
 DICOMWEB_ROOT = "/dicom-web"
-
-#: HTTP status where no wire has its own table: health, metrics, unknown paths.
-STATUS: Mapping[type[HubError], int] = {
-    HubError: 500,
-    Malformed: 400,
-    Invalid: 400,
-    TooLarge: 413,
-    NotAuthenticated: 401,
-    AccessDenied: 403,
-    NotFound: 404,
-    Unsupported: 404,
-    Unavailable: 503,
-}
-
-
-class WebHub(Protocol):
-    """What the application needs of the hub."""
-
-    @property
-    def settings(self) -> Settings:
-        """All settings."""
-        ...
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """All transactions."""
-        ...
-
-    @property
-    def pipeline(self) -> Pipeline:
-        """The one path."""
-        ...
-
-    @property
-    def access(self) -> Access:
-        """Who may."""
-        ...
-
-    @property
-    def content(self) -> ContentStore:
-        """Where attachments are spooled."""
-        ...
-
-    @property
-    def soap_inbox(self) -> SoapInbox:
-        """Whose feed a SOAP message is of."""
-        ...
-
-    @property
-    def replies(self) -> Replies:
-        """Answers to other places than the connection."""
-        ...
-
-    @property
-    def metrics(self) -> PrometheusMetrics:
-        """Counts and times."""
-        ...
-
-    def public_url(self) -> str:
-        """Root URL under which others reach the hub, without a trailing slash."""
-        ...
-
-    def health(self) -> Health:
-        """Readiness of this process's roles."""
-        ...
-
-    def capability(self) -> Mapping[str, Any]:
-        """The FHIR CapabilityStatement."""
-        ...
 
 
 class Edge:
@@ -331,19 +247,6 @@ def _straight(endpoint: Callable[[Request], Any]) -> ASGIApp:
     return application
 
 
-def build_operations(hub: WebHub) -> FastAPI:
-    """Health and metrics only: for a process without the role ``web``."""
-    application = FastAPI(
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        middleware=[Middleware(Guard)],
-        exception_handlers={HubError: answer_error, 404: _unknown, 405: _unknown},
-    )
-    application.router.routes.extend(operations(hub))
-    return application
-
-
 def _is_short(bound: Bound) -> bool:
     """Whether it is a question to the registry itself: answered from the database, by nobody else."""
     return bound.transaction.kind is Kind.QUERY and bound.transaction.responder == "Document Registry"
@@ -390,49 +293,6 @@ def _capability(hub: WebHub) -> Callable[[Request], Any]:
     return endpoint
 
 
-def operations(hub: WebHub) -> list[Route]:
-    """Health and metrics; all that a process without the role ``web`` serves."""
-
-    async def live(_request: Request) -> Response:
-        return Response(orjson.dumps({"status": "alive"}), media_type="application/json")
-
-    async def ready(_request: Request) -> Response:
-        health = await anyio.to_thread.run_sync(hub.health)
-        body = orjson.dumps(health.document())
-        return Response(body, 200 if health.ready else 503, media_type="application/json")
-
-    async def metrics(request: Request) -> Response:
-        credentials = edge.credentials_of(request, hub.settings.web.trusted_proxy, sessions=True)
-        await anyio.to_thread.run_sync(_may_read_metrics, hub, credentials)
-        text = await anyio.to_thread.run_sync(hub.metrics.text)
-        return Response(text, media_type=MEDIA_TYPE)
-
-    return [
-        Route("/health/live", live, methods=["GET"]),
-        Route("/health/ready", ready, methods=["GET"]),
-        Route("/metrics", metrics, methods=["GET"]),
-    ]
-
-
-def _may_read_metrics(hub: WebHub, credentials: Credentials) -> None:
-    if credentials.peer in LOOPBACK:
-        return
-    principal = hub.access.authenticate(credentials)
-    hub.access.permit(principal, "operations.metrics", Context(principal=principal))
-
-
-async def answer_error(_request: Request, error: Exception) -> Response:
-    """An error that no wire answered, as JSON."""
-    assert isinstance(error, HubError)
-    context = Context(correlation_id=correlation_id.get() or new_key())
-    body = {"code": error.code, "message": error.message, "correlation_id": context.correlation_id}
-    status = lookup(STATUS, error)
-    headers = {"www-authenticate": "Bearer"} if status == 401 else {}
-    if error.category is Category.TRANSIENT:
-        headers["retry-after"] = "5"
-    return Response(orjson.dumps(body), status, headers, "application/json")
-
-
 def _nothing_here(hub: WebHub) -> Callable[[Request, Exception], Any]:
     """No route: said in the wire's own way where the path belongs to one."""
     wires = {FHIR_ROOT: "fhir", DICOMWEB_ROOT: "dicomweb", "/wado": "dicomweb"}
@@ -440,13 +300,9 @@ def _nothing_here(hub: WebHub) -> Callable[[Request, Exception], Any]:
     async def handler(request: Request, error: Exception) -> Response:
         wire = wires.get("/" + request.url.path.split("/")[1])
         if wire is None:
-            return await _unknown(request, error)
+            return await unknown(request, error)
         context = Context(correlation_id=correlation_id.get() or new_key())
         refused = hub.pipeline.wires[wire](NotFound("There is nothing at this address."), None, context)
         return edge.http_answer(refused)
 
     return handler
-
-
-async def _unknown(request: Request, _error: Exception) -> Response:
-    return await answer_error(request, NotFound("There is nothing at this address."))

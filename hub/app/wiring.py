@@ -11,9 +11,10 @@ from hub import __version__
 from hub.app import fhir_patients, health, mllp
 from hub.app.dimse import DimseEndpoint
 from hub.app.housekeeping import Housekeeping
-from hub.app.http import build, build_operations
+from hub.app.http import build
 from hub.app.metrics import PrometheusMetrics
 from hub.app.mllp import MllpEndpoint
+from hub.app.operations import build_operations
 from hub.app.replies import REPLY
 from hub.app.roles import Role
 from hub.app.rooms import Rooms
