@@ -4,10 +4,13 @@
 test session fails (``tests/conftest.py``). As a program: ``maillage``, tapped."""
 
 import copy
+import inspect
 import os
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +48,25 @@ def problem(body: Any) -> str:
         elif namespace == _WSN:
             wsn.validate(body)
         elif namespace == _HL7:
-            return "\n".join(hl7v3.problems(body))
+            return "\n".join(hl7v3.problems(body) and hl7v3.problems(_own(body)))
     except AssertionError as error:
         return str(error) or "not valid"
     return ""
+
+
+def _own(body: Any) -> Any:
+    """What the hub says itself: an answer repeats the question as it came (ITI TF-2: 3.47.4.2.2), valid or not."""
+    found = copy.deepcopy(body)
+    for question in found.iter(f"{{{_HL7}}}queryByParameter"):
+        if not found.findall(f".//{{{_HL7}}}queryAck"):
+            break  # it is the hub's own question
+        for item in list(question):
+            question.remove(item)
+        question.text = None
+        etree.SubElement(question, f"{{{_HL7}}}queryId", root="1.2.3")
+        etree.SubElement(question, f"{{{_HL7}}}statusCode", code="new")
+        etree.SubElement(question, f"{{{_HL7}}}parameterList")
+    return found
 
 
 def _tell(directory: Path, found: str, message: bytes) -> None:
@@ -66,6 +84,7 @@ def install(directory: Path) -> None:
                 _tell(directory, found, message)
 
     def filled(original: Callable[..., bytes]) -> Callable[..., bytes]:
+        @wraps(original)
         def wrapper(*arguments: Any) -> bytes:
             message = original(*arguments)
             check(etree.fromstring(_PLACE.sub(b"", message), etree.XMLParser(huge_tree=True)), message)
@@ -74,6 +93,7 @@ def install(directory: Path) -> None:
         return wrapper
 
     def built(original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
         def wrapper(*arguments: Any, **options: Any) -> Any:
             envelope = original(*arguments, **options)
             check(copy.deepcopy(envelope), etree.tostring(envelope))
@@ -84,6 +104,17 @@ def install(directory: Path) -> None:
     for module, name in WRITERS:
         wrap = filled if module is writing else built
         setattr(module, name, wrap(vars(module)[name]))
+
+
+@contextmanager
+def untapped() -> Iterator[None]:
+    """For a test that has the hub's own writers make what no hub would send."""
+    writer: Any = writing._filled
+    writing._filled = inspect.unwrap(writer)
+    try:
+        yield
+    finally:
+        writing._filled = writer
 
 
 def main() -> None:

@@ -30,4 +30,4 @@ def test_what_is_not_valid_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_every_process_is_tapped() -> None:
     tapped.fetch()
-    assert writing._filled.__name__ == "wrapper"
+    assert hasattr(writing._filled, "__wrapped__")
