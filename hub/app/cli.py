@@ -109,8 +109,8 @@ def serve(
     One process for a small site, or the same program many times, each with its role: **web** (SOAP, FHIR, DICOMweb,
     portal), **mllp** (HL7 v2 feeds and queries), **dimse** (DICOM), **worker** (the outbox).
     """
-    from hub.app.processes import WebProcesses, this_child  # noqa: PLC0415
-    from hub.app.wiring import Hub  # noqa: PLC0415 (other commands start faster without it)
+    from hub.app.processes import WebProcesses, this_child  # noqa: PLC0415 (other commands start faster without them)
+    from hub.app.wiring import Hub  # noqa: PLC0415
 
     loaded = load(settings)
     logs.configure(loaded.logging.level, loaded.logging.format)

@@ -112,8 +112,13 @@ class Records:
     def _of(self, looked: Looked) -> tuple[Iterator[tuple[int, Any]], Callable[[Any], Command]]:
         reading = self.reading
         if looked.format is Format.CSV:
-            mapping = {"delimiter": reading.delimiter, "authority": reading.authority, "mapping": reading.mapping}
-            rows = CsvRows(self.handle, looked.encoding, **mapping)  # type: ignore[arg-type]
+            rows = CsvRows(
+                self.handle,
+                looked.encoding,
+                delimiter=reading.delimiter,
+                authority=reading.authority,
+                mapping=reading.mapping,
+            )
             return rows.rows(), rows.decode
         if looked.format is Format.NDJSON:
             return lines(self.handle), PatientLines(reading).decode

@@ -4,35 +4,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-
-class Received(Protocol):
-    """A spooled file."""
-
-    @property
-    def path(self) -> Path:
-        """Where it lies."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        ...
-
-    @property
-    def sha1(self) -> str:
-        """Hexadecimal."""
-        ...
-
-    @property
-    def sha256(self) -> str:
-        """Hexadecimal."""
-        ...
+from hub.storage.content import ReceivedFile
 
 
 class Spool(Protocol):
     """The content store, as it is seen here."""
 
-    def receive(self, chunks: Iterable[bytes]) -> Received:
+    def receive(self, chunks: Iterable[bytes]) -> ReceivedFile:
         """Spool bytes."""
         ...
 

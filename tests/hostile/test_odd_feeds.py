@@ -5,30 +5,17 @@ from typing import Any
 
 import pytest
 
-from hub.app.wiring import Hub
-from hub.testing.postgres import PostgresqlServer
 from hub.values import PatientIdentifier
 from hub.wire.hl7v2.client import MllpClient
-from tests.profiles.running import OIDS, Region, answered, cx, message, pid, settings
+from tests.profiles.running import OIDS, Region, answered, cx, message, pid, running
 
 FICTITIOUS = {"pid_5": "TEST^X^X^^^^L", "pid_7": "19000101", "pid_32": "VALI"}
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def region(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    content = tmp_path_factory.mktemp("hub")
-    server: PostgresqlServer | None = None
-    url = f"sqlite:///{content / 'hub.sqlite'}"
-    if request.param == "postgresql":
-        server = request.getfixturevalue("postgresql_server")
-        name = server.create_database()
-        url = server.url(name)
-    hub = Hub(settings(url, content))
-    hub.start()
-    yield Region(hub)
-    hub.stop()
-    if server is not None:
-        server.drop_database(name)
+    with running(request, tmp_path_factory) as found:
+        yield found
 
 
 class Work:

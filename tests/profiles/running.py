@@ -1,15 +1,19 @@
 """A running hub of three hospitals, and HL7 v2 messages written by hand. hl7apy reads every answer."""
 
+import contextlib
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.parser import parse_message
 
 from hub.app.settings import Authority, DimsePort, HealthPort, Mllp, Security, Settings, Storage, Web
 from hub.app.wiring import Hub
 from hub.patients.model import Person
+from hub.testing.postgres import PostgresqlServer
 from hub.values import PatientIdentifier
 from hub.wire.hl7v2.client import MllpClient
 from hub.wire.hl7v2.message import Hl7Message
@@ -106,3 +110,23 @@ def leaves(element: Any) -> list[str]:
     for child in element.children:
         found += [child.name] if child.classname == "Segment" else leaves(child)
     return found
+
+
+@contextlib.contextmanager
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    """A hub on an empty database of the kind that the fixture's parameter names."""
+    content = tmp_path_factory.mktemp("hub")
+    server: PostgresqlServer | None = None
+    url, name = f"sqlite:///{content / 'hub.sqlite'}", ""
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgresql_server")
+        name = server.create_database()
+        url = server.url(name)
+    hub = Hub(settings(url, content))
+    hub.start()
+    try:
+        yield Region(hub)
+    finally:
+        hub.stop()
+        if server is not None:
+            server.drop_database(name)
