@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "09535fb2d82a"
+revision = "24f29ef71fa8"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -30,10 +30,14 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("provider", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("provider_session", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("principal", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_access_session")),
     )
     with op.batch_alter_table("access_session", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_access_session_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_access_session_provider_session"), ["provider_session"], unique=False)
 
     op.create_table(
         "audit_head",
@@ -880,6 +884,7 @@ def downgrade() -> None:
     op.drop_table("audit_object")
     op.drop_table("audit_head")
     with op.batch_alter_table("access_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_access_session_provider_session"))
         batch_op.drop_index(batch_op.f("ix_access_session_expires_at"))
 
     op.drop_table("access_session")
