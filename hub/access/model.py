@@ -18,6 +18,32 @@ class Scheme(StrEnum):
     SESSION = "session"  #: a person signed in to the portal
     LOOPBACK = "loopback"  #: the open sandbox, loopback only
     INTERNAL = "internal"  #: the hub itself (workers)
+    CARD = "card"  #: a professional's CPS card (mutual TLS)
+    PROVIDER = "provider"  #: a person whom Pro Santé Connect vouches for
+    ASSERTION = "assertion"  #: a SAML assertion of a trusted issuer (ITI-40, VIHF)
+
+
+class Purpose(StrEnum):
+    """Why somebody asks: TRE_R248 (1.2.250.1.213.1.1.4.248), and what systems do for themselves."""
+
+    NORMAL = "normal"
+    BREAK_GLASS = "bris_de_glace"
+    REGULATION = "centre_15"
+
+
+@dataclass(frozen=True, slots=True)
+class Professional:
+    """A professional as a card, a provider or an assertion describes them: codes of the French tables."""
+
+    id: str  #: idNat_PS (1.2.250.1.71.4.2.1), "899700000001"
+    family: str = ""
+    given: str = ""
+    profession: str = ""  #: TRE_G15 "10", or another table's code
+    profession_system: str = "1.2.250.1.71.1.2.7"
+    specialities: tuple[str, ...] = ()  #: TRE_R01, "SM26"
+    structure: str = ""  #: Struct_IdNat (1.2.250.1.71.4.2.2), "1750100125"
+    structure_name: str = ""
+    sector: str = ""  #: TRE_R02, "SA07"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +58,12 @@ class Principal:
     permissions: frozenset[str] = field(default_factory=frozenset)
     source: str = ""  #: the configured source this client speaks for, "" when it speaks for itself
     person: bool = False  #: a human being rather than a system
+    professional: Professional | None = None  #: who they are by profession, where somebody vouched for it
+    purpose: str = ""  #: what the proof says it is for (Purpose), "" when it says nothing
+    reason: str = field(default="", repr=False)  #: why the glass is broken, in the caller's words
+    about: str = field(default="", repr=False)  #: CX of the only patient that the proof is good for, "" for any
+    node: str = ""  #: the system that transmits for the person, "" when they call themselves
+    level: str = ""  #: how the person was authenticated: DIRECTE, INDIRECTE, INDIRECTE_RENFORCEE, eidas1 ...
 
     @property
     def authenticated(self) -> bool:

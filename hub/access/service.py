@@ -6,10 +6,12 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from hashlib import sha256
+from typing import NoReturn, Protocol
 
 from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -17,7 +19,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from hub.access.errors import BadCredentials, LockedOut, SessionEnded, TokenExpired
 from hub.access.model import ANONYMOUS, EXPIRY_TOLD, Client, Credentials, Decision, Principal, Scheme, User
 from hub.access.roles import permissions_of
-from hub.access.store import AccessStore
+from hub.access.sessions import restored, written
+from hub.access.store import AccessStore, Session
 from hub.context import Context
 from hub.errors import AccessDenied, Misconfigured, NotAuthenticated
 from hub.storage.engine import Database
@@ -36,6 +39,16 @@ _ATTEMPTS_KEPT = timedelta(days=1)
 _LONGEST_SESSION = timedelta(hours=12)
 _EXTEND_EVERY = timedelta(minutes=1)
 _HASHES_AT_ONCE = 4
+
+
+class Door(Protocol):
+    """A way to prove who one is, beside what is listed in the settings one by one."""
+
+    def enter(self, credentials: Credentials, node: Principal) -> Principal | None:
+        """Who this is; None when the proof is not of this door's kind. ``node``: who transmits, as far as is known.
+
+        Raises NotAuthenticated when the proof is of its kind and no good."""
+        ...
 
 
 class AccessService:
@@ -70,6 +83,9 @@ class AccessService:
         self._told_of: dict[str, date] = {}
         for client in clients:
             self._add(client)
+        self.certificate_doors: list[Door] = []  #: certificates that are not pinned: nodes by authority, cards
+        self.token_doors: list[Door] = []  #: bearer tokens that are not listed: signed ones, a provider's
+        self.assertion_doors: list[Door] = []  #: SAML assertions beside the node's own proof
         self._decoy = _decoy(self._users.values())
         self._hashing = threading.BoundedSemaphore(_HASHES_AT_ONCE)  # each takes its memory: bound the sum
 
@@ -97,15 +113,29 @@ class AccessService:
         What was shown must be good: raises BadCredentials or SessionEnded otherwise, whatever else would be allowed."""
         if credentials.session:
             return self._session(credentials.session)
+        node = self._node(credentials)
+        return self._asserted(credentials, node) if credentials.saml and self.assertion_doors else node
+
+    def _node(self, credentials: Credentials) -> Principal:
         if credentials.bearer:
-            return self._token(credentials.bearer)
+            return self._token(credentials)
         if credentials.certificate:
-            return self._certificate(credentials.certificate)
+            return self._certificate(credentials)
         if credentials.ae_title:
             return self._caller_by_title(credentials.ae_title)
         if not self.node_authentication and is_loopback(credentials.peer):
             return LOOPBACK
         return ANONYMOUS
+
+    def _asserted(self, credentials: Credentials, node: Principal) -> Principal:
+        """An assertion speaks for a user; it never replaces the node's own proof."""
+        if not node.authenticated:
+            return node
+        for door in self.assertion_doors:
+            found = door.enter(credentials, node)
+            if found is not None:
+                return found
+        raise BadCredentials("The assertion is not one that this hub understands.")
 
     def permit(
         self,
@@ -137,13 +167,13 @@ class AccessService:
             return Decision(allowed=False, reason="Nobody vouched for the caller.")
         return _decided(frozenset(principal.permissions), permission)
 
-    def _token(self, token: str) -> Principal:
-        shown = sha256(token.encode(errors="replace")).hexdigest().encode()
+    def _token(self, credentials: Credentials) -> Principal:
+        shown = sha256(credentials.bearer.encode(errors="replace")).hexdigest().encode()
         found = [principal for known, principal in self._by_token.items() if hmac.compare_digest(known, shown)]
-        if not found:
-            raise BadCredentials
-        self._check_age(found[0].id)
-        return found[0]
+        if found:
+            self._check_age(found[0].id)
+            return found[0]
+        return self._through(self.token_doors, credentials) or self._refuse()
 
     def _check_age(self, client: str) -> None:
         """Raises TokenExpired; within the last month it is told in the log, once a day."""
@@ -162,11 +192,21 @@ class AccessService:
             raise BadCredentials("The calling AE title is not known.")
         return Principal(id=f"ae:{ae_title}", name=ae_title, scheme=Scheme.AE_TITLE, permissions=permissions)
 
-    def _certificate(self, der: bytes) -> Principal:
-        principal = self._by_certificate.get(sha256(der).hexdigest())
+    def _certificate(self, credentials: Credentials) -> Principal:
+        principal = self._by_certificate.get(sha256(credentials.certificate).hexdigest())
+        principal = principal or self._through(self.certificate_doors, credentials)
         if principal is None:
             raise BadCredentials("The client certificate is not one that is configured here.")
         return principal
+
+    @staticmethod
+    def _through(doors: Iterable[Door], credentials: Credentials) -> Principal | None:
+        """Who the first door that knows the proof says it is."""
+        return next((found for door in doors if (found := door.enter(credentials, ANONYMOUS)) is not None), None)
+
+    @staticmethod
+    def _refuse() -> NoReturn:
+        raise BadCredentials
 
     # The portal's side
 
@@ -181,13 +221,34 @@ class AccessService:
             good = _verify(user.password_argon2 if user else self._decoy, password)
         if user is None or not good:
             raise BadCredentials
+        with self.database.transaction() as work:
+            AccessStore(work).forget_attempts(login_hash=key)
+            return self.open_session(self._user(user))
+
+    def open_session(self, principal: Principal, *, provider: str = "", provider_session: str = "") -> str:
+        """Open a session for somebody who proved who they are. Returns its token: 256 random bits, kept as a hash only.
+
+        ``provider``: who vouched ("" is the password), and its name of its own session, by which it can end this one.
+        What the principal may do is not kept: roles are looked up anew at each request."""
         token = secrets.token_urlsafe(32)
         at = self._clock()
+        session = Session(
+            login=principal.id,
+            created_at=at,
+            used_at=at,
+            expires_at=at + self._session_time,
+            provider=provider,
+            provider_session=_login_key(provider_session) if provider_session else "",
+            principal=written(principal) if provider else "",
+        )
         with self.database.transaction() as work:
-            store = AccessStore(work)
-            store.forget_attempts(login_hash=key)
-            store.open_session(_token_key(token), login, at, at + self._session_time)
+            AccessStore(work).open_session(_token_key(token), session, at)
         return token
+
+    def end_provider_session(self, provider: str, provider_session: str) -> int:
+        """The provider ended its session: end those that hang on it. How many there were."""
+        with self.database.transaction() as work:
+            return AccessStore(work).close_provider_session(provider, _login_key(provider_session))
 
     def sign_out(self, token: str) -> None:
         """End a session; silent when there is none."""
@@ -209,13 +270,25 @@ class AccessService:
         key, at = _token_key(token), self._clock()
         with self.database.reading() as work:
             session = AccessStore(work).session(key)
-        user = self._users.get(session.login) if session else None
-        if session is None or user is None or session.expires_at <= at:
+        principal = self._who(session) if session else None
+        if session is None or principal is None or session.expires_at <= at:
             raise SessionEnded
         if at - session.used_at >= _EXTEND_EVERY:
             end = min(at + self._session_time, session.created_at + _LONGEST_SESSION)
             with self.database.transaction() as work:
                 AccessStore(work).extend_session(key, at, end)
+        return principal
+
+    def _who(self, session: Session) -> Principal | None:
+        """Whose session it is; None when a configured user is configured no more."""
+        if session.provider:
+            principal = restored(session.principal)
+            return replace(principal, permissions=permissions_of(principal.roles))
+        user = self._users.get(session.login)
+        return self._user(user) if user else None
+
+    @staticmethod
+    def _user(user: User) -> Principal:
         return Principal(
             id=user.login,
             name=user.name,

@@ -1,6 +1,6 @@
 """The access room's tables: portal sessions, failed attempts. Tokens and logins only as hashes."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import delete, insert, select, update
@@ -21,6 +21,9 @@ class SessionRow(SQLModel, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
     used_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    provider: str = Field(default="", sa_type=KeyText)  # who vouched, "" for a password
+    provider_session: str = Field(default="", sa_type=KeyText, index=True)  # hash of its session's name
+    principal: str = ""  # who it is, where a provider said so
 
 
 class AttemptRow(SQLModel, table=True):
@@ -47,6 +50,12 @@ class Session:
     created_at: datetime
     used_at: datetime
     expires_at: datetime
+    provider: str = ""
+    provider_session: str = ""
+    principal: str = ""
+
+
+_SESSION = [field.name for field in fields(Session)]
 
 
 class AccessStore:
@@ -58,14 +67,17 @@ class AccessStore:
     def session(self, token_hash: str) -> Session | None:
         """A session, expired or not."""
         row = self._connection.execute(select(SESSION).where(SESSION.c.token_hash == token_hash)).one_or_none()
-        return Session(row.login, row.created_at, row.used_at, row.expires_at) if row else None
+        return Session(**{name: getattr(row, name) for name in _SESSION}) if row else None
 
-    def open_session(self, token_hash: str, login: str, at: datetime, expires_at: datetime) -> None:
+    def open_session(self, token_hash: str, session: Session, at: datetime) -> None:
         """Keep a new session, forget those that expired."""
         self._connection.execute(delete(SESSION).where(SESSION.c.expires_at < at))
-        self._connection.execute(
-            insert(SESSION).values(token_hash=token_hash, login=login, created_at=at, used_at=at, expires_at=expires_at)
-        )
+        self._connection.execute(insert(SESSION).values(token_hash=token_hash, **asdict(session)))
+
+    def close_provider_session(self, provider: str, provider_session: str) -> int:
+        """The sessions that hang on one of a provider's are over; how many."""
+        mine = (SESSION.c.provider == provider, SESSION.c.provider_session == provider_session)
+        return self._connection.execute(delete(SESSION).where(*mine)).rowcount
 
     def extend_session(self, token_hash: str, at: datetime, expires_at: datetime) -> None:
         """It was used."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hub.access.model import Client, User
 from hub.access.service import AccessService
-from hub.app import matching, notices, regional, study_list, vocabulary
+from hub.app import doors, matching, notices, regional, study_list, vocabulary
 from hub.app.dimse import title_permissions
 from hub.app.fhir_patients import FhirPatients
 from hub.app.gateways import Gateways
@@ -79,6 +79,7 @@ class Rooms:
             node_authentication=settings.security.node_authentication,
             session_minutes=settings.security.session_minutes,
         )
+        doors.open_all(self)
         self.audit = AuditService(database=self.database, spool=settings.storage.content / "audit")
         self.exchange = ExchangeService(database=self.database)
         self.patients = PatientService(

@@ -6,6 +6,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from hub.app.settings_atna import Atna
+from hub.app.settings_oauth import OAuth
+from hub.app.settings_psc import ProSanteConnect
+from hub.app.settings_record import NationalRecord
+from hub.app.settings_rights import Rights
+from hub.app.settings_saml import Saml
 from hub.app.settings_sharing import Community, Gateways, Mobile, NotificationRecipient, OnDemand, Subscriptions
 from hub.app.settings_table import AETitleText, OidText, Table
 
@@ -336,6 +342,18 @@ class Settings(Table):
     """DICOM."""
     security: Security = Security()
     """Who may call."""
+    oauth: OAuth = OAuth()
+    """Tokens for systems."""
+    saml: Saml = Saml()
+    """Assertions about users."""
+    pro_sante_connect: ProSanteConnect = ProSanteConnect()
+    """Signing in with Pro Santé Connect."""
+    rights: Rights = Rights()
+    """Who may read what of whom."""
+    atna: Atna = Atna()
+    """Where the audit trail goes."""
+    record: NationalRecord = NationalRecord()
+    """The national record."""
     storage: Storage = Storage()
     """Where everything is kept."""
     imaging: Imaging = Imaging()

@@ -252,6 +252,7 @@ class Pipeline:
         if own and context.source and context.source != own:
             raise AccessDenied("This client may not speak for the sender that the message names.")
         context.source = context.source or own
+        context.purpose = context.principal.purpose or context.purpose
 
     def _carry_out(self, bound: Bound, wire: str, message: Any, context: Context) -> Any:
         try:

@@ -1,0 +1,141 @@
+"""What may be read of whom: the facts that rules decide on, and their rulings. Frozen values, no decisions."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from hub.context import Context
+from hub.errors import AccessDenied
+from hub.usecase import Command
+from hub.values import PatientIdentifier
+
+
+class Kind(StrEnum):
+    """What is to be read."""
+
+    PERSON = "person"  #: that somebody is known, and their traits
+    DOCUMENT = "document"
+    STUDY = "study"
+
+
+class Choice(StrEnum):
+    """A patient's word on one matter."""
+
+    UNKNOWN = "unknown"  #: not collected
+    CONSENT = "consent"
+    OPPOSITION = "opposition"
+
+
+class Matter(StrEnum):
+    """What a patient may allow or oppose (CSP L1110-4, L1111-15, L1111-17)."""
+
+    CONSULTATION = "consultation"  #: that others than the author read (ZFA-11)
+    FEEDING = "feeding"  #: that documents are shared at all (ZFA-9)
+    EMERGENCY = "emergency"  #: that the glass may be broken
+
+
+class NotForYou(AccessDenied):
+    """The rights of this person do not let the caller read it. Never raised where it would tell that there is something
+    to read."""
+
+    code = "not-permitted-for-this-person"
+    title = "This person's data may not be read by the caller."
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something that somebody wants to read.
+
+    ``patient``: any identifier of the person that it is about. ``confidentiality``: codes alone (N, R, V, MASQUE_PS,
+    INVISIBLE_PATIENT, INVISIBLE_REPRESENTANTS_LEGAUX). ``authors``: national ids of persons and structures that made
+    it, and names of the sources and clients that brought it."""
+
+    kind: Kind
+    patient: PatientIdentifier
+    confidentiality: frozenset[str] = frozenset()
+    authors: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What the rules say, and which one decided: safe to show to the caller."""
+
+    allowed: bool
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A patient's word on a matter, as somebody passed it on: the newest one of a matter counts.
+
+    ``identity``: the identifier under which it was said; it follows the person whom that identity belongs to.
+    ``actor``: national id of the only professional or structure that it is about, "" for everybody."""
+
+    id: str
+    identity: PatientIdentifier
+    matter: Matter
+    choice: Choice
+    at: datetime
+    actor: str = ""
+    until: datetime | None = None
+    source: str = ""  #: who passed it on
+    reason: str = ""
+
+
+class Rights(Protocol):
+    """The access room's rights, as rooms see them. Answers hold for one request: ask again for the next."""
+
+    def visible(self, things: Sequence[Thing], context: Context) -> Sequence[bool]:
+        """For each thing whether the caller of this context may read it; one look-up a person, not one a thing."""
+        ...
+
+    def require(self, thing: Thing, context: Context) -> None:
+        """Raises NotForYou."""
+        ...
+
+
+class Everything:
+    """Rights that hide nothing: for a room that is used on its own, in tests and tools."""
+
+    def visible(self, things: Sequence[Thing], context: Context) -> Sequence[bool]:  # noqa: ARG002
+        """All of them."""
+        return [True] * len(things)
+
+    def require(self, thing: Thing, context: Context) -> None:
+        """Never raises."""
+
+
+# Commands
+
+
+@dataclass(frozen=True, slots=True)
+class RecordConsent(Command):
+    """Keep a patient's word."""
+
+    consent: Consent
+
+
+@dataclass(frozen=True, slots=True)
+class FindConsents(Command):
+    """The words that a patient has given, newest first; those that were superseded as well where ``history``."""
+
+    patient: PatientIdentifier
+    history: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainAccess(Command):
+    """What the rules say of somebody else's request, and why, rule by rule."""
+
+    professional: str
+    patient: PatientIdentifier
+    purpose: str = ""
+    things: tuple[Thing, ...] = ()
+
+
+def allowed_only(things: Iterable[Thing], answers: Iterable[bool]) -> list[Thing]:
+    """The things that may be read."""
+    return [thing for thing, allowed in zip(things, answers, strict=True) if allowed]

@@ -1,0 +1,22 @@
+"""Ways to prove who one is, beside what is listed in the settings one by one: each opens its own door."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hub.app import door_assertions, door_certificates, door_tokens
+
+if TYPE_CHECKING:
+    from hub.app.rooms import Rooms
+
+#: Each adds to ``rooms.access``'s doors what the settings ask for.
+DOORS: tuple[Callable[["Rooms"], None], ...] = (
+    door_certificates.open_door,
+    door_tokens.open_door,
+    door_assertions.open_door,
+)
+
+
+def open_all(rooms: "Rooms") -> None:
+    """Called once the access room is there."""
+    for door in DOORS:
+        door(rooms)
