@@ -34,6 +34,14 @@ NEEDED = (
     Needed("curl", ("/usr/bin/curl",), "a foreign HTTP client in the benchmarks"),
     Needed("libatomic1", ("/usr/lib/*/libatomic.so.1",), "the driver of the browser tests"),
     Needed("openssl", ("/usr/bin/openssl",), "throw-away certificates"),
+    Needed("rsyslog", ("/usr/sbin/rsyslogd",), "the audit record repository (ITI-20)"),
+    Needed("rsyslog-gnutls", ("/usr/lib/*/rsyslog/lmnsd_gtls.so",), "syslog over TLS (RFC 5425)"),
+    Needed("softhsm2", ("/usr/lib/softhsm/libsofthsm2.so",), "the chip of a CPS card (PKCS#11)"),
+    Needed("opensc", ("/usr/bin/pkcs11-tool",), "what puts keys into it"),
+    Needed("libengine-pkcs11-openssl", ("/usr/lib/*/engines-3/pkcs11.so",), "curl and openssl with a card"),
+    Needed("libnss3-tools", ("/usr/bin/modutil",), "a browser with a card"),
+    Needed("dovecot-imapd", ("/usr/lib/dovecot/imap",), "mailboxes of MSSanté"),
+    Needed("dovecot-lmtpd", ("/usr/lib/dovecot/lmtp",), "delivery into them"),
 )
 
 
