@@ -11,6 +11,8 @@ from hub.errors import AccessDenied
 from hub.usecase import Command
 from hub.values import PatientIdentifier
 
+NORMAL = "N"  #: the confidentiality of most (v3 Confidentiality)
+
 
 class Kind(StrEnum):
     """What is to be read."""
@@ -88,17 +90,31 @@ class Consent:
 class Rights(Protocol):
     """The access room's rights, as rooms see them. Answers hold for one request: ask again for the next."""
 
+    def plain(self, context: Context) -> bool:
+        """Whether nothing whose confidentiality is N, or that bears none, can be hidden from the caller: nobody has
+        said anything about their record, and no rule restricts the caller to some persons. Costs no look-up."""
+        ...
+
     def visible(self, things: Sequence[Thing], context: Context) -> Sequence[bool]:
-        """For each thing whether the caller of this context may read it; one look-up a person, not one a thing."""
+        """For each thing whether the caller of this context may read it; one look-up a person, not one a thing. As many
+        look-ups for a person whom nobody knows as for one who is known."""
         ...
 
     def require(self, thing: Thing, context: Context) -> None:
         """Raises NotForYou."""
         ...
 
+    def feeding(self, patient: PatientIdentifier) -> bool:
+        """Whether the hub may publish about the person: FEEDING is not opposed. Joins the open unit of work."""
+        ...
+
 
 class Everything:
     """Rights that hide nothing: for a room that is used on its own, in tests and tools."""
+
+    def plain(self, context: Context) -> bool:  # noqa: ARG002
+        """Always."""
+        return True
 
     def visible(self, things: Sequence[Thing], context: Context) -> Sequence[bool]:  # noqa: ARG002
         """All of them."""
@@ -106,6 +122,15 @@ class Everything:
 
     def require(self, thing: Thing, context: Context) -> None:
         """Never raises."""
+
+    def feeding(self, patient: PatientIdentifier) -> bool:  # noqa: ARG002
+        """Always."""
+        return True
+
+
+def unmarked(codes: Iterable[str]) -> bool:
+    """Whether confidentiality codes say nothing beyond "normal": what ``Rights.plain`` is about."""
+    return not any(code != NORMAL for code in codes)
 
 
 # Commands
