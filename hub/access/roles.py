@@ -14,6 +14,9 @@ ROLES: Mapping[str, frozenset[str]] = {
             "federation.query",
         }
     ),
+    "author": frozenset(
+        {"patients.query", "patients.discover", "documents.submit", "imaging.order", "subscriptions.subscribe"}
+    ),
     "operator": frozenset({"portal.*", "exchange.*", "sources.*"}),
     "steward": frozenset({"portal.*", "patients.*"}),
     "officer": frozenset({"portal.*", "audit.*"}),
