@@ -11,8 +11,6 @@ from hub.errors import AccessDenied
 from hub.usecase import Command
 from hub.values import PatientIdentifier
 
-NORMAL = "N"  #: the confidentiality of most (v3 Confidentiality)
-
 
 class Kind(StrEnum):
     """What is to be read."""
@@ -91,8 +89,8 @@ class Rights(Protocol):
     """The access room's rights, as rooms see them. Answers hold for one request: ask again for the next."""
 
     def plain(self, context: Context) -> bool:
-        """Whether nothing whose confidentiality is N, or that bears none, can be hidden from the caller: nobody has
-        said anything about their record, and no rule restricts the caller to some persons. Costs no look-up."""
+        """Whether nothing at all can be hidden from the caller: nobody has said anything about their record, and the
+        rules restrict the caller to no person and to no confidentiality (a system, the hub itself). No look-up."""
         ...
 
     def visible(self, things: Sequence[Thing], context: Context) -> Sequence[bool]:
@@ -128,11 +126,6 @@ class Everything:
         return True
 
 
-def unmarked(codes: Iterable[str]) -> bool:
-    """Whether confidentiality codes say nothing beyond "normal": what ``Rights.plain`` is about."""
-    return not any(code != NORMAL for code in codes)
-
-
 # Commands
 
 
@@ -159,6 +152,15 @@ class ExplainAccess(Command):
     patient: PatientIdentifier
     purpose: str = ""
     things: tuple[Thing, ...] = ()
+
+
+def seen(rights: Rights, things: Sequence[Thing], context: Context) -> Sequence[bool]:
+    """``Rights.visible``; the audit record of the request notes that something was withheld, not what."""
+    answers = rights.visible(things, context)
+    for thing, allowed in zip(things, answers, strict=True):
+        if not allowed:
+            context.touch("withheld", thing.kind.value)
+    return answers
 
 
 def allowed_only(things: Iterable[Thing], answers: Iterable[bool]) -> list[Thing]:
