@@ -64,6 +64,7 @@ class Principal:
     about: str = field(default="", repr=False)  #: CX of the only patient that the proof is good for, "" for any
     node: str = ""  #: the system that transmits for the person, "" when they call themselves
     level: str = ""  #: how the person was authenticated: DIRECTE, INDIRECTE, INDIRECTE_RENFORCEE, eidas1 ...
+    secret: bool = False  #: secret connection: the patient's own trail does not show who it was
 
     @property
     def authenticated(self) -> bool:
@@ -81,6 +82,7 @@ class Credentials:
 
     bearer: str = field(default="", repr=False)
     certificate: bytes = field(default=b"", repr=False)  #: DER of the verified peer certificate
+    forwarded: bool = False  #: the certificate is what a trusted proxy says: its chain is to be verified here
     session: str = field(default="", repr=False)
     saml: bytes = field(default=b"", repr=False)
     peer: str = ""  #: address of the caller
@@ -96,6 +98,7 @@ class Client:
     token_sha256: str = ""
     token_expires: date | None = None  #: last day (UTC) on which the token is good
     permissions: tuple[str, ...] = ()
+    transactions: tuple[str, ...] = ()  #: patterns, "RAD-*"; empty: whatever the permissions allow
     source: str = ""
     organisation: str = ""
 

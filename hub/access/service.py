@@ -39,6 +39,7 @@ _ATTEMPTS_KEPT = timedelta(days=1)
 _LONGEST_SESSION = timedelta(hours=12)
 _EXTEND_EVERY = timedelta(minutes=1)
 _HASHES_AT_ONCE = 4
+_NONE = "internal"  #: context.transaction where none is carried out
 
 
 class Door(Protocol):
@@ -49,6 +50,10 @@ class Door(Protocol):
 
         Raises NotAuthenticated when the proof is of its kind and no good."""
         ...
+
+
+#: Raises NotAuthenticated when the certificate that was shown is no good (any more).
+Check = Callable[[Credentials], None]
 
 
 class AccessService:
@@ -79,10 +84,13 @@ class AccessService:
         self._users = {user.login: user for user in users}
         self._by_certificate: dict[str, Principal] = {}
         self._by_token: dict[bytes, Principal] = {}
+        self._by_name: dict[str, Principal] = {}
+        self._transactions: dict[str, tuple[str, ...]] = {}
         self._last_days: dict[str, date] = {}
         self._told_of: dict[str, date] = {}
         for client in clients:
             self._add(client)
+        self.certificate_checks: list[Check] = []  #: of every certificate that is shown, pinned or not
         self.certificate_doors: list[Door] = []  #: certificates that are not pinned: nodes by authority, cards
         self.token_doors: list[Door] = []  #: bearer tokens that are not listed: signed ones, a provider's
         self.assertion_doors: list[Door] = []  #: SAML assertions beside the node's own proof
@@ -98,6 +106,8 @@ class AccessService:
             permissions=frozenset(client.permissions),
             source=client.source,
         )
+        self._by_name[client.name] = principal
+        self._transactions[client.name] = client.transactions
         if client.certificate_sha256:
             self._by_certificate[_fingerprint(client.certificate_sha256)] = principal
         if client.token_sha256:
@@ -117,6 +127,9 @@ class AccessService:
         return self._asserted(credentials, node) if credentials.saml and self.assertion_doors else node
 
     def _node(self, credentials: Credentials) -> Principal:
+        if credentials.certificate:
+            for check in self.certificate_checks:
+                check(credentials)
         if credentials.bearer:
             return self._token(credentials)
         if credentials.certificate:
@@ -141,13 +154,15 @@ class AccessService:
         self,
         principal: Principal,
         permission: str,
-        context: Context,  # noqa: ARG002
+        context: Context,
         command: Command | None = None,  # noqa: ARG002
     ) -> None:
         """Let the principal do this, or raise NotAuthenticated or AccessDenied.
 
         Asked before the request is decoded, and again with the command that it turned out to be."""
         decision = self.explain(principal, permission)
+        if decision.allowed:
+            decision = self._transaction(principal, context.transaction)
         if decision.allowed:
             return
         if not principal.authenticated:
@@ -158,14 +173,21 @@ class AccessService:
         """The configured system of this name, as it may be now; None when there is none any more."""
         if principal_id == LOOPBACK.id:
             return None if self.node_authentication else LOOPBACK
-        known = (*self._by_certificate.values(), *self._by_token.values())
-        return next((principal for principal in known if principal.id == principal_id), None)
+        return self._by_name.get(principal_id)
 
     def explain(self, principal: Principal, permission: str) -> Decision:
         """Whether the principal has the permission, and why."""
         if not principal.authenticated:
             return Decision(allowed=False, reason="Nobody vouched for the caller.")
         return _decided(frozenset(principal.permissions), permission)
+
+    def _transaction(self, principal: Principal, transaction: str) -> Decision:
+        """Whether the system that calls, or transmits for a person, may use the transaction (``Client.transactions``)."""
+        for name in (principal.node, "" if principal.person else principal.id):
+            allowed = self._transactions.get(name, ())
+            if allowed and transaction != _NONE and not _any(allowed, transaction):
+                return Decision(allowed=False, reason=f"This system may not use {transaction}.")
+        return Decision(allowed=True, reason="The transaction is not restricted for this system.")
 
     def _token(self, credentials: Credentials) -> Principal:
         shown = sha256(credentials.bearer.encode(errors="replace")).hexdigest().encode()
@@ -306,6 +328,11 @@ def _decided(permissions: frozenset[str], permission: str) -> Decision:
         if fnmatchcase(permission, pattern):
             return Decision(allowed=True, reason=f"{pattern} permits {permission}.")
     return Decision(allowed=False, reason=f"The permission {permission} is needed.")
+
+
+@lru_cache(maxsize=1024)
+def _any(patterns: tuple[str, ...], text: str) -> bool:
+    return any(fnmatchcase(text, pattern) for pattern in patterns)
 
 
 @lru_cache(maxsize=256)

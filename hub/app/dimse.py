@@ -232,7 +232,8 @@ class DimseEndpoint:
             return
         try:
             principal = self.pipeline.access.authenticate(self._credentials(association))
-            self.pipeline.access.permit(principal, bound.transaction.permission, Context(peer=_host(association)))
+            context = Context(peer=_host(association), transaction=bound.id)
+            self.pipeline.access.permit(principal, bound.transaction.permission, context)
             arrivals.may_keep, arrivals.speaks_for = True, principal.source
         except HubError as error:
             arrivals.may_keep, arrivals.refused = False, error

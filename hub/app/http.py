@@ -85,7 +85,7 @@ class Edge:
             return False
         for item in bound:
             try:
-                self.hub.access.permit(principal, item.transaction.permission, Context(principal=principal))
+                self.hub.access.permit(principal, item.transaction.permission, Context(item.id, principal))
             except HubError:
                 continue
             return True

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hub.access.model import Client, User
+from hub.access.rights import RightsService
 from hub.access.service import AccessService
-from hub.app import doors, matching, notices, regional, study_list, vocabulary
+from hub.app import doors, matching, notices, regional, rights, study_list, vocabulary
 from hub.app.dimse import title_permissions
 from hub.app.fhir_patients import FhirPatients
 from hub.app.gateways import Gateways
@@ -38,6 +39,7 @@ from hub.imaging.model import SourceInfo
 from hub.imaging.orphans import OrphanService
 from hub.imaging.service import ImagingService
 from hub.patients.authorities import AuthorityDirectory
+from hub.patients.known import KnownPersons
 from hub.patients.portions import PortionService
 from hub.patients.service import PatientService
 from hub.patients.stewardship import Stewardship
@@ -73,13 +75,14 @@ class Rooms:
         settings, region = self.settings, self.settings.region
         self.access = AccessService(
             database=self.database,
-            clients=[Client(**client.model_dump()) for client in settings.clients],
+            clients=[Client(**client.model_dump(exclude={"certificate_subject", "ca"})) for client in settings.clients],
             users=[User(**user.model_dump()) for user in settings.users],
             ae_titles=title_permissions(settings),
             node_authentication=settings.security.node_authentication,
             session_minutes=settings.security.session_minutes,
         )
         doors.open_all(self)
+        self.rights: RightsService = rights.build(settings, self.database)
         self.audit = AuditService(database=self.database, spool=settings.storage.content / "audit")
         self.exchange = ExchangeService(database=self.database)
         self.patients = PatientService(
@@ -90,6 +93,7 @@ class Rooms:
             external_index=region.external_index,
         )
         self.patients.weigh = matching.weigh(settings.patients.matching)
+        self.rights.people = KnownPersons(self.patients)
         self.portions = PortionService(self.database, self.patients)
         self.visits = VisitService(database=self.database, patients=self.patients, portions=self.portions)
         self.stewardship = Stewardship(patients=self.patients, four_eyes=settings.patients.four_eyes)

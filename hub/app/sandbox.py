@@ -21,7 +21,6 @@ from hub.app.settings import (
     LOOPBACK,
     Archive,
     Authority,
-    Client,
     DimsePort,
     Logging,
     Mllp,
@@ -30,10 +29,10 @@ from hub.app.settings import (
     Settings,
     Source,
     Storage,
-    Tls,
     User,
     Web,
 )
+from hub.app.settings_nodes import Client, Tls
 from hub.app.settings_sharing import Community, Gateways, Subscriptions
 from hub.app.wiring import Hub
 from hub.errors import Invalid, Misconfigured

@@ -1,12 +1,12 @@
 """All settings, one class a table of the TOML file. Defaults are closed: loopback, authentication on."""
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from hub.app.settings_atna import Atna
+from hub.app.settings_nodes import Cards, Client, Tls
 from hub.app.settings_oauth import OAuth
 from hub.app.settings_psc import ProSanteConnect
 from hub.app.settings_record import NationalRecord
@@ -150,25 +150,6 @@ class Feed(Table):
     """host:port for application acknowledgements in enhanced mode; empty: none are sent."""
 
 
-class Client(Table):
-    """A system that may call: by certificate (SHA-256 of its DER) or bearer token (SHA-256), and what it may do."""
-
-    name: str = Field(examples=["ris-b"])
-    """How the audit trail calls it."""
-    certificate_sha256: str = Field(default="", examples=["0" * 64])
-    """Fingerprint of its certificate: `maillage pki show` tells it."""
-    token_sha256: str = ""
-    """SHA-256 of its bearer token, 64 hexadecimal digits."""
-    token_expires: date | None = Field(default=None, examples=[date(2027, 1, 31)])
-    """Last day (UTC) on which the token is accepted; unset: for ever. Told a month before, at start and in the log."""
-    permissions: tuple[str, ...] = Field(default=(), examples=[("documents.*", "imaging.*", "patients.query")])
-    """Patterns such as documents.query, imaging.*, *."""
-    source: str = ""
-    """The feed or source that it speaks for; empty: it speaks for itself."""
-    organisation: str = Field(default="", examples=["Hôpital B"])
-    """Whose it is, for the audit trail."""
-
-
 class User(Table):
     """A person who signs in to the portal with a password (a small site without an identity provider)."""
 
@@ -183,19 +164,6 @@ class User(Table):
     identities, officer the audit trail."""
     organisation: str = Field(default="", examples=["Hôpital B"])
     """Where the person works."""
-
-
-class Tls(Table):
-    """Node authentication (ITI-19)."""
-
-    certificate: Path | None = Field(default=None, examples=["pki/hub.crt"])
-    """PEM file; unset: everything is served without TLS."""
-    key: Path | None = Field(default=None, examples=["pki/hub.key"])
-    """PEM file of its private key."""
-    ca: Path | None = Field(default=None, examples=["pki/ca.crt"])
-    """PEM file of the authorities whose certificates are believed."""
-    client_certificates: Literal["required", "optional", "none"] = "optional"
-    """Whether a caller must show one. Optional: a bearer token will do instead."""
 
 
 class Web(Table):
@@ -334,6 +302,8 @@ class Settings(Table):
     """People who may sign in."""
     tls: Tls = Tls()
     """Node authentication."""
+    cards: Cards = Cards()
+    """Professionals' cards."""
     web: Web = Web()
     """HTTP."""
     mllp: Mllp = Mllp()

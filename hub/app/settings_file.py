@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ValidationError
 
 from hub.access.model import EXPIRY_TOLD
-from hub.app.settings import LOOPBACK, Client, Settings
+from hub.app.settings import LOOPBACK, Settings
+from hub.app.settings_nodes import Client
 from hub.app.toml_lines import Path as KeyPath
 from hub.app.toml_lines import key_lines, line_of
 from hub.errors import Misconfigured

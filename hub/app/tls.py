@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from hub.app import direct_body
 from hub.app.direct import ARRIVED, EXTENSION, duplicate, second_handle
-from hub.app.settings import Tls
+from hub.app.settings_nodes import Tls
 
 _VERIFY = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
 MAX_HEADER_BYTES = 64 * 1024

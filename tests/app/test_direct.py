@@ -17,7 +17,7 @@ from hub.app import edge, pki
 from hub.app.direct import DirectWriter
 from hub.app.edge import StreamedAnswer
 from hub.app.server import WebServer
-from hub.app.settings import Tls
+from hub.app.settings_nodes import Tls
 from hub.app.tls import client_context, server_context
 from hub.errors import InternalError
 from hub.wire.pieces import Chunk, FilePiece, file_pieces, plain

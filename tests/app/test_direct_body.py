@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from hub.app import direct_body, edge, pki
 from hub.app.edge import Body
 from hub.app.server import WebServer
-from hub.app.settings import Tls
+from hub.app.settings_nodes import Tls
 from hub.app.tls import client_context, server_context
 from hub.errors import HubError
 

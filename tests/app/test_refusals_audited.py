@@ -12,7 +12,8 @@ import pytest
 
 from hub.access.service import hash_password
 from hub.app import pki
-from hub.app.settings import Archive, Client, DimsePort, HealthPort, Mllp, Settings, Storage, Tls, User, Web
+from hub.app.settings import Archive, DimsePort, HealthPort, Mllp, Settings, Storage, User, Web
+from hub.app.settings_nodes import Client, Tls
 from hub.app.wiring import Hub
 from hub.audit.model import AuditRecord, AuditSearch
 from hub.errors import HubError

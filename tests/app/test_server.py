@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from hub.app import pki
 from hub.app.server import CannotListen, WebServer
-from hub.app.settings import Tls
+from hub.app.settings_nodes import Tls
 from hub.app.tls import client_context, server_context
 
 

@@ -12,7 +12,8 @@ import pytest
 from lxml import etree
 
 from hub.app.roles import Role
-from hub.app.settings import Client, Settings, Storage, Web
+from hub.app.settings import Settings, Storage, Web
+from hub.app.settings_nodes import Client
 from hub.app.wiring import Hub
 from hub.audit.model import AuditSearch
 from hub.patients.model import Traits

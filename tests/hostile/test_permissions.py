@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from hub.app.roles import Role
-from hub.app.settings import Client, Settings, Storage, Web
+from hub.app.settings import Settings, Storage, Web
+from hub.app.settings_nodes import Client
 from hub.app.wiring import Hub
 from hub.audit.model import AuditOutcome, AuditRecord, AuditSearch
 from hub.exchange.model import Page

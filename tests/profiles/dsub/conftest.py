@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hub.app.roles import Role
-from hub.app.settings import Client, Settings, Storage, Web
+from hub.app.settings import Settings, Storage, Web
+from hub.app.settings_nodes import Client
 from hub.app.settings_sharing import Subscriptions
 from hub.app.wiring import Hub
 from hub.context import Context

@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from hub.app.roles import Role
-from hub.app.settings import Authority, Client, Settings, Storage, Web
+from hub.app.settings import Authority, Settings, Storage, Web
+from hub.app.settings_nodes import Client
 from hub.app.settings_sharing import Subscriptions
 from hub.app.wiring import Hub
 
