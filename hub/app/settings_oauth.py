@@ -59,6 +59,9 @@ class Exchange(Table):
     """Its secret there; empty: the hub shows its certificate (tls.certificate)."""
     ca: Path | None = None
     """PEM file of the authorities of the provider's certificate; unset: those that the system trusts."""
+    clients: dict[str, tuple[str, ...]] = Field(default_factory=dict, examples=[{"ris-b": ("ris-b-at-the-provider",)}])
+    """Who may exchange: name of a system of [[clients]] -> its client ids at the provider. Tokens that were issued to
+    another client are refused."""
     timeout: float = Field(default=5.0, gt=0, le=30)
     """Seconds that the provider has to answer."""
 
@@ -75,6 +78,9 @@ class OAuth(Table):
     signing_keys: tuple[Path, ...] = Field(default=(), examples=[("pki/token-2026.pem", "pki/token-2025.pem")])
     """Private keys (PEM or JWK files): the first signs, all verify; put a new one first, remove an old one when its
     last token has expired. None: the hub issues no tokens. `maillage oauth key` makes one."""
+    client_keys: dict[str, Path] = Field(default_factory=dict, examples=[{"ris-b": "pki/ris-b.jwks.json"}])
+    """Systems that prove who they are with a signed assertion (private_key_jwt): name in [[clients]] -> JWK set or PEM
+    file of its public keys. Those with a certificate in [[clients]] need nothing here."""
     issuer: str = ""
     """iss of the hub's tokens; default: its public URL."""
     audiences: tuple[str, ...] = ()
