@@ -1,6 +1,6 @@
 """What may be read of whom: the facts that rules decide on, and their rulings. Frozen values, no decisions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +10,8 @@ from hub.context import Context
 from hub.errors import AccessDenied
 from hub.usecase import Command
 from hub.values import PatientIdentifier
+
+WITHHELD = "withheld"  #: kind of what the audit record says of an answer that left something out
 
 
 class Kind(StrEnum):
@@ -83,6 +85,25 @@ class Consent:
     until: datetime | None = None
     source: str = ""  #: who passed it on
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPerson:
+    """Whom an identifier means. ``numbers`` (value, authority): every one that they have or had.
+
+    ``born``: YYYY[MM[DD]], as their identities tell it."""
+
+    regional: PatientIdentifier
+    numbers: tuple[tuple[str, str], ...]
+    born: frozenset[str] = frozenset()
+
+
+class People(Protocol):
+    """The patients room, as rights see it."""
+
+    def known(self, identifiers: Iterable[PatientIdentifier]) -> Mapping[PatientIdentifier, KnownPerson]:
+        """The persons whom the identifiers mean; who is not there is nobody, or not one person."""
+        ...
 
 
 class Rights(Protocol):
@@ -159,7 +180,7 @@ def seen(rights: Rights, things: Sequence[Thing], context: Context) -> Sequence[
     answers = rights.visible(things, context)
     for thing, allowed in zip(things, answers, strict=True):
         if not allowed:
-            context.touch("withheld", thing.kind.value)
+            context.touch(WITHHELD, thing.kind.value)
     return answers
 
 

@@ -150,7 +150,7 @@ class Questions:
         """The surviving regional identifier of whom any identifier means; None when nobody, or not one person."""
         with self.database.reading() as work:
             reader = PatientReader(work)
-            keys = self._persons_of(reader, self._lenient(identifier))
+            keys = self._persons_of(reader, self.lenient(identifier))
             return self.directory.named(reader.identifier(keys[0])) if len(keys) == 1 else None
 
     def registered(self, identifier: PatientIdentifier) -> bool:
@@ -166,14 +166,14 @@ class Questions:
         """All identifiers in affinity domains that mean the same person: the survivor, then aliases."""
         with self.database.reading() as work:
             reader = PatientReader(work)
-            keys = self._persons_of(reader, self._lenient(identifier))
+            keys = self._persons_of(reader, self.lenient(identifier))
             return (reader.identifier(keys[0]), *reader.aliases(keys[0])) if len(keys) == 1 else ()
 
     def person(self, identifier: PatientIdentifier) -> Person | None:
         """The person whom any identifier means; None when nobody, or not one person."""
         with self.database.reading() as work:
             reader = PatientReader(work)
-            keys = self._persons_of(reader, self._lenient(identifier))
+            keys = self._persons_of(reader, self.lenient(identifier))
             return self._person(reader.persons(keys)[keys[0]]) if len(keys) == 1 else None
 
     def links(self, identifier: PatientIdentifier) -> tuple[Link, ...]:
@@ -215,7 +215,8 @@ class Questions:
             raise UnknownDomain("The identifier's assigning authority is not known.")
         return replace(identifier, authority=known.oid)
 
-    def _lenient(self, identifier: PatientIdentifier) -> PatientIdentifier:
+    def lenient(self, identifier: PatientIdentifier) -> PatientIdentifier:
+        """With its OID where the namespace tells it; as it is otherwise."""
         known = self.directory.by_namespace(identifier.namespace) if not identifier.authority else None
         return replace(identifier, authority=known.oid) if known is not None else identifier
 

@@ -1,0 +1,181 @@
+"""The one decision of every transaction and every page: may this caller read this of this person?"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from hub.access.model import Scheme
+from hub.access.rights_facts import Caller, Kept, RightsSettings, caller, of_person, who, with_thing, word
+from hub.access.rights_model import Choice, Consent, KnownPerson, Matter, NotForYou, People, Ruling, Thing
+from hub.access.rights_store import Broken, Care, KeptConsent, Number, RightsStore
+from hub.access.rules import Facts, Rule, decide, ruling
+from hub.context import Context
+from hub.storage.engine import Database
+from hub.values import PatientIdentifier, now
+
+log = logging.getLogger(__name__)
+
+Row = TypeVar("Row", KeptConsent, Care, Broken)
+
+#: Rules whose use is told to the data-protection officer.
+TOLD = frozenset({"break-glass", "regulation"})
+
+
+class Nobody:
+    """No patients room: identifiers mean what they say."""
+
+    def known(self, identifiers: Iterable[PatientIdentifier]) -> Mapping[PatientIdentifier, KnownPerson]:  # noqa: ARG002
+        """Nobody."""
+        return {}
+
+
+class RightsService:
+    """Rights, as the rooms ask for them. ``people`` is set once the patients room is there."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        people: People | None = None,
+        settings: RightsSettings | None = None,
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self.database = database
+        self.people: People = people or Nobody()
+        self.settings = settings or RightsSettings()
+        self.clock = clock
+
+    # The rooms' side
+
+    def visible(self, things: Sequence[Thing], context: Context) -> Sequence[bool]:
+        """For each thing whether the caller may read it; one look-up a person, not one a thing."""
+        if context.principal.scheme is Scheme.INTERNAL:
+            return [True] * len(things)
+        return [rule.allows for rule in self._rules(things, context, told=True)]
+
+    def require(self, thing: Thing, context: Context) -> None:
+        """Raises NotForYou."""
+        if not self.visible([thing], context)[0]:
+            raise NotForYou()
+
+    def rulings(self, things: Sequence[Thing], context: Context) -> Sequence[Ruling]:
+        """As ``visible``, with the rule that decided: for those who explain. Nothing is told to anybody."""
+        return [ruling(rule) for rule in self._rules(things, context, told=False)]
+
+    def said(self, patient: PatientIdentifier, matter: Matter) -> Choice:
+        """The patient's word to everybody on a matter, as it stands now."""
+        kept = self.word(patient, matter)
+        return kept.choice if kept is not None else Choice.UNKNOWN
+
+    def word(self, patient: PatientIdentifier, matter: Matter) -> Consent | None:
+        """The word to everybody that counts now; None when there is none."""
+        with self.database.reading() as work:
+            kept = RightsStore(work).standing(self.numbers(patient))
+        found = word(kept, matter, (), self.clock())
+        return found.consent if found is not None else None
+
+    def numbers(self, patient: PatientIdentifier) -> tuple[Number, ...]:
+        """Every number of the person whom an identifier means, at least its own."""
+        known = self.people.known([patient]).get(patient)
+        return known.numbers if known is not None else ((patient.value, patient.authority),)
+
+    # How
+
+    def _rules(self, things: Sequence[Thing], context: Context, *, told: bool) -> list[Rule]:
+        if not things:
+            return []
+        by, at = caller(context, self.settings), self.clock()
+        patients = {thing.patient for thing in things}
+        with self.database.reading() as work:
+            known = self.people.known([*patients, *([by.about] if by.about is not None else [])])
+            kept = self._kept(RightsStore(work), known, patients, by)
+        persons = {
+            patient: _about(of_person(by, known.get(patient), kept[patient], context, at), patient, known, by)
+            for patient in patients
+        }
+        decided: dict[object, Rule] = {}
+        found = []
+        for thing in things:
+            mine = by.ids.isdisjoint(thing.authors), by.structures.isdisjoint(thing.authors)
+            key = (thing.patient, thing.kind, thing.confidentiality, *mine)
+            rule = decided.get(key)
+            if rule is None:
+                rule = decided[key] = decide(with_thing(persons[thing.patient], thing, by))
+            found.append(rule)
+        if told:
+            broken = {thing.patient for thing, rule in zip(things, found, strict=True) if rule.name in TOLD}
+            for patient in broken:
+                if not persons[patient].glass:
+                    self.tell(known[patient].regional if patient in known else patient, context, at)
+        return found
+
+    @staticmethod
+    def _kept(
+        store: RightsStore,
+        known: Mapping[PatientIdentifier, KnownPerson],
+        patients: Iterable[PatientIdentifier],
+        by: Caller,
+    ) -> dict[PatientIdentifier, Kept]:
+        """What is kept about each, with three questions to the database altogether, one for a system."""
+        numbers = {
+            patient: known[patient].numbers if patient in known else ((patient.value, patient.authority),)
+            for patient in patients
+        }
+        every = sorted({number for theirs in numbers.values() for number in theirs})
+        words: defaultdict[PatientIdentifier, list[KeptConsent]] = defaultdict(list)
+        care: defaultdict[PatientIdentifier, list[Care]] = defaultdict(list)
+        glass: defaultdict[PatientIdentifier, list[Broken]] = defaultdict(list)
+        for kept in store.standing(every):
+            words[kept.consent.identity].append(kept)
+        if by.facts.person:
+            for item in store.care(every):
+                care[item.identity].append(item)
+            for broken in store.glass(every):
+                glass[broken.patient].append(broken)
+        return {
+            patient: Kept(_of(words, theirs), _of(care, theirs), _of(glass, theirs))
+            for patient, theirs in numbers.items()
+        }
+
+    def tell(self, patient: PatientIdentifier, context: Context, at: datetime, reason: str = "") -> Broken:
+        """Keep that the glass was broken: the officer's list shows it, and it stays so for the time of the settings."""
+        principal, professional = context.principal, context.principal.professional
+        broken = Broken(
+            patient=patient,
+            professional=who(principal),
+            name=principal.name,
+            structure=professional.structure if professional is not None else principal.organisation,
+            purpose=principal.purpose or context.purpose,
+            reason=reason or principal.reason,
+            at=at,
+            until=at + timedelta(minutes=self.settings.break_glass_minutes),
+            secret=principal.secret,
+        )
+        with self.database.transaction() as work:
+            store = RightsStore(work)
+            store.lock(f"glass:{patient.value}^{patient.authority}")
+            known = [item for item in store.glass([(patient.value, patient.authority)]) if item.until > at]
+            if not any(item.professional == broken.professional for item in known):
+                store.add_glass(broken)
+                log.warning("the glass was broken", extra={"correlation_id": context.correlation_id})
+        context.touch("glass", broken.professional)
+        return broken
+
+
+def _of(rows: Mapping[PatientIdentifier, Sequence[Row]], numbers: Iterable[Number]) -> list[Row]:
+    """The rows of a person's numbers."""
+    return [row for number in numbers for row in rows.get(PatientIdentifier(*number), ())]
+
+
+def _about(
+    facts: Facts, patient: PatientIdentifier, known: Mapping[PatientIdentifier, KnownPerson], by: Caller
+) -> Facts:
+    """Whether the caller's proof is good for this person, where it names one."""
+    if by.about is None:
+        return facts
+    mine, theirs = known.get(by.about), known.get(patient)
+    same = by.about == patient if mine is None or theirs is None else mine.regional == theirs.regional
+    return replace(facts, about=same)

@@ -1,0 +1,305 @@
+"""The rights' tables: patients' words, care relationships, broken glass. Words and relationships are only added."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Integer, Text, bindparam, insert, select, text, update
+from sqlalchemy.types import BigInteger
+from sqlmodel import Field, SQLModel
+
+from hub.access.rights_model import Choice, Consent, Matter
+from hub.storage.engine import UnitOfWork
+from hub.storage.prepared import Prepared
+from hub.storage.tables import METADATA, KeyText, UtcDateTime
+from hub.values import PatientIdentifier
+
+Key = BigInteger().with_variant(Integer(), "sqlite")
+Number = tuple[str, str]  #: value, authority
+
+
+class ConsentRow(SQLModel, table=True):
+    """A patient's word as somebody passed it on. ``superseded_at``: a newer one on its matter took its place."""
+
+    __tablename__ = "access_consent"
+
+    key: int | None = Field(default=None, primary_key=True, sa_type=Key)
+    id: str = Field(sa_type=KeyText, index=True)
+    version: int = 1
+    value: str = Field(sa_type=KeyText, index=True)
+    authority: str = Field(sa_type=KeyText)
+    matter: str
+    choice: str
+    actor: str = Field(default="", sa_type=KeyText)
+    at: datetime = Field(sa_type=UtcDateTime)
+    until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    source: str = ""
+    author: str = ""
+    reason: str = Field(default="", sa_type=Text)
+    message_id: str = ""
+    recorded_at: datetime = Field(sa_type=UtcDateTime)
+    superseded_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class CareRow(SQLModel, table=True):
+    """A care relationship between a person and a professional or structure; ``until`` ends it."""
+
+    __tablename__ = "access_care"
+
+    key: int | None = Field(default=None, primary_key=True, sa_type=Key)
+    value: str = Field(sa_type=KeyText, index=True)
+    authority: str = Field(sa_type=KeyText)
+    actor: str = Field(sa_type=KeyText)
+    kind: str
+    since: datetime = Field(sa_type=UtcDateTime)
+    until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    source: str = ""
+    author: str = ""
+    recorded_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class GlassRow(SQLModel, table=True):
+    """The glass that somebody broke for a person, until when, and whether the officer has looked at it."""
+
+    __tablename__ = "access_glass"
+
+    key: int | None = Field(default=None, primary_key=True, sa_type=Key)
+    value: str = Field(sa_type=KeyText, index=True)
+    authority: str = Field(sa_type=KeyText)
+    professional: str = Field(sa_type=KeyText)
+    name: str = ""
+    structure: str = ""
+    purpose: str
+    reason: str = Field(default="", sa_type=Text)
+    secret: bool = False
+    at: datetime = Field(sa_type=UtcDateTime)
+    until: datetime = Field(sa_type=UtcDateTime)
+    seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    seen_by: str = ""
+
+
+CONSENT = METADATA.tables["access_consent"]
+CARE = METADATA.tables["access_care"]
+GLASS = METADATA.tables["access_glass"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptConsent:
+    """A word with what is known of its keeping."""
+
+    key: int
+    version: int
+    consent: Consent
+    author: str
+    recorded_at: datetime
+    superseded_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """A care relationship."""
+
+    identity: PatientIdentifier
+    actor: str
+    kind: str
+    since: datetime
+    until: datetime | None = None
+    source: str = ""
+    author: str = ""
+    key: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A broken glass."""
+
+    patient: PatientIdentifier
+    professional: str
+    name: str
+    structure: str
+    purpose: str
+    reason: str
+    at: datetime
+    until: datetime
+    secret: bool = False
+    key: int = 0
+    seen_at: datetime | None = None
+    seen_by: str = ""
+
+
+def _of_numbers(table: str, columns: Sequence[Any], more: str = "") -> Prepared:
+    """The rows of some numbers, by the index on the number's value."""
+    names = ", ".join(f"m.{column.name}" for column in columns)
+    statements = {
+        "postgresql": f"SELECT {names} FROM {table} AS m "  # noqa: S608 (our own columns)
+        "JOIN unnest(CAST(:values AS text[]), CAST(:authorities AS text[])) AS n(value, authority) "
+        f'ON m.value = n.value COLLATE "C" AND m.authority = n.authority COLLATE "C" WHERE true {more} ORDER BY m.key',
+        "sqlite": f"SELECT {names} FROM json_each(:values) AS n CROSS JOIN {table} AS m "  # noqa: S608
+        f"ON m.value = n.value WHERE m.authority = json_extract(:authorities, '$[' || n.key || ']') {more} "
+        "ORDER BY m.key",
+    }
+    return Prepared(lambda dialect: text(statements[dialect]).columns(*columns))
+
+
+_WORD = tuple(
+    CONSENT.c[name]
+    for name in ("key", "id", "version", "value", "authority", "matter", "choice", "actor", "at", "until", "source",
+                 "author", "reason", "recorded_at", "superseded_at")
+)  # fmt: skip
+_STANDING = _of_numbers("access_consent", _WORD, "AND m.superseded_at IS NULL")
+_EVERY = _of_numbers("access_consent", _WORD)
+_CARE = tuple(
+    CARE.c[name] for name in ("value", "authority", "actor", "kind", "since", "until", "source", "author", "key")
+)
+_CARE_OF = _of_numbers("access_care", _CARE)
+_GLASS = tuple(
+    GLASS.c[name]
+    for name in ("value", "authority", "professional", "name", "structure", "purpose", "reason", "at", "until",
+                 "secret", "key", "seen_at", "seen_by")
+)  # fmt: skip
+_GLASS_OF = _of_numbers("access_glass", _GLASS)
+_SUPERSEDE = Prepared(lambda _dialect: update(CONSENT).where(CONSENT.c.key == bindparam("row")), "superseded_at")
+
+
+class RightsStore:
+    """What the rules' facts are made of."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._connection = work.connection
+        self._postgresql = self._connection.dialect.name == "postgresql"
+
+    def lock(self, name: str) -> None:
+        """Serialise with others that hold the name, until the unit of work ends (SQLite has one writer)."""
+        if self._postgresql:
+            lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+            self._connection.execute(lock, {"name": f"access:{name}"})
+
+    # Words
+
+    def standing(self, numbers: Sequence[Number]) -> list[KeptConsent]:
+        """The words that no newer one superseded, in the order in which they were kept."""
+        return [_kept(row) for row in _STANDING.rows(self._connection, _numbers(self._connection, numbers))]
+
+    def every(self, numbers: Sequence[Number]) -> list[KeptConsent]:
+        """All words ever, in the order in which they were kept."""
+        return [_kept(row) for row in _EVERY.rows(self._connection, _numbers(self._connection, numbers))]
+
+    def versions(self, consent_id: str) -> list[KeptConsent]:
+        """The versions of one word, the oldest first."""
+        query = select(*_WORD).where(CONSENT.c.id == consent_id).order_by(CONSENT.c.key)
+        return [_kept(row) for row in self._connection.execute(query)]
+
+    def add(
+        self, consent: Consent, *, version: int, author: str, message_id: str, at: datetime, standing: bool
+    ) -> None:
+        """Keep a word; one that came too late (``standing`` False) is superseded from the start."""
+        self._connection.execute(
+            insert(CONSENT).values(
+                id=consent.id,
+                version=version,
+                value=consent.identity.value,
+                authority=consent.identity.authority,
+                matter=consent.matter.value,
+                choice=consent.choice.value,
+                actor=consent.actor,
+                at=consent.at,
+                until=consent.until,
+                source=consent.source,
+                author=author,
+                reason=consent.reason,
+                message_id=message_id,
+                recorded_at=at,
+                superseded_at=None if standing else at,
+            )
+        )
+
+    def supersede(self, key: int, at: datetime) -> None:
+        """A newer word took its place."""
+        _SUPERSEDE.run(self._connection, {"row": key, "superseded_at": at})
+
+    # Care relationships
+
+    def care(self, numbers: Sequence[Number]) -> list[Care]:
+        """The relationships of a person, also those that are over."""
+        rows = _CARE_OF.rows(self._connection, _numbers(self._connection, numbers))
+        return [Care(PatientIdentifier(row[0], row[1]), *row[2:]) for row in rows]
+
+    def add_care(self, care: Care, at: datetime) -> None:
+        """Keep one."""
+        self._connection.execute(
+            insert(CARE).values(
+                value=care.identity.value,
+                authority=care.identity.authority,
+                actor=care.actor,
+                kind=care.kind,
+                since=care.since,
+                until=care.until,
+                source=care.source,
+                author=care.author,
+                recorded_at=at,
+            )
+        )
+
+    def end_care(self, keys: Iterable[int], until: datetime | None) -> None:
+        """They end at this instant; None: they go on."""
+        wanted = sorted(keys)
+        if wanted:
+            self._connection.execute(update(CARE).where(CARE.c.key.in_(wanted)).values(until=until))
+
+    # Glass
+
+    def glass(self, numbers: Sequence[Number]) -> list[Broken]:
+        """What was broken for a person."""
+        return [_broken(row) for row in _GLASS_OF.rows(self._connection, _numbers(self._connection, numbers))]
+
+    def add_glass(self, broken: Broken) -> None:
+        """Keep one."""
+        self._connection.execute(
+            insert(GLASS).values(
+                value=broken.patient.value,
+                authority=broken.patient.authority,
+                professional=broken.professional,
+                name=broken.name,
+                structure=broken.structure,
+                purpose=broken.purpose,
+                reason=broken.reason,
+                secret=broken.secret,
+                at=broken.at,
+                until=broken.until,
+                seen_at=None,
+                seen_by="",
+            )
+        )
+
+    def newest_glass(self, limit: int, *, before: int = 0) -> list[Broken]:
+        """The newest first; ``before``: those that came before this one."""
+        query = select(*_GLASS).order_by(GLASS.c.key.desc()).limit(limit)
+        if before:
+            query = query.where(GLASS.c.key < before)
+        return [_broken(row) for row in self._connection.execute(query)]
+
+    def see_glass(self, key: int, by: str, at: datetime) -> bool:
+        """The officer has looked at it; False when there is none, or it was looked at before."""
+        where = (GLASS.c.key == key, GLASS.c.seen_at.is_(None))
+        return bool(self._connection.execute(update(GLASS).where(*where).values(seen_at=at, seen_by=by)).rowcount)
+
+
+def _numbers(connection: Connection, numbers: Sequence[Number]) -> dict[str, Any]:
+    values, authorities = [item[0] for item in numbers], [item[1] for item in numbers]
+    if connection.dialect.name == "sqlite":
+        return {"values": orjson.dumps(values).decode(), "authorities": orjson.dumps(authorities).decode()}
+    return {"values": values, "authorities": authorities}
+
+
+def _kept(row: Any) -> KeptConsent:
+    key, name, version, value, authority, matter, choice, actor, at, until, source, author, reason, recorded, gone = row
+    consent = Consent(
+        name, PatientIdentifier(value, authority), Matter(matter), Choice(choice), at, actor, until, source, reason
+    )
+    return KeptConsent(key, version, consent, author, recorded, gone)
+
+
+def _broken(row: Any) -> Broken:
+    return replace(Broken(PatientIdentifier(row[0], row[1]), *row[2:10]), key=row[10], seen_at=row[11], seen_by=row[12])
