@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "24f29ef71fa8"
+revision = "c11036628d18"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -40,6 +40,16 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_access_session_provider_session"), ["provider_session"], unique=False)
 
     op.create_table(
+        "audit_cursor",
+        sa.Column("destination", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("problem", sa.String(), nullable=False),
+        sa.Column("tried_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("owner", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("owned_until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("destination", name=op.f("pk_audit_cursor")),
+    )
+    op.create_table(
         "audit_head",
         sa.Column("name", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
@@ -65,6 +75,13 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("transaction", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("principal", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("professional", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("node", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("peer", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("origin", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("event_code", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("action", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("roles", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("outcome", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("correlation_id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("body", sa.String(), nullable=False),
@@ -76,8 +93,19 @@ def upgrade() -> None:
         batch_op.create_index("ix_audit_record_at", ["at", "position"], unique=False)
         batch_op.create_index(batch_op.f("ix_audit_record_correlation_id"), ["correlation_id"], unique=False)
         batch_op.create_index("ix_audit_record_principal", ["principal", "position"], unique=False)
+        batch_op.create_index("ix_audit_record_professional", ["professional", "position"], unique=False)
         batch_op.create_index("ix_audit_record_transaction", ["transaction", "position"], unique=False)
 
+    op.create_table(
+        "audit_segment",
+        sa.Column("last", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("last_hash", sa.String(), nullable=False),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seal", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("last", name=op.f("pk_audit_segment")),
+    )
     op.create_table(
         "documents_association",
         sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
@@ -871,8 +899,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_documents_association_source")
 
     op.drop_table("documents_association")
+    op.drop_table("audit_segment")
     with op.batch_alter_table("audit_record", schema=None) as batch_op:
         batch_op.drop_index("ix_audit_record_transaction")
+        batch_op.drop_index("ix_audit_record_professional")
         batch_op.drop_index("ix_audit_record_principal")
         batch_op.drop_index(batch_op.f("ix_audit_record_correlation_id"))
         batch_op.drop_index("ix_audit_record_at")
@@ -883,6 +913,7 @@ def downgrade() -> None:
 
     op.drop_table("audit_object")
     op.drop_table("audit_head")
+    op.drop_table("audit_cursor")
     with op.batch_alter_table("access_session", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_access_session_provider_session"))
         batch_op.drop_index(batch_op.f("ix_access_session_expires_at"))
