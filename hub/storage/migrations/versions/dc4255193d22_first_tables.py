@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "c11036628d18"
+revision = "dc4255193d22"
 down_revision = None
 branch_labels = None
 depends_on = None
