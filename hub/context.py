@@ -28,6 +28,9 @@ class Context:
     peer: str = ""  #: network address of the caller
     community: str = ""  #: homeCommunityId of this community (urn:oid: form), "" where no gateway is concerned
     correlation_id: str = field(default_factory=new_key)
+    called: str = ""  #: what was asked for on our side: the path of the endpoint, the AE title
+    query: bytes = field(default=b"", repr=False)  #: the question as it was asked, for the audit trail only
+    query_form: str = ""  #: what the question is: ebxml, hl7v2, hl7v3, http, dicom
     message_id: str = ""  #: the inbox row that keeps the raw message, "" when none
     received_at: datetime = field(default_factory=now)
     deadline: float | None = None  #: time.monotonic() value after which the caller has gone

@@ -1,12 +1,14 @@
 """An audit record as canonical text, and the hash that ties it to the one before. Pure functions."""
 
+from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 import orjson
 
-from hub.audit.model import AuditOutcome, AuditRecord
+from hub.access.model import Professional
+from hub.audit.model import AuditOutcome, AuditRecord, Segment
 from hub.context import Touched
 
 #: What the first record follows.
@@ -29,6 +31,12 @@ _PLAIN = (
     "detail",
     "milliseconds",
 )
+#: Left out where empty: a record says the same, and has the same hash, as before these were known.
+_OPTIONAL = (
+    *("organisation", "reason", "node", "level", "called", "query", "query_form", "origin", "original"),
+    *("roles", "person"),
+)
+_LISTS = ("roles",)
 
 
 def dump(record: AuditRecord) -> str:
@@ -36,6 +44,9 @@ def dump(record: AuditRecord) -> str:
     row: dict[str, Any] = {name: getattr(record, name) for name in _PLAIN}
     row["at"] = record.at.isoformat()
     row["outcome"] = record.outcome.value
+    row |= {name: value for name in _OPTIONAL if (value := getattr(record, name))}
+    if record.professional is not None:
+        row["professional"] = {name: value for name, value in asdict(record.professional).items() if value}
     row["objects"] = [[item.kind, item.reference] for item in record.objects]
     try:
         return _text(row)
@@ -58,15 +69,33 @@ def _text(row: dict[str, Any]) -> str:
 def load(text: str | bytes) -> AuditRecord:
     """The record again. Raises ValueError when it is none."""
     row: dict[str, Any] = orjson.loads(text)
+    found: dict[str, Any] = {name: row[name] for name in _OPTIONAL if name in row}
+    found |= {name: tuple(found[name]) for name in _LISTS if name in found}
     try:
         return AuditRecord(
             at=datetime.fromisoformat(row["at"]),
             outcome=AuditOutcome(row["outcome"]),
             objects=tuple(Touched(kind, reference) for kind, reference in row["objects"]),
+            professional=_professional(row.get("professional")),
             **{name: row[name] for name in _PLAIN},
+            **found,
         )
     except (KeyError, TypeError) as error:
         raise ValueError("not an audit record") from error
+
+
+def _professional(found: dict[str, Any] | None) -> Professional | None:
+    if found is None:
+        return None
+    return Professional(**{**found, "id": found.get("id", ""), "specialities": tuple(found.get("specialities", ()))})
+
+
+def seal(segment: Segment, before: str) -> str:
+    """The seal of a removed segment: over the seal before it and what the segment says."""
+    row = asdict(segment)
+    del row["seal"]
+    row |= {"removed_at": segment.removed_at.isoformat(), "until": segment.until.isoformat()}
+    return link(before, _text(row))
 
 
 def link(previous: str, body: str) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from hub.access.model import Professional
 from hub.context import Touched
 
 
@@ -39,6 +40,23 @@ class AuditRecord:
     detail: str = ""  #: safe sentence
     milliseconds: int = 0
     objects: tuple[Touched, ...] = ()  #: patients, documents, studies, queries
+    organisation: str = ""  #: whose the system is, or where the person works
+    roles: tuple[str, ...] = ()
+    person: bool = False  #: a human being rather than a system
+    professional: Professional | None = None  #: who they are by profession, where somebody vouched for it
+    reason: str = ""  #: why the glass was broken, in the caller's words
+    node: str = ""  #: the system that transmitted for the person
+    level: str = ""  #: how the person was authenticated: DIRECTE, eidas1 ...
+    called: str = ""  #: what was asked for on our side: the path of the endpoint, the AE title
+    query: str = ""  #: the question as it was asked, base64
+    query_form: str = ""  #: what the question is: ebxml, hl7v2, hl7v3, http, dicom
+    origin: str = ""  #: the system that told of the event (ITI-20); "" where the hub itself saw it
+    original: str = ""  #: the AuditEvent that the system sent, JSON
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """CX of the persons whom it is about."""
+        return tuple(item.reference for item in self.objects if item.kind == "patient")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +71,16 @@ class AuditSearch:
     since: datetime | None = None
     until: datetime | None = None  #: exclusive
     correlation_id: str = ""
+    ids: tuple[str, ...] = ()  #: records by their id
+    sources: tuple[str, ...] = ()  #: any of these told of it: "" the hub itself, else the sending system's id
+    peers: tuple[str, ...] = ()  #: any of these addresses it came from
+    actions: tuple[str, ...] = ()
+    event_codes: tuple[str, ...] = ()
+    transactions: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()  #: any of these took part: a caller's id, a professional's national id, a node
+    roles: tuple[str, ...] = ()  #: any of these the caller had: a role's name or a profession's code
+    patients: tuple[str, ...] = ()  #: any of these persons it was about (CX)
+    oldest_first: bool = False
     cursor: str = ""
     limit: int = 50
 
@@ -73,8 +101,35 @@ class ChainState:
     head: str
     broken_at: int | None = None
     reason: str = ""
+    removed: int = 0  #: records at the beginning that retention removed
 
     @property
     def intact(self) -> bool:
         """Whether every record is as it was written."""
         return self.broken_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Records at the beginning of the chain that were removed after their time: what stands in their place.
+
+    ``seal`` is over the seal before it and everything here, so that a segment can't be forged or left out quietly."""
+
+    first: int
+    last: int
+    last_hash: str  #: of the last record that was removed: the next one follows it
+    removed_at: datetime
+    until: datetime  #: the records were older than this
+    seal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a destination of the trail is behind."""
+
+    destination: str
+    position: int  #: the last record that was sent
+    waiting: int  #: records that were not sent yet
+    oldest: datetime | None = None  #: of the first of them
+    problem: str = ""  #: why the last attempt failed
+    tried_at: datetime | None = None

@@ -10,16 +10,18 @@ as well, at the price of one disk flush each.
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from base64 import b64encode
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from hub.audit.chain import GENESIS, dump, link, load
+from hub.audit.chain import dump, load
 from hub.audit.errors import AuditUnavailable
 from hub.audit.model import AuditOutcome, AuditPage, AuditRecord, AuditSearch, ChainState
 from hub.audit.spool import Batch, Spool
 from hub.audit.store import AuditStore
+from hub.audit.verification import Verification
 from hub.context import Context
 from hub.errors import AccessDenied, Category, HubError, InternalError, NotAuthenticated
 from hub.storage.engine import Database
@@ -27,6 +29,7 @@ from hub.values import new_key, now
 
 log = logging.getLogger(__name__)
 
+MAX_QUERY = 32 * 1024  #: bytes of a question that are kept
 _MOST_WAITING = 20_000
 _MOST_AT_ONCE = 1_000
 _LINGER = 0.05
@@ -210,6 +213,13 @@ class AuditService:
 
     # Reading
 
+    def keep(self, records: Sequence[AuditRecord]) -> None:
+        """Add records of other systems, in one unit of work. Raises AuditUnavailable."""
+        if self._stopping:
+            raise AuditUnavailable("The audit trail is closed.")
+        with self.database.transaction() as work:
+            AuditStore(work).add(records)
+
     def search(self, search: AuditSearch) -> AuditPage:
         """One page, newest first, with everything that this process recorded so far."""
         self.flush(2.0)
@@ -236,26 +246,14 @@ class AuditService:
         with self.database.reading() as work:
             return AuditStore(work).head()
 
-    def verify(self) -> ChainState:
-        """Check every record against the hash before it, and the chain against its head."""
+    def verify(
+        self, *, noted: tuple[int, str] | None = None, progress: Callable[[int], None] | None = None
+    ) -> ChainState:
+        """Check every record against the hash before it, the chain against its head, and against a head that was
+        ``noted`` elsewhere. ``progress`` is told a position now and then."""
         self.flush(2.0)
         with self.database.reading() as work:
-            store = AuditStore(work)
-            last, head = store.head()
-            position, previous = 0, GENESIS
-            for stored in store.walk():
-                if stored.position > last:
-                    break  # appended since the head was read
-                if stored.position != position + 1:
-                    return ChainState(position, previous, position + 1, "records are missing")
-                if link(previous, stored.body) != stored.hash:
-                    return ChainState(position, previous, stored.position, "the record was changed")
-                if not stored.consistent:
-                    return ChainState(position, previous, stored.position, "the record's index was changed")
-                position, previous = stored.position, stored.hash
-            if (position, previous) != (last, head):
-                return ChainState(position, previous, position + 1, "the end of the chain is missing")
-            return ChainState(position, previous)
+            return Verification(work, noted, progress or (lambda _position: None)).run()
 
 
 def _record(transaction: Audited, context: Context, error: HubError | None, milliseconds: int) -> AuditRecord:
@@ -279,6 +277,16 @@ def _record(transaction: Audited, context: Context, error: HubError | None, mill
         detail=error.message if error else "",
         milliseconds=milliseconds,
         objects=tuple(context.touched),
+        organisation=context.principal.organisation,
+        roles=tuple(sorted(context.principal.roles)),
+        person=context.principal.person,
+        professional=context.principal.professional,
+        reason=context.principal.reason,
+        node=context.principal.node,
+        level=context.principal.level,
+        called=context.called,
+        query=b64encode(context.query[:MAX_QUERY]).decode(),
+        query_form=context.query_form,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Index, bindparam, exists, func, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, Index, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
@@ -25,6 +25,7 @@ class RecordRow(SQLModel, table=True):
         Index("ix_audit_record_at", "at", "position"),
         Index("ix_audit_record_transaction", "transaction", "position"),
         Index("ix_audit_record_principal", "principal", "position"),
+        Index("ix_audit_record_professional", "professional", "position"),
     )
 
     position: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
@@ -32,6 +33,13 @@ class RecordRow(SQLModel, table=True):
     at: int = Field(sa_type=BigInteger)  # microseconds since 1970, UTC
     transaction: str = Field(sa_type=KeyText)
     principal: str = Field(sa_type=KeyText)
+    professional: str = Field(sa_type=KeyText)
+    node: str = Field(sa_type=KeyText)
+    peer: str = Field(sa_type=KeyText)
+    origin: str = Field(sa_type=KeyText)
+    event_code: str = Field(sa_type=KeyText)
+    action: str = Field(sa_type=KeyText)
+    roles: str = Field(sa_type=KeyText)  # " clinician 10 "
     outcome: str = Field(sa_type=KeyText)
     correlation_id: str = Field(sa_type=KeyText, index=True)
     body: str
@@ -150,6 +158,12 @@ class AuditStore:
         row = self._connection.execute(select(HEAD.c.position, HEAD.c.hash).where(HEAD.c.name == _CHAIN)).one_or_none()
         return (row.position, row.hash) if row else (0, GENESIS)
 
+    def read(self, after: int, limit: int) -> list[tuple[int, AuditRecord]]:
+        """The next records in the chain's order, with their places."""
+        statement = select(RECORD.c.position, RECORD.c.body).where(RECORD.c.position > after)
+        rows = self._connection.execute(statement.order_by(RECORD.c.position).limit(limit)).all()
+        return [(row.position, load(row.body)) for row in rows]
+
     def walk(self, *, after: int = 0) -> Iterator["StoredRecord"]:
         """Every record in the chain's order, as it stands in the tables."""
         while True:
@@ -168,12 +182,13 @@ class AuditStore:
     def search(self, search: AuditSearch) -> AuditPage:
         """One page, newest first."""
         conditions = list(_conditions(search))
+        place = RECORD.c.position
         if search.cursor:
-            conditions.append(RECORD.c.position < int(search.cursor))
+            conditions.append(place > int(search.cursor) if search.oldest_first else place < int(search.cursor))
         statement = (
             select(RECORD.c.position, RECORD.c.body)
             .where(*conditions)
-            .order_by(RECORD.c.position.desc())
+            .order_by(place.asc() if search.oldest_first else place.desc())
             .limit(search.limit + 1)
         )
         rows = self._connection.execute(statement).all()
@@ -189,6 +204,10 @@ class AuditStore:
     def position_of(self, record_id: str) -> int | None:
         """A record's place in the chain."""
         return self._connection.scalar(select(RECORD.c.position).where(RECORD.c.id == record_id))
+
+    def lock(self) -> None:
+        """Nobody else changes the trail before the end of the unit of work."""
+        self._lock_head()
 
     def _lock_head(self) -> tuple[int, str]:
         row = _LOCK_HEAD.first(self._connection, {"key": _CHAIN})
@@ -213,6 +232,13 @@ def _row(record: AuditRecord, position: int, body: str, own_hash: str) -> dict[s
         "at": int(record.at.timestamp() * 1_000_000),
         "transaction": _key(record.transaction),
         "principal": _key(record.principal_id),
+        "professional": _key(record.professional.id) if record.professional else "",
+        "node": _key(record.node),
+        "peer": _key(record.peer),
+        "origin": _key(record.origin),
+        "event_code": _key(record.event_code),
+        "action": _key(record.action),
+        "roles": _roles(record),
         "outcome": record.outcome.value,
         "correlation_id": _key(record.correlation_id),
         "body": body,
@@ -232,23 +258,41 @@ def _key(text: str) -> str:
     return text.replace("\0", "")[:500]
 
 
+def _roles(record: AuditRecord) -> str:
+    """The caller's roles and profession, each with a blank on both sides; "" for none."""
+    names = (*record.roles, record.professional.profession if record.professional else "")
+    return _key("".join(f" {name}" for name in names if name) + " ") if any(names) else ""
+
+
 def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(values), _CHUNK):
         yield values[start : start + _CHUNK]
 
 
+#: Parts of a search that name values of which a record has one.
+_AMONG: Sequence[tuple[str, str]] = (
+    ("ids", "id"), ("sources", "origin"), ("peers", "peer"), ("actions", "action"), ("event_codes", "event_code"),
+    ("transactions", "transaction"),
+)  # fmt: skip
+
+
 def _conditions(search: AuditSearch) -> Iterable[ColumnElement[bool]]:
     if search.references or search.kind:
-        touched = [OBJECT.c.position == RECORD.c.position]
-        if search.references:
-            touched.append(OBJECT.c.reference.in_([_key(item) for item in search.references]))
-        if search.kind:
-            touched.append(OBJECT.c.kind == search.kind)
-        yield exists().where(*touched)
+        yield _touched(search.references, search.kind)
+    if search.patients:
+        yield _touched(search.patients, "patient")
+    for name, column in _AMONG:
+        if values := getattr(search, name):
+            yield RECORD.c[column].in_([_key(value) for value in values])
     if search.transaction:
         yield RECORD.c.transaction == _key(search.transaction)
     if search.principal:
         yield RECORD.c.principal == _key(search.principal)
+    if search.agents:
+        names = [_key(name) for name in search.agents]
+        yield or_(*(RECORD.c[column].in_(names) for column in ("principal", "professional", "node")))
+    if search.roles:
+        yield or_(*(RECORD.c.roles.contains(f" {_key(role)} ", autoescape=True) for role in search.roles))
     if search.outcomes:
         yield RECORD.c.outcome.in_([item.value for item in search.outcomes])
     if search.since is not None:
@@ -257,3 +301,12 @@ def _conditions(search: AuditSearch) -> Iterable[ColumnElement[bool]]:
         yield RECORD.c.at < int(search.until.timestamp() * 1_000_000)
     if search.correlation_id:
         yield RECORD.c.correlation_id == _key(search.correlation_id)
+
+
+def _touched(references: Sequence[str], kind: str) -> ColumnElement[bool]:
+    touched = [OBJECT.c.position == RECORD.c.position]
+    if references:
+        touched.append(OBJECT.c.reference.in_([_key(item) for item in references]))
+    if kind:
+        touched.append(OBJECT.c.kind == kind)
+    return exists().where(*touched)

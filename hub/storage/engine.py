@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from hub.storage import postgresql
 from hub.storage.columns import json_text, json_value
 from hub.storage.prepared import Prepared
-from hub.storage.tables import METADATA
+from hub.storage.tables import METADATA, put_guards
 from hub.storage.writer import SharedWriter
 
 Hook = Callable[[], None]
@@ -162,7 +162,9 @@ class Database:
 
     def create_all(self) -> None:
         """All tables of the loaded stores at once: for tests; a real database is built by the migrations."""
-        METADATA.create_all(self.engine)
+        with self.engine.begin() as connection:
+            METADATA.create_all(connection)
+            put_guards(connection)
 
     def dispose(self) -> None:
         """Close every connection."""

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 
 import hub
 from hub.storage.engine import Database
-from hub.storage.tables import METADATA
+from hub.storage.tables import METADATA, put_guards
 
 SCRIPTS = Path(__file__).parent / "migrations"
 _LOCK = 7_001_001  # PostgreSQL advisory lock: several processes that start at once migrate one after the other
@@ -26,6 +26,9 @@ def upgrade(database: Database, revision: str = "head") -> None:
     """Bring the database's tables up to date (or to the revision), in one transaction."""
     with _connection(database) as connection:
         command.upgrade(_config(connection), revision)
+        if revision == "head":
+            load_stores()
+            put_guards(connection)
 
 
 def current(database: Database) -> str:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import DateTime, Dialect, String
+from sqlalchemy import Connection, DateTime, Dialect, String
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import SQLModel
 
@@ -16,6 +16,16 @@ NAMING = {
 }
 METADATA = SQLModel.metadata
 METADATA.naming_convention = NAMING
+#: By database and room: what a store wants beside its tables (triggers), as statements that can be repeated. They run
+#: when the tables are made and after every migration.
+GUARDS: dict[str, dict[str, list[str]]] = {"sqlite": {}, "postgresql": {}}
+
+
+def put_guards(connection: Connection) -> None:
+    """Carry out what ``GUARDS`` holds, in the open transaction."""
+    for statements in GUARDS[connection.dialect.name].values():
+        for statement in statements:
+            connection.exec_driver_sql(statement)
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -22,7 +22,7 @@ from hub.context import Context
 from hub.errors import AccessDenied, HubError, InternalError, Invalid, NotAuthenticated, Unavailable
 from hub.storage.engine import Database
 from hub.values import now
-from tests.audit.builders import record, transaction
+from tests.audit.builders import disarm, record, transaction
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,6 +96,7 @@ def test_records_are_chained(service: AuditService) -> None:
 def test_tampering_is_found(service: AuditService, database: Database, tampering: object, position: int) -> None:
     record(service, 5)
     service.flush()
+    disarm(database)
     with database.transaction() as work:
         work.connection.execute(tampering)  # type: ignore[call-overload]
     state = service.verify()

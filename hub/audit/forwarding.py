@@ -1,0 +1,67 @@
+"""The trail on its way to others: how far each destination has it. Nothing is lost, the order is kept.
+
+There is no copy: a destination is a place in the chain. Who sends takes the turn for a while, so that only one process
+of several sends; what was sent before a process died is sent again."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from hub.audit.model import AuditRecord, Lag
+from hub.audit.store import AuditStore
+from hub.audit.store_trail import TrailStore
+from hub.storage.engine import Database
+from hub.values import new_key
+
+TURN = timedelta(seconds=60)
+
+
+class Forwarding:
+    """``destinations``: their names. One object is one process's."""
+
+    def __init__(self, database: Database, destinations: Sequence[str]) -> None:
+        self.database = database
+        self.destinations = tuple(destinations)
+        self._owner = new_key()
+
+    def open(self, destination: str, *, history: bool) -> None:
+        """A destination is sent to from now on. ``history``: a new one gets what is kept already as well."""
+        with self.database.transaction() as work:
+            position = 0 if history else AuditStore(work).head()[0]
+            TrailStore(work).open_cursor(destination, position)
+
+    def next(self, destination: str, limit: int) -> list[tuple[int, AuditRecord]]:
+        """The next records, with their places in the chain; none where another process has the turn."""
+        with self.database.reading() as work:
+            if not self._due(work_head=AuditStore(work).head()[0], lags=TrailStore(work).lags([destination], 0)):
+                return []
+        with self.database.transaction() as work:
+            position = TrailStore(work).take(destination, self._owner, TURN)
+        if position is None:
+            return []
+        with self.database.reading() as work:
+            return AuditStore(work).read(position, limit)
+
+    def sent(self, destination: str, position: int) -> None:
+        """Everything up to this place was sent."""
+        with self.database.transaction() as work:
+            TrailStore(work).sent(destination, self._owner, position)
+
+    def failed(self, destination: str, problem: str) -> None:
+        """An attempt failed; ``problem``: a safe sentence."""
+        with self.database.transaction() as work:
+            TrailStore(work).failed(destination, problem)
+
+    def release(self) -> None:
+        """Another process may send."""
+        with self.database.transaction() as work:
+            for destination in self.destinations:
+                TrailStore(work).release(destination, self._owner)
+
+    def lags(self) -> list[Lag]:
+        """How far each destination is behind."""
+        with self.database.reading() as work:
+            return TrailStore(work).lags(self.destinations, AuditStore(work).head()[0])
+
+    @staticmethod
+    def _due(*, work_head: int, lags: Sequence[Lag]) -> bool:
+        return any(lag.position < work_head for lag in lags)
