@@ -35,10 +35,7 @@ _PROFESSIONS: Mapping[str, Mapping[frozenset[str], tuple[str, ...]]] = {
 }
 
 ROLES_OF: Mapping[tuple[str, str], frozenset[str]] = {
-    (system, code): roles
-    for system, rows in _PROFESSIONS.items()
-    for roles, codes in rows.items()
-    for code in codes
+    (system, code): roles for system, rows in _PROFESSIONS.items() for roles, codes in rows.items() for code in codes
 }
 
 
