@@ -1,4 +1,4 @@
-"""A provider's claims about a professional (Pro Santé Connect's ``scope_all``): one Professional a situation of exercise.
+"""A provider's claims (Pro Santé Connect's ``scope_all``): one Professional a situation of exercise.
 
 A professional may practise several professions, each at several places: which of them somebody acts in is theirs to
 choose, and is never guessed from the order of a list.
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from hub.access.model import Professional
-from hub.wire.oidc.errors import ClaimsUnusable
+from hub.access.sign_in_errors import ClaimsUnusable
 
 #: idNat_PS: 8 and an RPPS number, 0 and an ADELI number, or an organisation's number with the person's within it.
 NATIONAL_ID = re.compile(r"[0-9][0-9A-Z]{1,29}(/[0-9A-Za-z]{1,30})?")

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from hub.access.model import Professional
+from hub.access.sign_in_errors import ClaimsUnusable
 from hub.wire.oidc.claims import situations, structure_of
-from hub.wire.oidc.errors import ClaimsUnusable
 from tests.wire.oidc.people import HOSPITAL, ONE_PLACE, PRACTICE, TWO_PLACES, claims, exercise
 
 

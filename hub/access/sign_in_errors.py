@@ -1,4 +1,4 @@
-"""What an OpenID provider's answers can have wrong: each refused under its own name, with one safe sentence."""
+"""What can go wrong while somebody signs in with a provider: each refused under its own name."""
 
 from hub.errors import Category, HubError, NotAuthenticated, Unavailable
 
@@ -18,7 +18,7 @@ class ProviderDeclined(SignInRefused):
 
 
 class StateMismatch(SignInRefused):
-    """The answer does not belong to a sign-in that this browser began, or was used before (OIDC Core 3.1.2.5)."""
+    """The answer does not belong to a sign-in that this browser began, or was used before (RFC 6749 10.12)."""
 
     code = "sign-in-state"
     title = "This answer does not belong to a sign-in that was begun in this browser."
@@ -31,38 +31,18 @@ class SignInExpired(SignInRefused):
     title = "The sign-in took too long: begin again."
 
 
-class TokenUnsound(SignInRefused):
-    """A token's form, algorithm or signature is not one that is believed (OIDC Core 3.1.3.7, rules 6 to 8)."""
+class TooManySignIns(Unavailable):
+    """More sign-ins have begun than are kept at a time."""
 
-    code = "provider-token-unsound"
-    title = "The identity provider's token is not signed as it must be."
-
-
-class WrongIssuer(SignInRefused):
-    """The token is another issuer's (OIDC Core 3.1.3.7, rule 2; RFC 9207)."""
-
-    code = "provider-token-issuer"
-    title = "The token is not the configured provider's."
-
-
-class WrongAudience(SignInRefused):
-    """The token was made for another client (OIDC Core 3.1.3.7, rules 3 to 5)."""
-
-    code = "provider-token-audience"
-    title = "The token was made for another client."
-
-
-class TokenOutOfTime(SignInRefused):
-    """The token has ended, or is not good yet (OIDC Core 3.1.3.7, rules 9 and 10)."""
-
-    code = "provider-token-time"
-    title = "The identity provider's token is out of time."
+    code = "too-many-sign-ins"
+    category = Category.TRANSIENT
+    title = "Too many people are signing in: try again in a moment."
 
 
 class NonceMismatch(SignInRefused):
     """The token answers another request (OIDC Core 3.1.3.7, rule 11)."""
 
-    code = "provider-token-nonce"
+    code = "provider-nonce"
     title = "The token does not answer the request that was made."
 
 
@@ -76,12 +56,12 @@ class LevelTooLow(SignInRefused):
 class HashMismatch(SignInRefused):
     """The access token is not the one that the ID token was issued with (OIDC Core 3.1.3.8)."""
 
-    code = "provider-token-hash"
+    code = "provider-hash"
     title = "The access token does not belong to the ID token."
 
 
 class SubjectMismatch(SignInRefused):
-    """The claims are about somebody else than the ID token (OIDC Core 5.3.2)."""
+    """The claims are about somebody else than the ID token (OIDC Core 5.3.2), or than the person who was called."""
 
     code = "provider-subject"
     title = "The provider's claims are about somebody else."
@@ -101,8 +81,8 @@ class NoRole(SignInRefused):
     title = "No access is foreseen for this profession."
 
 
-class LogoutUnsound(HubError):
-    """A logout token breaks a rule of OIDC Back-Channel Logout 2.6."""
+class LogoutRefused(HubError):
+    """A logout token breaks a rule of OIDC Back-Channel Logout 2.6, or was used before."""
 
     code = "logout-token"
     title = "The logout token is not valid."

@@ -1,0 +1,159 @@
+"""The tables of sign-ins: those that have begun, what sessions hang on at the provider, used logout tokens."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+
+from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Field, SQLModel
+
+from hub.access.store import SESSION
+from hub.storage.engine import UnitOfWork
+from hub.storage.tables import METADATA, KeyText, UtcDateTime
+
+
+class PendingRow(SQLModel, table=True):
+    """A sign-in that has begun: found by the browser's cookie alone, readable with it alone."""
+
+    __tablename__ = "access_sign_in"
+
+    browser: str = Field(primary_key=True, sa_type=KeyText)  # hash of the browser's secret
+    kind: str = Field(sa_type=KeyText)
+    word: str = Field(default="", sa_type=KeyText)  # hash of what must come back (state)
+    sealed: str  # for the browser's secret
+    next_at: datetime = Field(sa_type=UtcDateTime)  # the provider is not asked before
+    expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+class GrantRow(SQLModel, table=True):
+    """What a session hangs on at the provider."""
+
+    __tablename__ = "access_grant"
+
+    token_hash: str = Field(primary_key=True, sa_type=KeyText)  # of the session
+    provider: str = Field(sa_type=KeyText)
+    subject: str = Field(sa_type=KeyText, index=True)  # hash
+    sealed: str  # the provider's tokens, for the session's token
+    renew_at: datetime = Field(sa_type=UtcDateTime)  # whoever uses it after that renews it
+    good_until: datetime = Field(sa_type=UtcDateTime, index=True)  # without a renewal the session ends
+
+
+class LogoutRow(SQLModel, table=True):
+    """A logout token that was used."""
+
+    __tablename__ = "access_logout"
+
+    jti: str = Field(primary_key=True, sa_type=KeyText)  # hash, with the provider
+    expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+PENDING = METADATA.tables["access_sign_in"]
+GRANT = METADATA.tables["access_grant"]
+LOGOUT = METADATA.tables["access_logout"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A sign-in that has begun."""
+
+    browser: str
+    kind: str
+    word: str
+    sealed: str
+    next_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a session hangs on at the provider."""
+
+    token_hash: str
+    provider: str
+    subject: str
+    sealed: str
+    renew_at: datetime
+    good_until: datetime
+
+
+_PENDING = [field.name for field in fields(Pending)]
+_GRANT = [field.name for field in fields(Grant)]
+
+
+class SignInStore:
+    """Sign-ins that have begun, grants, used logout tokens."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._connection = work.connection
+
+    def begin(self, pending: Pending, at: datetime) -> None:
+        """Keep a new one, forget those that took too long."""
+        self._connection.execute(delete(PENDING).where(PENDING.c.expires_at < at))
+        self._connection.execute(delete(PENDING).where(PENDING.c.browser == pending.browser))
+        self._connection.execute(insert(PENDING).values(**asdict(pending)))
+
+    def count(self) -> int:
+        """How many have begun."""
+        return self._connection.execute(select(func.count()).select_from(PENDING)).scalar_one()
+
+    def pending(self, browser: str, kind: str) -> Pending | None:
+        """The browser's own, expired or not."""
+        mine = (PENDING.c.browser == browser, PENDING.c.kind == kind)
+        row = self._connection.execute(select(PENDING).where(*mine)).one_or_none()
+        return Pending(**{name: getattr(row, name) for name in _PENDING}) if row else None
+
+    def turn(self, browser: str, kind: str, at: datetime, next_at: datetime) -> bool:
+        """Whether it is the caller's turn to ask the provider; nobody else's before ``next_at``."""
+        due = (PENDING.c.browser == browser, PENDING.c.kind == kind, PENDING.c.next_at <= at)
+        return self._connection.execute(update(PENDING).where(*due).values(next_at=next_at)).rowcount > 0
+
+    def end(self, browser: str, kind: str, word: str) -> bool:
+        """It is over; whether the caller is the one who ended it."""
+        mine = (PENDING.c.browser == browser, PENDING.c.kind == kind, PENDING.c.word == word)
+        return self._connection.execute(delete(PENDING).where(*mine)).rowcount > 0
+
+    # Grants
+
+    def keep(self, grant: Grant) -> None:
+        """Keep a session's grant; those whose session is gone go."""
+        gone = ~select(SESSION.c.token_hash).where(SESSION.c.token_hash == GRANT.c.token_hash).exists()
+        self._connection.execute(delete(GRANT).where(or_(GRANT.c.token_hash == grant.token_hash, gone)))
+        self._connection.execute(insert(GRANT).values(**asdict(grant)))
+
+    def grant(self, token_hash: str) -> Grant | None:
+        """A session's."""
+        row = self._connection.execute(select(GRANT).where(GRANT.c.token_hash == token_hash)).one_or_none()
+        return Grant(**{name: getattr(row, name) for name in _GRANT}) if row else None
+
+    def claim(self, grant: Grant, renew_at: datetime) -> bool:
+        """Whether the caller is the one to renew it: of several at a time only one is."""
+        same = (GRANT.c.token_hash == grant.token_hash, GRANT.c.renew_at == grant.renew_at)
+        return self._connection.execute(update(GRANT).where(*same).values(renew_at=renew_at)).rowcount > 0
+
+    def renewed(self, token_hash: str, sealed: str, renew_at: datetime, good_until: datetime) -> None:
+        """The provider gave new tokens."""
+        values = {"sealed": sealed, "renew_at": renew_at, "good_until": good_until}
+        self._connection.execute(update(GRANT).where(GRANT.c.token_hash == token_hash).values(**values))
+
+    def close(self, token_hashes: Sequence[str]) -> int:
+        """Sessions are over, with what they hang on; how many there were."""
+        self._connection.execute(delete(GRANT).where(GRANT.c.token_hash.in_(token_hashes)))
+        return self._connection.execute(delete(SESSION).where(SESSION.c.token_hash.in_(token_hashes))).rowcount
+
+    def sessions_of(self, provider: str, *, session: str = "", subject: str = "") -> list[str]:
+        """Sessions that hang on one of the provider's, or on one of its persons."""
+        if session:
+            mine = (SESSION.c.provider == provider, SESSION.c.provider_session == session)
+            return list(self._connection.execute(select(SESSION.c.token_hash).where(*mine)).scalars())
+        theirs = (GRANT.c.provider == provider, GRANT.c.subject == subject)
+        return list(self._connection.execute(select(GRANT.c.token_hash).where(*theirs)).scalars())
+
+    # Logout tokens
+
+    def use(self, jti: str, at: datetime, expires_at: datetime) -> bool:
+        """Whether it is used for the first time."""
+        self._connection.execute(delete(LOGOUT).where(LOGOUT.c.expires_at < at))
+        flavour = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        new = flavour.insert(LOGOUT).values(jti=jti, expires_at=expires_at).on_conflict_do_nothing()
+        return self._connection.execute(new).rowcount > 0
