@@ -152,27 +152,124 @@ class Everything:
 
 @dataclass(frozen=True, slots=True)
 class RecordConsent(Command):
-    """Keep a patient's word."""
+    """Keep a patient's word. One that is older than what is known of its identity, matter and actor is kept and counts
+    for nothing. ``version``: the one that this replaces, 0 for whichever there is. Outcome: KeptConsent.
+
+    Raises UnknownPatient, ConsentFromTheFuture, ConsentAlreadyOver, ConsentAboutAnother, ConsentChanged."""
 
     consent: Consent
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class FindConsents(Command):
-    """The words that a patient has given, newest first; those that were superseded as well where ``history``."""
+    """The words that a patient has given, newest first; those that were superseded as well where ``history``.
+
+    Outcome: tuple of KeptConsent. Raises UnknownPatient."""
 
     patient: PatientIdentifier
     history: bool = False
+    matter: Matter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetConsent(Command):
+    """One word, its newest version. Outcome: KeptConsent. Raises UnknownConsent."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptConsent:
+    """A word with what is known of its keeping."""
+
+    key: int
+    version: int
+    consent: Consent
+    author: str
+    recorded_at: datetime
+    superseded_at: datetime | None = None  #: since when a newer word counts instead
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainAccess(Command):
-    """What the rules say of somebody else's request, and why, rule by rule."""
+    """What the rules say of somebody else's request, and why, rule by rule. Without ``things``: of one of each kind.
+
+    Outcome: tuple of Explained. Raises UnknownPatient."""
 
     professional: str
     patient: PatientIdentifier
     purpose: str = ""
     things: tuple[Thing, ...] = ()
+    structure: str = ""
+    specialities: tuple[str, ...] = ()
+    roles: frozenset[str] = frozenset({"clinician"})
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """The ruling on one thing, and the names of the rules that were looked at before and did not hold."""
+
+    thing: Thing
+    ruling: Ruling
+    passed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BreakGlass(Command):
+    """A professional breaks the glass for a person, with a reason. Outcome: Broken.
+
+    It says nothing of whether anything is hidden. Raises ReasonNeeded, NotAProfessional, UnknownPatient."""
+
+    patient: PatientIdentifier
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindBroken(Command):
+    """Broken glass, the newest first. ``before``: the key of the last one of the page before. Outcome: tuple of Broken."""
+
+    limit: int = 50
+    before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SeeBroken(Command):
+    """The data-protection officer has looked at it. Outcome: None."""
+
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeclareCare(Command):
+    """A professional declares that they (``actor`` "") or somebody else care for a person, or that it ends (``until``).
+
+    ``kind``: "declared", or "medecin_traitant" for the patient's own doctor. Outcome: None. Raises UnknownPatient,
+    NotAProfessional."""
+
+    patient: PatientIdentifier
+    kind: str = "declared"
+    actor: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A broken glass."""
+
+    patient: PatientIdentifier
+    professional: str
+    name: str
+    structure: str
+    purpose: str
+    reason: str
+    at: datetime
+    until: datetime
+    secret: bool = False
+    key: int = 0
+    seen_at: datetime | None = None
+    seen_by: str = ""
 
 
 def seen(rights: Rights, things: Sequence[Thing], context: Context) -> Sequence[bool]:

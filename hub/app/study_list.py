@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from hub.app.communities import FileLease
 from hub.app.settings import Settings
+from hub.context import Context
 from hub.documents.model import Author, DocumentEntry
 from hub.documents.ondemand import OnDemandDocuments, Outbox, Rendered
 from hub.documents.ports import Spool
@@ -63,10 +64,10 @@ class StudyList:
             title=TITLE,
         )
 
-    def render(self, entry: DocumentEntry) -> Rendered:
+    def render(self, entry: DocumentEntry, context: Context | None) -> Rendered:
         """The list as of now; the same bytes as long as nothing of it changes."""
-        found = self.documents.documents_of(entry.patient_id, limit=self.most)
-        manifests = [item for item in found if _is_manifest(item)]
+        found = self.documents.documents_of(entry.patient_id, limit=self.most, context=context)
+        manifests = [item for item in found if _is_manifest(item) and (context is not None or _is_normal(item))]
         rows = [_row(item) for item in manifests]
         person = self.person(entry.patient_id)
         traits = person.traits if person is not None else None
@@ -120,6 +121,10 @@ def build(
 
 def _is_manifest(item: DocumentEntry) -> bool:
     return item.mime_type == "application/dicom"
+
+
+def _is_normal(item: DocumentEntry) -> bool:
+    return all(code.value == "N" for code in item.confidentiality_codes)
 
 
 def _row(item: DocumentEntry) -> StudyRow:

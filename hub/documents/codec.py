@@ -119,6 +119,11 @@ def mime_type_of(text: str) -> str:
     return str(orjson.loads(text).get("mime_type", ""))
 
 
+def authors_of(text: str) -> tuple[Author, ...]:
+    """Of an entry, out of its JSON text."""
+    return tuple(_get_author(row) for row in orjson.loads(text).get("authors", ()))
+
+
 def patient_key(identifier: PatientIdentifier) -> str:
     """How rows name a patient: the XDS form."""
     return identifier.cx

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from hub.access.model import HUB
 from hub.context import Context
 from hub.documents.criteria import Clause, Operator
 from hub.documents.formats import is_unique_id
@@ -32,6 +33,7 @@ from hub.documents.model import (
 )
 from hub.documents.ports import Spool
 from hub.documents.service import DocumentService
+from hub.documents.showing import ReadersStore
 from hub.documents.store import DocumentStore
 from hub.documents.store_moving import MovingStore
 from hub.documents.survivors import Survivors
@@ -63,8 +65,9 @@ class Provider(Protocol):
         """What to register for a person, without an id and a uniqueId."""
         ...
 
-    def render(self, entry: DocumentEntry) -> Rendered:
-        """The document as of now. Raises DocumentError."""
+    def render(self, entry: DocumentEntry, context: Context | None) -> Rendered:
+        """The document as of now, made of what the caller may read; None: of what is marked as normal, for whoever
+        comes. Raises DocumentError."""
         ...
 
 
@@ -124,11 +127,11 @@ class OnDemandDocuments:
     def retrieve(self, request: DocumentRequest, context: Context) -> RetrievedDocument | None:
         """The document, made now (ITI TF-2: 3.43.4.1.3); None when it is none of ours."""
         provider = self.providers.get(request.repository_unique_id)
-        entry = self._entry(request) if provider is not None else None
+        entry = self._entry(request, context) if provider is not None else None
         if provider is None or entry is None:
             return None
         context.touch("patient", entry.patient_id.cx)
-        made = provider.render(entry)
+        made = provider.render(entry, None if self.persist else context)  # what is kept is read by others as well
         unique_id = _uid(entry.unique_id, made.key)
         if self.persist:
             path, repository = self._kept(entry, made, unique_id, context), self.documents.repository_unique_id
@@ -136,7 +139,8 @@ class OnDemandDocuments:
         file = self.content.receive([made.data])
         return RetrievedDocument(request, made.mime_type, file.path, file.size, self.lease(file.path), unique_id)
 
-    def _entry(self, request: DocumentRequest) -> DocumentEntry | None:
+    def _entry(self, request: DocumentRequest, context: Context | None = None) -> DocumentEntry | None:
+        """What may be asked for, by the caller of a context or by the hub itself."""
         if not is_unique_id(request.document_unique_id):
             return None
         clauses = [
@@ -145,7 +149,8 @@ class OnDemandDocuments:
             Clause("object_type", Operator.IN, (ON_DEMAND,)),
         ]
         with self.documents.database.reading() as work:
-            store = DocumentStore(work, patient=Survivors(self.documents.patients).of_key)
+            survivors, rights = Survivors(self.documents.patients), self.documents.rights
+            store = ReadersStore(work, rights, context or Context(principal=HUB), survivors=survivors)
             found = store.find(DocumentEntry, clauses)
             aside = MovingStore(work).aside(item.id for item in found if item.status != APPROVED)
         # Who knows the one that was set aside when persons were joined may still ask for it.

@@ -16,7 +16,7 @@ from hub.documents.model import (
     SubmissionSet,
 )
 from hub.documents.queries import Question
-from hub.documents.store import DocumentStore
+from hub.documents.showing import ReadersStore
 
 T = TypeVar("T", DocumentEntry, SubmissionSet, Folder)
 _MEMBER = (AssociationType.HAS_MEMBER,)
@@ -28,7 +28,7 @@ MOST_CANDIDATES = 50_000
 class Search:
     """Answers one question. ``patients``: the clause that finds the person's objects, where the question has one."""
 
-    def __init__(self, store: DocumentStore, question: Question, patients: Clause | None, limit: int) -> None:
+    def __init__(self, store: ReadersStore, question: Question, patients: Clause | None, limit: int) -> None:
         self.store = store
         self.question = question
         self.patients = [patients] if patients else []

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from hub.access.model import HUB
+from hub.access.rights_model import Everything, Rights
 from hub.context import Context
 from hub.documents.codec import patient_key
 from hub.documents.criteria import Clause, Operator
@@ -45,9 +47,11 @@ from hub.documents.queries import Question, read
 from hub.documents.registration import Patients, Registration
 from hub.documents.rules import label, printable
 from hub.documents.search import Search
+from hub.documents.showing import ReadersStore, readable
 from hub.documents.store import DocumentStore
 from hub.documents.store_moving import MovingStore
 from hub.documents.store_removal import RemovalStore
+from hub.documents.store_showing import ShowingStore
 from hub.documents.structure import Plan, arrange, check_unique_ids
 from hub.documents.survivors import Survivors
 from hub.documents.vocabulary import Codes, Source, Vocabulary
@@ -107,6 +111,7 @@ class DocumentService:
         home_community_id: str = "",
         vocabulary: Codes | Source | None = None,
         max_results: int = 10_000,
+        rights: Rights | None = None,
     ) -> None:
         self.database = database
         self.content = content
@@ -116,6 +121,7 @@ class DocumentService:
         self.home = Oid.from_urn(home_community_id).urn if home_community_id else ""
         self.vocabulary = Vocabulary(vocabulary)
         self.max_results = max_results
+        self.rights = rights or Everything()
         self.listeners: list[Listener] = []
         self.on_demand: OnDemand | None = None
 
@@ -238,26 +244,27 @@ class DocumentService:
         context.touch("query", question.query.name)
         survivors = Survivors(self.patients)
         with self.database.reading() as work:
-            patients = self._patients(question, survivors, context)
-            if patients is not None and not patients.values:
+            same = self._same(question, survivors, context)
+            if question.patient is not None and not same and self.rights.plain(context):
                 return QueryResult()
-            store = DocumentStore(work, patient=survivors.of_key, home=self.home)
-            objects = Search(store, question, patients, self.max_results).run()
-        about = {item.patient_id for item in objects if not isinstance(item, Association)}
-        if len(about) > 1 and command.leaf_class:
+            about = (*same[:1], *question.patients)[:1]
+            patients = Clause("patient", Operator.IN, tuple(patient_key(item) for item in same or about))
+            store = ReadersStore(work, self.rights, context, survivors=survivors, home=self.home, about=about)
+            objects = Search(store, question, patients if about else None, self.max_results).run()
+        concerned = {item.patient_id for item in objects if not isinstance(item, Association)}
+        if len(concerned) > 1 and command.leaf_class:
             raise ResultNotSinglePatient()
-        for patient in sorted(about, key=patient_key):
+        for patient in sorted(concerned, key=patient_key):
             context.touch("patient", patient.cx)
         return QueryResult(objects)
 
-    def _patients(self, question: Question, survivors: Survivors, context: Context) -> Clause | None:
-        if question.patient is None:
-            return None
-        same = self.patients.equivalents(question.patient)
+    def _same(self, question: Question, survivors: Survivors, context: Context) -> tuple[PatientIdentifier, ...]:
+        """Every identifier of the person whom the question is about; empty: nobody, or it names none."""
+        same = self.patients.equivalents(question.patient) if question.patient is not None else ()
         if same:
             survivors.know(same)
             context.touch("patient", same[0].cx)
-        return Clause("patient", Operator.IN, tuple(patient_key(item) for item in same))
+        return same
 
     def _check_home(self, home: str) -> None:
         if home and home != self.home:
@@ -276,9 +283,14 @@ class DocumentService:
                 unique_id: _Kept(mime_type, sha256, patient)
                 for unique_id, mime_type, sha256, patient in store.kept(wanted)
             }
-            missing = [item for item in wanted if item not in found]
+            plain = self.rights.plain(context)
+            missing = [item for item in wanted if item not in found or not plain]
             for unique_id, mime_type, sha256, patient in RemovalStore(work).unlisted(missing) if missing else ():
                 found[unique_id] = _Kept(mime_type, sha256, survivors(patient))
+            if not plain:
+                whose = {item: kept.patient for item, kept in found.items()}
+                may = readable(self.rights, ShowingStore(work).marks(wanted), whose, survivors, context)
+                found = {item: found[item] for item in may}
         documents: list[RetrievedDocument] = []
         failures: list[tuple[DocumentRequest, HubError]] = []
         for request in command.requests:
@@ -318,8 +330,10 @@ class DocumentService:
         statuses: Iterable[str] = (APPROVED,),
         format_codes: Iterable[str] = (),
         limit: int = 1000,
+        context: Context | None = None,
     ) -> tuple[DocumentEntry, ...]:
-        """A person's entries, the newest first. ``format_codes``: ``code^^scheme``; empty: all."""
+        """A person's entries, the newest first. ``format_codes``: ``code^^scheme``; empty: all. ``context``: those that
+        its caller may read; None: for the hub itself."""
         same = self.patients.equivalents(person)
         if not same:
             return ()
@@ -334,7 +348,9 @@ class DocumentService:
             clauses.append(Clause("format_code", Operator.IN, formats))
         with self.database.reading() as work:
             store = DocumentStore(work, patient=survivors.of_key, home=self.home)
-            return tuple(store.find(DocumentEntry, clauses, limit=limit, newest_first=True))
+            found = store.find(DocumentEntry, clauses, limit=limit, newest_first=True)
+            reader = ReadersStore(work, self.rights, context or Context(principal=HUB), survivors=survivors)
+            return tuple(found if reader.plain else reader.shown(found, DocumentEntry))
 
     def hold_persons(self) -> None:
         """From now to the end of the open unit of work no identity goes from one person to another."""
@@ -348,9 +364,14 @@ class DocumentService:
             raise DocumentUniqueIdError(location=printable(unique_id))
         return min(entries, key=lambda item: (item.status != APPROVED, -item.version))
 
-    def entry_by_id(self, entry_id: str) -> DocumentEntry:
-        """The entry with this entryUUID. Raises DocumentUniqueIdError."""
-        entries = self._entries("id", entry_id)
+    def entry_by_id(self, entry_id: str, context: Context | None = None) -> DocumentEntry:
+        """The entry with this entryUUID, for who may read it; None: the hub itself. Raises DocumentUniqueIdError."""
+        with self.database.reading() as work:
+            survivors = Survivors(self.patients)
+            store = ReadersStore(
+                work, self.rights, context or Context(principal=HUB), survivors=survivors, home=self.home
+            )
+            entries = store.get(DocumentEntry, "id", [entry_id] if is_unique_id(entry_id) else [])
         if not entries:
             raise DocumentUniqueIdError(location=printable(entry_id))
         return entries[0]
@@ -358,7 +379,7 @@ class DocumentService:
     def open_content(self, unique_id: str) -> RetrievedDocument:
         """Where a document's bytes are. Raises DocumentUniqueIdError."""
         request = DocumentRequest(self.repository_unique_id, unique_id)
-        outcome = self.retrieve(RetrieveDocuments((request,)), Context())
+        outcome = self.retrieve(RetrieveDocuments((request,)), Context(principal=HUB))
         for _, error in outcome.failures:
             raise error
         return outcome.documents[0]

@@ -79,7 +79,7 @@ class Lists:
     def entry(self, patient: PatientIdentifier) -> DocumentEntry:
         return replace(entry(patient), hash="", size=None, creation_time="", source_patient_id=patient.cx)
 
-    def render(self, item: DocumentEntry) -> Rendered:
+    def render(self, item: DocumentEntry, context: Context | None) -> Rendered:  # noqa: ARG002
         return Rendered("text/xml", item.patient_id.cx.encode(), item.patient_id.cx, "2024")
 
 

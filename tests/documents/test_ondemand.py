@@ -139,7 +139,7 @@ class Diary:
     def entry(self, patient: PatientIdentifier) -> DocumentEntry:
         return on_demand(patient_id=patient, mime_type="text/plain", source_patient_id=patient.cx)
 
-    def render(self, entry: DocumentEntry) -> Rendered:
+    def render(self, entry: DocumentEntry, context: Context | None) -> Rendered:  # noqa: ARG002
         assert entry.object_type == ON_DEMAND
         return Rendered("text/plain", self.text.encode(), self.text, "20240301")
 
@@ -273,7 +273,7 @@ def test_a_broken_provider_spoils_no_other_document(service: DocumentService, tm
     offering = made(service, diary, persist=False)
     unique_id = offering.offer(REPOSITORY, ANNE, Context())
 
-    def refuse(entry: DocumentEntry) -> Rendered:
+    def refuse(entry: DocumentEntry, context: Context | None) -> Rendered:
         raise DocumentUniqueIdError(location=entry.unique_id)
 
     diary.render = refuse  # type: ignore[method-assign]

@@ -1,0 +1,76 @@
+"""The documents room's tables as rights see them: what a document's confidentiality is now, and what groups hold."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from hub.documents.codec import authors_of
+from hub.documents.model import AssociationType, Author
+from hub.documents.rows import SEPARATOR
+from hub.documents.store import ASSOCIATION, ENTRY
+from hub.storage.engine import UnitOfWork
+
+_CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What decides who may read a document's bytes: of its last version."""
+
+    codes: frozenset[str]
+    authors: tuple[Author, ...]
+    repository: str
+
+
+class ShowingStore:
+    """Questions that rights add to a request."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._connection = work.connection
+
+    def last_codes(self, logical_ids: Iterable[str]) -> Mapping[str, frozenset[str]]:
+        """The confidentiality of each entry's last version, by logical id: codes alone."""
+        found: dict[str, frozenset[str]] = {}
+        columns = (ENTRY.c.logical_id, ENTRY.c.confidentiality_codes)
+        for chunk in _chunks(logical_ids):
+            statement = select(*columns).where(ENTRY.c.logical_id.in_(chunk)).order_by(ENTRY.c.version)
+            found.update(
+                (row.logical_id, _unpacked(row.confidentiality_codes)) for row in self._connection.execute(statement)
+            )
+        return found
+
+    def held(self, group_ids: Iterable[str]) -> Mapping[str, list[str]]:
+        """The entries that submission sets and folders hold, by the group's id; a group without any is left out."""
+        found: dict[str, list[str]] = {}
+        for chunk in _chunks(group_ids):
+            statement = (
+                select(ASSOCIATION.c.source, ASSOCIATION.c.target)
+                .join(ENTRY, ENTRY.c.id == ASSOCIATION.c.target)
+                .where(ASSOCIATION.c.source.in_(chunk), ASSOCIATION.c.type == AssociationType.HAS_MEMBER.value)
+            )
+            for row in self._connection.execute(statement):
+                found.setdefault(row.source, []).append(row.target)
+        return found
+
+    def marks(self, unique_ids: Iterable[str]) -> Mapping[str, Marks]:
+        """By uniqueId: what the last version says."""
+        found: dict[str, Marks] = {}
+        columns = (ENTRY.c.unique_id, ENTRY.c.confidentiality_codes, ENTRY.c.repository_unique_id, ENTRY.c.body)
+        for chunk in _chunks(unique_ids):
+            statement = select(*columns).where(ENTRY.c.unique_id.in_(chunk)).order_by(ENTRY.c.version)
+            for row in self._connection.execute(statement):
+                codes = _unpacked(row.confidentiality_codes)
+                found[row.unique_id] = Marks(codes, authors_of(row.body), row.repository_unique_id)
+        return found
+
+
+def _unpacked(keys: str) -> frozenset[str]:
+    """Codes of a packed column, without their schemes."""
+    return frozenset(key.partition("^^")[0] for key in keys.split(SEPARATOR) if key)
+
+
+def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    ordered = sorted(set(values))
+    for start in range(0, len(ordered), _CHUNK):
+        yield ordered[start : start + _CHUNK]
