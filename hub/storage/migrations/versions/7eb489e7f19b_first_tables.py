@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "dc4255193d22"
+revision = "7eb489e7f19b"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -24,6 +24,15 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_access_attempt_last_at"), ["last_at"], unique=False)
 
     op.create_table(
+        "access_ended_token",
+        sa.Column("jti_hash", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("jti_hash", name=op.f("pk_access_ended_token")),
+    )
+    with op.batch_alter_table("access_ended_token", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_access_ended_token_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
         "access_session",
         sa.Column("token_hash", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("login", sa.String(), nullable=False),
@@ -38,6 +47,25 @@ def upgrade() -> None:
     with op.batch_alter_table("access_session", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_access_session_expires_at"), ["expires_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_access_session_provider_session"), ["provider_session"], unique=False)
+
+    op.create_table(
+        "access_token",
+        sa.Column("token_hash", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("claims", sa.String(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_access_token")),
+    )
+    with op.batch_alter_table("access_token", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_access_token_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
+        "access_used_assertion",
+        sa.Column("assertion_hash", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("assertion_hash", name=op.f("pk_access_used_assertion")),
+    )
+    with op.batch_alter_table("access_used_assertion", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_access_used_assertion_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
         "audit_cursor",
@@ -914,11 +942,23 @@ def downgrade() -> None:
     op.drop_table("audit_object")
     op.drop_table("audit_head")
     op.drop_table("audit_cursor")
+    with op.batch_alter_table("access_used_assertion", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_access_used_assertion_expires_at"))
+
+    op.drop_table("access_used_assertion")
+    with op.batch_alter_table("access_token", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_access_token_expires_at"))
+
+    op.drop_table("access_token")
     with op.batch_alter_table("access_session", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_access_session_provider_session"))
         batch_op.drop_index(batch_op.f("ix_access_session_expires_at"))
 
     op.drop_table("access_session")
+    with op.batch_alter_table("access_ended_token", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_access_ended_token_expires_at"))
+
+    op.drop_table("access_ended_token")
     with op.batch_alter_table("access_attempt", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_access_attempt_last_at"))
 
