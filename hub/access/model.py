@@ -64,6 +64,7 @@ class Principal:
     about: str = field(default="", repr=False)  #: CX of the only patient that the proof is good for, "" for any
     node: str = ""  #: the system that transmits for the person, "" when they call themselves
     level: str = ""  #: how the person was authenticated: DIRECTE, INDIRECTE, INDIRECTE_RENFORCEE, eidas1 ...
+    vouched_by: str = ""  #: configured name of the issuer whose assertion says so
     secret: bool = False  #: secret connection: the patient's own trail does not show who it was
 
     @property
@@ -71,6 +72,9 @@ class Principal:
         """Whether anybody vouched for the caller."""
         return self.scheme is not Scheme.NONE
 
+
+#: Permissions that nobody has to be given: of what is open to everybody, and to whoever proved who they are.
+PUBLIC, KNOWN = "public", "known"
 
 ANONYMOUS = Principal(id="anonymous")
 HUB = Principal(id="hub", name="Maillage", scheme=Scheme.INTERNAL, permissions=frozenset({"*"}))
@@ -87,6 +91,9 @@ class Credentials:
     saml: bytes = field(default=b"", repr=False)
     peer: str = ""  #: address of the caller
     ae_title: str = ""  #: calling AE title that the DICOM port let in (dimse.callers, archive.senders)
+    bearer_in_url: bool = False  #: a token stood in the URL (RFC 6750 2.3): it is not read
+    client_id: str = ""  #: who asks for a token says they are (RFC 6749 2.2)
+    client_assertion: str = field(default="", repr=False)  #: their signed proof (RFC 7523)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,7 @@ class Client:
     transactions: tuple[str, ...] = ()  #: patterns, "RAD-*"; empty: whatever the permissions allow
     source: str = ""
     organisation: str = ""
+    assertion: str = "optional"  #: required: it does nothing without an assertion about a user
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,13 @@ from typing import NoReturn, Protocol
 from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from hub.access.assertion_errors import AssertionRequired
 from hub.access.errors import BadCredentials, LockedOut, SessionEnded, TokenExpired
 from hub.access.model import ANONYMOUS, EXPIRY_TOLD, Client, Credentials, Decision, Principal, Scheme, User
 from hub.access.roles import permissions_of
 from hub.access.sessions import restored, written
 from hub.access.store import AccessStore, Session
+from hub.access.tokens_errors import TokenInUrl
 from hub.context import Context
 from hub.errors import AccessDenied, Misconfigured, NotAuthenticated
 from hub.storage.engine import Database
@@ -86,6 +88,7 @@ class AccessService:
         self._by_token: dict[bytes, Principal] = {}
         self._by_name: dict[str, Principal] = {}
         self._transactions: dict[str, tuple[str, ...]] = {}
+        self._speaking: set[str] = set()  #: systems that must say for whom they ask
         self._last_days: dict[str, date] = {}
         self._told_of: dict[str, date] = {}
         for client in clients:
@@ -93,6 +96,7 @@ class AccessService:
         self.certificate_checks: list[Check] = []  #: of every certificate that is shown, pinned or not
         self.certificate_doors: list[Door] = []  #: certificates that are not pinned: nodes by authority, cards
         self.token_doors: list[Door] = []  #: bearer tokens that are not listed: signed ones, a provider's
+        self.client_doors: list[Door] = []  #: who asks for a token, by assertion or certificate
         self.assertion_doors: list[Door] = []  #: SAML assertions beside the node's own proof
         self._decoy = _decoy(self._users.values())
         self._hashing = threading.BoundedSemaphore(_HASHES_AT_ONCE)  # each takes its memory: bound the sum
@@ -108,6 +112,8 @@ class AccessService:
         )
         self._by_name[client.name] = principal
         self._transactions[client.name] = client.transactions
+        if client.assertion == "required":
+            self._speaking.add(client.name)
         if client.certificate_sha256:
             self._by_certificate[_fingerprint(client.certificate_sha256)] = principal
         if client.token_sha256:
@@ -123,13 +129,24 @@ class AccessService:
         What was shown must be good: raises BadCredentials or SessionEnded otherwise, whatever else would be allowed."""
         if credentials.session:
             return self._session(credentials.session)
-        node = self._node(credentials)
-        return self._asserted(credentials, node) if credentials.saml and self.assertion_doors else node
+        node = self.transmitter(credentials)
+        found = self._asserted(credentials, node) if credentials.saml and self.assertion_doors else node
+        if found.scheme is not Scheme.ASSERTION and node.id in self._speaking:
+            raise AssertionRequired()
+        return found
+
+    def transmitter(self, credentials: Credentials) -> Principal:
+        """The system that calls, for whomever it does: an assertion is neither looked at nor asked for."""
+        return self._session(credentials.session) if credentials.session else self._node(credentials)
 
     def _node(self, credentials: Credentials) -> Principal:
         if credentials.certificate:
             for check in self.certificate_checks:
                 check(credentials)
+        if credentials.bearer_in_url:
+            raise TokenInUrl()
+        if credentials.client_id or credentials.client_assertion:
+            return self._through(self.client_doors, credentials) or self._refuse()
         if credentials.bearer:
             return self._token(credentials)
         if credentials.certificate:
@@ -177,12 +194,16 @@ class AccessService:
 
     def explain(self, principal: Principal, permission: str) -> Decision:
         """Whether the principal has the permission, and why."""
+        if permission == PUBLIC:
+            return Decision(allowed=True, reason="This is open to everybody.")
         if not principal.authenticated:
             return Decision(allowed=False, reason="Nobody vouched for the caller.")
+        if permission == KNOWN:
+            return Decision(allowed=True, reason="This is open to whoever is known.")
         return _decided(frozenset(principal.permissions), permission)
 
     def _transaction(self, principal: Principal, transaction: str) -> Decision:
-        """Whether the system that calls, or transmits for a person, may use the transaction (``Client.transactions``)."""
+        """Whether the system that calls, or transmits for a person, may use it (``Client.transactions``)."""
         for name in (principal.node, "" if principal.person else principal.id):
             allowed = self._transactions.get(name, ())
             if allowed and transaction != _NONE and not _any(allowed, transaction):

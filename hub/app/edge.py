@@ -56,6 +56,7 @@ def credentials_of(request: Request, trusted_proxy: str, *, sessions: bool) -> C
     scheme, _, token = header(request, "authorization").partition(" ")
     return Credentials(
         bearer=token.strip() if scheme.lower() == "bearer" else "",
+        saml=token.strip().encode() if scheme.lower() == "ihe-saml" else b"",
         certificate=_certificate(request, trusted_proxy),
         session=request.cookies.get(SESSION_COOKIE, "") if sessions else "",
         peer=peer_of(request, trusted_proxy),

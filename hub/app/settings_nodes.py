@@ -60,6 +60,8 @@ class Client(Table):
     """The feed or source that it speaks for; empty: it speaks for itself."""
     organisation: str = Field(default="", examples=["Hôpital B"])
     """Whose it is, for the audit trail."""
+    assertion: Literal["optional", "required"] = "optional"
+    """required: it does nothing, on any port, without an assertion about the user for whom it asks ([saml])."""
 
 
 class Tls(Table):

@@ -54,6 +54,10 @@ class Access(Protocol):
         """Who the caller is; ANONYMOUS when nothing was shown. Raises NotAuthenticated."""
         ...
 
+    def transmitter(self, credentials: Credentials) -> Principal:
+        """The system that calls, for whomever it does. Raises NotAuthenticated."""
+        ...
+
     def permit(self, principal: Principal, permission: str, context: Context, command: Command | None = None) -> None:
         """Raises NotAuthenticated or AccessDenied."""
         ...

@@ -3,6 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hub.access.assertion_errors import (
+    AssertionAlgorithm,
+    AssertionConfirmation,
+    AssertionRefused,
+    AssertionRequired,
+    AssertionSignature,
+    AssertionUnreadable,
+    AssertionUnsupported,
+)
 from hub.errors import (
     AccessDenied,
     Ambiguous,
@@ -108,6 +117,13 @@ FAULTS: Mapping[type[HubError], Fault] = {
     Conflict: Fault("Sender"),
     Ambiguous: Fault("Sender"),
     NotFound: Fault("Sender"),
+    AssertionRefused: Fault("Sender", f"{{{WSSE}}}InvalidSecurityToken", 401),
+    AssertionUnreadable: Fault("Sender", f"{{{WSSE}}}InvalidSecurity", 401),
+    AssertionRequired: Fault("Sender", f"{{{WSSE}}}InvalidSecurity", 401),
+    AssertionUnsupported: Fault("Sender", f"{{{WSSE}}}UnsupportedSecurityToken", 401),
+    AssertionAlgorithm: Fault("Sender", f"{{{WSSE}}}UnsupportedAlgorithm", 401),
+    AssertionSignature: Fault("Sender", f"{{{WSSE}}}FailedCheck", 401),
+    AssertionConfirmation: Fault("Sender", f"{{{WSSE}}}FailedAuthentication", 401),
     NotAuthenticated: Fault("Sender", f"{{{WSSE}}}FailedAuthentication", 401),
     AccessDenied: Fault("Sender", f"{{{WSSE}}}FailedCheck", 403),
     VersionMismatch: Fault("VersionMismatch", status=500),
