@@ -1,8 +1,8 @@
 """An assertion about a user: what SAML 2.0 says, as values. What is believed of it is decided elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 HOLDER_OF_KEY = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"
@@ -83,3 +83,34 @@ class Assertion:
     def coded(self, *names: str) -> Iterator[Coded]:
         """The values that are codes."""
         return (value for value in self.values(*names) if isinstance(value, Coded))
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What an assertion says about the user, whatever its dialect calls it."""
+
+    subject: str = field(repr=False)
+    names: tuple[str, ...] = field(default=(), repr=False)  #: name, or family name and given name
+    roles: tuple[Coded, ...] = ()  #: the profession first, then specialities
+    structure: str = ""
+    structure_name: str = ""
+    sector: str = ""
+    purpose: Coded | None = None
+    mode: str = ""  #: how they were authenticated
+    about: str = field(default="", repr=False)  #: CX of a patient
+    reason: str = field(default="", repr=False)
+    secret: bool = False
+    missing: tuple[str, ...] = ()  #: attributes that the dialect asks for
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms an issuer is believed (``saml.issuers``)."""
+
+    name: str
+    dialect: str = "xua"
+    reuse: bool = False
+    longest: timedelta = timedelta(minutes=60)
+    reading_modes: frozenset[str] = frozenset()
+    roles: Mapping[str, frozenset[str]] = field(default_factory=dict)  #: code^system -> roles
+    purposes: Mapping[str, str] = field(default_factory=dict)

@@ -9,8 +9,19 @@ from typing import TypeVar
 
 from hub.access.model import Scheme
 from hub.access.rights_facts import Caller, Kept, RightsSettings, caller, of_person, who, with_thing, word
-from hub.access.rights_model import Choice, Consent, KnownPerson, Matter, NotForYou, People, Ruling, Thing
-from hub.access.rights_store import Broken, Care, KeptConsent, Number, RightsStore
+from hub.access.rights_model import (
+    Broken,
+    Choice,
+    Consent,
+    KeptConsent,
+    KnownPerson,
+    Matter,
+    NotForYou,
+    People,
+    Ruling,
+    Thing,
+)
+from hub.access.rights_store import Care, Number, RightsStore
 from hub.access.rules import Facts, Rule, decide, ruling
 from hub.context import Context
 from hub.storage.engine import Database

@@ -6,8 +6,8 @@ from datetime import date, datetime
 from typing import Literal
 
 from hub.access.model import Principal, Purpose, Scheme
-from hub.access.rights_model import Choice, KnownPerson, Matter, Thing
-from hub.access.rights_store import Broken, Care, KeptConsent
+from hub.access.rights_model import Broken, Choice, KeptConsent, KnownPerson, Matter, Thing
+from hub.access.rights_store import Care
 from hub.access.rules import Facts
 from hub.context import Context
 from hub.values import PatientIdentifier

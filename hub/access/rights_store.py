@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Integer, Text, bindparam, insert, select, tex
 from sqlalchemy.types import BigInteger
 from sqlmodel import Field, SQLModel
 
-from hub.access.rights_model import Choice, Consent, Matter
+from hub.access.rights_model import Broken, Choice, Consent, KeptConsent, Matter
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
 from hub.storage.tables import METADATA, KeyText, UtcDateTime
@@ -86,18 +86,6 @@ GLASS = METADATA.tables["access_glass"]
 
 
 @dataclass(frozen=True, slots=True)
-class KeptConsent:
-    """A word with what is known of its keeping."""
-
-    key: int
-    version: int
-    consent: Consent
-    author: str
-    recorded_at: datetime
-    superseded_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class Care:
     """A care relationship."""
 
@@ -109,24 +97,6 @@ class Care:
     source: str = ""
     author: str = ""
     key: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A broken glass."""
-
-    patient: PatientIdentifier
-    professional: str
-    name: str
-    structure: str
-    purpose: str
-    reason: str
-    at: datetime
-    until: datetime
-    secret: bool = False
-    key: int = 0
-    seen_at: datetime | None = None
-    seen_by: str = ""
 
 
 def _of_numbers(table: str, columns: Sequence[Any], more: str = "") -> Prepared:
@@ -193,10 +163,11 @@ class RightsStore:
 
     def add(
         self, consent: Consent, *, version: int, author: str, message_id: str, at: datetime, standing: bool
-    ) -> None:
+    ) -> KeptConsent:
         """Keep a word; one that came too late (``standing`` False) is superseded from the start."""
-        self._connection.execute(
-            insert(CONSENT).values(
+        key: int = self._connection.execute(
+            insert(CONSENT)
+            .values(
                 id=consent.id,
                 version=version,
                 value=consent.identity.value,
@@ -213,7 +184,9 @@ class RightsStore:
                 recorded_at=at,
                 superseded_at=None if standing else at,
             )
-        )
+            .returning(CONSENT.c.key)
+        ).scalar_one()
+        return KeptConsent(key, version, consent, author, at, None if standing else at)
 
     def supersede(self, key: int, at: datetime) -> None:
         """A newer word took its place."""
