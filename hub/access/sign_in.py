@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from hub.access.errors import SessionEnded
 from hub.access.sign_in_errors import SignInExpired, StateMismatch, TooManySignIns
-from hub.access.sign_in_store import Grant, Pending, SignInStore
+from hub.access.store_sign_in import Grant, Pending, SignInStore
 from hub.storage.engine import Database
 from hub.values import now
 
