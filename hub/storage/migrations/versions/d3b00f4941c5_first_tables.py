@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "7eb489e7f19b"
+revision = "d3b00f4941c5"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -33,6 +33,29 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_access_ended_token_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
+        "access_grant",
+        sa.Column("token_hash", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("provider", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("subject", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("sealed", sa.String(), nullable=False),
+        sa.Column("renew_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("good_until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_access_grant")),
+    )
+    with op.batch_alter_table("access_grant", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_access_grant_good_until"), ["good_until"], unique=False)
+        batch_op.create_index(batch_op.f("ix_access_grant_subject"), ["subject"], unique=False)
+
+    op.create_table(
+        "access_logout",
+        sa.Column("jti", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("jti", name=op.f("pk_access_logout")),
+    )
+    with op.batch_alter_table("access_logout", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_access_logout_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
         "access_session",
         sa.Column("token_hash", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("login", sa.String(), nullable=False),
@@ -47,6 +70,19 @@ def upgrade() -> None:
     with op.batch_alter_table("access_session", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_access_session_expires_at"), ["expires_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_access_session_provider_session"), ["provider_session"], unique=False)
+
+    op.create_table(
+        "access_sign_in",
+        sa.Column("browser", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("kind", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("word", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("sealed", sa.String(), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("browser", name=op.f("pk_access_sign_in")),
+    )
+    with op.batch_alter_table("access_sign_in", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_access_sign_in_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
         "access_token",
@@ -950,11 +986,24 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_access_token_expires_at"))
 
     op.drop_table("access_token")
+    with op.batch_alter_table("access_sign_in", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_access_sign_in_expires_at"))
+
+    op.drop_table("access_sign_in")
     with op.batch_alter_table("access_session", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_access_session_provider_session"))
         batch_op.drop_index(batch_op.f("ix_access_session_expires_at"))
 
     op.drop_table("access_session")
+    with op.batch_alter_table("access_logout", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_access_logout_expires_at"))
+
+    op.drop_table("access_logout")
+    with op.batch_alter_table("access_grant", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_access_grant_subject"))
+        batch_op.drop_index(batch_op.f("ix_access_grant_good_until"))
+
+    op.drop_table("access_grant")
     with op.batch_alter_table("access_ended_token", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_access_ended_token_expires_at"))
 
