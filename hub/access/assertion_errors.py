@@ -1,4 +1,4 @@
-"""Why an assertion about a user is refused. Messages name rules and configured issuers, never what an assertion says."""
+"""Why an assertion about a user is refused. Messages name rules and configured issuers, never what it says."""
 
 from hub.access.errors import BadCredentials
 

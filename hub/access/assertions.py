@@ -70,7 +70,7 @@ class AssertionService:
         self._check_confirmation(assertion, terms, certificate)
         if claims.missing:
             raise AssertionUnreadable(f"{terms.name}: the assertion lacks {', '.join(claims.missing)}.")
-        principal = self._principal(assertion, claims, terms, node)
+        principal = self._principal(claims, terms, node)
         self._use(assertion, terms, principal.node, ends)
         return principal
 
@@ -114,7 +114,7 @@ class AssertionService:
         return item.method == BEARER
 
     @staticmethod
-    def _principal(assertion: Assertion, claims: Claims, terms: Terms, node: Principal) -> Principal:
+    def _principal(claims: Claims, terms: Terms, node: Principal) -> Principal:
         professional = _professional(claims)
         if node.person and node.professional is not None and node.professional.id != professional.id:
             raise AssertionConfirmation(f"{terms.name}: the assertion speaks for somebody else than who presents it.")

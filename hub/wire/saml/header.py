@@ -14,6 +14,7 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 40
 MAX_NODES = 5000
 _IDS = ("ID", "Id", "id", "AssertionID", WSU_ID, XML_ID)
+_SAME_ID = "//*[@ID=$id or @Id=$id or @id=$id or @AssertionID=$id or @*[local-name()='Id' or local-name()='id']=$id]"
 _TIMESTAMP = f"{WSU_ID.partition('}')[0]}}}Timestamp"
 
 
@@ -40,9 +41,8 @@ def assertion_of(shown: bytes) -> Element | None:
 def check_unique(security: Element) -> None:
     """No element of the whole envelope has the ID of the assertion in its header. Raises AssertionUnreadable."""
     for assertion in security.findall(saml("Assertion")):
-        identifier = assertion.get("ID", "")
-        conditions = " or ".join("@*[local-name()='%s']=$id" % name for name in ("ID", "Id", "id", "AssertionID"))
-        if len(security.getroottree().xpath(f"//*[{conditions}]", id=identifier)) > 1:
+        found = security.getroottree().xpath(_SAME_ID, id=assertion.get("ID", ""))
+        if len(found) > 1:
             raise AssertionUnreadable("Another element of the message has the assertion's ID.")
 
 

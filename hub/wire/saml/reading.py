@@ -1,4 +1,4 @@
-"""The canonical bytes that a signature holds for -> Assertion (saml-core 2.3). Strict: what is not understood is refused."""
+"""The bytes that a signature holds for -> Assertion (saml-core 2.3). Strict: what is not understood is refused."""
 
 import base64
 import binascii

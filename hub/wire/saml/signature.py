@@ -4,7 +4,7 @@ itself, enveloped, exclusive canonicalisation. What was digested is handed out a
 import base64
 import binascii
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import new
 
@@ -20,7 +20,12 @@ from hub.wire.xml import Element, parse_xml, serialise
 
 SMALLEST_RSA = 2048
 _BY_URI = {row.uri: name for name, row in ALGORITHMS.items()}
-_HASHES = {"sha1": hashes.SHA1, "sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}
+_HASHES: Mapping[str, type[hashes.SHA1 | hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {
+    "sha1": hashes.SHA1,
+    "sha256": hashes.SHA256,
+    "sha384": hashes.SHA384,
+    "sha512": hashes.SHA512,
+}
 _MOST_CERTIFICATES = 10
 
 
