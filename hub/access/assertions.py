@@ -16,7 +16,7 @@ from hub.access.assertion_errors import (
     AssertionUnreadable,
 )
 from hub.access.assertion_model import BEARER, HOLDER_OF_KEY, Assertion, Claims, Coded, Confirmation, Terms
-from hub.access.assertion_store import AssertionStore
+from hub.access.store_assertions import AssertionStore
 from hub.access.model import Principal, Professional, Purpose, Scheme
 from hub.access.professions import roles_of
 from hub.access.roles import permissions_of
