@@ -18,7 +18,18 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from hub.access.assertion_errors import AssertionRequired
 from hub.access.errors import BadCredentials, LockedOut, SessionEnded, TokenExpired
-from hub.access.model import ANONYMOUS, EXPIRY_TOLD, Client, Credentials, Decision, Principal, Scheme, User
+from hub.access.model import (
+    ANONYMOUS,
+    EXPIRY_TOLD,
+    KNOWN,
+    PUBLIC,
+    Client,
+    Credentials,
+    Decision,
+    Principal,
+    Scheme,
+    User,
+)
 from hub.access.roles import permissions_of
 from hub.access.sessions import restored, written
 from hub.access.store import AccessStore, Session
@@ -98,6 +109,7 @@ class AccessService:
         self.token_doors: list[Door] = []  #: bearer tokens that are not listed: signed ones, a provider's
         self.client_doors: list[Door] = []  #: who asks for a token, by assertion or certificate
         self.assertion_doors: list[Door] = []  #: SAML assertions beside the node's own proof
+        self.keepers: dict[str, Callable[[str], None]] = {}  #: by provider: may end the session whose token it is given
         self._decoy = _decoy(self._users.values())
         self._hashing = threading.BoundedSemaphore(_HASHES_AT_ONCE)  # each takes its memory: bound the sum
 
@@ -298,6 +310,15 @@ class AccessService:
         with self.database.transaction() as work:
             AccessStore(work).close_session(_token_key(token))
 
+    def attempt(self, login: str) -> None:
+        """Count one at proving who somebody is with a provider. Raises LockedOut while they have to wait."""
+        self._count_attempt(_login_key(login))
+
+    def worked(self, login: str) -> None:
+        """It worked: attempts start anew."""
+        with self.database.transaction() as work:
+            AccessStore(work).forget_attempts(login_hash=_login_key(login))
+
     def _count_attempt(self, key: str) -> None:
         # Counted before the password is looked at, so that attempts at the same time count as well.
         at = self._clock()
@@ -316,6 +337,8 @@ class AccessService:
         principal = self._who(session) if session else None
         if session is None or principal is None or session.expires_at <= at:
             raise SessionEnded
+        if session.provider in self.keepers:
+            self.keepers[session.provider](token)
         if at - session.used_at >= _EXTEND_EVERY:
             end = min(at + self._session_time, session.created_at + _LONGEST_SESSION)
             with self.database.transaction() as work:
