@@ -30,6 +30,7 @@ class Context:
     correlation_id: str = field(default_factory=new_key)
     called: str = ""  #: what was asked for on our side: the path of the endpoint, the AE title
     query: bytes = field(default=b"", repr=False)  #: the question as it was asked, for the audit trail only
+    control_id: str = ""  #: what the sender calls the message
     query_form: str = ""  #: what the question is: ebxml, hl7v2, hl7v3, http, dicom
     message_id: str = ""  #: the inbox row that keeps the raw message, "" when none
     received_at: datetime = field(default_factory=now)

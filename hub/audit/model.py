@@ -40,6 +40,8 @@ class AuditRecord:
     detail: str = ""  #: safe sentence
     milliseconds: int = 0
     objects: tuple[Touched, ...] = ()  #: patients, documents, studies, queries
+    event_type: str = ""  #: EventTypeCode beside the transaction (DCM), "110126" node authentication
+    control_id: str = ""  #: what the sender calls the message
     organisation: str = ""  #: whose the system is, or where the person works
     roles: tuple[str, ...] = ()
     person: bool = False  #: a human being rather than a system

@@ -54,6 +54,11 @@ class Event(Protocol):
         """C R U D E."""
         ...
 
+    @property
+    def type_code(self) -> str:
+        """EventTypeCode where it is not the transaction."""
+        ...
+
 
 class Audited(Protocol):
     """A transaction's descriptor, as this room sees it."""
@@ -277,6 +282,8 @@ def _record(transaction: Audited, context: Context, error: HubError | None, mill
         detail=error.message if error else "",
         milliseconds=milliseconds,
         objects=tuple(context.touched),
+        event_type=type_code if (type_code := transaction.audit.type_code).isdecimal() else "",
+        control_id=context.control_id,
         organisation=context.principal.organisation,
         roles=tuple(sorted(context.principal.roles)),
         person=context.principal.person,

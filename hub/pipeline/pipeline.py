@@ -14,7 +14,7 @@ from hub.access.model import Credentials, Principal
 from hub.context import Context
 from hub.errors import AccessDenied, HubError, InternalError, Malformed, NotAuthenticated, TooLarge
 from hub.pipeline.catalogue import Bound
-from hub.pipeline.transaction import UNREADABLE, Durability, Transaction
+from hub.pipeline.transaction import UNREADABLE, Durability, Kind, Transaction
 from hub.storage.engine import Database, is_conflict
 from hub.usecase import Command, Dispatcher
 
@@ -26,6 +26,7 @@ OF_THE_WIRE = (Malformed, NotAuthenticated, AccessDenied, InternalError, TooLarg
 _ATTEMPTS = 3  #: of a message whose unit of work the database took back for the sake of another one
 
 Refuse = Callable[[HubError, Any, Context], Any]
+Question = Callable[[str, Any], tuple[bytes, str]]  #: of a wire's message, with the form that it has
 
 
 class Message(Protocol):
@@ -123,6 +124,7 @@ class Pipeline:
         self.inbox = inbox
         self.wires = wires
         self.metrics = metrics
+        self.question: Question | None = None  #: what was asked in a message, for the audit trail
 
     def run(self, bound: Bound, wire: str, message: Any, credentials: Credentials, context: Context) -> Any:
         """The wire's answer to a message; never raises a HubError.
@@ -134,6 +136,7 @@ class Pipeline:
         failure: HubError | None = None
         try:
             self.admit(credentials, context)
+            self._note(bound, wire, message, context)
             self.access.permit(context.principal, bound.transaction.permission, context)
             return self._carry_out(bound, wire, message, context)
         except HubError as error:
@@ -257,6 +260,13 @@ class Pipeline:
             raise AccessDenied("This client may not speak for the sender that the message names.")
         context.source = context.source or own
         context.purpose = context.principal.purpose or context.purpose
+
+    def _note(self, bound: Bound, wire: str, message: Any, context: Context) -> None:
+        """What the audit trail tells of a message beside what was touched."""
+        context.control_id = str(getattr(message, "control_id", ""))
+        context.called = str(getattr(message, "path", "") or getattr(message, "called", ""))
+        if self.question is not None and bound.transaction.kind is Kind.QUERY:
+            context.query, context.query_form = self.question(wire, message)
 
     def _carry_out(self, bound: Bound, wire: str, message: Any, context: Context) -> Any:
         try:
