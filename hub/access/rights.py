@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from hub.access.model import Scheme
-from hub.access.rights_facts import Caller, Kept, RightsSettings, caller, of_person, who, with_thing, word
+from hub.access.rights_facts import EVERYBODY, Caller, Kept, RightsSettings, caller, of_person, who, with_thing, word
 from hub.access.rights_model import (
     Broken,
     Choice,
@@ -85,7 +85,7 @@ class RightsService:
         """The word to everybody that counts now; None when there is none."""
         with self.database.reading() as work:
             kept = RightsStore(work).standing(self.numbers(patient))
-        found = word(kept, matter, (), self.clock())
+        found = word(kept, matter, EVERYBODY, self.clock())
         return found.consent if found is not None else None
 
     def numbers(self, patient: PatientIdentifier) -> tuple[Number, ...]:

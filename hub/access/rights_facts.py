@@ -15,6 +15,7 @@ from hub.values import PatientIdentifier
 #: Purposes with which care is asserted: said, or not said at all.
 _CARE = frozenset({"", "TREATMENT", Purpose.NORMAL.value})
 _OF_AGE = 18
+EVERYBODY = ("",)  #: whom a word is about that names nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,11 @@ class Kept:
 
 def of_person(by: Caller, known: KnownPerson | None, kept: Kept, context: Context, at: datetime) -> Facts:
     """The caller's facts with what concerns this person, before a thing is looked at."""
-    every, named = word(kept.words, Matter.CONSULTATION, (), at), word(kept.words, Matter.CONSULTATION, by.actors, at)
-    emergency = word(kept.words, Matter.EMERGENCY, (), at)
+    every, named = (
+        word(kept.words, Matter.CONSULTATION, EVERYBODY, at),
+        word(kept.words, Matter.CONSULTATION, by.actors, at),
+    )
+    emergency = word(kept.words, Matter.EMERGENCY, EVERYBODY, at)
     opposed = every is not None and every.consent.choice is Choice.OPPOSITION
     yes = named is not None and named.consent.choice is Choice.CONSENT
     if yes and opposed and named is not None and every is not None:
@@ -126,14 +130,14 @@ def with_thing(facts: Facts, thing: Thing, by: Caller) -> Facts:
 
 
 def word(words: Iterable[KeptConsent], matter: Matter, actors: Iterable[str], at: datetime) -> KeptConsent | None:
-    """The newest word on the matter that holds: to everybody, or (``actors``) to one of these. "Not collected" is no
+    """The newest word on the matter to one of the actors that holds. "Not collected" is no
     word: it takes nothing back that was said under another identity."""
     return max(_newest(words, matter, actors, at), key=_age, default=None)
 
 
 def _newest(words: Iterable[KeptConsent], matter: Matter, actors: Iterable[str], at: datetime) -> list[KeptConsent]:
-    """The newest word to each of the actors, or the one to everybody."""
-    wanted, found = frozenset(actors) or {""}, dict[str, KeptConsent]()
+    """The newest word to each of the actors."""
+    wanted, found = frozenset(actors), dict[str, KeptConsent]()
     for item in words:
         said = item.consent
         over = said.until is not None and said.until <= at

@@ -228,7 +228,7 @@ class BreakGlass(Command):
 
 @dataclass(frozen=True, slots=True)
 class FindBroken(Command):
-    """Broken glass, the newest first. ``before``: the key of the last one of the page before. Outcome: tuple of Broken."""
+    """Broken glass, the newest first. ``before``: key of the last one of the page before. Outcome: tuple of Broken."""
 
     limit: int = 50
     before: int = 0

@@ -1,0 +1,185 @@
+"""Patients' words: kept under the identity under which they were said, never changed, counted by the newest."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from hub.access.model import Principal, Professional, Purpose, Scheme
+from hub.access.rights import RightsService
+from hub.access.rights_errors import (
+    ConsentAboutAnother,
+    ConsentAlreadyOver,
+    ConsentChanged,
+    ConsentFromTheFuture,
+    UnknownConsent,
+    UnknownPatient,
+)
+from hub.access.rights_model import (
+    Choice,
+    Consent,
+    ExplainAccess,
+    Explained,
+    FindConsents,
+    GetConsent,
+    KeptConsent,
+    Kind,
+    Matter,
+    RecordConsent,
+    Thing,
+)
+from hub.access.rights_store import Number, RightsStore
+from hub.access.rules import RULES
+from hub.context import Context
+from hub.storage.engine import UnitOfWork
+from hub.usecase import use_case
+from hub.values import PatientIdentifier, new_key
+
+#: What ``ExplainAccess`` looks at where it is not told.
+USUAL = (
+    (Kind.PERSON, ""),
+    (Kind.DOCUMENT, "N"),
+    (Kind.DOCUMENT, "R"),
+    (Kind.DOCUMENT, "V"),
+    (Kind.DOCUMENT, "N MASQUE_PS"),
+    (Kind.DOCUMENT, "N INVISIBLE_PATIENT"),
+    (Kind.DOCUMENT, "N INVISIBLE_REPRESENTANTS_LEGAUX"),
+    (Kind.STUDY, "N"),
+)
+
+
+class ConsentService:
+    """Records, finds and explains."""
+
+    def __init__(self, rights: RightsService) -> None:
+        self.rights = rights
+        self.database = rights.database
+
+    @use_case
+    def record(self, command: RecordConsent, context: Context) -> KeptConsent:
+        """Keep a word. Raises UnknownPatient, ConsentFromTheFuture, ConsentAlreadyOver, ConsentChanged."""
+        consent, at = command.consent, self.rights.clock()
+        if consent.at > at:
+            raise ConsentFromTheFuture()
+        if consent.until is not None and consent.until <= consent.at:
+            raise ConsentAlreadyOver()
+        regional = self._known(consent.identity, context)
+        with self.database.transaction() as work:
+            kept = self._keep(work, consent, command.version, context, at)
+        context.touch("patient", regional.cx)
+        context.touch("consent", kept.consent.id)
+        context.led_to("consent", kept.consent.id)
+        return kept
+
+    def heard(self, words: tuple[Consent, ...], context: Context) -> None:
+        """What a feed says of its own patient, in the message's unit of work: what was said before changes nothing.
+
+        A date in the future says no more than today's."""
+        at = self.rights.clock()
+        with self.database.transaction() as work:
+            for word in words:
+                said = replace(word, at=min(word.at, at), source=word.source or context.source)
+                kept = self._keep(work, said, 0, context, at)
+                context.led_to("consent", kept.consent.id)
+
+    def _keep(self, work: UnitOfWork, consent: Consent, version: int, context: Context, at: datetime) -> KeptConsent:
+        store = RightsStore(work)
+        identity = consent.identity
+        store.lock(f"consent:{identity.value}^{identity.authority}")
+        versions = store.versions(consent.id) if consent.id else []
+        if versions and self._numbers(versions[0].consent.identity) != self._numbers(identity):
+            raise ConsentAboutAnother()
+        if version and (not versions or versions[-1].version != version):
+            raise ConsentChanged()
+        mine = {item.key for item in versions}
+        before = [
+            item
+            for item in store.standing([(identity.value, identity.authority)])
+            if (item.consent.matter, item.consent.actor) == (consent.matter, consent.actor) and item.key not in mine
+        ]
+        newest = max(before, key=lambda item: (item.consent.at, item.key), default=None)
+        if newest is not None and not versions and _same(newest.consent, consent):
+            return newest
+        standing = all(item.consent.until is not None or consent.at >= item.consent.at for item in before)
+        for item in versions:
+            if item.superseded_at is None:
+                store.supersede(item.key, at)
+        for item in before if standing and consent.until is None else ():  # one that ends lets the others come back
+            if consent.at >= item.consent.at:
+                store.supersede(item.key, at)
+        return store.add(
+            replace(consent, id=consent.id or new_key()),
+            version=versions[-1].version + 1 if versions else 1,
+            author=context.principal.name or context.principal.id,
+            message_id=context.message_id,
+            at=at,
+            standing=standing,
+        )
+
+    @use_case
+    def find(self, command: FindConsents, context: Context) -> tuple[KeptConsent, ...]:
+        """The words of a patient, newest first. Raises UnknownPatient."""
+        regional = self._known(command.patient, context)
+        with self.database.reading() as work:
+            store, numbers = RightsStore(work), self._numbers(command.patient)
+            found = store.every(numbers) if command.history else store.standing(numbers)
+        context.touch("patient", regional.cx)
+        wanted = [item for item in found if command.matter in (None, item.consent.matter)]
+        return tuple(sorted(wanted, key=lambda item: (item.consent.at, item.key), reverse=True))
+
+    @use_case
+    def get(self, command: GetConsent, context: Context) -> KeptConsent:
+        """One word. Raises UnknownConsent, whether it is not there or not for the caller."""
+        with self.database.reading() as work:
+            versions = RightsStore(work).versions(command.id)
+        if not versions or not self._may(versions[-1].consent.identity, context):
+            raise UnknownConsent()
+        context.touch("consent", command.id)
+        return versions[-1]
+
+    @use_case
+    def explain(self, command: ExplainAccess, context: Context) -> tuple[Explained, ...]:
+        """What the rules say of somebody else's request. Raises UnknownPatient."""
+        regional = self._known(command.patient, context)
+        asked = Context(principal=_asker(command))
+        things = command.things or tuple(
+            Thing(kind, command.patient, frozenset(codes.split())) for kind, codes in USUAL
+        )
+        context.touch("patient", regional.cx)
+        names = [rule.name for rule in RULES]
+        return tuple(
+            Explained(thing, ruling, tuple(names[: names.index(ruling.rule)]))
+            for thing, ruling in zip(things, self.rights.rulings(things, asked), strict=True)
+        )
+
+    def choices(self, patient: PatientIdentifier) -> dict[Matter, Choice]:
+        """The words to everybody as they stand now, for a page."""
+        return {matter: self.rights.said(patient, matter) for matter in Matter}
+
+    def _numbers(self, patient: PatientIdentifier) -> tuple[Number, ...]:
+        return self.rights.numbers(patient)
+
+    def _known(self, patient: PatientIdentifier, context: Context) -> PatientIdentifier:
+        """The regional identifier. Raises UnknownPatient for somebody who is not there, or not for the caller."""
+        known = self.rights.people.known([patient]).get(patient)
+        if known is None or not self._may(patient, context):
+            raise UnknownPatient()
+        return known.regional
+
+    def _may(self, patient: PatientIdentifier, context: Context) -> bool:
+        return self.rights.visible([Thing(Kind.PERSON, patient)], context)[0]
+
+
+def _same(one: Consent, other: Consent) -> bool:
+    return (one.choice, one.at, one.until) == (other.choice, other.at, other.until)
+
+
+def _asker(command: ExplainAccess) -> Principal:
+    professional = Professional(command.professional, structure=command.structure, specialities=command.specialities)
+    return Principal(
+        command.professional,
+        scheme=Scheme.ASSERTION,
+        roles=command.roles,
+        person=True,
+        professional=professional,
+        purpose=command.purpose or Purpose.NORMAL,
+        reason=command.reason,
+    )
