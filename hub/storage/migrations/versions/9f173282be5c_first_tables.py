@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "535b2a156f02"
+revision = "9f173282be5c"
 down_revision = None
 branch_labels = None
 depends_on = None
