@@ -8,11 +8,11 @@ from pathlib import Path
 from queue import Queue
 
 from hub.access.model import HUB, Credentials
+from hub.app.certificates import Certificates
 from hub.app.dimse_arrivals import Arrivals
 from hub.app.dimse_retrieve import Sender, send_by_get, send_by_move
 from hub.app.dimse_store import ObjectStore
 from hub.app.settings import Settings
-from hub.app.tls import server_context
 from hub.connector.contract import Deliverer, ReceivedFile
 from hub.context import Context
 from hub.errors import AccessDenied, HubError, NotAuthenticated
@@ -30,6 +30,7 @@ from hub.wire.dimse.client import MAX_IDENTIFIER
 from hub.wire.dimse.errors import PENDING, SUCCESS, status_of
 from hub.wire.dimse.messages import DimseAnswer, DimseRequest, StoredStudy, encode
 from hub.wire.dimse.server import Server
+from hub.wire.x509.errors import CertificateRefused
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,14 @@ class DimseEndpoint:
     deliver what a C-MOVE asked for, from where they are, and may do nothing else). With node authentication off,
     everybody on this machine is."""
 
-    def __init__(self, pipeline: Pipeline, catalogue: Catalogue, settings: Settings, spool: Path) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        catalogue: Catalogue,
+        settings: Settings,
+        spool: Path,
+        certificates: Certificates | None = None,
+    ) -> None:
         self.pipeline = pipeline
         self.settings = settings
         self.ae_title = settings.dimse.ae_title
@@ -81,7 +89,7 @@ class DimseEndpoint:
             self._serve,
             max_associations=settings.dimse.max_associations,
             idle=_IDLE,
-            tls=server_context(settings.tls),
+            tls=(certificates or Certificates(settings)).server_context(WIRE),
         )
         self._stopping = threading.Event()
         self._recovering = threading.Thread(target=self._recover, name="dimse-arrivals", daemon=True)
@@ -118,13 +126,14 @@ class DimseEndpoint:
             self._turned_away(association, ASSOCIATION, NotAuthenticated("The called AE title is not the hub's."))
             association.reject(*_CALLED_UNKNOWN)
             return
-        known = association.certificate or request.calling in self._titles.keys() | self._sources
-        if not self._open and not known:
+        error = None if self._open else self._stranger(association, request.calling)
+        if error is not None:
             log.info(
-                "association from an unknown calling AE title refused",
+                "association from an unknown caller refused: %s",
+                error.code,
                 extra={"peer": association.peer, "source": request.calling},
             )
-            self._turned_away(association, ASSOCIATION, NotAuthenticated("The calling AE title is not known."))
+            self._turned_away(association, ASSOCIATION, error)
             association.reject(*_CALLING_UNKNOWN)
             return
         association.accept(request, *contexts.accept(request))
@@ -138,6 +147,17 @@ class DimseEndpoint:
         finally:
             for arrival in arrivals:
                 self._announce(arrival, self._credentials(association))
+
+    def _stranger(self, association: Association, calling: str) -> HubError | None:
+        """Why nothing that this caller sends can be answered; None when it is known by its certificate or title."""
+        known = calling in self._titles.keys() | self._sources
+        if not association.certificate:
+            return None if known else NotAuthenticated("The calling AE title is not known.")
+        try:
+            self.pipeline.access.authenticate(Credentials(peer=_host(association), certificate=association.certificate))
+        except NotAuthenticated as error:
+            return error if isinstance(error, CertificateRefused) or not known else None
+        return None
 
     def _turned_away(self, association: Association, transaction: Transaction, error: HubError) -> None:
         """Refused before anything was decoded: audited all the same."""

@@ -1,16 +1,13 @@
 """Where HTTP meets the hub: credentials and bodies in, streams out. No wire is known here."""
 
 import asyncio
-import base64
-import binascii
 import itertools
 import logging
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 import anyio
 import anyio.from_thread
@@ -23,6 +20,7 @@ from hub.access.model import Credentials
 from hub.app import direct_body
 from hub.app.direct import ARRIVED, EXTENSION, Connection, DirectWriter, writable
 from hub.errors import DeadlineExceeded, HubError, Malformed, TooLarge
+from hub.portal.certificate import certificate_of
 from hub.portal.visit import SESSION_COOKIE
 from hub.portal.web import peer_of
 from hub.wire.fhir.formats import wants_xml
@@ -54,34 +52,21 @@ def header(request: Request, name: str) -> str:
 def credentials_of(request: Request, trusted_proxy: str, *, sessions: bool) -> Credentials:
     """What the caller showed. ``sessions``: whether a portal session counts here."""
     scheme, _, token = header(request, "authorization").partition(" ")
+    certificate, forwarded = certificate_of(request, trusted_proxy)
     return Credentials(
+        bearer_in_url=_token_in(request.scope["query_string"]),
         bearer=token.strip() if scheme.lower() == "bearer" else "",
         saml=token.strip().encode() if scheme.lower() == "ihe-saml" else b"",
-        certificate=_certificate(request, trusted_proxy),
+        certificate=certificate,
+        forwarded=forwarded,
         session=request.cookies.get(SESSION_COOKIE, "") if sessions else "",
         peer=peer_of(request, trusted_proxy),
     )
 
 
-def _certificate(request: Request, trusted_proxy: str) -> bytes:
-    address = request.client.host if request.client else ""
-    if trusted_proxy and address == trusted_proxy:
-        # The proxy's own certificate is not its caller's: without the header nobody vouched for the caller.
-        return _forwarded(header(request, "x-ssl-client-cert"))
-    certificate: bytes = request.scope.get("extensions", {}).get("tls", {}).get("client_cert_der", b"")
-    return certificate
-
-
-def _forwarded(text: str) -> bytes:
-    """nginx sends escaped PEM, HAProxy base64 DER."""
-    if not text:
-        return b""
-    try:
-        if text.startswith("-----BEGIN"):
-            return ssl.PEM_cert_to_DER_cert(unquote(text))
-        return base64.b64decode(text, validate=True)
-    except (ValueError, binascii.Error) as error:
-        raise Malformed("The forwarded client certificate is not readable.") from error
+def _token_in(query: bytes) -> bool:
+    """Whether a token stands in the URL (RFC 6750 2.3)."""
+    return b"access_token" in query and any(part.startswith(b"access_token=") for part in query.split(b"&"))
 
 
 class Body:

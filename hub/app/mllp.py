@@ -12,8 +12,9 @@ from functools import partial
 from typing import Any
 
 from hub.access.model import Credentials
+from hub.app.certificates import Certificates
 from hub.app.settings import Feed, Settings
-from hub.app.tls import client_context, server_context
+from hub.app.tls import client_context
 from hub.context import Context
 from hub.errors import Category, HubError, InternalError, Misconfigured
 from hub.exchange.model import Delivery
@@ -40,6 +41,7 @@ Enqueue = Callable[[str, str, Mapping[str, Any], Context], str]
 
 class MllpEndpoint:
     """The hub's HL7 v2 port. ``enqueue``: the outbox for application acknowledgements; without it none are sent.
+    ``certificates``: what is believed of those that are shown.
     ``together``: carries out with one commit what comes at the same time; without it each message has its own."""
 
     def __init__(
@@ -49,6 +51,8 @@ class MllpEndpoint:
         settings: Settings,
         enqueue: Enqueue | None = None,
         together: Together | None = None,
+        *,
+        certificates: Certificates | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.together = together
@@ -64,7 +68,7 @@ class MllpEndpoint:
             self,
             host=settings.mllp.host,
             port=settings.mllp.port,
-            tls=server_context(settings.tls),
+            tls=(certificates or Certificates(settings)).server_context("mllp"),
             max_bytes=settings.mllp.max_message_mb * 1024 * 1024,
             idle_timeout=settings.mllp.idle_timeout,
             together=self.handle_together if together is not None else None,

@@ -7,6 +7,7 @@ from hub.access.model import Client, User
 from hub.access.rights import RightsService
 from hub.access.service import AccessService
 from hub.app import doors, matching, notices, regional, rights, study_list, vocabulary
+from hub.app.certificates import Certificates
 from hub.app.dimse import title_permissions
 from hub.app.fhir_patients import FhirPatients
 from hub.app.gateways import Gateways
@@ -81,6 +82,7 @@ class Rooms:
             node_authentication=settings.security.node_authentication,
             session_minutes=settings.security.session_minutes,
         )
+        self.certificates = Certificates(settings)
         doors.open_all(self)
         self.rights: RightsService = rights.build(settings, self.database)
         self.audit = AuditService(database=self.database, spool=settings.storage.content / "audit")

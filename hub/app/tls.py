@@ -3,13 +3,17 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from hub.app import direct_body
+from hub.app.changing import Changing
 from hub.app.direct import ARRIVED, EXTENSION, duplicate, second_handle
+from hub.app.handshakes import Handshakes
 from hub.app.settings_nodes import Tls
 
 _VERIFY = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
@@ -18,25 +22,69 @@ HEADER_SECONDS = 30.0
 GOODBYE_SECONDS = 1.0  #: how long an idle peer may take to end TLS when the hub stops
 
 
-def server_context(tls: Tls) -> ssl.SSLContext | None:
-    """The context of everything that listens; None when no certificate is configured."""
-    if tls.certificate is None or tls.key is None:
+def server_context(
+    tls: Tls, port: str = "", authorities: Iterable[Path] = (), handshakes: Handshakes | None = None
+) -> ssl.SSLContext | None:
+    """The context of everything that listens; None when no certificate is configured.
+
+    ``authorities``: files of further authorities whose certificates may be shown; ``handshakes``: where those that fail
+    are counted, by the name of the ``port``."""
+    certificate, key = tls.certificate, tls.key
+    if certificate is None or key is None:
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(tls.certificate, tls.key)
-    if tls.ca is not None:
-        context.load_verify_locations(tls.ca)
-        context.verify_mode = _VERIFY[tls.client_certificates]
-    return context
+    believed = tuple(dict.fromkeys(file for file in (tls.ca, *authorities) if file is not None))
+
+    def configure(context: ssl.SSLContext) -> None:
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(certificate, key)
+        for file in believed:
+            context.load_verify_locations(file)
+        if believed:
+            context.verify_mode = _VERIFY[tls.client_certificates]
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an authority below a root is believed by itself
+        if handshakes is not None:
+            context.sslobject_class, context.sslsocket_class = handshakes.classes(port)
+
+    return _renewing(ssl.PROTOCOL_TLS_SERVER, (certificate, key, *believed), configure)
 
 
 def client_context(tls: Tls) -> ssl.SSLContext:
     """The context of calls to other nodes: their certificate is verified, ours is shown."""
-    context = ssl.create_default_context(cafile=str(tls.ca) if tls.ca else None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if tls.certificate is not None and tls.key is not None:
-        context.load_cert_chain(tls.certificate, tls.key)
+
+    def configure(context: ssl.SSLContext) -> None:
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if tls.ca is not None:
+            context.load_verify_locations(tls.ca)
+        else:
+            context.load_default_certs()
+        if tls.certificate is not None and tls.key is not None:
+            context.load_cert_chain(tls.certificate, tls.key)
+
+    files = (file for file in (tls.certificate, tls.key, tls.ca) if file is not None)
+    return _renewing(ssl.PROTOCOL_TLS_CLIENT, tuple(files), configure)
+
+
+class _Renewing(ssl.SSLContext):
+    """A context whose files may change: each new connection is made with what they hold by then."""
+
+    current: Changing[ssl.SSLContext]
+
+    def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
+        return self.current().wrap_socket(*arguments, **options)
+
+    def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+        return self.current().wrap_bio(*arguments, **options)
+
+
+def _renewing(protocol: int, files: tuple[Path, ...], configure: Callable[[ssl.SSLContext], None]) -> ssl.SSLContext:
+    def made() -> ssl.SSLContext:
+        context = ssl.SSLContext(protocol)
+        configure(context)
+        return context
+
+    context = _Renewing(protocol)
+    configure(context)  # its own attributes tell the truth to whoever looks
+    context.current = Changing(files, made)
     return context
 
 

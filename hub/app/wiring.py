@@ -10,6 +10,7 @@ from typing import Any
 from hub import __version__
 from hub.app import fhir_patients, health, mllp
 from hub.app.dimse import DimseEndpoint
+from hub.app.expiry import Ends
 from hub.app.housekeeping import Housekeeping
 from hub.app.http import build
 from hub.app.metrics import PrometheusMetrics
@@ -21,7 +22,6 @@ from hub.app.rooms import Rooms
 from hub.app.server import CannotListen, WebServer
 from hub.app.settings import DimsePort, Mllp, Settings
 from hub.app.soap_inbox import SoapInbox
-from hub.app.tls import server_context
 from hub.connector.contract import Deliverer, Environment, ReceivedFile
 from hub.documents.ondemand import OFFER
 from hub.errors import Misconfigured
@@ -107,7 +107,14 @@ class Hub(Rooms):
             self.metrics,
         )
         together = Together(self.pipeline, self.exchange, self.audit)
-        self.mllp = MllpEndpoint(self.pipeline, self.catalogue, self.settings, self.exchange.enqueue, together)
+        self.mllp = MllpEndpoint(
+            self.pipeline,
+            self.catalogue,
+            self.settings,
+            self.exchange.enqueue,
+            together,
+            certificates=self.certificates,
+        )
         self.exchange.processors[mllp.WIRE] = self.mllp.process
         self.soap_inbox = SoapInbox(self.pipeline, self.catalogue, settings.feeds, self.content.receive)
         self.exchange.processors[SoapInbox.WIRE] = self.soap_inbox.process
@@ -118,6 +125,8 @@ class Hub(Rooms):
         self.worker = Worker(self.exchange, handlers)
         self.housekeeping = Housekeeping(self.content, self._in_use, also=(self.replies.sweep,))
         self.dimse: DimseEndpoint | None = None
+        self.metrics.registry.register(self.certificates.handshakes)
+        self.metrics.registry.register(Ends(self.certificates))
         self.metrics.observe(self._counts, lambda: {source.name: source.kind for source in settings.sources})
         self.roles: frozenset[Role] = frozenset()
         self.web: WebServer | None = None
@@ -164,7 +173,7 @@ class Hub(Rooms):
         if Role.DIMSE not in self.roles:
             return
         self.dimse = DimseEndpoint(
-            self.pipeline, self.catalogue, self.settings, self.settings.storage.content / "dimse"
+            self.pipeline, self.catalogue, self.settings, self.settings.storage.content / "dimse", self.certificates
         )
         self._receiver.endpoint = self.dimse
         self.dimse.start()
@@ -173,7 +182,7 @@ class Hub(Rooms):
         web, port = self.settings.web, self.settings.health
         if Role.WEB in self.roles:
             application = build(self)
-            context, shared = server_context(self.settings.tls), web.processes > 1
+            context, shared = self.certificates.server_context("web"), web.processes > 1
             self.web = WebServer(application, web.host, web.port, context, shared=shared)
             application.include_router(build_portal(self))
             if shared and port.port:

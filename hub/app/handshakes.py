@@ -1,0 +1,109 @@
+"""TLS handshakes that fail: nobody is known yet, so they are counted and told, by port and reason."""
+
+import logging
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+log = logging.getLogger(__name__)
+
+_TOLD_EVERY = 10.0  #: seconds between two lines about the same port and reason: anybody can make a handshake fail
+#: X.509 verification errors of OpenSSL.
+_VERIFY: Mapping[int, str] = {
+    9: "certificate-not-yet-valid",
+    10: "certificate-expired",
+    18: "certificate-self-signed",
+    19: "certificate-self-signed",
+    20: "certificate-of-another-authority",
+    21: "certificate-of-another-authority",
+    23: "certificate-revoked",
+    26: "certificate-for-another-purpose",
+}
+_REASONS: Mapping[str, str] = {
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "no-certificate",
+    "HTTP_REQUEST": "not-tls",
+    "WRONG_VERSION_NUMBER": "not-tls",
+    "UNSUPPORTED_PROTOCOL": "protocol-version",
+    "NO_SHARED_CIPHER": "no-shared-cipher",
+    "NO_SUITABLE_SIGNATURE_ALGORITHM": "no-shared-cipher",
+}
+
+
+def reason_of(error: ssl.SSLError | OSError) -> str:
+    """Why a handshake failed, one of a few words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _VERIFY.get(error.verify_code, "certificate-refused")
+    reason = str(getattr(error, "reason", "") or "")
+    if "ALERT" in reason:
+        return "refused-by-the-peer"
+    return _REASONS.get(reason, "failed")
+
+
+class Handshakes(Collector):
+    """Those that failed, as a metric and in the log."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failed: Counter[tuple[str, str]] = Counter()
+        self._told: dict[tuple[str, str], float] = {}
+
+    def failed(self, port: str, error: ssl.SSLError | OSError) -> None:
+        """Count one."""
+        key = (port, reason_of(error))
+        with self._lock:
+            self._failed[key] += 1
+            count, at = self._failed[key], time.monotonic()
+            tell = at - self._told.get(key, -_TOLD_EVERY) >= _TOLD_EVERY
+            if tell:
+                self._told[key] = at
+        if tell:
+            log.warning("a TLS handshake on the port %s failed: %s (%d so far)", *key, count)
+
+    def count(self, port: str, reason: str) -> int:
+        """How many so far."""
+        return self._failed[port, reason]
+
+    def classes(self, port: str) -> tuple[type[ssl.SSLObject], type[ssl.SSLSocket]]:
+        """What a context makes its connections of, so that failures of this port are seen."""
+        told = self.failed
+
+        class Object(ssl.SSLObject):
+            def do_handshake(self) -> None:
+                try:
+                    super().do_handshake()
+                except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    raise
+                except ssl.SSLError as error:
+                    told(port, error)
+                    raise
+
+        class Socket(ssl.SSLSocket):
+            def do_handshake(self, *arguments: Any, **options: Any) -> None:
+                try:
+                    super().do_handshake(*arguments, **options)
+                except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    raise
+                except ssl.SSLError as error:
+                    told(port, error)
+                    raise
+
+        return Object, Socket
+
+    def collect(self) -> Iterable[Metric]:
+        """The metric."""
+        family = CounterMetricFamily(
+            "maillage_tls_handshakes_failed",
+            "TLS handshakes that failed, by port and reason.",
+            labels=("port", "reason"),
+        )
+        with self._lock:
+            failed = dict(self._failed)
+        for key, count in failed.items():
+            family.add_metric(key, count)
+        yield family
