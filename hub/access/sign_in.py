@@ -5,12 +5,12 @@ neither can be read from the database. Several web processes share it."""
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
 from hub.access.errors import SessionEnded
 from hub.access.sign_in_errors import SignInExpired, StateMismatch, TooManySignIns
+from hub.access.sign_in_model import Bond
 from hub.access.store_sign_in import Grant, Pending, SignInStore
 from hub.storage.engine import Database
 from hub.values import now
@@ -20,15 +20,6 @@ LIFE = timedelta(minutes=10)
 MOST_PENDING = 20_000
 #: So long the one who renews a session's tokens is waited for before another may try.
 CLAIM = timedelta(seconds=60)
-
-
-@dataclass(frozen=True, slots=True)
-class Bond:
-    """What a session hangs on at the provider. ``sealed``: for the session's token."""
-
-    sealed: str
-    renew_at: datetime
-    good_until: datetime
 
 
 class SignInService:
@@ -79,6 +70,12 @@ class SignInService:
         with self.database.transaction() as work:
             return SignInStore(work).turn(hashed(secret), kind, at, at + timedelta(seconds=seconds))
 
+    def later(self, secret: str, kind: str, seconds: float) -> None:
+        """The provider wants to be left alone for so long."""
+        at = self.clock()
+        with self.database.transaction() as work:
+            SignInStore(work).put_off(hashed(secret), kind, at + timedelta(seconds=seconds))
+
     def forget(self, secret: str, kind: str) -> None:
         """It was cancelled; silent when there is none."""
         with self.database.transaction() as work:
@@ -88,7 +85,8 @@ class SignInService:
 
     def bind(self, session: str, provider: str, subject: str, bond: Bond) -> None:
         """A new session's bond."""
-        grant = Grant(hashed(session), provider, hashed(subject), bond.sealed, bond.renew_at, bond.good_until)
+        at = self.clock()
+        grant = Grant(hashed(session), provider, hashed(subject), bond.sealed, bond.renew_at, at, bond.good_until)
         with self.database.transaction() as work:
             SignInStore(work).keep(grant)
 
@@ -112,13 +110,15 @@ class SignInService:
         if grant.renew_at > at and not now_due:
             return None
         with self.database.transaction() as work:
-            claimed = SignInStore(work).claim(grant, at + CLAIM)
-        return Bond(grant.sealed, grant.renew_at, grant.good_until) if claimed else None
+            store = SignInStore(work)
+            claimed = store.claim(hashed(session), at, at + CLAIM, now_due=now_due)
+            grant = store.grant(hashed(session))  # another may have renewed it since
+        return Bond(grant.sealed, grant.renew_at, grant.good_until) if claimed and grant else None
 
     def renewed(self, session: str, bond: Bond) -> None:
         """The provider gave new tokens."""
         with self.database.transaction() as work:
-            SignInStore(work).renewed(hashed(session), bond.sealed, bond.renew_at, bond.good_until)
+            SignInStore(work).renewed(hashed(session), bond.sealed, self.clock(), bond.renew_at, bond.good_until)
 
     def close(self, session: str) -> None:
         """The session is over, with its bond."""
@@ -133,11 +133,11 @@ class SignInService:
             store = SignInStore(work)
             if not store.use(hashed(f"{provider}\0{jti}"), self.clock(), until):
                 return None
-            return store.close(
-                store.sessions_of(
-                    provider, session=folded(session) if session else "", subject=hashed(subject) if subject else ""
-                )
-            )
+            if not session:
+                return store.close(store.sessions_of_person(provider, hashed(subject)))
+            # Where the provider named no session at sign-in, the person's name stands for it.
+            names = [folded(name) for name in (session, subject) if name]
+            return store.close(store.sessions_of(provider, names))
 
 
 def hashed(text: str) -> str:

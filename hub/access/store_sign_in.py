@@ -36,6 +36,7 @@ class GrantRow(SQLModel, table=True):
     subject: str = Field(sa_type=KeyText, index=True)  # hash
     sealed: str  # the provider's tokens, for the session's token
     renew_at: datetime = Field(sa_type=UtcDateTime)  # whoever uses it after that renews it
+    claimed_until: datetime = Field(sa_type=UtcDateTime)  # somebody is renewing it
     good_until: datetime = Field(sa_type=UtcDateTime, index=True)  # without a renewal the session ends
 
 
@@ -74,6 +75,7 @@ class Grant:
     subject: str
     sealed: str
     renew_at: datetime
+    claimed_until: datetime
     good_until: datetime
 
 
@@ -108,6 +110,11 @@ class SignInStore:
         due = (PENDING.c.browser == browser, PENDING.c.kind == kind, PENDING.c.next_at <= at)
         return self._connection.execute(update(PENDING).where(*due).values(next_at=next_at)).rowcount > 0
 
+    def put_off(self, browser: str, kind: str, next_at: datetime) -> None:
+        """Nobody asks the provider before."""
+        mine = (PENDING.c.browser == browser, PENDING.c.kind == kind)
+        self._connection.execute(update(PENDING).where(*mine).values(next_at=next_at))
+
     def end(self, browser: str, kind: str, word: str) -> bool:
         """It is over; whether the caller is the one who ended it."""
         mine = (PENDING.c.browser == browser, PENDING.c.kind == kind, PENDING.c.word == word)
@@ -126,14 +133,15 @@ class SignInStore:
         row = self._connection.execute(select(GRANT).where(GRANT.c.token_hash == token_hash)).one_or_none()
         return Grant(**{name: getattr(row, name) for name in _GRANT}) if row else None
 
-    def claim(self, grant: Grant, renew_at: datetime) -> bool:
-        """Whether the caller is the one to renew it: of several at a time only one is."""
-        same = (GRANT.c.token_hash == grant.token_hash, GRANT.c.renew_at == grant.renew_at)
-        return self._connection.execute(update(GRANT).where(*same).values(renew_at=renew_at)).rowcount > 0
+    def claim(self, token_hash: str, at: datetime, until: datetime, *, now_due: bool) -> bool:
+        """Whether the caller is the one to renew it: of several at a time only one is. ``now_due``: due or not."""
+        free = [GRANT.c.token_hash == token_hash, GRANT.c.claimed_until <= at]
+        due = [] if now_due else [GRANT.c.renew_at <= at]
+        return self._connection.execute(update(GRANT).where(*free, *due).values(claimed_until=until)).rowcount > 0
 
-    def renewed(self, token_hash: str, sealed: str, renew_at: datetime, good_until: datetime) -> None:
+    def renewed(self, token_hash: str, sealed: str, at: datetime, renew_at: datetime, good_until: datetime) -> None:
         """The provider gave new tokens."""
-        values = {"sealed": sealed, "renew_at": renew_at, "good_until": good_until}
+        values = {"sealed": sealed, "renew_at": renew_at, "claimed_until": at, "good_until": good_until}
         self._connection.execute(update(GRANT).where(GRANT.c.token_hash == token_hash).values(**values))
 
     def close(self, token_hashes: Sequence[str]) -> int:
@@ -141,11 +149,13 @@ class SignInStore:
         self._connection.execute(delete(GRANT).where(GRANT.c.token_hash.in_(token_hashes)))
         return self._connection.execute(delete(SESSION).where(SESSION.c.token_hash.in_(token_hashes))).rowcount
 
-    def sessions_of(self, provider: str, *, session: str = "", subject: str = "") -> list[str]:
-        """Sessions that hang on one of the provider's, or on one of its persons."""
-        if session:
-            mine = (SESSION.c.provider == provider, SESSION.c.provider_session == session)
-            return list(self._connection.execute(select(SESSION.c.token_hash).where(*mine)).scalars())
+    def sessions_of(self, provider: str, names: Sequence[str]) -> list[str]:
+        """Sessions that hang on one of the provider's, by its name."""
+        mine = (SESSION.c.provider == provider, SESSION.c.provider_session.in_(names))
+        return list(self._connection.execute(select(SESSION.c.token_hash).where(*mine)).scalars())
+
+    def sessions_of_person(self, provider: str, subject: str) -> list[str]:
+        """Sessions that hang on one of the provider's persons."""
         theirs = (GRANT.c.provider == provider, GRANT.c.subject == subject)
         return list(self._connection.execute(select(GRANT.c.token_hash).where(*theirs)).scalars())
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from hub.access.model import Client, User
 from hub.access.rights import RightsService
 from hub.access.service import AccessService
-from hub.app import doors, matching, notices, regional, rights, study_list, vocabulary
+from hub.app import doors, matching, notices, regional, rights, study_list, vocabulary, ways_in
 from hub.app.certificates import Certificates
 from hub.app.dimse import title_permissions
 from hub.app.fhir_patients import FhirPatients
@@ -40,7 +40,6 @@ from hub.imaging.model import SourceInfo
 from hub.imaging.orphans import OrphanService
 from hub.imaging.service import ImagingService
 from hub.patients.authorities import AuthorityDirectory
-from hub.patients.known import KnownPersons
 from hub.patients.portions import PortionService
 from hub.patients.service import PatientService
 from hub.patients.stewardship import Stewardship
@@ -84,6 +83,7 @@ class Rooms:
         )
         self.certificates = Certificates(settings)
         doors.open_all(self)
+        self.ways_in = ways_in.build(settings, self.database, self.access, self._url)
         self.rights: RightsService = rights.build(settings, self.database)
         self.audit = AuditService(database=self.database, spool=settings.storage.content / "audit")
         self.exchange = ExchangeService(database=self.database)
@@ -95,9 +95,9 @@ class Rooms:
             external_index=region.external_index,
         )
         self.patients.weigh = matching.weigh(settings.patients.matching)
-        self.rights.people = KnownPersons(self.patients)
         self.portions = PortionService(self.database, self.patients)
         self.visits = VisitService(database=self.database, patients=self.patients, portions=self.portions)
+        self.consents, self.care = rights.connect(self)
         self.stewardship = Stewardship(patients=self.patients, four_eyes=settings.patients.four_eyes)
         self.notices = notices.build(
             settings,
