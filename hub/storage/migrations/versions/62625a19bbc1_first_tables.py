@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "9f173282be5c"
+revision = "62625a19bbc1"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("sealed", sa.String(), nullable=False),
         sa.Column("renew_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("good_until", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_access_grant")),
     )
