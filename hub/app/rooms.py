@@ -40,6 +40,7 @@ from hub.imaging.model import SourceInfo
 from hub.imaging.orphans import OrphanService
 from hub.imaging.service import ImagingService
 from hub.patients.authorities import AuthorityDirectory
+from hub.patients.known import KnownPersons
 from hub.patients.portions import PortionService
 from hub.patients.service import PatientService
 from hub.patients.stewardship import Stewardship
@@ -95,6 +96,7 @@ class Rooms:
             external_index=region.external_index,
         )
         self.patients.weigh = matching.weigh(settings.patients.matching)
+        self.rights.people = KnownPersons(self.patients)
         self.portions = PortionService(self.database, self.patients)
         self.visits = VisitService(database=self.database, patients=self.patients, portions=self.portions)
         self.consents, self.care = rights.connect(self)

@@ -13,7 +13,7 @@ from hub.storage.engine import Database
 
 @dataclass(frozen=True)
 class WaysIn:
-    """``password``: of configured users. ``card``: a certificate by mutual TLS. ``provider``: who vouches for persons."""
+    """``password``: of configured users. ``card``: by mutual TLS. ``provider``: who vouches for persons."""
 
     password: bool
     card: bool
