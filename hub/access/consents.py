@@ -1,5 +1,6 @@
 """Patients' words: kept under the identity under which they were said, never changed, counted by the newest."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -24,6 +25,7 @@ from hub.access.rights_model import (
     Kind,
     Matter,
     RecordConsent,
+    Said,
     Thing,
 )
 from hub.access.rights_store import Number, RightsStore
@@ -69,16 +71,30 @@ class ConsentService:
         context.led_to("consent", kept.consent.id)
         return kept
 
-    def heard(self, words: tuple[Consent, ...], context: Context) -> None:
-        """What a feed says of its own patient, in the message's unit of work: what was said before changes nothing.
-
-        A date in the future says no more than today's."""
+    def heard(self, identity: PatientIdentifier, words: Sequence[Said], context: Context) -> None:
+        """What a feed says of its own patient, in the message's unit of work. A date in the future is today's."""
         at = self.rights.clock()
         with self.database.transaction() as work:
-            for word in words:
-                said = replace(word, at=min(word.at, at), source=word.source or context.source)
-                kept = self._keep(work, said, 0, context, at)
+            for said in words:
+                word = Consent(
+                    "",
+                    identity,
+                    said.matter,
+                    said.choice,
+                    min(said.at or said.told_at or at, at),
+                    source=context.source,
+                )
+                if said.at is None and self._stands(work, word):
+                    continue
+                kept = self._keep(work, word, 0, context, at)
                 context.led_to("consent", kept.consent.id)
+
+    @staticmethod
+    def _stands(work: UnitOfWork, word: Consent) -> bool:
+        """Whether the identity's own word is this one already."""
+        standing = RightsStore(work).standing([(word.identity.value, word.identity.authority)])
+        mine = [item.consent for item in standing if (item.consent.matter, item.consent.actor) == (word.matter, "")]
+        return bool(mine) and max(mine, key=lambda item: item.at).choice is word.choice
 
     def _keep(self, work: UnitOfWork, consent: Consent, version: int, context: Context, at: datetime) -> KeptConsent:
         store = RightsStore(work)

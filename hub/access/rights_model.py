@@ -88,6 +88,17 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a feed says that its patient said. ``at``: when, None where it tells no date; then ``told_at`` (when the
+    message was recorded) counts, but the same again changes nothing."""
+
+    matter: Matter
+    choice: Choice
+    at: datetime | None = None
+    told_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class KnownPerson:
     """Whom an identifier means. ``numbers`` (value, authority): every one that they have or had.
 

@@ -1,13 +1,26 @@
-"""The rights of the settings."""
+"""The rights of the settings, and who tells them what."""
 
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from hub.access.care import CareService
+from hub.access.consents import ConsentService
 from hub.access.rights import RightsService
 from hub.access.rights_facts import RightsSettings
 from hub.app.settings import Settings
+from hub.context import Context
+from hub.patients.known import KnownPersons
+from hub.patients.visits_model import FeedVisit, VisitAction
 from hub.storage.engine import Database
+from hub.values import PatientIdentifier, now
+
+if TYPE_CHECKING:
+    from hub.app.rooms import Rooms
 
 
 def build(settings: Settings, database: Database) -> RightsService:
-    """The rights room; it is told of the patients room once that is there."""
+    """The rights; they are told of the patients room once that is there (``connect``)."""
     rights = settings.rights
     return RightsService(
         database=database,
@@ -19,3 +32,28 @@ def build(settings: Settings, database: Database) -> RightsService:
             occupational=frozenset(rights.occupational_specialities),
         ),
     )
+
+
+def connect(rooms: "Rooms") -> tuple[ConsentService, CareService]:
+    """The patients room tells whom identifiers mean, what patients said, and where they are."""
+    rooms.rights.people = KnownPersons(rooms.patients)
+    settings = rooms.settings.rights
+    consents = ConsentService(rooms.rights)
+    care = CareService(rooms.rights, structures=dict(settings.structures), after=timedelta(days=settings.care_days))
+    rooms.patients.heard.append(consents.heard)
+    if settings.structures:
+        rooms.visits.moved.append(_stays(care))
+    return consents, care
+
+
+def _stays(care: CareService) -> Callable[[PatientIdentifier, FeedVisit, Context], None]:
+    def moved(identity: PatientIdentifier, command: FeedVisit, context: Context) -> None:
+        if command.historic:
+            return
+        at = command.visit.at or now()
+        if command.action is VisitAction.SET:
+            care.admitted(identity, at, context.source)
+        else:
+            care.discharged(identity, at, context.source)
+
+    return moved

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from hub.access.rights_model import Said
 from hub.usecase import Command
 from hub.values import PatientIdentifier
 
@@ -156,6 +157,7 @@ class FeedIdentity(Command):
     identity: Identity
     event: str = "A28"
     stated: bool = True
+    said: tuple[Said, ...] = ()  #: the patient's words on sharing, as the message passes them on
 
 
 @dataclass(frozen=True, slots=True)

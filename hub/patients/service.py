@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from hub.access.rights_model import Said
 from hub.context import Context
 from hub.errors import HubError
 from hub.patients import matching
@@ -41,6 +42,7 @@ from hub.values import PatientIdentifier, now
 
 Listener = Callable[[PatientIdentifier, Iterable[PatientIdentifier], Context], None]
 Weigh = Callable[[UnitOfWork, PatientStore], Weighing]
+Heard = Callable[[PatientIdentifier, Sequence[Said], Context], None]
 Regrouped = Callable[[Sequence[PatientIdentifier], Context], None]
 
 
@@ -70,6 +72,7 @@ class PatientService(Questions):
         self.external_index = external_index
         self.listeners: list[Listener] = []
         self.regrouped: list[Regrouped] = []
+        self.heard: list[Heard] = []  #: called with what a patient said, and under which identity
         self.weigh: Weigh | None = None  #: the score, where there is one
 
     # Feeds
@@ -88,7 +91,14 @@ class PatientService(Questions):
                 placed = Placed(before, reason="merged")  # a straggler: its number is no longer in use
             else:
                 placed = self._place(linker, identity, before)
+            self.hear(identity.identifier, command.said, context)
             return self._fed(store, placed, context)
+
+    def hear(self, identity: PatientIdentifier, said: Sequence[Said], context: Context) -> None:
+        """Somebody keeps what the patient said, in this unit of work."""
+        if said:
+            for heard in self.heard:
+                heard(identity, said, context)
 
     def ahead(self, commands: Sequence[tuple[Command, Context]]) -> None:
         """Several feeds come in the open unit of work: take their locks and look for what is known, all at once."""

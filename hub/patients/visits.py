@@ -1,6 +1,6 @@
 """Encounters: the identity that they announce, and the visit that they are about (PAM, ITI-31; PDQ, ITI-22)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hub.context import Context
 from hub.patients.errors import SearchTooBroad
@@ -14,6 +14,7 @@ from hub.storage.engine import Database
 from hub.usecase import Command, use_case
 from hub.values import PatientIdentifier
 
+Moved = Callable[[PatientIdentifier, FeedVisit, Context], None]
 MOST = 500  #: persons that a question about visits looks at
 
 
@@ -24,6 +25,7 @@ class VisitService:
         self.database = database
         self.patients = patients
         self.portions = portions
+        self.moved: list[Moved] = []  #: called for every encounter, in its unit of work
 
     @use_case
     def feed(self, command: FeedVisit, context: Context) -> Fed:
@@ -33,8 +35,12 @@ class VisitService:
             known = self._known(number, context) if command.historic or not command.described else None
             if known is None:
                 known = self.patients.feed(command, context)
+            else:
+                self.patients.hear(number, command.said, context)
             if not command.historic:
                 self._move(VisitStore(work), number, command)
+            for moved in self.moved:
+                moved(number, command, context)
             return known
 
     def ahead(self, commands: Sequence[tuple[Command, Context]]) -> None:

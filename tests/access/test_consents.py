@@ -36,6 +36,7 @@ from hub.access.rights_model import (
     Matter,
     NotForYou,
     RecordConsent,
+    Said,
     SeeBroken,
 )
 from hub.context import Context
@@ -197,10 +198,22 @@ def test_versions_of_a_word(world: World) -> None:
 
 def test_a_feeds_date_in_the_future_says_no_more_than_today(world: World) -> None:
     service = ConsentService(world.rights)
-    service.heard((consent(days=300),), Context(source="HIS_A"))
+    service.heard(AT_A, [Said(Matter.CONSULTATION, Choice.OPPOSITION, NOON + timedelta(days=300))], Context())
     assert world.rule(SYSTEM) == ("opposition", False)
     record(world, consent(Choice.CONSENT, days=0))
     assert world.rule(SYSTEM) == ("system", True)
+
+
+def test_a_feed_that_repeats_itself_without_a_date_says_nothing_new(world: World) -> None:
+    world.persons.put(MARIE, AT_A, AT_B)
+    service = ConsentService(world.rights)
+    for days in (3, 1):
+        record(world, consent(Choice.CONSENT, identity=AT_B, days=-2))
+        told_at = NOON - timedelta(days=days)
+        service.heard(AT_A, [Said(Matter.CONSULTATION, Choice.OPPOSITION, None, told_at)], Context())
+        assert world.rule(SYSTEM) == ("system", True)
+    service.heard(AT_A, [Said(Matter.CONSULTATION, Choice.OPPOSITION, NOON - timedelta(days=1))], Context())
+    assert world.rule(SYSTEM) == ("opposition", False)
 
 
 # The glass

@@ -49,7 +49,7 @@ def _about_one(message: Hl7Message) -> None:
 
 
 def _identity(message: Hl7Message, code: str, event: Event) -> FeedIdentity:
-    return FeedIdentity(identity(message, names_required=event.named), code)
+    return FeedIdentity(identity(message, names_required=event.named), code, said=french.said(message))
 
 
 def _visit(message: Hl7Message, code: str, event: Event) -> FeedIdentity:
@@ -59,10 +59,18 @@ def _visit(message: Hl7Message, code: str, event: Event) -> FeedIdentity:
     found = visit(message, moved.id)
     who = identity(message, names_required=event.named)
     if found is None:
-        return FeedIdentity(who, code)
+        return FeedIdentity(who, code, said=french.said(message))
     effect = _effect(event.effect, code, moved)
     described = bool(who.traits.birth_name or who.traits.used_name)
-    return FeedVisit(who, code, visit=found, action=_ACTIONS[effect], historic=moved.historic, described=described)
+    return FeedVisit(
+        who,
+        code,
+        said=french.said(message),
+        visit=found,
+        action=_ACTIONS[effect],
+        historic=moved.historic,
+        described=described,
+    )
 
 
 def _effect(effect: Effect, code: str, moved: french.Movement) -> Effect:

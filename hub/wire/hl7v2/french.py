@@ -4,11 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from hub.access.rights_model import Choice, Matter, Said
 from hub.wire.hl7v2.datatypes import dtm, ei, instant
 from hub.wire.hl7v2.errors import DataTypeError, FieldMissing, TableValueUnknown
 from hub.wire.hl7v2.message import Hl7Message, Segment
 
 Check = Callable[[str, str], object]
+#: ZFA-9 (alimentation) and ZFA-11 (consultation).
+CHOICES = {
+    "INO": Choice.CONSENT,  # does not oppose
+    "IO": Choice.OPPOSITION,
+    "IC": Choice.CONSENT,
+    "INC": Choice.OPPOSITION,
+    "NA": Choice.UNKNOWN,
+}
 _ACTIONS = ("INSERT", "UPDATE", "CANCEL")
 
 
@@ -70,6 +79,22 @@ def check(message: Hl7Message) -> None:
                 rule(value, segment.at(number))
     for zfd in message.all("ZFD"):
         lunar_date(zfd)
+
+
+def said(message: Hl7Message) -> tuple[Said, ...]:
+    """The patient's words of ZFA-9 to ZFA-12; a field that is empty says nothing. Raises DataTypeError."""
+    zfa, evn = message.first("ZFA"), message.first("EVN")
+    if zfa is None:
+        return ()
+    recorded = evn.value(2) if evn is not None else ""
+    told_at = instant(recorded, "EVN-2") if recorded else None
+    found = []
+    for number, matter in ((9, Matter.FEEDING), (11, Matter.CONSULTATION)):
+        value, date = zfa.value(number), zfa.value(number + 1)
+        if value:
+            at = instant(date, zfa.at(number + 1)) if date else None
+            found.append(Said(matter, CHOICES[value], at, told_at))
+    return tuple(found)
 
 
 def movement(message: Hl7Message, *, required: bool = False) -> Movement:

@@ -1,0 +1,59 @@
+"""What patients say, told by ADT messages over MLLP (ZFA-9 to ZFA-12): it counts at the next request."""
+
+import pytest
+
+from hub.access.model import Principal, Scheme
+from hub.access.rights_model import Choice, Kind, Matter, Thing
+from hub.context import Context
+from hub.values import PatientIdentifier
+from tests.profiles.running import OIDS, Region, message, pid
+
+PV1 = "PV1||I|7700^12^2^HOSPITAL_A|||||||||||||||||V1"
+ZBE = "ZBE|M1^HOSPITAL_A|20260310110000||INSERT|N||Chir^^^^^^UF^^^7700||HMS"
+SYSTEM = Context(principal=Principal("HIS", scheme=Scheme.CERTIFICATE))
+
+
+def shown(region: Region, number: str) -> bool:
+    thing = Thing(Kind.DOCUMENT, PatientIdentifier(number, OIDS["A"]))
+    return region.hub.rights.visible([thing], SYSTEM)[0]
+
+
+def said(region: Region, number: str, matter: Matter) -> Choice:
+    return region.hub.rights.said(PatientIdentifier(number, OIDS["A"]), matter)
+
+
+def test_five_messages(region: Region) -> None:
+    number = region.fresh()
+
+    def zfa(text: str, code: str = "A08") -> None:
+        region.accepted(message(f"ADT^{code}", pid(number), PV1, ZBE, f"ZFA|ACTIF|20240301|||||||{text}"))
+
+    zfa("INO|20240301|IC|20240301", "A01")
+    assert shown(region, number)
+    assert said(region, number, Matter.FEEDING) is Choice.CONSENT
+    zfa("IO|20240302|INC|20240302")
+    assert not shown(region, number)
+    assert said(region, number, Matter.FEEDING) is Choice.OPPOSITION
+    zfa("")  # absent fields change nothing
+    assert not shown(region, number)
+    zfa("||IC|20240229")  # an older word never beats a newer one
+    assert not shown(region, number)
+    zfa("||IC|20240303")
+    assert shown(region, number)
+    assert said(region, number, Matter.FEEDING) is Choice.OPPOSITION
+    zfa("NA|20240304|NA|20240304")
+    assert said(region, number, Matter.FEEDING) is Choice.UNKNOWN
+
+
+@pytest.mark.parametrize("code", ["A28", "A31", "A05", "A03"])
+def test_every_event_may_say_it(region: Region, code: str) -> None:
+    number = region.fresh()
+    region.accepted(message(f"ADT^{code}", pid(number), PV1, ZBE, "ZFA|||||||||||INC|20240301"))
+    assert not shown(region, number)
+
+
+def test_a_refused_message_says_nothing(region: Region) -> None:
+    number = region.fresh()
+    region.accepted(message("ADT^A28", pid(number)))
+    region.refused(message("ADT^A31", pid(number), "ZFA|||||||||||INC|then"), "ZFA^1^12", "102")
+    assert shown(region, number)
