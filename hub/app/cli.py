@@ -13,12 +13,12 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from hub import __version__
-from hub.app import logs, pki, settings_file
+from hub.app import logs, settings_file
 from hub.app.cli_imaging import imaging
 from hub.app.patients_cli import patients
+from hub.app.pki_cli import pki_app
 from hub.app.roles import Role
 from hub.app.settings import Settings
 from hub.app.settings_file import SettingsRefused
@@ -44,11 +44,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 db = typer.Typer(no_args_is_help=True, help="The database: bring its tables up to date, tell where they are.")
-pki_app = typer.Typer(
-    no_args_is_help=True,
-    help="A private test authority and certificates for nodes. For trials: in production the region's own authority "
-    "issues them.",
-)
 app.add_typer(db, name="db")
 app.add_typer(pki_app, name="pki")
 app.add_typer(imaging, name="imaging")
@@ -66,7 +61,6 @@ SettingsOption = Annotated[
         show_default=False,
     ),
 ]
-DirectoryOption = Annotated[Path, typer.Option("--directory", "-d", help="Where keys and certificates are kept.")]
 
 
 def main() -> None:
@@ -231,43 +225,6 @@ def _database(settings: Path | None) -> Iterator[Database]:
         yield database
     finally:
         database.dispose()
-
-
-@pki_app.command("init")
-def pki_init(
-    directory: DirectoryOption = Path("pki"),
-    node: Annotated[list[str] | None, typer.Option(help="Issue a certificate for this node as well.")] = None,
-) -> None:
-    """Make a test authority (`ca.crt`, `ca.key`), and certificates for nodes if asked."""
-    out.print(f"authority: {pki.init(directory)}")
-    for name in node or ():
-        out.print(f"node {name}: {pki.issue(directory, name)}")
-
-
-@pki_app.command("node")
-def pki_node(
-    name: Annotated[str, typer.Argument(help="The node's name: `hub`, `his-a` ...")],
-    directory: DirectoryOption = Path("pki"),
-    host: Annotated[list[str] | None, typer.Option(help="A further host name or address of the node.")] = None,
-) -> None:
-    """Issue a key and a certificate for a node, as server and as client, valid on this machine and the hosts given."""
-    path = pki.issue(directory, name, tuple(host or ()))
-    out.print(f"certificate: {path}\nkey: {path.with_suffix('.key')}")
-    out.print(f"certificate_sha256 for [[clients]]: {pki.fingerprint(path)}", markup=False)
-
-
-@pki_app.command("show")
-def pki_show(directory: DirectoryOption = Path("pki")) -> None:
-    """List the certificates with their expiry and the fingerprint that `[[clients]]` wants."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("node", "valid until", "certificate_sha256"):
-        table.add_column(name, overflow="fold")
-    for path in sorted(directory.glob("*.crt")):
-        certificate = pki.load(path)
-        table.add_row(path.stem, certificate.not_valid_after_utc.strftime("%Y-%m-%d"), pki.fingerprint(path))
-    if not table.row_count:
-        fail(f"There are no certificates in {directory}: `maillage pki init` makes an authority.")
-    out.print(table)
 
 
 @app.command()

@@ -108,14 +108,18 @@ def facts(certificate: x509.Certificate, oids: Oids | None = None) -> Facts:
         card_serial=serial,
         named=bool(family),
     )
-    employed = card_type in oids.employee_types or (not profession and card_type is not None)
-    if employed or (not profession and _INTERNAL.fullmatch(name)):
+    if card_type in oids.employee_types or (not profession and _INTERNAL.fullmatch(name)):
         return _employee(base, unit)
-    if profession and _PERSON.fullmatch(name):
+    if (profession or card_type is not None) and _PERSON.fullmatch(name):
         specialities = tuple(_texts(extensions.get(oids.specialities, b"")))
         structure = structure_of(name)
         return replace(
-            base, kind=Kind.PROFESSIONAL, profession=profession, specialities=specialities, structure=structure
+            base,
+            kind=Kind.PROFESSIONAL,
+            profession=profession,
+            specialities=specialities,
+            structure=structure,
+            structure_name=organisation if structure else "",
         )
     if organisation and _STRUCTURE.fullmatch(unit):
         return replace(base, kind=Kind.STRUCTURE, structure=unit)
