@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hub.connector.contract import Connector, DescribesStudy, FindsStudies, StudyQuery
@@ -80,16 +81,17 @@ class Archives:
         described: Study | None = self.capable(name, DescribesStudy).describe_study(study_instance_uid, timeout=timeout)
         return described
 
-    def holders(self, study_instance_uid: str) -> tuple[list[str], HubError | None]:
-        """Who says to hold the study, asked live; and the error of a source that could not say."""
+    def holders(self, study_instance_uid: str) -> tuple[list[Study], HubError | None]:
+        """What those say of the study who hold it, asked live; and the error of a source that could not say."""
         query = StudyQuery(study_instance_uid=study_instance_uid, limit=2)
         found, error = [], None
         for reply in self.ask(self.infos, lambda name, timeout: self.find(name, query, timeout)):
             if reply.error is not None:
                 log.warning("source %s could not be asked: %s", reply.source, reply.error.code)
                 error = reply.error
-            elif any(study.study_instance_uid == study_instance_uid for study in reply.value):
-                found.append(reply.source)
+                continue
+            same = [study for study in reply.value if study.study_instance_uid == study_instance_uid]
+            found += [replace(study, source=reply.source) for study in same[:1]]
         return found, error
 
 

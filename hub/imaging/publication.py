@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any
 
+from hub.access.rights_model import Everything, Rights
 from hub.context import Context
 from hub.documents.model import AssociationType, ProvideDocuments
 from hub.imaging import codec
@@ -39,6 +40,7 @@ UNKNOWN_PATIENT = "The patient's number is not known to the hub yet."
 UNKNOWN_REPORT_PATIENT = "The patient of the report is not known to the hub yet."
 NO_PATIENT = "The images bear no patient number."
 OTHER_PATIENT = "The report and the images are about different patients."
+OPPOSED = "The patient opposes that documents are shared."
 OTHER_ACCESSION = "The report's accession number is not that of the images."
 
 
@@ -84,7 +86,9 @@ class Publisher:
         content: Contents,
         settings: PublicationSettings,
         later: Callable[[Wanted, Context], object],
+        rights: Rights | None = None,
     ) -> None:
+        self.rights = rights or Everything()
         self.database = database
         self.archives = archives
         self.patients = patients
@@ -181,8 +185,8 @@ class Publisher:
         """(why the study can't be shared, the report's patient that must be known first); ("", "") when it can."""
         if not study.patient_id:
             return NO_PATIENT, ""
-        if person is None:
-            return UNKNOWN_PATIENT, ""
+        if person is None or not self.rights.feeding(person):
+            return UNKNOWN_PATIENT if person is None else OPPOSED, ""
         for row in reports:
             if row.state != "waiting":
                 continue

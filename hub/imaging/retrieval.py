@@ -30,11 +30,13 @@ from hub.imaging.model import (
     RetrievedInstance,
     RetrieveFrames,
     RetrieveInstances,
+    Study,
     StudyState,
 )
+from hub.imaging.readers import StudyReaders
 from hub.imaging.store import ImagingStore
 from hub.storage.engine import Database
-from hub.values import is_uid
+from hub.values import is_uid, new_uid
 from hub.wire import multipart
 from hub.wire.dicom_deflated import check_size
 
@@ -61,21 +63,29 @@ class Part:
 class Retriever:
     """Retrieval use cases. ``silence``: seconds that a source may keep quiet within an answer."""
 
-    def __init__(self, database: Database, archives: Archives, cache: InstanceCache, *, silence: float = 60.0) -> None:
+    def __init__(
+        self,
+        database: Database,
+        archives: Archives,
+        cache: InstanceCache,
+        readers: StudyReaders,
+        *,
+        silence: float = 60.0,
+    ) -> None:
         self.database = database
         self.archives = archives
         self.cache = cache
+        self.readers = readers
         self.silence = silence
-        self._located: dict[str, tuple[float, list[str]]] = {}
+        self._located: dict[str, tuple[float, list[Study]]] = {}
 
     # instances
 
     def retrieve(self, command: RetrieveInstances, context: Context) -> InstanceStream:
         """The plan is made at once, the objects are fetched while the stream is read."""
         for request in command.requests:
-            _check(request)
-            context.touch("study", request.study_instance_uid)
-        parts, failures = self._plan(command.requests)
+            check(request)
+        parts, failures = self._plan(command.requests, context)
         return self._stream(parts, failures, command.transfer_syntaxes)
 
     def _stream(
@@ -85,12 +95,12 @@ class Retriever:
         for part in parts:
             yield from self._part(part, syntaxes)
 
-    def _plan(self, requests: Sequence[InstanceRequest]) -> tuple[list[Part], list[FailedInstance]]:
+    def _plan(self, requests: Sequence[InstanceRequest], context: Context) -> tuple[list[Part], list[FailedInstance]]:
         failures: list[FailedInstance] = []
         groups: dict[tuple[str, str, tuple[str, ...]], dict[str, InstanceRequest]] = {}
         for request in dict.fromkeys(requests):
             try:
-                sources = tuple(self._sources(request))
+                sources = tuple(self._sources(request, context))
             except HubError as error:
                 failures.append(FailedInstance(request, error))
                 continue
@@ -215,10 +225,9 @@ class Retriever:
         """DICOM JSON per instance, from the source, or made from the instances themselves.
 
         The first object is fetched at once, so that an error comes before the answer begins."""
-        _check(request)
-        context.touch("study", request.study_instance_uid)
+        check(request)
         error: HubError = UnknownStudy()
-        for source in self._sources(request):
+        for source in self._sources(request, context):
             objects = self._metadata(source, request)
             try:
                 first = next(objects, None)
@@ -263,12 +272,11 @@ class Retriever:
     def frames(self, command: RetrieveFrames, context: Context) -> PassedThrough:
         """As the source serves them, or cut out of the instance here."""
         request = command.request
-        _check(request)
+        check(request)
         if not _RESOURCE.fullmatch(command.path):
             raise NotFound("A source has no such resource.")
-        context.touch("study", request.study_instance_uid)
         error: HubError = UnknownStudy()
-        for source in self._sources(request):
+        for source in self._sources(request, context):
             try:
                 return self._frames(source, command)
             except Invalid:
@@ -306,7 +314,7 @@ class Retriever:
 
     # where
 
-    def _sources(self, request: InstanceRequest) -> list[str]:
+    def _sources(self, request: InstanceRequest, context: Context) -> list[str]:
         """Names of the sources to ask, the best first. Raises UnknownImagingSource, UnknownStudy."""
         if request.repository_unique_id:
             return [self.archives.of_repository(request.repository_unique_id).name]
@@ -315,18 +323,22 @@ class Retriever:
         with self.database.reading() as work:
             known = ImagingStore(work).sources_of(request.study_instance_uid)
         known = [name for name in known if name in self.archives.infos]
-        return known or self._live(request.study_instance_uid)
+        return known or self._live(request.study_instance_uid, context)
 
-    def _live(self, study: str) -> list[str]:
-        until, names = self._located.get(study, (0.0, []))
+    def _live(self, study: str, context: Context) -> list[str]:
+        until, found = self._located.get(study, (0.0, []))
+        error: HubError | None = None
         if until < time.monotonic():
-            names, error = self.archives.holders(study)
-            if not names:
-                raise error or UnknownStudy()
-            if len(self._located) > 1000:
-                self._located.clear()
-            self._located[study] = (time.monotonic() + _REMEMBER, names)
-        return names
+            found, error = self.archives.holders(study)
+            if found:
+                if len(self._located) > 1000:
+                    self._located.clear()
+                self._located[study] = (time.monotonic() + _REMEMBER, found)
+        elif not self.readers.found_live(found, context):
+            found, error = self.archives.holders(new_uid())  # as one who asks about what nobody has
+        if not self.readers.found_live(found, context) or not found:
+            raise error or UnknownStudy()
+        return [item.source for item in found]
 
     def close(self) -> None:
         """Start no further fetch."""
@@ -340,7 +352,8 @@ def _metadata_of(path: Path) -> dict[str, Any]:
         return metadata_of(dcmread(path, stop_before_pixels=True))
 
 
-def _check(request: InstanceRequest) -> None:
+def check(request: InstanceRequest) -> None:
+    """Raises Invalid."""
     for uid in (request.study_instance_uid, request.series_instance_uid, request.sop_instance_uid):
         if uid and not is_uid(uid):
             raise Invalid("A UID is made of digits and dots, at most 64 characters.")

@@ -1,13 +1,14 @@
 """The imaging room's use cases: orders and reports come in, studies are published, instances are read."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from hub.access.rights_model import Everything, Rights
 from hub.context import Context
 from hub.exchange.model import Delivery
 from hub.imaging import codec
@@ -16,7 +17,7 @@ from hub.imaging.cache import InstanceCache
 from hub.imaging.errors import ImagesMissing, ReportIncomplete, StudyNotThereYet, UnknownStudy
 from hub.imaging.fanout import FanOut
 from hub.imaging.finding import Wanted
-from hub.imaging.hiding import Hiding, shown, shown_metadata
+from hub.imaging.hiding import Hiding
 from hub.imaging.key_objects import is_key_object
 from hub.imaging.locate import Archives
 from hub.imaging.manifest_model import Flavour
@@ -24,14 +25,9 @@ from hub.imaging.metadata import Vocabulary, vocabulary_of
 from hub.imaging.model import (
     FeedOrder,
     FeedReport,
-    GetMetadata,
     IndexedStudy,
-    InstanceStream,
     Order,
-    PassedThrough,
     PublishStudy,
-    RetrieveFrames,
-    RetrieveInstances,
     SourceInfo,
     Study,
     StudyArrived,
@@ -39,6 +35,8 @@ from hub.imaging.model import (
 )
 from hub.imaging.ports import Contents, Documents, Exchange, ListensToPatients, Patients, Sources, Withdrawals
 from hub.imaging.publication import PublicationSettings, Publisher, named
+from hub.imaging.readers import StudyReaders
+from hub.imaging.reading import Reading
 from hub.imaging.reports import FINAL, WITHDRAWN, report_values, wanted_report, withdraw_report
 from hub.imaging.retrieval import Retriever
 from hub.imaging.store import ImagingStore
@@ -58,7 +56,7 @@ _FIRST_DELAY, _LONGEST_DELAY, _MOST_TRIES = 30.0, 3600.0, 30
 _CANCELLED = frozenset({"CA", "OC", "DC", "CR"})
 
 
-class ImagingService:
+class ImagingService(Reading):
     """Study index, orders, reports, publication and retrieval.
 
     ``publish_on``: what has a study published: ``report`` (a final one), ``order`` (one that names its study).
@@ -94,7 +92,9 @@ class ImagingService:
         archive: HubArchive | None = None,
         stable_after: float | None = None,
         archive_follows: float = 300.0,
+        rights: Rights | None = None,
     ) -> None:
+        self.rights = rights or Everything()
         self.database = database
         self.archive = archive
         self.stable_after = stable_after
@@ -123,9 +123,11 @@ class ImagingService:
             content=content,
             settings=settings,
             later=self._later,
+            rights=self.rights,
         )
         self.hiding = Hiding(database)
-        self.retriever = Retriever(database, self.archives, InstanceCache(cache, max_bytes=cache_bytes))
+        self.readers = StudyReaders(database, self.archives, self.rights)
+        self.retriever = Retriever(database, self.archives, InstanceCache(cache, max_bytes=cache_bytes), self.readers)
 
     # orders and reports
 
@@ -257,29 +259,6 @@ class ImagingService:
                     self._enqueue(_wanted_row(row), context)
 
     # reading
-
-    @use_case
-    def retrieve(self, command: RetrieveInstances, context: Context) -> InstanceStream:
-        """Stream instances from their sources; one that can't be had is a FailedInstance and stops no other."""
-        requests, refused, hidden = self.hiding.allowed(command.requests)
-        if not hidden:
-            return self.retriever.retrieve(command, context)
-        stream = self.retriever.retrieve(replace(command, requests=requests), context) if requests else iter(())
-        return shown(stream, refused, hidden)
-
-    @use_case
-    def metadata(self, command: GetMetadata, context: Context) -> Iterator[Mapping[str, Any]]:
-        """DICOM JSON of every instance. Raises UnknownStudy, ConnectorError."""
-        self.hiding.refuse(command.request)
-        hidden = self.hiding.of([command.request])
-        found = self.retriever.metadata(command.request, context)
-        return shown_metadata(found, hidden) if hidden else found
-
-    @use_case
-    def frames(self, command: RetrieveFrames, context: Context) -> PassedThrough:
-        """Frames, a rendered image or bulk data of one instance. Raises UnknownStudy, NoSuchFrame, ConnectorError."""
-        self.hiding.refuse(command.request)
-        return self.retriever.frames(command, context)
 
     def indexed(self, study_instance_uid: str, source: str = "") -> IndexedStudy:
         """A study in the index with series and instances. Raises UnknownStudy."""

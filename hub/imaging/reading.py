@@ -1,0 +1,82 @@
+"""Reading instances: what the caller may read, without what was rejected, streamed from its source."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hub.access.rights_model import Rights
+from hub.context import Context
+from hub.imaging.cache import InstanceCache
+from hub.imaging.hiding import Hiding, shown, shown_metadata
+from hub.imaging.locate import Archives
+from hub.imaging.model import (
+    GetMetadata,
+    InstanceRequest,
+    InstanceStream,
+    PassedThrough,
+    RetrieveFrames,
+    RetrieveInstances,
+)
+from hub.imaging.readers import Disguise, StudyReaders, of_study, require_study
+from hub.imaging.retrieval import Retriever, check
+from hub.storage.engine import Database
+from hub.usecase import use_case
+
+_MOST_MEMBERS = 100_000
+
+
+class Reading:
+    """The part of the imaging room that hands out objects."""
+
+    def __init__(self, database: Database, archives: Archives, cache: InstanceCache, rights: Rights) -> None:
+        self.hiding = Hiding(database)
+        self.readers = StudyReaders(database, archives, rights)
+        self.retriever = Retriever(database, archives, cache, self.readers)
+        self._members: set[tuple[str, str]] = set()  # (study, instance) that a source has confirmed
+
+    @use_case
+    def retrieve(self, command: RetrieveInstances, context: Context) -> InstanceStream:
+        """Stream instances from their sources; one that can't be had is a FailedInstance and stops no other."""
+        disguise = self._disguise(command.requests, context)
+        requests, refused, hidden = self.hiding.allowed(disguise.requests)
+        stream = self.retriever.retrieve(replace(command, requests=requests), context) if requests else iter(())
+        if hidden:
+            stream = shown(stream, refused, hidden)
+        return disguise.lifted(stream) if disguise.originals else stream
+
+    @use_case
+    def metadata(self, command: GetMetadata, context: Context) -> Iterator[Mapping[str, Any]]:
+        """DICOM JSON of every instance. Raises UnknownStudy, ConnectorError."""
+        (request,) = self._disguise([command.request], context).requests
+        self.hiding.refuse(request)
+        hidden = self.hiding.of([request])
+        found = self.retriever.metadata(request, context)
+        if not self.readers.rights.plain(context):
+            found = of_study(request.study_instance_uid, found)
+        return shown_metadata(found, hidden) if hidden else found
+
+    @use_case
+    def frames(self, command: RetrieveFrames, context: Context) -> PassedThrough:
+        """Frames, a rendered image or bulk data of one instance. Raises UnknownStudy, NoSuchFrame, ConnectorError."""
+        (request,) = self._disguise([command.request], context).requests
+        self.hiding.refuse(request)
+        if request.sop_instance_uid and not self.readers.rights.plain(context):
+            self._require_member(request, context)
+        return self.retriever.frames(replace(command, request=request), context)
+
+    def _disguise(self, requests: Sequence[InstanceRequest], context: Context) -> Disguise:
+        for request in requests:
+            check(request)
+            context.touch("study", request.study_instance_uid)
+        return self.readers.disguise(requests, context)
+
+    def _require_member(self, request: InstanceRequest, context: Context) -> None:
+        """A source may take an instance's UID for all there is to know: it must be of the study that may be read.
+
+        Raises UnknownInstance, UnknownStudy, ConnectorError."""
+        known = request.study_instance_uid, request.sop_instance_uid
+        if known not in self._members:
+            require_study(request.study_instance_uid, self.retriever.metadata(request, context))
+            if len(self._members) >= _MOST_MEMBERS:
+                self._members.clear()
+            self._members.add(known)
