@@ -98,6 +98,8 @@ class TestAccess:
             raise NotAuthenticated()
         return ANONYMOUS
 
+    transmitter = authenticate
+
     def permit(self, principal: Principal, permission: str, context: Context, command: Command | None = None) -> None:
         if not principal.authenticated:
             raise NotAuthenticated()
