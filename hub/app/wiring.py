@@ -9,6 +9,8 @@ from typing import Any
 
 from hub import __version__
 from hub.app import fhir_patients, health, mllp
+from hub.app.audit_forwarding import LagMetrics
+from hub.app.audit_trail import AuditTrail
 from hub.app.dimse import DimseEndpoint
 from hub.app.expiry import Ends
 from hub.app.housekeeping import Housekeeping
@@ -22,6 +24,7 @@ from hub.app.rooms import Rooms
 from hub.app.server import CannotListen, WebServer
 from hub.app.settings import DimsePort, Mllp, Settings
 from hub.app.soap_inbox import SoapInbox
+from hub.app.tls import client_context
 from hub.connector.contract import Deliverer, Environment, ReceivedFile
 from hub.documents.ondemand import OFFER
 from hub.errors import Misconfigured
@@ -39,6 +42,7 @@ from hub.subscriptions.patient_feed import PATIENT_FEED
 from hub.subscriptions.service import NOTIFY
 from hub.usecase import Dispatcher
 from hub.values import now
+from hub.wire.atna.questions import question
 from hub.wire.dicomweb.errors import refusal as dicomweb_refuse
 from hub.wire.dimse.errors import refusal as dimse_refuse
 from hub.wire.fhir.capability import capability_statement
@@ -81,14 +85,24 @@ class Hub(Rooms):
         self._receiver = _Receiver(settings.dimse.ae_title)
         environment = Environment(ae_title=settings.dimse.ae_title, receive=self._receiver)
         super().__init__(settings, environment, self.public_url)
+        self.trail = AuditTrail(
+            settings,
+            self.database,
+            self.audit,
+            self.catalogue,
+            self.patients.person,
+            self.public_url,
+            lambda: client_context(settings.tls),
+        )
         self.dispatch = Dispatcher(
             [
                 *(self.patients, self.portions, self.visits, self.stewardship, self.documents, self.sharing),
-                *(self.imaging, self.life, self.exchange),
+                *(self.imaging, self.life, self.exchange, self.consents, self.care),
                 *(self.federation, self.communities, self.responding, self.discovery),
                 *(self.updates, self.removals, SingleObjectService(self.imaging, self.scratch.path / "rendering")),
                 *(self.subscriptions, self.pull_points, self.population, AvailabilityService(self.imaging)),
                 *self.fhir_patients.services,
+                self.trail.service,
             ]
         )
         self.pipeline = Pipeline(
@@ -106,6 +120,7 @@ class Hub(Rooms):
             },
             self.metrics,
         )
+        self.pipeline.question = question
         together = Together(self.pipeline, self.exchange, self.audit)
         self.mllp = MllpEndpoint(
             self.pipeline,
@@ -127,6 +142,7 @@ class Hub(Rooms):
         self.dimse: DimseEndpoint | None = None
         self.metrics.registry.register(self.certificates.handshakes)
         self.metrics.registry.register(Ends(self.certificates))
+        self.metrics.registry.register(LagMetrics(self.trail.forwarder))
         self.metrics.observe(self._counts, lambda: {source.name: source.kind for source in settings.sources})
         self.roles: frozenset[Role] = frozenset()
         self.web: WebServer | None = None
@@ -155,6 +171,7 @@ class Hub(Rooms):
                 self.housekeeping.start()
                 self.replies.sweep()
                 self.nightly.start()
+                self.trail.forwarder.start()
             with listening("mllp", self.settings.mllp):
                 self._start_mllp()
             with listening("dimse", self.settings.dimse):
@@ -208,6 +225,7 @@ class Hub(Rooms):
         if self.dimse is not None:
             self.dimse.stop()
         if works:
+            self.trail.forwarder.stop()
             self.nightly.stop()
             self.housekeeping.stop()
             self.worker.stop(_CUT_AFTER + 5.0)
