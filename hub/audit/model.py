@@ -1,11 +1,14 @@
 """What happened, and for whom (ITI TF-1: 9, DICOM PS3.15: A.5). Frozen values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from hub.access.model import Professional
 from hub.context import Touched
+from hub.usecase import Command
+from hub.values import PatientIdentifier
 
 
 class AuditOutcome(StrEnum):
@@ -62,11 +65,25 @@ class AuditRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Own:
+    """Who the hub is in its messages. ``source_id``: AuditSourceID; ``site``: AuditEnterpriseSiteID; ``url``: where it
+    is reached; ``address``: its host's name or address; ``process``: the process's id; ``titles``: by transaction."""
+
+    source_id: str
+    site: str = ""
+    url: str = ""
+    address: str = ""
+    process: str = ""
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class AuditSearch:
     """What to look for, newest first; everything that is given must hold. ``cursor``: an earlier page's."""
 
     references: tuple[str, ...] = ()  #: any of these was touched: a person's identifiers, a document, a study
     kind: str = ""  #: what kind of thing was touched: patient, document ...
+    kinds: tuple[str, ...] = ()  #: any of these kinds
     transaction: str = ""
     principal: str = ""
     outcomes: tuple[AuditOutcome, ...] = ()
@@ -135,3 +152,29 @@ class Lag:
     oldest: datetime | None = None  #: of the first of them
     problem: str = ""  #: why the last attempt failed
     tried_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTrail(Command):
+    """Records of the trail; ``person``: of this person, by any of their numbers. Outcome: Trail."""
+
+    search: AuditSearch
+    person: PatientIdentifier | None = None
+    count_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """One page; ``cursor`` "" at the end; ``total``: on all pages."""
+
+    records: tuple[AuditRecord, ...]
+    total: int
+    cursor: str = ""
+    own: Own = Own("")  #: who tells it
+
+
+@dataclass(frozen=True, slots=True)
+class KeepEvents(Command):
+    """Keep what another system saw (ITI-20). Outcome: the ids that the events have here."""
+
+    records: tuple[AuditRecord, ...]

@@ -269,6 +269,8 @@ def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
         yield values[start : start + _CHUNK]
 
 
+#: Parts of a search that name the only value.
+_EQUAL = ("transaction", "principal", "correlation_id")
 #: Parts of a search that name values of which a record has one.
 _AMONG: Sequence[tuple[str, str]] = (
     ("ids", "id"), ("sources", "origin"), ("peers", "peer"), ("actions", "action"), ("event_codes", "event_code"),
@@ -281,13 +283,14 @@ def _conditions(search: AuditSearch) -> Iterable[ColumnElement[bool]]:
         yield _touched(search.references, search.kind)
     if search.patients:
         yield _touched(search.patients, "patient")
+    if search.kinds:
+        yield exists().where(OBJECT.c.position == RECORD.c.position, OBJECT.c.kind.in_(search.kinds))
+    for name in _EQUAL:
+        if value := getattr(search, name):
+            yield RECORD.c[name] == _key(value)
     for name, column in _AMONG:
         if values := getattr(search, name):
             yield RECORD.c[column].in_([_key(value) for value in values])
-    if search.transaction:
-        yield RECORD.c.transaction == _key(search.transaction)
-    if search.principal:
-        yield RECORD.c.principal == _key(search.principal)
     if search.agents:
         names = [_key(name) for name in search.agents]
         yield or_(*(RECORD.c[column].in_(names) for column in ("principal", "professional", "node")))
@@ -299,8 +302,6 @@ def _conditions(search: AuditSearch) -> Iterable[ColumnElement[bool]]:
         yield RECORD.c.at >= int(search.since.timestamp() * 1_000_000)
     if search.until is not None:
         yield RECORD.c.at < int(search.until.timestamp() * 1_000_000)
-    if search.correlation_id:
-        yield RECORD.c.correlation_id == _key(search.correlation_id)
 
 
 def _touched(references: Sequence[str], kind: str) -> ColumnElement[bool]:

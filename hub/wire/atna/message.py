@@ -3,11 +3,10 @@
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from lxml import etree
 
-from hub.audit.model import AuditRecord
+from hub.audit.model import AuditRecord, Own
 from hub.context import Touched
 from hub.wire.atna.vocabulary import (
     DESTINATION,
@@ -36,19 +35,6 @@ _ENCODINGS: Mapping[str, tuple[str, str]] = {
     "http": ("QueryEncoding", "UTF-8"),
     "dicom": ("TransferSyntax", "1.2.840.10008.1.2"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """Who the hub is in its messages. ``source_id``: AuditSourceID; ``site``: AuditEnterpriseSiteID; ``url``: where it
-    is reached; ``address``: its host's name or address; ``process``: the process's id; ``titles``: by transaction."""
-
-    source_id: str
-    site: str = ""
-    url: str = ""
-    address: str = ""
-    process: str = ""
-    titles: Mapping[str, str] = field(default_factory=dict)
 
 
 def audit_message(record: AuditRecord, own: Own) -> bytes:

@@ -12,10 +12,10 @@ import pytest
 from lxml import etree
 
 from hub.access.model import Professional
-from hub.audit.model import AuditOutcome, AuditRecord
+from hub.audit.model import AuditOutcome, AuditRecord, Own
 from hub.context import Touched
 from hub.pipeline.catalogue import discover
-from hub.wire.atna.message import Own, audit_message
+from hub.wire.atna.message import audit_message
 from hub.wire.atna.syslog import frame, syslog_message
 from hub.wire.xml import parse_xml
 from tests import java

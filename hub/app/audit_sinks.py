@@ -1,0 +1,169 @@
+"""How a collector is given records: syslog over TLS, syslog by UDP, AuditEvents. Each says whether all arrived."""
+
+import logging
+import os
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import httpx
+import orjson
+
+from hub.app.settings_atna import Collector
+from hub.audit.model import AuditRecord, Own
+from hub.errors import Unavailable
+from hub.wire.atna.message import audit_message
+from hub.wire.atna.syslog import frame, syslog_message
+from hub.wire.fhir.audit_feed import feed
+from hub.wire.fhir.r4 import MEDIA_TYPE
+
+log = logging.getLogger(__name__)
+
+APPLICATION = "maillage"
+Contexts = Callable[[], ssl.SSLContext]
+
+
+class CollectorUnavailable(Unavailable):
+    """A collector of the audit trail does not take what it is sent: the records wait."""
+
+    code = "collector-unavailable"
+    title = "The collector of the audit trail can't be reached, or does not take the records."
+
+
+class Sink(Protocol):
+    """A way to a collector."""
+
+    def send(self, records: Sequence[AuditRecord]) -> None:
+        """Send; returns when the collector has all of them. Raises CollectorUnavailable: then any may be missing."""
+        ...
+
+
+class Syslog:
+    """What both kinds of syslog share."""
+
+    def __init__(self, collector: Collector, own: Callable[[], Own]) -> None:
+        host, _, port = collector.address.rpartition(":")
+        self.address = (host.strip("[]"), int(port))
+        self.collector = collector
+        self.own = own
+
+    def messages(self, records: Sequence[AuditRecord]) -> list[bytes]:
+        """The syslog messages."""
+        own = self.own()
+        host, process = own.address, own.process
+        return [
+            syslog_message(audit_message(record, own), record.at, host=host, application=APPLICATION, process=process)
+            for record in records
+        ]
+
+
+class SyslogTls(Syslog):
+    """RFC 5425. Syslog has no acknowledgement; so each batch ends with TLS's: the hub says that it has no more, and the
+    collector, when it has read everything, says the same. Without that the batch is sent again."""
+
+    def __init__(self, collector: Collector, own: Callable[[], Own], context: Contexts) -> None:
+        super().__init__(collector, own)
+        self.context = context
+
+    def send(self, records: Sequence[AuditRecord]) -> None:
+        """See Sink."""
+        data = b"".join(map(frame, self.messages(records)))
+        name = self.collector.server_name or self.address[0]
+        timeout = self.collector.timeout
+        try:
+            with socket.create_connection(self.address, timeout) as plain:
+                plain.settimeout(timeout)
+                with self.context().wrap_socket(plain, server_hostname=name) as secured:
+                    secured.sendall(data)
+                    _confirmed(secured)
+        except ssl.SSLCertVerificationError as error:
+            raise CollectorUnavailable(f"The collector's certificate is not good: {error.verify_message}.") from error
+        except ssl.SSLError as error:
+            raise CollectorUnavailable(f"TLS with the collector failed: {error.reason or 'closed'}.") from error
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise CollectorUnavailable(f"The collector does not answer: {reason}.") from error
+
+
+def _confirmed(secured: ssl.SSLSocket) -> None:
+    """Say the end, wait for the collector's. Raises OSError."""
+    plain = secured.unwrap()
+    with suppress(OSError):
+        plain.shutdown(socket.SHUT_RDWR)
+    plain.close()
+
+
+class SyslogUdp(Syslog):
+    """RFC 5426, on this machine: what is too large for a datagram can't be sent."""
+
+    def send(self, records: Sequence[AuditRecord]) -> None:
+        """See Sink."""
+        family = socket.getaddrinfo(*self.address, type=socket.SOCK_DGRAM)[0][0]
+        with socket.socket(family, socket.SOCK_DGRAM) as plain:
+            try:
+                plain.connect(self.address)
+                for message in self.messages(records):
+                    plain.send(message[:65_000])
+            except OSError as error:
+                raise CollectorUnavailable(f"The collector does not answer: {error.strerror}.") from error
+
+
+class Restful:
+    """AuditEvents in a Bundle (RESTful ATNA)."""
+
+    def __init__(self, collector: Collector, own: Callable[[], Own], context: Contexts) -> None:
+        self.collector = collector
+        self.own = own
+        self.context = context
+
+    def send(self, records: Sequence[AuditRecord]) -> None:
+        """See Sink."""
+        url = self.collector.address
+        verify = self.context() if url.startswith("https:") else True
+        headers = {"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE}
+        try:
+            with httpx.Client(verify=verify, timeout=self.collector.timeout, trust_env=False) as client:
+                answer = client.post(url, content=orjson.dumps(feed(records, self.own())), headers=headers)
+        except (httpx.HTTPError, OSError) as error:
+            raise CollectorUnavailable(f"The collector does not answer: {type(error).__name__}.") from error
+        if not answer.is_success:
+            raise CollectorUnavailable(f"The collector answers {answer.status_code}.")
+        with suppress(ValueError, AttributeError, TypeError):
+            entries = answer.json().get("entry", [])
+            bad = [item for item in entries if not str(item["response"]["status"]).startswith("2")]
+            if bad:
+                raise CollectorUnavailable(f"The collector refused {len(bad)} of {len(entries)} events.")
+
+
+def sink_of(collector: Collector, own: Callable[[], Own], context: Contexts) -> Sink:
+    """The way to a collector. ``context``: TLS as the hub uses it elsewhere, for collectors that name no files."""
+    contexts = _own_context(collector, context)
+    if collector.kind == "fhir":
+        return Restful(collector, own, contexts)
+    return SyslogTls(collector, own, contexts) if collector.kind == "syslog-tls" else SyslogUdp(collector, own)
+
+
+def _own_context(collector: Collector, shared: Contexts) -> Contexts:
+    if collector.ca is None and collector.certificate is None:
+        return shared
+
+    def made() -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(collector.ca) if collector.ca else None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if collector.certificate is not None and collector.key is not None:
+            context.load_cert_chain(collector.certificate, collector.key)
+        return context
+
+    return made
+
+
+def host_name() -> str:
+    """This machine's name."""
+    return socket.gethostname()
+
+
+def process_id() -> str:
+    """This process's id."""
+    return str(os.getpid())

@@ -1,0 +1,117 @@
+"""ITI-81's search parameters -> a search of the trail (RESTful ATNA: 3.81.4.1.2)."""
+
+from datetime import UTC, datetime
+
+from hub.audit.model import AuditOutcome, AuditSearch, SearchTrail, Trail
+from hub.errors import Invalid, NotFound
+from hub.values import PatientIdentifier
+from hub.wire.atna.vocabulary import ROWS
+from hub.wire.fhir import search, times
+from hub.wire.fhir.audit_event import audit_event
+from hub.wire.http import HttpRequest, HttpResponse
+
+PARAMETERS = (
+    ("date", "date", "When it was recorded: required, with ge and le for a period"),
+    ("_id", "token", "The record's id"),
+    ("address", "string", "Address of the system that asked"),
+    ("patient.identifier", "token", "A number of the person: urn:oid:[authority]|[number]; any of theirs will do"),
+    ("patient", "reference", "The person: Patient/[regional identifier]"),
+    ("agent.identifier", "token", "Who took part: a professional's national id, a user, a system"),
+    ("user", "token", "The same"),
+    ("altid", "token", "The same"),
+    ("agent-role", "token", "Profession or role of who asked"),
+    ("role", "token", "The same"),
+    ("entity.identifier", "token", "What it was about: a document, a study, a submission set, a query"),
+    ("identity", "token", "The same"),
+    ("object", "token", "The same"),
+    ("entity-role", "token", "What kind of thing it was about (object-role): 1 patient, 3 report, 20 job, 24 query"),
+    ("source.identifier", "token", "The system that told of it; the hub's own id for what it saw itself"),
+    ("type", "token", "The event (DCM)"),
+    ("subtype", "token", "The transaction: ITI-18 ..."),
+    ("action", "token", "C R U D E"),
+    ("outcome", "token", "0 4 8 12"),
+)
+_NAMES = tuple(name for name, _, _ in PARAMETERS)
+_AGENTS, _THINGS, _ROLES = ("agent.identifier", "user", "altid"), ("entity.identifier", "identity", "object"), (
+    "agent-role", "role",
+)  # fmt: skip
+
+
+def asked(message: HttpRequest) -> SearchTrail:
+    """The search, or the read of one record. Raises Invalid, UnknownParameter."""
+    wanted = message.path_parameters.get("id")
+    if wanted:
+        search.accept_json(message)
+        return SearchTrail(AuditSearch(ids=(wanted,), limit=1))
+    found = search.parameters(message, _NAMES)
+    if not found.get("date"):
+        raise Invalid("A search of the audit trail names its period.", location="date")
+    since, until = times.bounds(times.asked(found["date"], "date"))
+    patient = _patient(found)
+    limit = search.count(found)
+    cursor = search.single(found, "_cursor")
+    if cursor and not (cursor.isdecimal() and cursor.isascii() and len(cursor) < 19):
+        raise Invalid("There is no such page.", location="_cursor")
+
+    def codes(*names: str) -> tuple[str, ...]:
+        return tuple(
+            search.token(part).code for name in names for part in search.alternatives(search.single(found, name))
+        )
+
+    return SearchTrail(
+        AuditSearch(
+            ids=codes("_id"),
+            since=_moment(since),
+            until=_moment(until),
+            peers=codes("address"),
+            agents=codes(*_AGENTS),
+            roles=codes(*_ROLES),
+            references=tuple(
+                form for code in codes(*_THINGS) for form in dict.fromkeys((code, code.removeprefix("urn:oid:")))
+            ),
+            kinds=tuple(kind for role in codes("entity-role") for kind in _kinds(role)),
+            sources=codes("source.identifier"),
+            event_codes=codes("type"),
+            transactions=codes("subtype"),
+            actions=codes("action"),
+            outcomes=tuple(_outcome(code) for code in codes("outcome")),
+            cursor=cursor,
+            limit=limit,
+        ),
+        patient,
+        count_only=limit == 0,
+    )
+
+
+def answered(outcome: Trail, message: HttpRequest) -> HttpResponse:
+    """A searchset of one page, or the one record. Raises NotFound."""
+    if "id" in message.path_parameters:
+        if not outcome.records:
+            raise NotFound()
+        return search.answer(audit_event(outcome.records[0], outcome.own))
+    following = {"_cursor": outcome.cursor} if outcome.cursor else None
+    events = (audit_event(record, outcome.own) for record in outcome.records)
+    return search.bundle(message, events, total=outcome.total, next_page=following)
+
+
+def _patient(found: dict[str, tuple[str, ...]]) -> PatientIdentifier | None:
+    reference, number = search.single(found, "patient"), search.single(found, "patient.identifier")
+    if reference:
+        return PatientIdentifier(search.reference_id(reference, "Patient", "patient"), "")
+    return search.identifier(number, "patient.identifier") if number else None
+
+
+def _kinds(role: str) -> tuple[str, ...]:
+    found = tuple(kind for kind, row in ROWS.items() if row.role == role)
+    return found or ({"24": ("query",)}.get(role) or ("none",))
+
+
+def _outcome(code: str) -> AuditOutcome:
+    try:
+        return AuditOutcome(code)
+    except ValueError as error:
+        raise Invalid("The outcome is one of 0, 4, 8, 12.", location="outcome") from error
+
+
+def _moment(dtm: str) -> datetime | None:
+    return datetime.strptime(dtm, "%Y%m%d%H%M%S").replace(tzinfo=UTC) if dtm else None
