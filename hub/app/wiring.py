@@ -48,6 +48,7 @@ from hub.wire.dimse.errors import refusal as dimse_refuse
 from hub.wire.fhir.capability import capability_statement
 from hub.wire.fhir.errors import refusal as fhir_refuse
 from hub.wire.hl7v2.answers import refuse as hl7v2_refuse
+from hub.wire.oauth.errors import refusal as oauth_refuse
 from hub.wire.soap.writing import refuse as soap_refuse
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,7 @@ class Hub(Rooms):
                 *(self.updates, self.removals, SingleObjectService(self.imaging, self.scratch.path / "rendering")),
                 *(self.subscriptions, self.pull_points, self.population, AvailabilityService(self.imaging)),
                 *self.fhir_patients.services,
+                self.oauth,
                 self.trail.service,
             ]
         )
@@ -117,6 +119,7 @@ class Hub(Rooms):
                 "fhir": fhir_refuse,
                 "dicomweb": dicomweb_refuse,
                 "dimse": dimse_refuse,
+                "oauth": oauth_refuse,
             },
             self.metrics,
         )

@@ -16,6 +16,7 @@ MEDIA_TYPE = "application/fhir+json"
 #: Resources whose definition is the same in R4 and R4B.
 SAME = frozenset(
     {
+        "AuditEvent",
         "Binary",
         "Bundle",
         "CapabilityStatement",
