@@ -9,6 +9,6 @@ MANIFEST = Manifest(
     title="PACS over DICOMweb (QIDO-RS, WADO-RS)",
     config=DicomwebConfig,
     open=DicomwebConnector,
-    capabilities=dict.fromkeys(Capability, Level.FULL),
+    capabilities=dict.fromkeys(Capability, Level.FULL) | {Capability.NATIONAL_RECORD: Level.NONE},
     notes=("Rendered images and frames are as good as the server's own.",),
 )

@@ -33,6 +33,7 @@ class Capability(StrEnum):
     RETRIEVE_INSTANCES = "retrieve-instances"
     METADATA = "metadata"
     PASS_THROUGH = "pass-through"  # noqa: S105 - no password
+    NATIONAL_RECORD = "national-record"  #: hub.connector.record
 
 
 class Level(StrEnum):

@@ -25,6 +25,7 @@ from hub.connector.contract import (
     SourceUnavailable,
     StudyQuery,
 )
+from hub.connector.record import KeepsRecords
 from hub.imaging.model import InstanceRequest, RetrievedInstance, Study
 from hub.values import new_uid
 from hub.wire.dicom import JsonReader, first
@@ -34,6 +35,7 @@ _PROTOCOLS = {
     Capability.DESCRIBE_STUDY: DescribesStudy,
     Capability.RETRIEVE_INSTANCES: RetrievesInstances,
     Capability.METADATA: GivesMetadata,
+    Capability.NATIONAL_RECORD: KeepsRecords,
 }
 
 
