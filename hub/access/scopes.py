@@ -42,6 +42,14 @@ class Scopes:
         )
         return frozenset(permission for row in rows for permission in row)
 
+    def words(self) -> list[str]:
+        """Scopes to be told to others: of FHIR's resources, each letter by itself; of transactions."""
+        letters: dict[str, str] = {}
+        for resource, letter in self.resources:
+            letters[resource] = letters.get(resource, "") + letter
+        ordered = {one: "".join(sorted(found, key=LETTERS.index)) for one, found in sorted(letters.items())}
+        return [*(f"system/{one}.{found}" for one, found in ordered.items()), *sorted(set(self.transactions.values()))]
+
     def ask(self, text: str, ceilings: Iterable[Iterable[str]], *, person: bool) -> tuple[str, ...]:
         """The scopes of a request, each once. Raises ScopeRefused when one is unknown, or more than a ceiling has."""
         scopes = tuple(dict.fromkeys(text.split()))

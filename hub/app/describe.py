@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from hub.pipeline.catalogue import Bound, Catalogue
-from hub.pipeline.transaction import Binding, Dicomweb, Dimse, Direction, Fhir, Hl7, Page, Soap
+from hub.pipeline.transaction import Binding, Dicomweb, Dimse, Direction, Fhir, Form, Hl7, Page, Soap
 
 
 def transaction_rows(catalogue: Catalogue) -> list[dict[str, Any]]:
@@ -66,7 +66,7 @@ def where(binding: Binding) -> str:
             return f"{binding.method} /fhir{binding.path}"
         case Dicomweb():
             return f"{binding.method} {binding.root}{binding.path}"
-        case Page():
-            return f"GET {binding.path}"
+        case Form() | Page():
+            return f"{binding.method} {binding.path}"
         case Dimse():
             return f"{binding.service} {', '.join(binding.sop_classes) or 'storage classes'}"

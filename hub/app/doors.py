@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hub.app import door_assertions, door_certificates, door_tokens
+from hub.app import door_assertions, door_certificates
 
 if TYPE_CHECKING:
     from hub.app.rooms import Rooms
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 #: Each adds to ``rooms.access``'s doors what the settings ask for.
 DOORS: tuple[Callable[["Rooms"], None], ...] = (
     door_certificates.open_door,
-    door_tokens.open_door,
     door_assertions.open_door,
 )
 

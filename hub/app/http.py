@@ -15,12 +15,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hub import __version__
 from hub.access.model import Credentials
-from hub.app import edge
+from hub.app import edge, oauth_http
 from hub.app.edge import Body
 from hub.app.guard import Guard
 from hub.app.lane import Lane
 from hub.app.logs import correlation_id
+from hub.app.openapi import describe
 from hub.app.operations import WebHub, answer_error, operations, unknown
 from hub.app.wsdl import description
 from hub.context import Context
@@ -29,10 +31,11 @@ from hub.errors import (
     NotFound,
 )
 from hub.pipeline.catalogue import Bound
-from hub.pipeline.transaction import Binding, Dicomweb, Direction, Fhir, Kind, Soap
+from hub.pipeline.transaction import Binding, Dicomweb, Direction, Fhir, Form, Kind, Soap
 from hub.values import Oid, new_key
 from hub.wire.fhir import formats
 from hub.wire.http import HttpResponse
+from hub.wire.saml.header import check_unique
 from hub.wire.soap.errors import MtomRequired
 from hub.wire.soap.message import Limits, SoapMessage
 from hub.wire.soap.reading import expect, parse_request, select
@@ -80,7 +83,7 @@ class Edge:
     def admitted(self, bound: Iterable[Bound], credentials: Credentials) -> bool:
         """Whether the caller may carry out at least one of the transactions: else nothing of it is read."""
         try:
-            principal = self.hub.access.authenticate(credentials)
+            principal = self.hub.access.transmitter(credentials)
         except HubError:
             return False
         for item in bound:
@@ -137,6 +140,7 @@ class Edge:
             expect(message, binding.body)
             self.hub.replies.check(message, asynchronous=binding.asynchronous)
             if message.security is not None:
+                check_unique(message.security)
                 credentials = replace(credentials, saml=serialise(message.security))
             context.source = self.hub.soap_inbox.source(message, bound)
             told = True
@@ -204,7 +208,7 @@ def build(hub: WebHub) -> FastAPI:
     )
     routes = application.router.routes
     soap = [*_soap_routes(hub, door)]
-    routes += [*soap, *_resource_routes(hub, door), *operations(hub)]
+    routes += [*soap, *_form_routes(hub, door), *_resource_routes(hub, door), *operations(hub)]
     application.express = {
         route.path: Guard(_straight(route.endpoint)) for route in soap if route.methods and "POST" in route.methods
     }
@@ -271,6 +275,7 @@ def _soap_routes(hub: WebHub, door: Edge) -> Iterable[Route]:
 
 def _resource_routes(hub: WebHub, door: Edge) -> Iterable[Route]:
     yield Route(f"{FHIR_ROOT}/metadata", _capability(hub), methods=["GET"])
+    yield Route("/openapi.json", _openapi(hub), methods=["GET"])
     found: list[tuple[str, Fhir | Dicomweb, Bound, str]] = []
     for binding, bound in _bindings(hub, Fhir):
         found.append((FHIR_ROOT + binding.path, binding, bound, FHIR_ROOT))
@@ -278,6 +283,11 @@ def _resource_routes(hub: WebHub, door: Edge) -> Iterable[Route]:
         found.append((binding.root + binding.path, binding, bound, binding.root))
     for path, binding, bound, root in sorted(found, key=lambda row: _specific_first(row[0])):
         yield Route(path, door.resource(binding, bound, root), methods=[binding.method])
+
+
+def _form_routes(hub: WebHub, door: Edge) -> Iterable[Route]:
+    for binding, bound in _bindings(hub, Form):
+        yield Route(binding.path, oauth_http.endpoint(door, binding, bound), methods=[binding.method])
 
 
 def _specific_first(path: str) -> tuple[tuple[int, str], ...]:
@@ -289,6 +299,14 @@ def _capability(hub: WebHub) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         found = HttpResponse(200, orjson.dumps(hub.capability()), "application/fhir+json")
         return edge.http_answer(formats.as_xml(found) if edge.in_xml(request) else found)
+
+    return endpoint
+
+
+def _openapi(hub: WebHub) -> Callable[[Request], Any]:
+    async def endpoint(_request: Request) -> Response:
+        document = describe(hub.catalogue, url=hub.public_url(), version=__version__, title=hub.settings.region.name)
+        return Response(orjson.dumps(document), media_type="application/json")
 
     return endpoint
 

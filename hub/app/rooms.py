@@ -6,7 +6,7 @@ from pathlib import Path
 from hub.access.model import Client, User
 from hub.access.rights import RightsService
 from hub.access.service import AccessService
-from hub.app import doors, matching, notices, regional, rights, study_list, vocabulary, ways_in
+from hub.app import door_tokens, doors, matching, notices, regional, rights, study_list, vocabulary, ways_in
 from hub.app.certificates import Certificates
 from hub.app.dimse import title_permissions
 from hub.app.fhir_patients import FhirPatients
@@ -74,9 +74,10 @@ class Rooms:
 
     def _build_people(self) -> None:
         settings, region = self.settings, self.settings.region
+        clients = [Client(**client.model_dump(exclude={"certificate_subject", "ca"})) for client in settings.clients]
         self.access = AccessService(
             database=self.database,
-            clients=[Client(**client.model_dump(exclude={"certificate_subject", "ca"})) for client in settings.clients],
+            clients=clients,
             users=[User(**user.model_dump()) for user in settings.users],
             ae_titles=title_permissions(settings),
             node_authentication=settings.security.node_authentication,
@@ -84,6 +85,7 @@ class Rooms:
         )
         self.certificates = Certificates(settings)
         doors.open_all(self)
+        self.oauth = door_tokens.build(settings, self.database, self.access, clients, self._url)
         self.ways_in = ways_in.build(settings, self.database, self.access, self._url)
         self.rights: RightsService = rights.build(settings, self.database)
         self.audit = AuditService(database=self.database, spool=settings.storage.content / "audit")

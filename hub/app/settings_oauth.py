@@ -1,5 +1,6 @@
 """Tokens for systems: an authorisation server of the hub's own (ITI-71, ITI-102), and tokens of others."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self
 
@@ -100,3 +101,8 @@ class OAuth(Table):
     """Other authorisation servers."""
     exchange: Exchange = Exchange()
     """Tokens of professionals."""
+
+    @property
+    def life(self) -> timedelta:
+        """Life of an access token."""
+        return timedelta(minutes=self.token_minutes)

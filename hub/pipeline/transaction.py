@@ -86,10 +86,20 @@ class Page:
     """A page for people, reached by another system's link: the portal signs them in first."""
 
     path: str
+    method: str = "GET"
     wire: str = "page"
 
 
-Binding = Soap | Hl7 | Fhir | Dicomweb | Dimse | Page
+@dataclass(frozen=True, slots=True)
+class Form:
+    """An endpoint of OAuth: a form by POST, or JSON by GET."""
+
+    method: str
+    path: str
+    wire: str = "oauth"
+
+
+Binding = Soap | Hl7 | Fhir | Dicomweb | Dimse | Page | Form
 
 
 @dataclass(frozen=True, slots=True)

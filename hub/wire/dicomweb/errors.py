@@ -26,6 +26,7 @@ from hub.errors import (
 )
 from hub.imaging.errors import NotRendered, TransferSyntaxNotPossible
 from hub.wire.http import HttpResponse
+from hub.wire.oauth.errors import challenge
 
 
 class NotAcceptable(Unsupported):
@@ -63,7 +64,8 @@ def refusal(error: HubError, message: Any, context: Context) -> HttpResponse:  #
     body = {"code": error.code, "message": error.told, "correlation_id": context.correlation_id}
     if error.location:
         body["location"] = error.location
-    headers = {"WWW-Authenticate": 'Bearer realm="dicom-web"'} if status == 401 else {}
+    needed = challenge(error, "dicom-web", context)
+    headers = {"WWW-Authenticate": needed} if needed else {}
     if status == 503:
         headers["Retry-After"] = "30"
     return HttpResponse(status, orjson.dumps(body), "application/json", headers)

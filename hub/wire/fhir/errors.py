@@ -1,7 +1,7 @@
 """The HTTP status and OperationOutcome of every error of the hub (FHIR R4: 3.1.0.1.5, 2.34)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -28,6 +28,7 @@ from hub.errors import (
 from hub.patients.errors import AuthorityNotOwned, InvalidMerge, SearchTooBroad, UnknownDomain
 from hub.wire.fhir.r4 import MEDIA_TYPE
 from hub.wire.http import HttpResponse
+from hub.wire.oauth.errors import challenge
 
 
 class FormatNotSupported(Unsupported):
@@ -107,14 +108,14 @@ def refusal(error: HubError, message: Any, context: Context) -> HttpResponse:  #
     """The answer that says no, with the error's code and the correlation id."""
     row = lookup(OUTCOMES, error)
     body = outcome("error", row.issue, error.told, code=error.code, expression=error.location)
-    return answer_outcome(row.status, body, context)
+    answer = answer_outcome(row.status, body, context)
+    needed = challenge(error, "fhir", context)
+    return replace(answer, headers={**answer.headers, "WWW-Authenticate": needed}) if needed else answer
 
 
 def answer_outcome(status: int, body: Mapping[str, Any], context: Context) -> HttpResponse:
     """An OperationOutcome as the answer, with the correlation id and what goes with its status."""
     headers = {"X-Correlation-Id": context.correlation_id}
-    if status == 401:
-        headers["WWW-Authenticate"] = 'Bearer realm="fhir"'
     if status == 503:
         headers["Retry-After"] = "30"
     return HttpResponse(status, orjson.dumps({**body, "id": context.correlation_id}), MEDIA_TYPE, headers)
