@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from hub.access.rights_model import Everything, Rights
 from hub.context import Context
 from hub.documents.errors import (
     DocumentUniqueIdError,
@@ -37,6 +38,7 @@ from hub.federation.model import (
     RetrieveFromCommunities,
     RetrieveInstancesFromCommunities,
 )
+from hub.federation.readers import Strangers, may_ask, shown
 from hub.federation.responding import Documents, Images, Patients, admitted, check_home
 from hub.imaging.errors import UnknownInstance
 from hub.imaging.fanout import Call, FanOut, Reply
@@ -88,7 +90,9 @@ class CommunityService:
         home_community_id: str,
         discovery: DiscoveryService | None = None,
         fanout: FanOut | None = None,
+        rights: Rights | None = None,
     ) -> None:
+        self.rights = rights or Everything()
         self.others: Mapping[str, tuple[Community, CommunityClient]] = {
             community.home: (community, client) for community, client in communities
         }
@@ -134,7 +138,9 @@ class CommunityService:
     def _foreign(
         self, query: StoredQuery, question: Question, homes: Sequence[str], context: Context
     ) -> list[CommunityAnswer]:
-        inquiry = Inquiry(query, question, self.patients, self.discovery)
+        patient = question.patient
+        known = self.patients if may_ask(self.rights, patient, context) else Strangers()
+        inquiry = Inquiry(query, question, known, self.discovery)
         parts: list[CommunityAnswer] = []
         calls: dict[str, Call] = {}
         for home in homes:
@@ -145,7 +151,8 @@ class CommunityService:
             else:
                 calls[home] = Call(ask, community.deadline)
         for reply in self._replies(calls, context):
-            parts.append(self._part(reply))
+            answer = shown(self.rights, reply.value, patient, context) if reply.error is None else None
+            parts.append(self._part(replace(reply, value=answer)))
         return parts
 
     def _part(self, reply: Reply) -> CommunityAnswer:

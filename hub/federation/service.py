@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from hub.access.rights_model import Everything, Rights
 from hub.context import Context
 from hub.errors import DeadlineExceeded
 from hub.federation.errors import NoSuchSource
@@ -23,12 +24,14 @@ from hub.imaging.model import (
     StudyState,
 )
 from hub.imaging.ports import Patients, Sources
+from hub.imaging.readers import StudyReaders
 from hub.imaging.store import ImagingStore
 from hub.storage.engine import Database
 from hub.usecase import use_case
 from hub.values import PatientIdentifier
 
 INDEX = "index"
+_BLOCK, _MOST_READ = 1000, 20_000  #: studies of the index that are read for a caller who may not read all
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,16 @@ class FederationService:
         affinity_domain: str = "",
         max_studies: int = 500,
         fanout: FanOut | None = None,
+        rights: Rights | None = None,
     ) -> None:
+        self.rights = rights or Everything()
         self.database = database
         self.patients = patients
         self.affinity_domain = affinity_domain
         self.max_studies = max_studies
         self.archives = Archives(sources, infos, fanout)
         self.shown = ShownStudies(database, self.archives)
+        self.readers = StudyReaders(database, self.archives, self.rights)
 
     @use_case
     def find(self, command: FindStudies, context: Context) -> StudyAnswer:
@@ -78,10 +84,10 @@ class FederationService:
         query = self._query(command)
         if not set(query.sources) <= set(self.archives.infos):
             raise NoSuchSource()
-        person = self._person(query)
+        person = self._person(query, context)
         if query.person is not None:
             context.touch("patient", query.person.cx)
-        indexed, total, status = self._from_index(query, person)
+        indexed, total, status = self._from_index(query, person, context)
         live = self._live_sources(query, indexed)
         if not live:
             yield self._answer(query, indexed, [status], total, context)
@@ -91,7 +97,7 @@ class FederationService:
         yield self._answer(query, found, [status], None, context)
         timeout = context.remaining(float("inf"))
         for reply in self._ask(query, person, live, statuses, timeout):
-            studies = self._accepted(reply, query, person)
+            studies = self._accepted(reply, query, person, context)
             statuses[reply.source] = _status(reply, len(studies))
             found += [item for item in studies if not _known(item, indexed)]
             said = [status, *(statuses[name] for name in live if statuses[name].reason or name == reply.source)]
@@ -107,11 +113,14 @@ class FederationService:
         limit = max(0, min(command.limit, self.max_studies))
         return replace(command, person=person, limit=limit, offset=max(0, command.offset))
 
-    def _person(self, query: FindStudies) -> _Person | None:
+    def _person(self, query: FindStudies, context: Context) -> _Person | None:
         if query.person is None:
             return None
         regional = self.patients.resolve(query.person)
         person = self.patients.person(query.person)
+        same = self.patients.equivalents(regional or query.person)
+        if not self._may_ask(regional or query.person, context):
+            regional, person, same = None, None, ()  # as somebody whom nobody knows
         every = person.identifiers if person is not None else (query.person,)
         numbers = {
             info.name: frozenset(
@@ -119,24 +128,50 @@ class FederationService:
             )
             for info in self.archives.infos.values()
         }
-        same = self.patients.equivalents(regional) if regional is not None else ()
         return _Person(regional, tuple(same) or ((regional,) if regional is not None else ()), numbers)
 
-    def _from_index(self, query: FindStudies, person: _Person | None) -> tuple[list[IndexedStudy], int, SourceStatus]:
+    def _may_ask(self, patient: PatientIdentifier, context: Context) -> bool:
+        """Whether the caller may read anything of the person, wherever it is."""
+        if self.rights.plain(context):
+            return True
+        things = [self.readers.thing(name, patient) for name in self.archives.infos]
+        return any(self.readers.may(things, context, note=False)) or not things
+
+    def _from_index(
+        self, query: FindStudies, person: _Person | None, context: Context
+    ) -> tuple[list[IndexedStudy], int | None, SourceStatus]:
         started = time.monotonic()
         # A live answer is merged before it is cut into pages, so the index gives everything up to the page's end.
         page = replace(query, limit=query.offset + query.limit, offset=0) if query.live else query
+        persons = person.equivalents if person is not None else ()
+        total: int | None
         with self.database.reading() as work:
             store = ImagingStore(work)
-            uids, total = store.find(page, person.equivalents if person is not None else ())
+            if self.rights.plain(context):
+                uids, total = store.find(page, persons)
+            else:
+                uids, total = self._readable(store, page, persons, context)
             found = store.studies(uids, deep=query.level != "STUDY")
         if query.sources:
             found = [item for item in found if item.study.source in query.sources]
         shown = self.shown.indexed(found)
         gone = {item.study.study_instance_uid for item in found} - {item.study.study_instance_uid for item in shown}
-        found, total = shown, total - len(gone)
+        found, total = shown, total - len(gone) if total is not None else None
         milliseconds = int((time.monotonic() - started) * 1000)
         return found, total, SourceStatus(INDEX, SourceState.INDEX, len(uids), milliseconds)
+
+    def _readable(
+        self, store: ImagingStore, page: FindStudies, persons: Sequence[PatientIdentifier], context: Context
+    ) -> tuple[list[str], int | None]:
+        """The page of what the caller may read, and how many there are; None when they are too many to be read."""
+        found: list[str] = []
+        for start in range(0, _MOST_READ, _BLOCK):
+            uids, _ = store.find(replace(page, limit=_BLOCK, offset=start), persons)
+            may = self.readers.known(uids, context)
+            found += [uid for uid in uids if uid in may]
+            if len(uids) < _BLOCK:
+                return found[page.offset : page.offset + page.limit], len(found)
+        return found[page.offset : page.offset + page.limit], None
 
     def _live_sources(self, query: FindStudies, indexed: Sequence[IndexedStudy]) -> list[str]:
         wanted = set(query.study_instance_uids)
@@ -184,11 +219,16 @@ class FederationService:
             found += self.archives.find(name, replace(asked, study_instance_uid=uid), seconds)
         return self.shown.told(name, found, seconds)
 
-    def _accepted(self, reply: Reply, query: FindStudies, person: _Person | None) -> list[IndexedStudy]:
+    def _accepted(
+        self, reply: Reply, query: FindStudies, person: _Person | None, context: Context
+    ) -> list[IndexedStudy]:
         if reply.error is not None:
             return []
         numbers = person.numbers if person is not None else None
         kept = [study for study in reply.value if matches(study, query, numbers)]
+        if not self.rights.plain(context):
+            allowed = self.readers.may([self.readers.told(study) for study in kept], context)
+            kept = [study for study, may in zip(kept, allowed, strict=True) if may]
         regional: dict[tuple[str, str], PatientIdentifier | None] = {}
         found = []
         for study in kept:
