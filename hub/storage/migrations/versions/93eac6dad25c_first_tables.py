@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "62625a19bbc1"
+revision = "93eac6dad25c"
 down_revision = None
 branch_labels = None
 depends_on = None
