@@ -17,6 +17,7 @@ from rich.markup import escape
 from hub import __version__
 from hub.app import logs, settings_file
 from hub.app.cli_imaging import imaging
+from hub.app.doctor_cli import doctor
 from hub.app.patients_cli import patients
 from hub.app.pki_cli import pki_app
 from hub.app.roles import Role
@@ -46,6 +47,7 @@ app = typer.Typer(
 db = typer.Typer(no_args_is_help=True, help="The database: bring its tables up to date, tell where they are.")
 app.add_typer(db, name="db")
 app.add_typer(pki_app, name="pki")
+app.add_typer(doctor, name="doctor")
 app.add_typer(imaging, name="imaging")
 app.add_typer(patients, name="patients")
 app.add_typer(xds, name="xds")

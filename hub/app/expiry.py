@@ -1,6 +1,7 @@
 """What ends: certificates and revocation lists that the settings name, told before it happens."""
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,10 @@ from hub.access.model import EXPIRY_TOLD
 from hub.app.certificates import Certificates, every_file
 from hub.app.settings import Settings
 from hub.errors import HubError
+from hub.values import now
 from hub.wire.x509.revocation import read_lists
+
+log = logging.getLogger(__name__)
 
 LIST_TOLD = timedelta(hours=12)  #: lists live for days: so long before its end a new one should be there
 
@@ -58,6 +62,23 @@ def warnings(settings: Settings, at: datetime) -> Iterator[str]:
             yield f"{end.name}: the {end.what} ended on {day}."
         elif end.at - at <= soon:
             yield f"{end.name}: the {end.what} ends on {day}: put a new one in its place."
+
+
+class Watch:
+    """Tells in the log what ends, once a day."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = now) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._told = ""
+
+    def tell(self) -> None:
+        """Once a day, however often it is called."""
+        at = self._clock()
+        if self._told != at.date().isoformat():
+            self._told = at.date().isoformat()
+            for warning in warnings(self.settings, at):
+                log.warning("%s", warning)
 
 
 class Ends(Collector):

@@ -129,6 +129,10 @@ def warnings(settings: Settings) -> Iterator[str]:
         urls = (community.query_url, community.retrieve_url, community.imaging_url)
         if any(url and url.startswith("http:") and urlsplit(url).hostname not in LOOPBACK for url in urls):
             yield f"communities.{community.name}: a URL is http: patients' data would travel in clear."
+    if settings.tls.ca is not None or settings.tls.certificate is not None:
+        from hub.app import expiry  # noqa: PLC0415 (certificates are read only where there are any)
+
+        yield from expiry.warnings(settings, now())
     for client in settings.clients:
         yield from _ageing(client)
     known = {authority.namespace for authority in settings.authorities}
@@ -203,6 +207,9 @@ def _beyond_types(settings: Settings, lines: dict[KeyPath, int]) -> Iterator[Mis
     if tls.certificate is not None and tls.ca is None and tls.client_certificates != "none":
         yield mistake(("tls", "client_certificates"), "client certificates can't be verified without tls.ca")
     files: dict[KeyPath, Path | None] = {("tls", name): getattr(tls, name) for name in ("certificate", "key", "ca")}
+    files |= {("tls", "crls", index): file for index, file in enumerate(tls.crls)}
+    files |= {("cards", "authorities", index): file for index, file in enumerate(settings.cards.authorities)}
+    files |= {("clients", index, "ca"): client.ca for index, client in enumerate(settings.clients)}
     files |= {("vocabulary",): settings.vocabulary, ("viewer",): settings.viewer}
     for path, file in files.items():
         if file is not None and not file.exists():
@@ -242,6 +249,8 @@ def _names(settings: Settings, mistake: Callable[[KeyPath, str], Mistake]) -> It
     for index, client in enumerate(settings.clients):
         if client.token_expires is not None and not client.token_sha256:
             yield mistake(("clients", index, "token_expires"), "there is no token_sha256 that could expire")
+        if client.certificate_subject is not None and client.ca is None and settings.tls.ca is None:
+            yield mistake(("clients", index, "certificate_subject"), "no authority vouches for it: set ca, or tls.ca")
         for key in ("certificate_sha256", "token_sha256"):
             value = getattr(client, key)
             if value and not _is_sha256(value):
