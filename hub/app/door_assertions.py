@@ -68,9 +68,10 @@ class Believed:
 
     def is_named(self, issuer: Name) -> bool:
         """Whether the Issuer is this one, as far as its name goes."""
-        if not self.settings.issuer or issuer.text == self.settings.issuer:
+        if issuer.text == self.settings.issuer:
             return True
-        return self._name is not None and trust.same_name(issuer.text) == self._name
+        name = trust.same_name(issuer.text)
+        return name is not None and (not self.settings.issuer or name == self._name)
 
     def signer(self, seal: Seal, issuer: Name, at: datetime) -> x509.Certificate:
         """The certificate of who signed it. Raises AssertionSignature, UnknownIssuer."""
