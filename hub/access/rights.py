@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from hub.access.model import Scheme
+from hub.access.model import Purpose, Scheme
 from hub.access.rights_facts import EVERYBODY, Caller, Kept, RightsSettings, caller, of_person, who, with_thing, word
 from hub.access.rights_model import (
     Broken,
@@ -33,6 +33,7 @@ Row = TypeVar("Row", KeptConsent, Care, Broken)
 
 #: Rules whose use is told to the data-protection officer.
 TOLD = frozenset({"break-glass", "regulation"})
+_EMERGENCIES = frozenset({Purpose.BREAK_GLASS.value, Purpose.REGULATION.value})
 
 
 class Nobody:
@@ -58,8 +59,23 @@ class RightsService:
         self.people: People = people or Nobody()
         self.settings = settings or RightsSettings()
         self.clock = clock
+        self._opposed = False  # whether anybody opposes, or did since this process began
 
     # The rooms' side
+
+    def plain(self, context: Context) -> bool:
+        """Whether nothing at all can be hidden from the caller: the hub itself, or a system that asks for no emergency
+        while nobody opposes anything. One look at an index, none any more once somebody has opposed."""
+        principal = context.principal
+        if principal.scheme is Scheme.INTERNAL:
+            return True
+        purpose = principal.purpose or context.purpose
+        restricted = principal.person or principal.about or not principal.authenticated
+        if restricted or purpose in _EMERGENCIES or self._opposed:
+            return False
+        with self.database.reading() as work:
+            self._opposed = RightsStore(work).any_opposed()
+        return not self._opposed
 
     def visible(self, things: Sequence[Thing], context: Context) -> Sequence[bool]:
         """For each thing whether the caller may read it; one look-up a person, not one a thing."""
@@ -71,6 +87,10 @@ class RightsService:
         """Raises NotForYou."""
         if not self.visible([thing], context)[0]:
             raise NotForYou()
+
+    def feeding(self, patient: PatientIdentifier) -> bool:
+        """Whether the hub may publish about the person: FEEDING is not opposed. Joins the open unit of work."""
+        return self.said(patient, Matter.FEEDING) is not Choice.OPPOSITION
 
     def rulings(self, things: Sequence[Thing], context: Context) -> Sequence[Ruling]:
         """As ``visible``, with the rule that decided: for those who explain. Nothing is told to anybody."""

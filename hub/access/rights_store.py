@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Integer, Text, bindparam, insert, select, text, update
+from sqlalchemy import Connection, Index, Integer, Text, bindparam, insert, select, text, update
 from sqlalchemy.types import BigInteger
 from sqlmodel import Field, SQLModel
 
@@ -20,10 +20,16 @@ Key = BigInteger().with_variant(Integer(), "sqlite")
 Number = tuple[str, str]  #: value, authority
 
 
+_OPPOSED = "choice = 'opposition' AND superseded_at IS NULL"
+
+
 class ConsentRow(SQLModel, table=True):
     """A patient's word as somebody passed it on. ``superseded_at``: a newer one on its matter took its place."""
 
     __tablename__ = "access_consent"
+    __table_args__ = (
+        Index("ix_access_consent_opposed", "key", sqlite_where=text(_OPPOSED), postgresql_where=text(_OPPOSED)),
+    )
 
     key: int | None = Field(default=None, primary_key=True, sa_type=Key)
     id: str = Field(sa_type=KeyText, index=True)
@@ -119,6 +125,9 @@ _WORD = tuple(
                  "author", "reason", "recorded_at", "superseded_at")
 )  # fmt: skip
 _STANDING = _of_numbers("access_consent", _WORD, "AND m.superseded_at IS NULL")
+_ANY_OPPOSED = Prepared(
+    lambda _dialect: text(f"SELECT key FROM access_consent WHERE {_OPPOSED} LIMIT 1").columns(CONSENT.c.key)  # noqa: S608
+)
 _EVERY = _of_numbers("access_consent", _WORD)
 _CARE = tuple(
     CARE.c[name] for name in ("value", "authority", "actor", "kind", "since", "until", "source", "author", "key")
@@ -151,6 +160,10 @@ class RightsStore:
     def standing(self, numbers: Sequence[Number]) -> list[KeptConsent]:
         """The words that no newer one superseded, in the order in which they were kept."""
         return [_kept(row) for row in _STANDING.rows(self._connection, _numbers(self._connection, numbers))]
+
+    def any_opposed(self) -> bool:
+        """Whether anybody opposes anything."""
+        return _ANY_OPPOSED.first(self._connection, {}) is not None
 
     def every(self, numbers: Sequence[Number]) -> list[KeptConsent]:
         """All words ever, in the order in which they were kept."""
