@@ -126,6 +126,7 @@ class Task:
     evidence: str = ""  #: JSON of what was compared: levels and weights, never names
     proposed: str = ""  #: a first steward's verdict that awaits a second one (four eyes)
     proposed_by: str = ""
+    proposed_about: PatientIdentifier | None = None  #: which of the others the proposal is about
     decided: str = ""  #: the verdict; "" when it was closed because the question went away
     decided_by: str = ""
     decided_why: str = ""

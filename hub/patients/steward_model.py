@@ -64,11 +64,14 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
-    """Open questions, the oldest first; ``cursor`` "" at the end; ``open`` counts all by kind."""
+    """Open questions, the oldest first; ``cursor`` "" at the end; ``open`` counts all by kind.
+
+    ``proposed``: how many of all await a second steward."""
 
     tasks: tuple[Task, ...]
     cursor: str = ""
     open: tuple[tuple[TaskKind, int], ...] = ()
+    proposed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ class FindTasks(Command):
     kind: TaskKind | None = None
     limit: int = 50
     cursor: str = ""  #: a page's, or a task's number as text: what comes after that task
+    proposed: bool = False  #: only those whose proposed answer awaits a second steward
 
 
 @dataclass(frozen=True, slots=True)

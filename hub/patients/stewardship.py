@@ -105,10 +105,10 @@ class Stewardship:
         limit = max(1, min(command.limit, _MOST_TASKS))
         with self.database.reading() as work:
             reader = TaskReader(work)
-            found = reader.page(command.kind, int(command.cursor or 0), limit + 1)
-            counts = reader.counts()
+            found = reader.page(command.kind, int(command.cursor or 0), limit + 1, proposed=command.proposed)
+            counts, proposed = reader.counts(), reader.proposed()
         cursor = str(found[limit - 1].id) if len(found) > limit else ""
-        return TaskPage(tuple(self._task(item) for item in found[:limit]), cursor, tuple(counts.items()))
+        return TaskPage(tuple(self._task(item) for item in found[:limit]), cursor, tuple(counts.items()), proposed)
 
     @use_case
     def task(self, command: GetTask, context: Context) -> Task:

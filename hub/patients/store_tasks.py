@@ -152,11 +152,13 @@ class TaskReader:
         query = select(TASK).order_by(TASK.c.id.desc()).limit(limit)
         return self._tasks(query if closed else query.where(TASK.c.closed_at.is_(None)))
 
-    def page(self, kind: TaskKind | None, after: int, limit: int) -> list[Task]:
-        """Open ones, the oldest first."""
+    def page(self, kind: TaskKind | None, after: int, limit: int, *, proposed: bool = False) -> list[Task]:
+        """Open ones, the oldest first; ``proposed``: those that await a second steward."""
         query = select(TASK).where(TASK.c.closed_at.is_(None), TASK.c.id > after)
         if kind is not None:
             query = query.where(TASK.c.kind == kind.value)
+        if proposed:
+            query = query.where(TASK.c.proposed != "")
         return self._tasks(query.order_by(TASK.c.id).limit(limit))
 
     def get(self, task: int) -> Task | None:
@@ -170,6 +172,11 @@ class TaskReader:
         found = {row[0]: row[1] for row in self._connection.execute(query)}
         return {kind: found.get(kind.value, 0) for kind in TaskKind}
 
+    def proposed(self) -> int:
+        """How many open ones await a second steward."""
+        query = select(func.count()).where(TASK.c.closed_at.is_(None), TASK.c.proposed != "").select_from(TASK)
+        return self._connection.scalar(query) or 0
+
     def shared(self, one: int, other: int) -> bool:
         """Whether an open task is about both."""
         mine, theirs = TASK_ABOUT.alias(), TASK_ABOUT.alias()
@@ -180,14 +187,21 @@ class TaskReader:
     def _tasks(self, query: Any) -> list[Task]:
         rows = self._connection.execute(query).mappings().all()
         names = self._names({key for row in rows for key in (row["identity"], *row["others"])})
-        return [_task(row, [names[key] for key in (row["identity"], *row["others"]) if key in names]) for row in rows]
+        return [
+            _task(
+                row,
+                [names[key] for key in (row["identity"], *row["others"]) if key in names],
+                names.get(row["proposed_other"]) if row["proposed"] else None,
+            )
+            for row in rows
+        ]
 
     def _names(self, ids: Iterable[int]) -> dict[int, PatientIdentifier]:
         query = select(IDENTITY.c.id, IDENTITY.c.value, IDENTITY.c.authority).where(IDENTITY.c.id.in_(sorted(ids)))
         return {key: PatientIdentifier(value, oid) for key, value, oid in self._connection.execute(query)}
 
 
-def _task(row: Any, identifiers: Sequence[PatientIdentifier]) -> Task:
+def _task(row: Any, identifiers: Sequence[PatientIdentifier], about: PatientIdentifier | None) -> Task:
     return Task(
         id=row["id"],
         kind=TaskKind(row["kind"]),
@@ -198,6 +212,7 @@ def _task(row: Any, identifiers: Sequence[PatientIdentifier]) -> Task:
         evidence=row["evidence"],
         proposed=row["proposed"],
         proposed_by=row["proposed_by"],
+        proposed_about=about,
         decided=row["decided"],
         decided_by=row["decided_by"],
         decided_why=row["decided_why"],

@@ -37,6 +37,8 @@ def _action(name: str, title: str, permission: str, audit: AuditEvent, kind: Kin
 SIGN_IN = _action("SIGN-IN", "Sign in", "portal.sign-in", AUTHENTICATION, Kind.CHANGE)
 SIGN_OUT = _action("SIGN-OUT", "Sign out", "portal.sign-in", AUTHENTICATION, Kind.CHANGE)
 PAGE = _action("PAGE", "Page asked for without a session", "portal.sign-in", SECURITY_ALERT)
+FORGED = _action("FORGED", "Form that did not come from the session", "portal.sign-in", SECURITY_ALERT)
+ENDED = _action("ENDED", "Provider ends a session", "portal.sign-in", AUTHENTICATION, Kind.CHANGE)
 SEARCH = _action("SEARCH", "Search for a patient", "patients.query", QUERY)
 PERSON = _action("PERSON", "Open a person's imaging record", "patients.query", PATIENT_RECORD)
 STUDIES = _action("STUDIES", "List a person's studies", "imaging.query", QUERY)
@@ -135,6 +137,7 @@ class ListTasks(Command):
     kind: TaskKind | None = None
     limit: int = 25
     cursor: str = ""
+    proposed: bool = False  #: only those that await a second steward
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,12 +32,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Worklist:
-    """A page of the list. ``open``: how many of each kind; ``orphans``: studies that nobody knows the patient of."""
+    """A page of the list. ``open``: how many of each kind; ``proposed``: of these, how many await a second steward;
+    ``orphans``: studies that nobody knows the patient of."""
 
     lines: Sequence[Line]
     cursor: str
     open: Mapping[TaskKind, int]
     orphans: int
+    proposed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,10 @@ class Casework:
     @use_case
     def worklist(self, command: actions.ListTasks, context: Context) -> Worklist:
         """Open tasks, the oldest first, with the names that they are about."""
-        page: TaskPage = self.ask(FindTasks(command.kind, command.limit, command.cursor), context)
+        asked = FindTasks(command.kind, command.limit, command.cursor, proposed=command.proposed)
+        page: TaskPage = self.ask(asked, context)
         lines = [Line(task, self._identities(task.identifiers[:NAMED], context)) for task in page.tasks]
-        return Worklist(lines, page.cursor, dict(page.open), self.hub.orphans.count())
+        return Worklist(lines, page.cursor, dict(page.open), self.hub.orphans.count(), page.proposed)
 
     @use_case
     def task(self, command: actions.ShowTask, context: Context) -> Case:

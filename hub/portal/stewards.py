@@ -61,14 +61,15 @@ class Stewards:
 
     def worklist(self, visit: Visit) -> Response:
         """Open tasks, the oldest first, by kind."""
-        kind, cursor = _kind(visit), visit.query.get("cursor", "")
-        found: Worklist = visit.perform(actions.WORKLIST, actions.ListTasks(kind, PAGE, cursor))
+        kind, cursor, proposed = _kind(visit), visit.query.get("cursor", ""), "proposed" in visit.query
+        found: Worklist = visit.perform(actions.WORKLIST, actions.ListTasks(kind, PAGE, cursor, proposed=proposed))
         return self.render(
             visit,
             "steward_worklist.html",
             found=found,
             kind=kind,
             kinds=list(TaskKind),
+            proposed=proposed,
             total=sum(found.open.values()),
             before=cursor,
             names=self.names,
@@ -192,7 +193,9 @@ class Stewards:
         """The page of a question. ``told``: what became of an attempt to answer it."""
         sides = case.sides
         first = sides[0].identity if sides else None
-        chosen = int(digits(visit.query.get("other", "")) or 0)
+        about = case.task.proposed_about if case.task else None
+        proposed = case.others.index(about) if about in case.others else 0
+        chosen = int(digits(visit.query.get("other", "")) or proposed)
         chosen = chosen if chosen < len(case.explanations) else 0
         other = case.others[chosen] if case.explanations else first.identifier if first else None
         task, kind = case.task, _kind(visit)

@@ -272,11 +272,15 @@ def test_four_eyes(feed: Feed, patients: PatientService) -> None:
     assert not together(patients, ONE, TWO)
     shown = stewards.task(GetTask(task.id), by())
     assert (shown.proposed, shown.proposed_by, shown.closed_at) == ("same", "Claire", None)
+    assert shown.proposed_about == ONE
+    waiting = stewards.tasks(FindTasks(proposed=True), by())
+    assert ([one.id for one in waiting.tasks], waiting.proposed) == ([task.id], 1)
     with pytest.raises(SecondStewardNeeded):
         stewards.decide(verdict, by())
     assert stewards.decide(replace(verdict, verdict=Verdict.LEAVE), by("Yann")).pending
     assert stewards.decide(replace(verdict, verdict=Verdict.LEAVE), by("Claire")).pending is False
     assert stewards.task(GetTask(task.id), by()).decided == "leave"
+    assert stewards.tasks(FindTasks(proposed=True), by()).proposed == 0
 
 
 def test_pages_and_counts(feed: Feed, stewards: Stewardship) -> None:

@@ -170,10 +170,12 @@ class Stewardship:
             task
             for task in self.index.questions
             if task.closed_at is None and task.id > after and command.kind in (None, task.kind)
+            if task.proposed or not command.proposed
         ]
         shown = tuple(found[: command.limit])
         cursor = str(shown[-1].id) if len(found) > len(shown) else ""
-        return TaskPage(shown, cursor, tuple(self.waiting().items()))
+        awaiting = sum(bool(task.proposed) for task in self.index.questions if task.closed_at is None)
+        return TaskPage(shown, cursor, tuple(self.waiting().items()), awaiting)
 
     @use_case
     def task(self, command: GetTask, context: Context) -> Task:

@@ -186,6 +186,9 @@ def test_four_eyes(server: Server, signed_in: SignedIn, client: httpx.Client) ->
     assert 'name="verdict"' not in own
     assert client.get(f"{ROOT}/next?after=1").headers["location"].startswith(task(3)), "not one's own proposal"
     assert "Attend une seconde personne" in client.get(ROOT).text
+    only = client.get(f"{ROOT}?proposed=1").text
+    assert only.count('class="card task"') == 1
+    assert 'id="task-2"' in only
     with httpx.Client(base_url=server.url, headers={"Accept-Language": "en"}) as second:
         sign_in(second, "marc")
         assert "Sylvie Arnaud proposes" in second.get(task(2)).text
