@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "93eac6dad25c"
+revision = "3a7926cf1bae"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -737,6 +737,42 @@ def upgrade() -> None:
         batch_op.create_index("ix_patients_visit_place", ["place"], unique=False)
 
     op.create_table(
+        "record_publication",
+        sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column(
+            "study_instance_uid", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("entry", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("logical_id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("unique_id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("patient", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("wanted", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("versions", sa.Integer(), nullable=False),
+        sa.Column("record_patient", sa.String(), nullable=False),
+        sa.Column("record_unique_id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("record_source", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_record_publication")),
+    )
+    with op.batch_alter_table("record_publication", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_record_publication_changed_at"), ["changed_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_record_publication_entry"), ["entry"], unique=False)
+        batch_op.create_index(batch_op.f("ix_record_publication_logical_id"), ["logical_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_record_publication_patient"), ["patient"], unique=False)
+        batch_op.create_index(batch_op.f("ix_record_publication_reason"), ["reason"], unique=False)
+        batch_op.create_index(batch_op.f("ix_record_publication_state"), ["state"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_record_publication_study_instance_uid"), ["study_instance_uid"], unique=False
+        )
+
+    op.create_table(
         "subscriptions_notification",
         sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("subscription", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
@@ -833,6 +869,16 @@ def downgrade() -> None:
         batch_op.drop_index("ix_subscriptions_notification_pull_point")
 
     op.drop_table("subscriptions_notification")
+    with op.batch_alter_table("record_publication", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_record_publication_study_instance_uid"))
+        batch_op.drop_index(batch_op.f("ix_record_publication_state"))
+        batch_op.drop_index(batch_op.f("ix_record_publication_reason"))
+        batch_op.drop_index(batch_op.f("ix_record_publication_patient"))
+        batch_op.drop_index(batch_op.f("ix_record_publication_logical_id"))
+        batch_op.drop_index(batch_op.f("ix_record_publication_entry"))
+        batch_op.drop_index(batch_op.f("ix_record_publication_changed_at"))
+
+    op.drop_table("record_publication")
     with op.batch_alter_table("patients_visit", schema=None) as batch_op:
         batch_op.drop_index("ix_patients_visit_place")
         batch_op.drop_index("ix_patients_visit_number")
