@@ -1,22 +1,21 @@
 """Signing in and out, the language switch, the way home."""
 
-import secrets
 import time
 
 from starlette.responses import Response
 
 from hub.access.model import Credentials, Principal
-from hub.context import Context
-from hub.errors import HubError, NotAuthenticated
-from hub.pipeline.transaction import Transaction
+from hub.errors import NotAuthenticated
 from hub.portal import actions
+from hub.portal.doorway import cookie, enter, form_key, safe_target, told
 from hub.portal.ports import PortalHub
 from hub.portal.render import MENU_CLINICAL, MENU_OPERATOR, Renderer, see_other
+from hub.portal.sign_in import SignIn, beginning
+from hub.portal.sign_in_phone import Phone
 from hub.portal.texts import LANGUAGES
 from hub.portal.visit import FORM_COOKIE, LANGUAGE_COOKIE, SESSION_COOKIE, Visit
 from hub.portal.web import Route
 
-INVOKED = "/IHEInvokeImageDisplay?"  #: where other systems' links lead (RAD-106)
 WORKLIST = "/portal/steward"  #: a steward's first page
 YEAR = 365 * 24 * 3600
 
@@ -27,6 +26,9 @@ class Account:
     def __init__(self, hub: PortalHub, renderer: Renderer) -> None:
         self.hub = hub
         self.render = renderer.page
+        self.ways = hub.ways_in
+        self.sign_in_elsewhere = SignIn(hub, renderer, self._form, self.home)
+        self.phone = Phone(hub, renderer, self.sign_in_elsewhere)
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -35,9 +37,11 @@ class Account:
             Route("/", self.home, public=True),
             Route("/portal", self.home, public=True),
             Route("/portal/sign-in", self.form, public=True),
-            Route("/portal/sign-in", self.sign_in, "POST", public=True),
+            *((Route("/portal/sign-in", self.sign_in, "POST", public=True),) if self.ways.password else ()),
             Route("/portal/sign-out", self.sign_out, "POST"),
             Route("/portal/language/{language}", self.language, public=True),
+            *self.sign_in_elsewhere.routes,
+            *self.phone.routes,
         )
 
     def home(self, visit: Visit) -> Response:
@@ -56,7 +60,9 @@ class Account:
         notice = "signin.expired" if "expired" in visit.query else ""
         if "bye" in visit.query:
             notice = "signin.signed_out"
-        return self._form(visit, notice=notice, target=target)
+        problem = visit.query.get("problem", "")  # of a page that could not say it itself
+        problem = problem if problem.startswith("signin.error.") and visit.phrases.maybe(problem, "") else ""
+        return self._form(visit, notice=notice, problem=problem, target=target)
 
     def _form(
         self,
@@ -68,42 +74,50 @@ class Account:
         login: str = "",
         target: str = "",
     ) -> Response:
-        key = visit.cookies.get(FORM_COOKIE, "") or secrets.token_urlsafe(24)
+        key, provider = form_key(visit), self.ways.provider
         response = self.render(
-            visit, "sign_in.html", code=code, notice=notice, problem=problem, login=login, form_key=key, target=target
+            visit,
+            "sign_in.html",
+            code=code,
+            notice=notice,
+            problem=problem,
+            login=login,
+            form_key=key,
+            target=target,
+            ways=self.ways,
+            provider=provider,
+            beginning=beginning(target),
         )
-        _cookie(visit, response, FORM_COOKIE, key)
+        cookie(visit, response, FORM_COOKIE, key)
         return response
 
     def sign_in(self, visit: Visit) -> Response:
         """Opens a session; success and failure are audited."""
         login = visit.form.get("login", "").strip()[:120]
-        target = visit.form.get("target", "")
-        target = target if target.startswith(INVOKED) else ""  # never another site
-        context = Context(peer=visit.peer)
+        target = safe_target(visit.form.get("target", ""))
         started = time.monotonic()
         try:
             token = self.hub.access.sign_in(login, visit.form.get("password", "")[:1000])
             principal = self.hub.access.authenticate(Credentials(session=token, peer=visit.peer))
         except NotAuthenticated as error:
-            self._audit(actions.SIGN_IN, context, error, started, login)
+            told(self.hub, visit, actions.SIGN_IN, error, started, login)
             problem = "signin.too_many" if "many" in error.code else "signin.failed"
             return self._form(visit, code=401, problem=problem, login=login, target=target)
-        context.principal = principal
-        self._audit(actions.SIGN_IN, context, None, started, login)
+        told(self.hub, visit, actions.SIGN_IN, None, started, login, principal)
         visit.principal, visit.token = principal, token
-        response = see_other(target) if target else self.home(visit)
-        _cookie(visit, response, SESSION_COOKIE, token)
-        response.delete_cookie(FORM_COOKIE, path="/")
-        return response
+        return enter(visit, see_other(target) if target else self.home(visit), token)
 
     def sign_out(self, visit: Visit) -> Response:
-        """Ends the session, here and on the server."""
+        """Ends the session, here, on the server, and at the provider that it came from."""
         principal: Principal = visit.who
         started = time.monotonic()
+        elsewhere = self.ways.provider.leave(visit.token) if self.ways.provider else ""
         self.hub.access.sign_out(visit.token)
-        self._audit(actions.SIGN_OUT, Context(peer=visit.peer, principal=principal), None, started, principal.id)
+        told(self.hub, visit, actions.SIGN_OUT, None, started, principal.id, principal)
         response = see_other("/portal/sign-in?bye=1")
+        if elsewhere:
+            visit.principal, visit.token = None, ""
+            response = self.render(visit, "sign_out.html", url=elsewhere)
         response.delete_cookie(SESSION_COOKIE, path="/")
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
         return response
@@ -113,16 +127,5 @@ class Account:
         target = visit.query.get("next", "")
         response = see_other(target if target.startswith("/portal/") and "\\" not in target else "/portal")
         if visit.parameters["language"] in LANGUAGES:
-            _cookie(visit, response, LANGUAGE_COOKIE, visit.parameters["language"], max_age=YEAR)
+            cookie(visit, response, LANGUAGE_COOKIE, visit.parameters["language"], max_age=YEAR)
         return response
-
-    def _audit(
-        self, transaction: Transaction, context: Context, error: HubError | None, started: float, login: str
-    ) -> None:
-        context.transaction = transaction.id
-        context.touch("user", login)
-        self.hub.audit.record(transaction, context, error, int((time.monotonic() - started) * 1000))
-
-
-def _cookie(visit: Visit, response: Response, name: str, value: str, *, max_age: int | None = None) -> None:
-    response.set_cookie(name, value, max_age=max_age, path="/", secure=visit.secure, httponly=True, samesite="strict")

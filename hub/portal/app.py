@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
-from hub.portal import invoke
+from hub.portal import invoke, sign_in_end
 from hub.portal.account import Account
 from hub.portal.casework import Casework
 from hub.portal.clinical import Clinical
@@ -59,6 +59,8 @@ def build(hub: PortalHub) -> APIRouter:
     for module in pages:
         for route in module.routes:
             router.add_route(route.path, front.endpoint(route), methods=[route.method], include_in_schema=False)
+    for path, endpoint in sign_in_end.End(hub, front).routes:
+        router.add_route(path, endpoint, methods=["POST"], include_in_schema=False)
     for path, endpoint in invoke.Invoke(hub, front, account).routes:
         router.add_route(path, endpoint, methods=["GET"], include_in_schema=False)
     router.add_route("/portal/static/{name}", static, methods=["GET"], include_in_schema=False)
@@ -74,6 +76,7 @@ class _Served:
         self.settings = hub.settings
         self.catalogue = hub.catalogue
         self.access = hub.access
+        self.ways_in = hub.ways_in
         self.audit = hub.audit
         self.exchange = hub.exchange
         self.sources = hub.sources

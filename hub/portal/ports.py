@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from hub.access.model import Credentials, Principal
+from hub.access.model import Credentials, Principal, Professional
+from hub.access.sign_in_model import Entered, Waiting
 from hub.audit.model import AuditPage, AuditSearch
 from hub.connector.contract import Capability, Check
 from hub.connector.loader import SourceHealth
@@ -33,9 +34,61 @@ class Access(Protocol):
 
     def authenticate(self, credentials: Credentials) -> Principal: ...
 
+    def open_session(self, principal: Principal, *, provider: str = "", provider_session: str = "") -> str:
+        """A session's token, for somebody who proved who they are."""
+        ...
+
     def permit(self, principal: Principal, permission: str, context: Context, command: Command | None = None) -> None:
         """Raises NotAuthenticated or AccessDenied."""
         ...
+
+
+class ProviderSignIn(Protocol):
+    """Signing in with a provider. ``secret``: the browser's. All may raise NotAuthenticated and Unavailable."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def phone(self) -> bool: ...
+
+    def begin(self, secret: str, target: str, language: str) -> str:
+        """Where the browser goes."""
+        ...
+
+    def finish(self, secret: str, query: Mapping[str, str]) -> Entered: ...
+
+    def call(self, secret: str, number: str, target: str) -> None: ...
+
+    def waiting(self, secret: str) -> Waiting: ...
+
+    def answered(self, secret: str) -> Entered | None: ...
+
+    def cancel(self, secret: str) -> None: ...
+
+    def choices(self, secret: str) -> Sequence[Professional]: ...
+
+    def choose(self, secret: str, number: int) -> Entered:
+        """Raises Invalid as well."""
+        ...
+
+    def leave(self, session: str) -> str:
+        """Where the browser goes to end the provider's session, "" for nowhere."""
+        ...
+
+    def ended(self, logout_token: str) -> int:
+        """How many sessions ended. Raises HubError."""
+        ...
+
+
+class WaysIn(Protocol):
+    """How people can sign in."""
+
+    @property
+    def password(self) -> bool: ...
+    @property
+    def card(self) -> bool: ...
+    @property
+    def provider(self) -> ProviderSignIn | None: ...
 
 
 class Audit(Protocol):
@@ -188,6 +241,8 @@ class PortalHub(Protocol):
     def catalogue(self) -> Catalogue: ...
     @property
     def access(self) -> Access: ...
+    @property
+    def ways_in(self) -> WaysIn: ...
     @property
     def audit(self) -> Audit: ...
     @property

@@ -64,6 +64,9 @@ class Visit:
     path: str
     peer: str = ""
     secure: bool = False
+    foreign: bool = False  #: the browser says that another site led here (Sec-Fetch-Site)
+    certificate: bytes = field(default=b"", repr=False)  #: DER that the browser showed
+    forwarded: bool = False  #: by a proxy
     partial: bool = False  #: asked for by portal.js: answer with a fragment
     principal: Principal | None = None
     token: str = field(default="", repr=False)

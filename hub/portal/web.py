@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hub.access.model import Credentials
+from hub.access.model import ANONYMOUS, Credentials
 from hub.context import Context
 from hub.errors import (
     AccessDenied,
@@ -29,6 +29,7 @@ from hub.errors import (
     lookup,
 )
 from hub.portal import actions
+from hub.portal.certificate import certificate_of
 from hub.portal.ports import PortalHub
 from hub.portal.render import Renderer, see_other
 from hub.portal.texts import choose
@@ -84,7 +85,7 @@ class Front:
         """The ASGI endpoint of a route."""
 
         async def answer(request: Request) -> Response:
-            form = await _read_form(request) if route.method == "POST" else {}
+            form = await read_form(request) if route.method == "POST" else {}
             return await run_in_threadpool(self._answer, route, request, form)
 
         return answer
@@ -94,6 +95,7 @@ class Front:
         try:
             if form is None:
                 raise TooLarge
+            visit.certificate, visit.forwarded = certificate_of(request, self.hub.settings.web.trusted_proxy)
             self._identify(visit)
             if visit.principal is None and not route.public:
                 return self._to_sign_in(visit, NotAuthenticated())
@@ -102,6 +104,10 @@ class Front:
             return route.function(visit)
         except NotAuthenticated as error:
             return self._to_sign_in(visit, error)
+        except Forged as error:
+            context = Context(transaction=actions.FORGED.id, peer=visit.peer, principal=visit.principal or ANONYMOUS)
+            self.hub.audit.record(actions.FORGED, context, error, 0)
+            return self.refusal(visit, error)
         except HubError as error:
             return self.refusal(visit, error)
         except Exception:
@@ -117,6 +123,7 @@ class Front:
             path=request.url.path,
             peer=peer_of(request, self.hub.settings.web.trusted_proxy),
             secure=request.url.scheme == "https" or self.hub.settings.web.public_url.startswith("https:"),
+            foreign=request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "same-site", "none"),
             partial=request.headers.get("x-requested-with") == "portal",
             token=request.cookies.get(SESSION_COOKIE, ""),
             parameters=dict(request.path_params),
@@ -154,7 +161,7 @@ class Front:
         )
 
 
-async def _read_form(request: Request) -> Mapping[str, str] | None:
+async def read_form(request: Request) -> Mapping[str, str] | None:
     """The URL-encoded form's fields; None when it is too large or no form."""
     body = b""
     async for chunk in request.stream():

@@ -118,6 +118,15 @@ class Settings:
     web: Web = field(default_factory=Web)
 
 
+@dataclass
+class WaysIn:
+    """Passwords only."""
+
+    password: bool = True
+    card: bool = False
+    provider: None = None
+
+
 class Access:
     """Three people: a clinician, an operator, and one who may do everything."""
 
@@ -130,6 +139,9 @@ class Access:
         token = new_key() + new_key()
         self.sessions[token] = login
         return token
+
+    def open_session(self, principal: Principal, *, provider: str = "", provider_session: str = "") -> str:
+        raise NotAuthenticated
 
     def sign_out(self, token: str) -> None:
         self.sessions.pop(token, None)
@@ -463,6 +475,7 @@ class Hub:
     def __init__(self, directory: Path, viewer: Path | None = None) -> None:
         self.settings = Settings(viewer=viewer)
         self.access = Access()
+        self.ways_in = WaysIn()
         self.audit = Audit()
         self.exchange = Exchange()
         self.sources = Sources()

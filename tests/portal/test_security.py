@@ -30,7 +30,8 @@ def test_a_form_from_elsewhere_does_nothing(server: Server, signed_in: SignedIn,
     answer = client.post(path, data={} if csrf is None else {"csrf": csrf})
     assert answer.status_code == 403
     assert "expiré" in answer.text
-    assert len(server.hub.audit.records) == before
+    assert len(server.hub.audit.records) == before + 1
+    assert server.hub.audit.records[0].transaction == "PORTAL-FORGED"
     assert server.hub.exchange.inbox["m3"].state == "refused"
 
 

@@ -128,6 +128,8 @@ const shortcut = event => {
 const refresh = element => setInterval(async () => {
   if (document.hidden || element.contains(document.activeElement)) { return; }
   element.replaceChildren(fragment(await ask(element.dataset.url)));
+  const onwards = element.querySelector("[data-go]");
+  if (onwards) { location.replace(onwards.dataset.go); }
 }, element.dataset.every * 1000);
 
 document.querySelectorAll("[data-load]").forEach(load);

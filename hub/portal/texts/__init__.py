@@ -4,10 +4,15 @@ from collections.abc import Mapping
 
 from hub.portal.texts.en import EN
 from hub.portal.texts.fr import FR
+from hub.portal.texts.sign_in_en import SIGN_IN_EN
+from hub.portal.texts.sign_in_fr import SIGN_IN_FR
 from hub.portal.texts.steward_en import STEWARD_EN
 from hub.portal.texts.steward_fr import STEWARD_FR
 
-LANGUAGES: Mapping[str, Mapping[str, str]] = {"fr": FR | STEWARD_FR, "en": EN | STEWARD_EN}
+LANGUAGES: Mapping[str, Mapping[str, str]] = {
+    "fr": {**FR, **STEWARD_FR, **SIGN_IN_FR},
+    "en": {**EN, **STEWARD_EN, **SIGN_IN_EN},
+}
 DEFAULT = "fr"
 
 
