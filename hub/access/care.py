@@ -7,8 +7,8 @@ from hub.access.rights import RightsService
 from hub.access.rights_errors import NotAProfessional, ReasonNeeded, UnknownPatient
 from hub.access.rights_facts import caller, who
 from hub.access.rights_model import BreakGlass, Broken, DeclareCare, FindBroken, Kind, SeeBroken, Thing
-from hub.access.rights_store import Care, RightsStore
 from hub.access.rules import OWN_DOCTOR
+from hub.access.store_rights import Care, RightsStore
 from hub.context import Context
 from hub.errors import Invalid
 from hub.usecase import use_case

@@ -28,8 +28,8 @@ from hub.access.rights_model import (
     Said,
     Thing,
 )
-from hub.access.rights_store import Number, RightsStore
 from hub.access.rules import RULES
+from hub.access.store_rights import Number, RightsStore
 from hub.context import Context
 from hub.storage.engine import UnitOfWork
 from hub.usecase import use_case
@@ -57,15 +57,18 @@ class ConsentService:
 
     @use_case
     def record(self, command: RecordConsent, context: Context) -> KeptConsent:
-        """Keep a word. Raises UnknownPatient, ConsentFromTheFuture, ConsentAlreadyOver, ConsentChanged."""
+        """Keep a word. Raises UnknownPatient, UnknownConsent, ConsentFromTheFuture, ConsentAlreadyOver, ConsentChanged,
+        ConsentAboutAnother."""
         consent, at = command.consent, self.rights.clock()
         if consent.at > at:
             raise ConsentFromTheFuture()
         if consent.until is not None and consent.until <= consent.at:
             raise ConsentAlreadyOver()
         regional = self._known(consent.identity, context)
+        if not consent.identity.authority:
+            consent = replace(consent, identity=regional)
         with self.database.transaction() as work:
-            kept = self._keep(work, consent, command.version, context, at)
+            kept = replace(self._keep(work, consent, command.version, context, at), patient=regional)
         context.touch("patient", regional.cx)
         context.touch("consent", kept.consent.id)
         context.led_to("consent", kept.consent.id)
@@ -101,6 +104,8 @@ class ConsentService:
         identity = consent.identity
         store.lock(f"consent:{identity.value}^{identity.authority}")
         versions = store.versions(consent.id) if consent.id else []
+        if consent.id and not versions:
+            raise UnknownConsent()
         if versions and self._numbers(versions[0].consent.identity) != self._numbers(identity):
             raise ConsentAboutAnother()
         if version and (not versions or versions[-1].version != version):
@@ -139,6 +144,7 @@ class ConsentService:
             found = store.every(numbers) if command.history else store.standing(numbers)
         context.touch("patient", regional.cx)
         wanted = [item for item in found if command.matter in (None, item.consent.matter)]
+        wanted = [replace(item, patient=regional) for item in wanted]
         return tuple(sorted(wanted, key=lambda item: (item.consent.at, item.key), reverse=True))
 
     @use_case
@@ -146,10 +152,12 @@ class ConsentService:
         """One word. Raises UnknownConsent, whether it is not there or not for the caller."""
         with self.database.reading() as work:
             versions = RightsStore(work).versions(command.id)
-        if not versions or not self._may(versions[-1].consent.identity, context):
+        identity = versions[-1].consent.identity if versions else None
+        if identity is None or not self._may(identity, context):
             raise UnknownConsent()
+        known = self.rights.people.known([identity]).get(identity)
         context.touch("consent", command.id)
-        return versions[-1]
+        return replace(versions[-1], patient=known.regional if known is not None else None)
 
     @use_case
     def explain(self, command: ExplainAccess, context: Context) -> tuple[Explained, ...]:

@@ -21,8 +21,8 @@ from hub.access.rights_model import (
     Ruling,
     Thing,
 )
-from hub.access.rights_store import Care, Number, RightsStore
 from hub.access.rules import Facts, Rule, decide, ruling
+from hub.access.store_rights import Care, Number, RightsStore
 from hub.context import Context
 from hub.storage.engine import Database
 from hub.values import PatientIdentifier, now

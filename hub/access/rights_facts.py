@@ -7,8 +7,8 @@ from typing import Literal
 
 from hub.access.model import Principal, Purpose, Scheme
 from hub.access.rights_model import Broken, Choice, KeptConsent, KnownPerson, Matter, Thing
-from hub.access.rights_store import Care
 from hub.access.rules import Facts
+from hub.access.store_rights import Care
 from hub.context import Context
 from hub.values import PatientIdentifier
 

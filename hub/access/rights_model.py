@@ -200,6 +200,7 @@ class KeptConsent:
     author: str
     recorded_at: datetime
     superseded_at: datetime | None = None  #: since when a newer word counts instead
+    patient: PatientIdentifier | None = None  #: the regional identifier of whom it is about
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,24 @@ ROLES: Mapping[str, frozenset[str]] = {
             "imaging.query",
             "imaging.retrieve",
             "federation.query",
+            "consents.*",
+            "rights.break-glass",
+            "rights.declare",
         }
     ),
     "author": frozenset(
-        {"patients.query", "patients.discover", "documents.submit", "imaging.order", "subscriptions.subscribe"}
+        {
+            "patients.query",
+            "patients.discover",
+            "documents.submit",
+            "imaging.order",
+            "subscriptions.subscribe",
+            "consents.*",
+        }
     ),
     "operator": frozenset({"portal.*", "exchange.*", "sources.*"}),
     "steward": frozenset({"portal.*", "patients.*"}),
-    "officer": frozenset({"portal.*", "audit.*"}),
+    "officer": frozenset({"portal.*", "audit.*", "consents.query", "rights.oversee", "rights.explain"}),
 }
 
 

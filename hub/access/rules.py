@@ -8,7 +8,7 @@ from hub.access.model import Purpose
 from hub.access.rights_model import Kind, Ruling
 
 #: Roles that give no clinical reading.
-WITHOUT_READING: Final = frozenset({"secretary", "device", "operator", "steward", "officer"})
+WITHOUT_READING: Final = frozenset({"author", "secretary", "device", "operator", "steward", "officer"})
 PATIENT, REPRESENTATIVE = "patient", "representative"
 OWN_DOCTOR = "medecin_traitant"  #: kind of a care relationship
 

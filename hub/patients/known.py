@@ -33,6 +33,9 @@ class KnownPersons:
         return {identifier: persons[key] for identifier, key in keys.items() if key in persons}
 
     def _person(self, reader: PatientReader, identifier: PatientIdentifier) -> int | None:
+        if not identifier.authority:  # an id of a Patient: a regional number
+            every = (PatientIdentifier(identifier.value, domain) for domain in self._patients.affinity_domains)
+            return next((key for item in every if (key := reader.regional(item)) is not None), None)
         if identifier.authority in INS_AUTHORITIES:
             found = reader.ins(identifier)
             return found[0] if len(found) == 1 else None

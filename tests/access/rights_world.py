@@ -11,7 +11,7 @@ from hub.access.rights_facts import RightsSettings
 from hub.access.rights_model import Choice, Consent, Kind, KnownPerson, Matter, Thing
 from hub.context import Context
 from hub.storage.engine import Database
-from hub.values import PatientIdentifier, new_key
+from hub.values import PatientIdentifier
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 REGION, HOSPITAL = "1.2.250.1.999.1.1", "1.2.250.1.999.10.1"
@@ -90,7 +90,7 @@ def consent(
     identity: PatientIdentifier = AT_A,
     **more: Any,
 ) -> Consent:
-    return Consent(new_key(), identity, matter, choice, NOON + timedelta(days=days), **more)
+    return Consent("", identity, matter, choice, NOON + timedelta(days=days), **more)
 
 
 __all__ = ["HUB"]

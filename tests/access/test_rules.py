@@ -45,7 +45,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {**CLINICIAN, "own": True, "blocked": True},
     ],
     "role-without-reading": [
-        *(of(role, about=None) for role in ("secretary", "device", "operator", "steward", "officer")),
+        *(of(role, about=None) for role in ("author", "secretary", "device", "operator", "steward", "officer")),
         {"person": True},
         of("secretary", about=None, own_structure=True),
     ],

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from hub.access.rights_errors import ConsentAlreadyOver, ConsentChanged, ConsentFromTheFuture, UnknownPatient
 from hub.context import Context
 from hub.documents.errors import UnknownPatientId
 from hub.errors import (
@@ -81,6 +82,10 @@ OUTCOMES: Mapping[type[HubError], Row] = {
     AccessDenied: Row(403, "forbidden"),
     NotFound: Row(404, "not-found"),
     UnknownPatientId: Row(422, "business-rule"),
+    UnknownPatient: Row(422, "business-rule"),
+    ConsentChanged: Row(412, "conflict"),
+    ConsentFromTheFuture: Row(422, "business-rule"),
+    ConsentAlreadyOver: Row(422, "business-rule"),
     Invalid: Row(400, "invalid"),
     AuthorityNotOwned: Row(403, "forbidden"),
     InvalidMerge: Row(422, "business-rule"),

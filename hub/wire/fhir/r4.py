@@ -20,6 +20,7 @@ SAME = frozenset(
         "Binary",
         "Bundle",
         "CapabilityStatement",
+        "Consent",
         "DocumentReference",
         "Endpoint",
         "ImagingStudy",

@@ -1,0 +1,1 @@
+"""Patients' words on sharing as FHIR R4 Consent resources."""
