@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "3a7926cf1bae"
+revision = "997fabe24970"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -34,6 +34,54 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_access_attempt_last_at"), ["last_at"], unique=False)
 
     op.create_table(
+        "access_care",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("value", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("authority", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("actor", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("author", sa.String(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_access_care")),
+    )
+    with op.batch_alter_table("access_care", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_access_care_value"), ["value"], unique=False)
+
+    op.create_table(
+        "access_consent",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("value", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("authority", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("matter", sa.String(), nullable=False),
+        sa.Column("choice", sa.String(), nullable=False),
+        sa.Column("actor", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("author", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("message_id", sa.String(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("superseded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_access_consent")),
+    )
+    with op.batch_alter_table("access_consent", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_access_consent_id"), ["id"], unique=False)
+        batch_op.create_index(
+            "ix_access_consent_opposed",
+            ["key"],
+            unique=False,
+            sqlite_where=sa.text("choice = 'opposition' AND superseded_at IS NULL"),
+            postgresql_where=sa.text("choice = 'opposition' AND superseded_at IS NULL"),
+        )
+        batch_op.create_index(batch_op.f("ix_access_consent_value"), ["value"], unique=False)
+
+    op.create_table(
         "access_ended_token",
         sa.Column("jti_hash", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
@@ -41,6 +89,26 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("access_ended_token", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_access_ended_token_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
+        "access_glass",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("value", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("authority", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("professional", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("structure", sa.String(), nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("secret", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("seen_by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_access_glass")),
+    )
+    with op.batch_alter_table("access_glass", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_access_glass_value"), ["value"], unique=False)
 
     op.create_table(
         "access_grant",
@@ -1061,10 +1129,28 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_access_grant_good_until"))
 
     op.drop_table("access_grant")
+    with op.batch_alter_table("access_glass", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_access_glass_value"))
+
+    op.drop_table("access_glass")
     with op.batch_alter_table("access_ended_token", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_access_ended_token_expires_at"))
 
     op.drop_table("access_ended_token")
+    with op.batch_alter_table("access_consent", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_access_consent_value"))
+        batch_op.drop_index(
+            "ix_access_consent_opposed",
+            sqlite_where=sa.text("choice = 'opposition' AND superseded_at IS NULL"),
+            postgresql_where=sa.text("choice = 'opposition' AND superseded_at IS NULL"),
+        )
+        batch_op.drop_index(batch_op.f("ix_access_consent_id"))
+
+    op.drop_table("access_consent")
+    with op.batch_alter_table("access_care", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_access_care_value"))
+
+    op.drop_table("access_care")
     with op.batch_alter_table("access_attempt", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_access_attempt_last_at"))
 
