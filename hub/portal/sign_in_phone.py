@@ -69,7 +69,7 @@ class Phone:
         return response
 
     def wait(self, visit: Visit) -> Response:
-        """The two digits, until somebody has answered; then onwards. portal.js asks for a part of it again and again."""
+        """The two digits, until somebody has answered; then onwards. portal.js asks for a part of it."""
         if visit.principal is not None:
             return self._onwards(visit, "/portal")
         started, number = time.monotonic(), ""
