@@ -1,0 +1,272 @@
+"""Certificates at the hub's door: nodes by subject, cards, what a proxy forwards, files that change, handshakes."""
+
+import shutil
+import socket
+import ssl
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from hub.access.errors import BadCredentials
+from hub.access.model import Client as AccessClient
+from hub.access.model import Credentials, Principal, Scheme
+from hub.access.service import AccessService
+from hub.app import expiry, pki, pki_cards
+from hub.app.certificates import Certificates
+from hub.app.door_certificates import open_door
+from hub.app.pki_cards import Card, Layout
+from hub.app.server import WebServer
+from hub.app.settings import Settings
+from hub.app.settings_nodes import Cards, Client, Tls
+from hub.storage.engine import Database
+from hub.values import now
+from hub.wire.x509.errors import (
+    CertificateExpired,
+    CertificatePurpose,
+    CertificateRefused,
+    CertificateRevoked,
+    CertificateUntrusted,
+)
+from tests.app.test_server import tells_tls
+from tests.waiting import until
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("pki")
+    pki.init(directory)
+    for layout in Layout:
+        pki_cards.issue(directory, layout.value, Card(layout=layout))
+    pki_cards.issue(directory, "expired", Card(days=-3))
+    pki_cards.issue(directory, "astrologue", Card(profession="999"))
+    for node in ("hub", "his"):
+        pki.issue(directory, node)
+    pki.init(directory / "foreign")
+    pki.issue(directory / "foreign", "his")
+    pki_cards.issue(directory / "foreign", "cps", Card())
+    return directory
+
+
+@pytest.fixture
+def directory(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "pki"))
+
+
+def der(directory: Path, name: str) -> bytes:
+    return pki.load(directory / f"{name}.crt").public_bytes(Encoding.DER)
+
+
+class House:
+    """As much of the rooms as the door opens on."""
+
+    def __init__(self, database: Database, directory: Path, *clients: Client, cards: bool = False) -> None:
+        ca = directory / "ca.crt"
+        self.settings = Settings(
+            tls=Tls(certificate=directory / "hub.crt", key=directory / "hub.key", ca=ca, crls=(pki.crl(directory),)),
+            clients=clients,
+            cards=Cards(authorities=(ca,)) if cards else Cards(),
+        )
+        self.certificates = Certificates(self.settings)
+        exclude = {"certificate_subject", "ca"}
+        known = [AccessClient(**client.model_dump(exclude=exclude)) for client in clients]
+        self.access = AccessService(database=database, clients=known)
+        open_door(self)  # type: ignore[arg-type]
+
+    def enter(self, certificate: bytes, *, forwarded: bool = False) -> Principal:
+        return self.access.authenticate(Credentials(certificate=certificate, forwarded=forwarded))
+
+
+BY_SUBJECT = Client(name="hospital-a", certificate_subject={"OU": "1750100125"}, permissions=("documents.query",))
+
+
+def test_a_node_by_its_subject(database: Database, directory: Path) -> None:
+    house = House(database, directory, BY_SUBJECT)
+    found = house.enter(der(directory, "organisation"))
+    assert (found.id, found.scheme, found.person) == ("hospital-a", Scheme.CERTIFICATE, False)
+    assert found.permissions == {"documents.query"}
+    assert "1750100125" in found.name
+    assert "hospital-a" in house.certificates.shown
+    with pytest.raises(BadCredentials):
+        house.enter(der(directory, "his"))
+
+
+def test_only_its_own_authority_vouches_for_a_subject(database: Database, directory: Path) -> None:
+    elsewhere = BY_SUBJECT.model_copy(update={"ca": directory / "foreign" / "ca.crt"})
+    with pytest.raises(BadCredentials):
+        House(database, directory, elsewhere).enter(der(directory, "organisation"))
+
+
+def test_a_professional_s_card(database: Database, directory: Path) -> None:
+    house = House(database, directory, cards=True)
+    found = house.enter(der(directory, "cps"))
+    assert (found.id, found.scheme, found.person) == ("899700000001", Scheme.CARD, True)
+    assert (found.name, found.level) == ("Anne DURAND", "DIRECTE")
+    assert found.professional is not None
+    assert found.professional.specialities == ("SM26",)
+    assert "clinician" in found.roles
+    assert house.enter(der(directory, "cps-old")).roles == found.roles
+
+
+@pytest.mark.parametrize("layout", ["cpe", "cpe-unnamed"])
+def test_an_employee_s_card_reads_nothing_clinical(database: Database, directory: Path, layout: str) -> None:
+    house = House(database, directory, cards=True)
+    found = house.enter(der(directory, layout))
+    assert found.professional is not None
+    assert found.professional.structure == "1750100125"
+    assert house.access.explain(found, "documents.submit").allowed
+    for permission in ("documents.query", "documents.retrieve", "imaging.query", "imaging.retrieve", "portal.search"):
+        assert not house.access.explain(found, permission).allowed
+
+
+def test_a_profession_that_no_table_knows_may_do_nothing(database: Database, directory: Path) -> None:
+    found = House(database, directory, cards=True).enter(der(directory, "astrologue"))
+    assert found.permissions == frozenset()
+
+
+def test_without_authorities_of_cards_a_card_is_nobody_s(database: Database, directory: Path) -> None:
+    with pytest.raises(BadCredentials):
+        House(database, directory).enter(der(directory, "cps"))
+
+
+def test_a_card_of_another_authority(database: Database, directory: Path) -> None:
+    house = House(database, directory, cards=True)
+    with pytest.raises(BadCredentials):
+        house.enter(der(directory / "foreign", "cps"))
+    with pytest.raises(CertificateUntrusted):
+        house.enter(der(directory / "foreign", "cps"), forwarded=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("expired", CertificateExpired), ("seal", CertificatePurpose), ("foreign/his", CertificateUntrusted)],
+)
+def test_what_a_proxy_forwards_is_verified_even_if_pinned(
+    database: Database, directory: Path, name: str, error: type[CertificateRefused]
+) -> None:
+    path = directory / f"{name}.crt"
+    pinned = Client(name="his", certificate_sha256=pki.fingerprint(path), permissions=("*",))
+    house = House(database, directory, pinned)
+    with pytest.raises(error):
+        house.enter(pki.load(path).public_bytes(Encoding.DER), forwarded=True)
+
+
+def test_what_a_proxy_forwards_is_let_in_when_it_is_good(database: Database, directory: Path) -> None:
+    pinned = Client(name="his", certificate_sha256=pki.fingerprint(directory / "his.crt"))
+    assert House(database, directory, pinned).enter(der(directory, "his"), forwarded=True).id == "his"
+
+
+def test_revoked_while_the_hub_runs(database: Database, directory: Path) -> None:
+    pinned = Client(name="his", certificate_sha256=pki.fingerprint(directory / "his.crt"))
+    house = House(database, directory, pinned, cards=True)
+    for name in ("his", "cps"):
+        house.enter(der(directory, name))
+        pki.revoke(directory, name)
+        with pytest.raises(CertificateRevoked):
+            house.enter(der(directory, name))
+
+
+@pytest.mark.parametrize("data", [b"", b"no certificate", b"\x30\x82\xff\xff"])
+def test_what_is_no_certificate(database: Database, directory: Path, data: bytes) -> None:
+    house = House(database, directory, cards=True)
+    if data:
+        with pytest.raises(CertificateRefused):
+            house.enter(data, forwarded=True)
+    else:
+        assert not house.enter(data).authenticated
+
+
+# --- the ports
+
+
+def client(directory: Path, name: str = "") -> httpx.Client:
+    context = ssl.create_default_context(cafile=directory / "ca.crt")
+    if name:
+        context.load_cert_chain(directory / f"{name}.crt", directory / f"{name}.key")
+    return httpx.Client(verify=context)
+
+
+def settings(directory: Path, **more: Any) -> Settings:
+    return Settings(
+        tls=Tls(certificate=directory / "hub.crt", key=directory / "hub.key", ca=directory / "ca.crt", **more)
+    )
+
+
+def test_a_new_certificate_counts_without_a_restart(directory: Path) -> None:
+    certificates = Certificates(settings(directory))
+    server = WebServer(tells_tls, "127.0.0.1", 0, certificates.server_context("web"))
+    server.start()
+    try:
+
+        def shown() -> bytes:
+            return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", server.port)))
+
+        with client(directory) as lasting:
+            assert lasting.get(server.url).status_code == 200
+            assert shown() == der(directory, "hub")
+            (directory / "hub.key").write_text("not a key")  # half of a change: what was good stays
+            before = der(directory, "hub")
+            assert shown() == before
+            pki.issue(directory, "hub")
+            assert until(lambda: shown() == der(directory, "hub") != before)
+            assert lasting.get(server.url).status_code == 200  # connections that are open last
+        (directory / "ca.crt").write_bytes((directory / "foreign" / "ca.crt").read_bytes())
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.load_cert_chain(directory / "his.crt", directory / "his.key")
+        with httpx.Client(verify=context) as stranger, pytest.raises(httpx.TransportError):
+            stranger.get(server.url)
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("expired", "certificate-expired"),
+        ("seal", "certificate-for-another-purpose"),
+        ("foreign/his", "certificate-of-another-authority"),
+    ],
+)
+def test_a_handshake_that_fails_is_counted(directory: Path, name: str, reason: str) -> None:
+    certificates = Certificates(settings(directory))
+    server = WebServer(tells_tls, "127.0.0.1", 0, certificates.server_context("web"))
+    server.start()
+    try:
+        with client(directory, name) as caller, pytest.raises(httpx.TransportError):
+            caller.get(server.url)
+        assert until(lambda: certificates.handshakes.count("web", reason) == 1)
+    finally:
+        server.stop()
+    family = next(iter(certificates.handshakes.collect()))
+    assert [(sample.labels["port"], sample.labels["reason"]) for sample in family.samples] == [("web", reason)]
+
+
+def test_no_certificate_and_no_tls_are_counted_too(directory: Path) -> None:
+    certificates = Certificates(settings(directory, client_certificates="required"))
+    server = WebServer(tells_tls, "127.0.0.1", 0, certificates.server_context("web"))
+    server.start()
+    try:
+        with client(directory) as caller, pytest.raises(httpx.TransportError):
+            caller.get(server.url)
+        assert until(lambda: certificates.handshakes.count("web", "no-certificate") == 1)
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as clear:
+            clear.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert until(lambda: certificates.handshakes.count("web", "not-tls") == 1)
+    finally:
+        server.stop()
+
+
+def test_ends_are_told(directory: Path) -> None:
+    told = [*expiry.warnings(settings(directory, crls=(pki.crl(directory, days=2),)), now())]
+    assert told == []
+    later = now() + timedelta(days=380)
+    told = [*expiry.warnings(settings(directory, crls=(directory / "ca.crl",)), later)]
+    assert any("own certificate ends" in text for text in told)
+    assert any("revocation list ended" in text for text in told)
+    metric = next(iter(expiry.Ends(Certificates(settings(directory))).collect()))
+    kinds = {sample.labels["kind"] for sample in metric.samples}
+    assert kinds == {"own certificate", "authority"}
