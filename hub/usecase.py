@@ -3,7 +3,7 @@
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from hub.context import Context
 from hub.errors import Unsupported
@@ -13,6 +13,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class Command:
     """Base of everything that a room can be asked to do: frozen dataclasses, one per use case."""
+
+    #: Whether it can be carried out once more when the database took it back: not where it holds files that have moved.
+    repeatable: ClassVar[bool] = True
 
 
 Handler = Callable[[Command, Context], Any]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from hub.errors import HubError
 from hub.usecase import Command
@@ -208,6 +208,8 @@ class RegisterOnDemand(Command):
 @dataclass(frozen=True, slots=True)
 class ProvideDocuments(Command):
     """ITI-41: keep the documents and register their metadata, all or nothing. Outcome: Registered."""
+
+    repeatable: ClassVar[bool] = False
 
     submission: Submission
     contents: tuple[Content, ...]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from hub.documents.model import Content, DocumentRequest, RegistryObject, RetrievedDocument, StoredQuery, Submission
 from hub.errors import HubError
@@ -36,6 +37,8 @@ class CrossGatewayRetrieveInstances(Command):
 @dataclass(frozen=True, slots=True)
 class CrossGatewayProvide(Command):
     """ITI-80: another community gives documents to this one. Outcome: Registered."""
+
+    repeatable: ClassVar[bool] = False
 
     submission: Submission
     contents: tuple[Content, ...]

@@ -281,7 +281,7 @@ class Pipeline:
     def _perform(self, bound: Bound, wire: str, message: Any, command: Command, context: Context) -> Any:
         if bound.transaction.durability is Durability.NONE:
             return self.dispatch(command, context)
-        again = _ATTEMPTS - 1 if bound.transaction.durability is Durability.INBOX else 0
+        again = _ATTEMPTS - 1 if command.repeatable else 0
         with self.inbox.in_order(context.source):
             for left in range(again, -1, -1):
                 try:

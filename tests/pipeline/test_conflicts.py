@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from hub.context import Context
 from hub.exchange.model import MessageState, Page
 from hub.exchange.store import MessageStore
+from hub.pipeline.transaction import Durability
 from hub.storage.engine import Database
 from hub.testing.postgres import PostgresqlServer
 from hub.usecase import use_case
@@ -66,6 +68,20 @@ def test_messages_on_their_own_way(hub: Hub) -> None:
     assert len(hub.room.begun) == 2
     hub.audit.flush()
     assert hub.audited() == [("S", ""), ("T", "")]
+
+
+@pytest.mark.parametrize("durability", [Durability.ORIGINAL, Durability.INBOX])
+def test_what_keeps_its_original_is_carried_out_again_as_well(hub: Hub, durability: Durability) -> None:
+    hub.bound = replace(hub.bound, transaction=replace(hub.bound.transaction, durability=durability))
+    test_messages_on_their_own_way(hub)
+
+
+def test_what_holds_files_is_not(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Do, "repeatable", False)
+    answers: list[bytes] = []
+    pairs = (("S", b"xy"), ("T", b"yx"))
+    at_once(*(threading.Thread(target=lambda pair=pair: answers.append(hub.alone(*pair))) for pair in pairs))
+    assert len([answer for answer in answers if answer in (b"XY", b"YX")]) == 1
 
 
 def test_a_batch_and_a_message_on_its_own_way(hub: Hub) -> None:

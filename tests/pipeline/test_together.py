@@ -86,6 +86,8 @@ class Access:
     def authenticate(self, credentials: Credentials) -> Principal:
         return Principal("test", scheme=Scheme.LOOPBACK)
 
+    transmitter = authenticate
+
     def permit(self, principal: Principal, permission: str, context: Context, command: Command | None = None) -> None:
         if context.source == "STRANGER":
             raise AccessDenied()
@@ -113,6 +115,7 @@ class Hub:
         def refuse(error: HubError, message: Any, context: Context) -> bytes:
             return error.code.encode()
 
+        self.bound = BOUND
         self.pipeline = Pipeline(
             database, Dispatcher([self.room]), Access(), self.audit, self.exchange, {"test": refuse}, self.metrics
         )
@@ -124,7 +127,7 @@ class Hub:
         return self.together.run("test", [call(source, raw) for source, raw in pairs])
 
     def alone(self, source: str, raw: bytes) -> bytes:
-        answer: bytes = self.pipeline.run(BOUND, "test", Message(raw), Credentials(), Context(source=source))
+        answer: bytes = self.pipeline.run(self.bound, "test", Message(raw), Credentials(), Context(source=source))
         return answer
 
     def kept(self) -> list[tuple[str, MessageState, list[str]]]:
