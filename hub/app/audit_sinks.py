@@ -1,9 +1,13 @@
 """How a collector is given records: syslog over TLS, syslog by UDP, AuditEvents. Each says whether all arrived."""
 
+import fcntl
 import logging
 import os
 import socket
 import ssl
+import sys
+import termios
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -22,6 +26,7 @@ from hub.wire.fhir.r4 import MEDIA_TYPE
 log = logging.getLogger(__name__)
 
 APPLICATION = "maillage"
+_PATIENCE, _LOOK_EVERY = 20.0, 0.005
 Contexts = Callable[[], ssl.SSLContext]
 
 
@@ -60,8 +65,9 @@ class Syslog:
 
 
 class SyslogTls(Syslog):
-    """RFC 5425. Syslog has no acknowledgement; so each batch ends with TLS's: the hub says that it has no more, and the
-    collector, when it has read everything, says the same. Without that the batch is sent again."""
+    """RFC 5425. Syslog has no acknowledgement; so each batch ends the connection: the hub says that it has no more
+    (close_notify), and waits until the collector, which has read everything then, ends it too. A collector that ends
+    earlier or with a reset has not read everything: the batch is sent again."""
 
     def __init__(self, collector: Collector, own: Callable[[], Own], context: Contexts) -> None:
         super().__init__(collector, own)
@@ -88,11 +94,24 @@ class SyslogTls(Syslog):
 
 
 def _confirmed(secured: ssl.SSLSocket) -> None:
-    """Say the end, wait for the collector's. Raises OSError."""
-    plain = secured.unwrap()
-    with suppress(OSError):
-        plain.shutdown(socket.SHUT_RDWR)
-    plain.close()
+    """Say the end, wait for the collector's: TLS's, or TCP's with every byte acknowledged. Raises OSError."""
+    try:
+        secured.unwrap().close()
+    except ssl.SSLEOFError:
+        # No close_notify (rsyslog's GnuTLS driver sends none). Who ends without having read answers with a reset.
+        end = time.monotonic() + (secured.gettimeout() or _PATIENCE)
+        while _unacknowledged(secured):
+            if time.monotonic() > end:
+                raise
+            time.sleep(_LOOK_EVERY)
+        if error := secured.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(error, os.strerror(error)) from None
+
+
+def _unacknowledged(connection: socket.socket) -> int:
+    """Bytes that the peer's machine has not taken yet."""
+    found = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(found, sys.byteorder)
 
 
 class SyslogUdp(Syslog):

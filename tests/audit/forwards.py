@@ -1,0 +1,25 @@
+"""A process that sends the trail of a database to a collector until it is killed: see test_forwarding."""
+
+import sys
+import time
+from pathlib import Path
+
+from hub.app.audit_forwarding import AuditForwarder
+from hub.app.settings_atna import Atna, Collector
+from hub.app.settings_nodes import Tls
+from hub.app.tls import client_context
+from hub.audit.model import Own
+from hub.storage.engine import Database
+
+
+def main(url: str, address: str, keys: str) -> None:
+    directory = Path(keys)
+    tls = Tls(certificate=directory / "hub.crt", key=directory / "hub.key", ca=directory / "ca.crt")
+    settings = Atna(destinations=(Collector(name="arr", address=address, batch=100),))
+    AuditForwarder(settings, Database(url), lambda: Own("hub-1"), lambda: client_context(tls)).start()
+    while True:
+        time.sleep(1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

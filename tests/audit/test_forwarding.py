@@ -1,0 +1,279 @@
+"""The trail on its way to a real rsyslog (TLS, mutual authentication) and to a FHIR server: nothing lost, in order."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import orjson
+import pytest
+from pydantic import ValidationError
+
+from hub.app import pki
+from hub.app.audit_forwarding import AuditForwarder, LagMetrics
+from hub.app.audit_sinks import CollectorUnavailable
+from hub.app.settings_atna import Atna, Collector
+from hub.app.settings_nodes import Tls
+from hub.app.tls import client_context
+from hub.audit.model import Own
+from hub.audit.service import AuditService
+from hub.storage.engine import Database
+from hub.storage.migrate import load_stores
+from tests.audit.builders import record
+from tests.audit.collector import Rsyslog
+
+OWN = Own("hub-1", "REGION", "https://hub.example", "hub.example", "4711", {"ITI-18": "Registry Stored Query"})
+ROOT = Path(__file__).parents[2]
+MANY = 2_000
+#: The document that each record of this test touched: its number.
+_NUMBER = re.compile(r'ParticipantObjectID="1\.2\.3\.([0-9]+)"')
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("pki")
+    pki.init(directory)
+    for node in ("hub", "collector"):
+        pki.issue(directory, node)
+    return directory
+
+
+@pytest.fixture
+def rsyslog(tmp_path: Path, keys: Path) -> Iterator[Rsyslog]:
+    collector = Rsyslog(tmp_path / "rsyslog", keys)
+    yield collector
+    collector.stop()
+
+
+@dataclass
+class Sender:
+    forwarder: AuditForwarder
+    service: AuditService
+
+
+def atna(address: str, **more: Any) -> Atna:
+    return Atna(destinations=(Collector(**{"name": "arr", "address": address, "timeout": 20.0, **more}),))
+
+
+def tls(keys: Path) -> Tls:
+    return Tls(certificate=keys / "hub.crt", key=keys / "hub.key", ca=keys / "ca.crt")
+
+
+@pytest.fixture
+def sender(database: Database, rsyslog: Rsyslog, keys: Path) -> Iterator[Sender]:
+    forwarder = AuditForwarder(atna(rsyslog.address), database, lambda: OWN, lambda: client_context(tls(keys)))
+    forwarder.forwarding.open("arr", history=True)
+    with AuditService(database=database) as service:
+        yield Sender(forwarder, service)
+
+
+def numbered(service: AuditService, numbers: range) -> None:
+    for number in numbers:
+        record(service, touched=[("patient", "Zoé^^^&1.2&ISO"), ("document", f"1.2.3.{number}")])
+    service.flush()
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def arrived(rsyslog: Rsyslog) -> list[int]:
+    return [int(found[1]) for line in rsyslog.lines() if (found := _NUMBER.search(line))]
+
+
+def test_what_rsyslog_gets(sender: Sender, rsyslog: Rsyslog) -> None:
+    numbered(sender.service, range(3))
+    with pytest.raises(CollectorUnavailable):
+        sender.forwarder.step("arr", 10)  # it is down: nothing is lost
+    rsyslog.start()
+    assert sender.forwarder.step("arr", 2)
+    assert sender.forwarder.step("arr", 2)
+    assert not sender.forwarder.step("arr", 2)
+    eventually(lambda: len(rsyslog.lines()) == 3)
+    assert arrived(rsyslog) == [0, 1, 2]
+    line = rsyslog.lines()[0]
+    assert re.match(r"<85>1 \d{4}-\d\d-\d\dT[0-9:.]+Z hub\.example maillage 4711 IHE\+RFC-3881 - \ufeff<\?xml", line)
+    assert "Zoé^^^&amp;1.2&amp;ISO" in line
+    (lag,) = sender.forwarder.lags()
+    assert (lag.waiting, lag.problem) == (0, "")
+
+
+def test_a_collector_that_we_do_not_know_gets_nothing(
+    sender: Sender, rsyslog: Rsyslog, database: Database, tmp_path: Path, keys: Path
+) -> None:
+    pki.init(tmp_path / "other")
+    pki.issue(tmp_path / "other", "hub")
+    rsyslog.start()
+    numbered(sender.service, range(1))
+    for shown, believed in ((tmp_path / "other", keys), (keys, tmp_path / "other")):
+        context = client_context(Tls(certificate=shown / "hub.crt", key=shown / "hub.key", ca=believed / "ca.crt"))
+        forwarder = AuditForwarder(atna(rsyslog.address), database, lambda: OWN, lambda given=context: given)  # type: ignore[misc]
+        with pytest.raises(CollectorUnavailable):
+            forwarder.step("arr", 10)
+        forwarder.forwarding.release()
+    assert sender.forwarder.step("arr", 10)
+    eventually(lambda: arrived(rsyslog) == [0])
+
+
+def test_a_collector_that_goes_away_in_the_middle_loses_nothing(sender: Sender, rsyslog: Rsyslog) -> None:
+    numbered(sender.service, range(400))
+    rsyslog.start()
+    sender.forwarder.start()
+    try:
+        eventually(lambda: len(arrived(rsyslog)) >= 200)
+        rsyslog.stop()
+        numbered(sender.service, range(400, 800))
+        rsyslog.start()
+        eventually(lambda: set(arrived(rsyslog)) == set(range(800)))
+    finally:
+        sender.forwarder.stop()
+    assert list(dict.fromkeys(arrived(rsyslog))) == list(range(800))
+
+
+def test_sigkill_of_the_hub_loses_nothing(tmp_path: Path, rsyslog: Rsyslog, keys: Path) -> None:
+    """2,000 records while the collector is down; the hub is killed while it sends, and starts again."""
+    url = f"sqlite:///{tmp_path / 'hub.sqlite'}"
+    load_stores()
+    database = Database(url)
+    database.create_all()
+    with AuditService(database=database, spool=tmp_path / "spool") as service:
+        numbered(service, range(MANY))
+    database.dispose()
+
+    def hub() -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tests.audit.forwards", url, rsyslog.address, str(keys)]
+        return subprocess.Popen(command, cwd=ROOT)
+
+    first = hub()
+    rsyslog.start()
+    try:
+        eventually(lambda: len(arrived(rsyslog)) >= 300)
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.wait(30)
+    before = len(arrived(rsyslog))
+    second = hub()
+    try:
+        eventually(lambda: set(arrived(rsyslog)) == set(range(MANY)))
+    finally:
+        second.terminate()
+        second.wait(30)
+    assert before < MANY
+    assert list(dict.fromkeys(arrived(rsyslog))) == list(range(MANY))
+
+
+def test_a_collector_that_does_not_confirm_gets_it_again(database: Database, keys: Path) -> None:
+    """It took the bytes and fell over before it said that it had read everything."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(keys / "collector.crt", keys / "collector.key")
+    with socket.create_server(("127.0.0.1", 0)) as listening, AuditService(database=database) as service:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+
+        def fall_over() -> None:
+            connection, _ = listening.accept()
+            with context.wrap_socket(connection, server_side=True) as secured:
+                secured.recv(100)
+
+        peer = threading.Thread(target=fall_over)
+        peer.start()
+        own = atna(address, ca=keys / "ca.crt")
+        forwarder = AuditForwarder(own, database, lambda: OWN, lambda: client_context(tls(keys)))
+        forwarder.forwarding.open("arr", history=True)
+        numbered(service, range(1))
+        with pytest.raises(CollectorUnavailable):
+            forwarder.step("arr", 10)
+        peer.join(30)
+        assert [position for position, _ in forwarder.forwarding.next("arr", 10)] == [1]
+
+
+class Repository(BaseHTTPRequestHandler):
+    """Takes Bundles; ``refuses``: answers 503 so many times."""
+
+    bundles: ClassVar[list[dict[str, Any]]] = []
+    refuses: ClassVar[int] = 0
+
+    def do_POST(self) -> None:
+        found = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if type(self).refuses:
+            type(self).refuses -= 1
+            self.send_response(503)
+        else:
+            self.bundles.append(found)
+            self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+def test_audit_events_to_a_fhir_server(database: Database) -> None:
+    Repository.bundles, Repository.refuses = [], 1
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Repository)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        settings = atna(f"http://127.0.0.1:{server.server_port}/fhir", kind="fhir", batch=2)
+        forwarder = AuditForwarder(settings, database, lambda: OWN, lambda: client_context(Tls()))
+        with AuditService(database=database) as service:
+            numbered(service, range(5))
+            forwarder.start()
+            eventually(lambda: sum(len(bundle["entry"]) for bundle in Repository.bundles) == 5)
+            forwarder.stop()
+        assert [len(bundle["entry"]) for bundle in Repository.bundles] == [2, 2, 1]
+        event = Repository.bundles[0]["entry"][0]["resource"]
+        assert event["resourceType"] == "AuditEvent"
+        assert event["subtype"][0]["code"] == "ITI-18"
+        (lag,) = forwarder.lags()
+        assert lag.waiting == 0
+        waiting, age = LagMetrics(forwarder).collect()
+        assert [sample.value for sample in (*waiting.samples, *age.samples)] == [0, 0]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_udp_on_this_machine(database: Database) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer, AuditService(database=database) as service:
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(30)
+        settings = atna(f"127.0.0.1:{peer.getsockname()[1]}", kind="syslog-udp")
+        forwarder = AuditForwarder(settings, database, lambda: OWN, lambda: client_context(Tls()))
+        forwarder.forwarding.open("arr", history=True)
+        numbered(service, range(1))
+        assert forwarder.step("arr", 10)
+        assert peer.recv(65_535).startswith(b"<85>1 ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"kind": "syslog-udp", "address": "10.0.0.9:514"}, "over TLS only"),
+        ({"kind": "fhir", "address": "http://10.0.0.9/fhir"}, "over TLS only"),
+        ({"kind": "fhir", "address": "10.0.0.9:1"}, "a URL for fhir"),
+        ({"kind": "syslog-tls", "address": "https://arr.example/"}, "host:port"),
+        ({"address": "arr.example:6514", "certificate": Path("x")}, "needed together"),
+    ],
+)
+def test_settings_that_are_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Collector(name="arr", **settings)
+
+
+def test_destinations_have_names_of_their_own() -> None:
+    one = Collector(name="arr", address="arr.example:6514")
+    with pytest.raises(ValidationError, match="the same name"):
+        Atna(destinations=(one, one))
