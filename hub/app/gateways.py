@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from hub.access.rights_model import Rights
 from hub.app.communities import clients
 from hub.app.http import MEGABYTE
 from hub.app.replies import Replies
@@ -34,6 +35,7 @@ class Gateways:
         documents: DocumentService,
         imaging: ImagingService,
         outbox: ExchangeService,
+        rights: Rights,
     ) -> None:
         home, tls = settings.region.home_community_id, settings.tls
         web, options = settings.web, settings.gateways
@@ -60,6 +62,7 @@ class Gateways:
             patients=patients,
             home_community_id=home,
             discovery=self.discovery,
+            rights=rights,
         )
         self.responding = RespondingGateway(
             documents=documents, images=imaging, patients=patients, home_community_id=home

@@ -123,6 +123,7 @@ class Rooms:
             affinity_domains=(region.affinity_domain, *region.other_affinity_domains),
             home_community_id=region.home_community_id,
             vocabulary=self.vocabulary,
+            rights=self.rights,
         )
         self._build_subscriptions()
         self.on_demand = study_list.build(settings, self.documents, self.content, self.patients.person, self.exchange)
@@ -130,7 +131,10 @@ class Rooms:
         follow.settled.append(OffersFollow(self.on_demand).settled)
         self.patients.regrouped.append(follow.regrouped)
         self.population = MultiPatientService(
-            database=self.database, patients=self.patients, home_community_id=region.home_community_id
+            database=self.database,
+            patients=self.patients,
+            home_community_id=region.home_community_id,
+            rights=self.rights,
         )
         self.updates = UpdateService(documents=self.documents)
         self.removals = RemovalService(documents=self.documents, content=self.content, in_use=self._in_use)
@@ -180,6 +184,7 @@ class Rooms:
             archive=archive,
             stable_after=settings.archive.stable_after if settings.archive.publish else None,
             archive_follows=settings.imaging.archive_follows,
+            rights=self.rights,
         )
         self.imaging.listen(self.patients)
         self.orphans = OrphanService(self.database)
@@ -194,6 +199,7 @@ class Rooms:
             patients=self.patients,
             affinity_domain=region.affinity_domain,
             max_studies=settings.imaging.max_studies,
+            rights=self.rights,
         )
 
     def _build_subscriptions(self) -> None:
@@ -204,8 +210,9 @@ class Rooms:
             access=self.access,
             outbox=self.exchange,
             public_url=self._url,
+            rights=self.rights,
         )
-        self.pull_points = PullPointService(database=self.database)
+        self.pull_points = PullPointService(database=self.database, told=self.subscriptions.told)
         self.documents.listeners.append(self.subscriptions.registered)
         tls = self.settings.tls
         self.notifier = Notifier(self.subscriptions, self.audit, lambda: client_context(tls), self._url)
@@ -231,6 +238,7 @@ class Rooms:
             documents=self.documents,
             imaging=self.imaging,
             outbox=self.exchange,
+            rights=self.rights,
         )
         self.communities, self.responding = self.gateways.communities, self.gateways.responding
         self.discovery, self.replies = self.gateways.discovery, self.gateways.replies

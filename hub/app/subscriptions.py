@@ -9,6 +9,7 @@ from datetime import timedelta
 import httpx
 from lxml import etree
 
+from hub.access.rights_model import Rights
 from hub.access.service import AccessService
 from hub.app.settings_sharing import Subscriptions
 from hub.audit.service import AuditService
@@ -57,6 +58,7 @@ def build(
     access: AccessService,
     outbox: ExchangeService,
     public_url: Callable[[], str],
+    rights: Rights,
 ) -> SubscriptionService:
     """The broker, as the settings want it."""
     return SubscriptionService(
@@ -67,6 +69,7 @@ def build(
         consumers=Consumers(settings.consumers),
         pull_points=lambda: f"{public_url()}{PULL_POINTS}",
         longest=timedelta(days=settings.longest_days),
+        rights=rights,
     )
 
 

@@ -15,6 +15,10 @@ class Patients(Protocol):
 
     def equivalents(self, identifier: PatientIdentifier) -> tuple[PatientIdentifier, ...]: ...
 
+    def resolve(self, identifier: PatientIdentifier) -> PatientIdentifier | None: ...
+
+    def registered(self, identifier: PatientIdentifier) -> bool: ...
+
 
 class Persons(Protocol):
     """The patients room, where persons themselves are told of."""

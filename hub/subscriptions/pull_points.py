@@ -1,6 +1,7 @@
 """Pull points: notifications wait there until a client fetches them (ITI-69, ITI-70)."""
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from hub.context import Context
@@ -22,12 +23,18 @@ from hub.values import new_key, now
 log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 1000
+Told = Callable[[Sequence[Notification], Context], tuple[Notification, ...]]
 
 
 class PullPointService:
-    """``most``: pull points of one client. ``most_waiting``: notifications in one; beyond, the oldest go."""
+    """``most``: pull points of one client. ``most_waiting``: notifications in one; beyond, the oldest go.
 
-    def __init__(self, *, database: Database, most: int = 100, most_waiting: int = 10_000) -> None:
+    ``told``: what of notifications the reader may read; None: all."""
+
+    def __init__(
+        self, *, database: Database, most: int = 100, most_waiting: int = 10_000, told: Told | None = None
+    ) -> None:
+        self.told = told
         self.database = database
         self.most = most
         self.most_waiting = most_waiting
@@ -60,6 +67,7 @@ class PullPointService:
         with self.database.transaction() as work:
             store = NotificationStore(work)
             found = tuple(store.take(_own(store, command.pull_point_id, context).id, limit))
+            found = self.told(found, context) if self.told is not None else found
         for item in found:
             for reference in (*(one.id for one in item.objects), *(one for one, _ in item.references)):
                 context.touch("document entry", reference)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
+from hub.access.rights_model import Everything, Rights
 from hub.context import Context
 from hub.documents.codec import patient_key
 from hub.documents.model import DocumentEntry, Folder
@@ -33,6 +34,7 @@ from hub.subscriptions.model import (
     Unsubscribe,
 )
 from hub.subscriptions.ports import Access, Outbox, Patients
+from hub.subscriptions.readers import Readers
 from hub.subscriptions.store import NotificationStore, SubscriptionStore
 from hub.usecase import use_case
 from hub.values import PatientIdentifier, new_key, now
@@ -58,6 +60,7 @@ class SubscriptionService:
         longest: timedelta = timedelta(days=366),
         most: int = 10_000,
         most_waiting: int = 10_000,
+        rights: Rights | None = None,
     ) -> None:
         self.database = database
         self.patients = patients
@@ -68,6 +71,7 @@ class SubscriptionService:
         self.longest = longest
         self.most = most
         self.most_waiting = most_waiting
+        self.rights = rights or Everything()
 
     # ITI-52
 
@@ -232,9 +236,20 @@ class SubscriptionService:
             if notification is None:
                 return None
             subscription = SubscriptionStore(work).get(notification.subscription, now())
-        if subscription is None or not self._may_be_told(subscription):
+        owner = self.access.named(subscription.owner) if subscription is not None else None
+        if subscription is None or owner is None or not self._may_be_told(subscription):
             return None
-        return subscription, notification
+        told = self.told([notification], Context(principal=owner))
+        return (subscription, told[0]) if told else None
+
+    def told(self, notifications: Sequence[Notification], context: Context) -> tuple[Notification, ...]:
+        """Notifications with what their reader may read now; one of which nothing is left is not told."""
+        if self.rights.plain(context):
+            return tuple(notifications)
+        with self.database.reading() as work:
+            readers = Readers(work, self.rights, context, self.patients)
+            found = [readers.shown(item) for item in notifications]
+        return tuple(item for item in found if item is not None)
 
     def delivered(self, notification_id: str) -> None:
         """It has arrived, or will never be sent."""
