@@ -8,7 +8,7 @@ from queue import Queue
 from typing import Any
 
 from hub import __version__
-from hub.app import fhir_patients, health, mllp
+from hub.app import fhir_patients, health, mllp, record
 from hub.app.audit_forwarding import LagMetrics
 from hub.app.audit_trail import AuditTrail
 from hub.app.dimse import DimseEndpoint
@@ -95,6 +95,7 @@ class Hub(Rooms):
             self.public_url,
             lambda: client_context(settings.tls),
         )
+        self.record = record.build(self)
         self.dispatch = Dispatcher(
             [
                 *(self.patients, self.portions, self.visits, self.stewardship, self.documents, self.sharing),
@@ -103,6 +104,7 @@ class Hub(Rooms):
                 *(self.updates, self.removals, SingleObjectService(self.imaging, self.scratch.path / "rendering")),
                 *(self.subscriptions, self.pull_points, self.population, AvailabilityService(self.imaging)),
                 *self.fhir_patients.services,
+                *(self.record.services if self.record else ()),
                 self.oauth,
                 self.trail.service,
             ]
@@ -140,6 +142,7 @@ class Hub(Rooms):
         handlers |= {OFFER: self.on_demand.deliver, REPLY: self.replies.deliver, NOTICE: self.notices.deliver}
         self.exchange.processors[fhir_patients.WIRE] = fhir_patients.Replay(self.pipeline, self.catalogue).process
         handlers |= {PATIENT_FEED: self.fhir_patients.deliver}
+        handlers |= self.record.handlers() if self.record else {}
         self.worker = Worker(self.exchange, handlers)
         self.housekeeping = Housekeeping(self.content, self._in_use, also=(self.replies.sweep,))
         self.dimse: DimseEndpoint | None = None
@@ -243,6 +246,8 @@ class Hub(Rooms):
         """Whoever waits for a source or a community waits no longer."""
         self.sources.close()
         self.gateways.close()
+        if self.record:
+            self.record.close()
 
     # Facts
 

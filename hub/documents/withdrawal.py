@@ -1,6 +1,6 @@
 """Withdrawal: what the hub published itself and no longer stands for is deprecated, with all that was made of it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from hub.context import Context
 from hub.documents.model import APPROVED, DocumentEntry
@@ -16,6 +16,8 @@ class WithdrawalService:
 
     def __init__(self, *, database: Database) -> None:
         self.database = database
+        #: Hear of what was withdrawn, in its unit of work.
+        self.listeners: list[Callable[[Sequence[DocumentEntry], Context], object]] = []
 
     def withdraw(self, entry_ids: Iterable[str], context: Context) -> tuple[str, ...]:
         """Entries become Deprecated, and so do their transforms and addenda. Returns the uniqueIds of what was
@@ -26,6 +28,8 @@ class WithdrawalService:
             fallen = fallen_with(store, named | {item.id for item in _standing(store, named)})
             standing = [item for item in store.get(DocumentEntry, "id", fallen, lock=True) if item.status == APPROVED]
             store.deprecate(item.id for item in standing)
+            for listener in self.listeners if standing else ():
+                listener(standing, context)
         for entry in standing:
             context.touch("document", entry.unique_id)
             context.led_to("document-withdrawn", entry.unique_id)

@@ -128,6 +128,17 @@ class Publisher:
             return ""
         return self._digest(self._spec(self._publishing(store, found, person), found, 0), person)
 
+    def spec_of(self, study: Study) -> ManifestSpec | None:
+        """What a manifest of a study is made of, as the index knows it; None when nobody knows whose it is."""
+        info = self.archives.info(study.source)
+        local = PatientIdentifier(study.patient_id, study.issuer or info.authority_oid, namespace=info.namespace)
+        person = self.patients.resolve(local) if study.patient_id else None
+        if person is None:
+            return None
+        found = Found(study, info, local)
+        with self.database.reading() as work:
+            return self._spec(self._publishing(ImagingStore(work), found, person), found, 0)
+
     # registering
 
     def _carry_out(self, store: ImagingStore, found: "Found", draft: Draft) -> None:

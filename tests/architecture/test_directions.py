@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BROKEN = Path(__file__).parent / "broken"
 PACKAGES = ("hub", "profiles", "connectors")
-ROOMS = ("patients", "documents", "imaging", "federation", "access", "audit", "exchange", "subscriptions")
+ROOMS = ("patients", "documents", "imaging", "federation", "access", "audit", "exchange", "subscriptions", "record")
 CONTRACTS = [
     contract["name"]
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
