@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "997fabe24970"
+revision = "d514d162010a"
 down_revision = None
 branch_labels = None
 depends_on = None
