@@ -1,6 +1,6 @@
 """Patients' words: kept under the identity under which they were said, never changed, counted by the newest."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -53,6 +53,8 @@ class ConsentService:
 
     def __init__(self, rights: RightsService) -> None:
         self.rights = rights
+        #: Hear of a new word in its unit of work: whose identity, on what.
+        self.listeners: list[Callable[[PatientIdentifier, Matter, Context], object]] = []
         self.database = rights.database
 
     @use_case
@@ -126,7 +128,7 @@ class ConsentService:
         for item in before if standing and consent.until is None else ():  # one that ends lets the others come back
             if consent.at >= item.consent.at:
                 store.supersede(item.key, at)
-        return store.add(
+        kept = store.add(
             replace(consent, id=consent.id or new_key()),
             version=versions[-1].version + 1 if versions else 1,
             author=context.principal.name or context.principal.id,
@@ -134,6 +136,9 @@ class ConsentService:
             at=at,
             standing=standing,
         )
+        for listener in self.listeners:
+            listener(identity, consent.matter, context)
+        return kept
 
     @use_case
     def find(self, command: FindConsents, context: Context) -> tuple[KeptConsent, ...]:

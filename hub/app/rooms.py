@@ -187,6 +187,7 @@ class Rooms:
             rights=self.rights,
         )
         self.imaging.listen(self.patients)
+        self.consents.listeners.append(self.imaging.said)
         self.orphans = OrphanService(self.database)
         self.life = ManifestLife(
             database=self.database, imaging=self.imaging, documents=self.documents, withdrawals=withdrawals

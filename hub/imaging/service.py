@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hub.access.rights_model import Everything, Rights
+from hub.access.rights_model import Everything, Matter, Rights
 from hub.context import Context
 from hub.exchange.model import Delivery
 from hub.imaging import codec
@@ -34,7 +34,7 @@ from hub.imaging.model import (
     StudyState,
 )
 from hub.imaging.ports import Contents, Documents, Exchange, ListensToPatients, Patients, Sources, Withdrawals
-from hub.imaging.publication import PublicationSettings, Publisher, named
+from hub.imaging.publication import OPPOSED, PublicationSettings, Publisher, named
 from hub.imaging.readers import StudyReaders
 from hub.imaging.reading import Reading
 from hub.imaging.reports import FINAL, WITHDRAWN, report_values, wanted_report, withdraw_report
@@ -278,6 +278,17 @@ class ImagingService(Reading):
         self.retriever.close()
 
     # the life of manifests
+
+    def said(self, identity: PatientIdentifier, matter: Matter, context: Context) -> None:
+        """A patient spoke of their record, in the open unit of work: what an opposition held is looked at again."""
+        if matter is not Matter.FEEDING:
+            return
+        person = self.patients.person(identity)
+        numbers = (person.regional, *person.identifiers) if person is not None else (identity,)
+        with self.database.transaction() as work:
+            for row in ImagingStore(work).of_identifiers(numbers):
+                if row.state == StudyState.HELD.value and row.held_because == OPPOSED:
+                    self._enqueue(_wanted_row(row), context)
 
     def look_again(self, studies: Sequence[str], context: Context, *, delay: float = 0, but: str = "") -> int:
         """Have the sources of studies asked again, where they are or were published: something may have changed.
