@@ -8,6 +8,8 @@ from pathlib import Path
 
 import httpx
 
+from hub.access.model import Principal
+from hub.app.assertion_issuer import AssertionIssuer
 from hub.app.settings import Region, Settings
 from hub.app.settings_sharing import Community as CommunitySettings
 from hub.app.tls import client_context
@@ -39,6 +41,7 @@ from hub.wire.hl7v3.query import write_patient_query
 from hub.wire.hl7v3.transmission import Party
 from hub.wire.soap.client import SoapClient
 from hub.wire.soap.message import Limits, Receive, SoapMessage
+from hub.wire.xml import Element
 
 DISCOVERY = "urn:hl7-org:v3:PRPA_IN201305UV02:CrossGatewayPatientDiscovery"
 QUERY = "urn:ihe:iti:2007:CrossGatewayQuery"
@@ -60,17 +63,39 @@ class FileLease:
 class SoapCommunity:
     """One community's gateway. ``soap`` carries the hub's certificate and the community's deadline."""
 
-    def __init__(self, settings: CommunitySettings, soap: SoapClient, region: Region) -> None:
+    def __init__(
+        self,
+        settings: CommunitySettings,
+        soap: SoapClient,
+        region: Region,
+        issuer: AssertionIssuer | None = None,
+        asked_by: Principal | None = None,
+    ) -> None:
         self.settings = settings
         self.soap = soap
         self.region = region
+        self.issuer = issuer
+        self.asked_by = asked_by
+
+    def on_behalf(self, principal: Principal) -> "SoapCommunity":
+        """The same gateway, asked for this user: it is told so where the settings want it (ITI-40)."""
+        if self.issuer is None:
+            return self
+        return SoapCommunity(self.settings, self.soap, self.region, self.issuer, principal)
+
+    def _call(self, url: str, action: str, body: Element, *, mtom: bool = False) -> SoapMessage:
+        security = None
+        if self.issuer is not None and self.asked_by is not None:
+            audience = self.settings.audience or Oid(self.settings.home_community_id).urn
+            security = self.issuer.header(self.asked_by, audience)
+        return self.soap.call(url, action, body, mtom=mtom, security=security)
 
     def discover(self, traits: Traits, identifiers: Sequence[PatientIdentifier]) -> Discovery:
         """ITI-55. Raises what SoapClient.call raises, Hl7v3Invalid, DiscoveryRefused."""
         own, other = self.region.home_community_id, self.settings.home_community_id
         me, them = Party(own, own), Party(other, other)
         body = write_patient_query(traits, identifiers, me, them, authority=self.region.affinity_domain)
-        message = self.soap.call(self.settings.discovery_url or self.settings.query_url, DISCOVERY, body)
+        message = self._call(self.settings.discovery_url or self.settings.query_url, DISCOVERY, body)
         try:
             answer = read_patient_answer(message.body)
             lasts = read_time_to_live(message.blocks)
@@ -86,7 +111,7 @@ class SoapCommunity:
 
     def query(self, query: StoredQuery) -> CommunityAnswer:
         """ITI-38. Raises what SoapClient.call raises; RegistryError when the answer is none."""
-        message = self.soap.call(self.settings.query_url, QUERY, write_stored_query(query))
+        message = self._call(self.settings.query_url, QUERY, write_stored_query(query))
         try:
             return _answer(message)
         finally:
@@ -95,7 +120,7 @@ class SoapCommunity:
     def retrieve(self, requests: Sequence[DocumentRequest]) -> CommunityDocuments:
         """ITI-39; the documents lie in files that go when they are forgotten."""
         url = self.settings.retrieve_url or self.settings.query_url
-        answer = _documents(self.soap.call(url, RETRIEVE, write_retrieve(requests), mtom=True))
+        answer = _documents(self._call(url, RETRIEVE, write_retrieve(requests), mtom=True))
         documents = tuple(
             RetrievedDocument(
                 item.request,
@@ -115,7 +140,7 @@ class SoapCommunity:
     ) -> CommunityInstances:
         """RAD-75."""
         url = self.settings.imaging_url or self.settings.retrieve_url or self.settings.query_url
-        answer = _documents(self.soap.call(url, IMAGES, write_imaging_retrieve(requests, transfer_syntaxes), mtom=True))
+        answer = _documents(self._call(url, IMAGES, write_imaging_retrieve(requests, transfer_syntaxes), mtom=True))
         instances = []
         problems: list[HubError] = [said_by(row) for row in answer.problems]
         for item, lease in _leased(answer):
@@ -136,6 +161,8 @@ def clients(settings: Settings, receive: Receive, limits: Limits) -> list[tuple[
     if not settings.communities:
         return []
     tls, found = client_context(settings.tls), []
+    asserts = any(item.assertion == "xua" for item in settings.communities)
+    issuer = AssertionIssuer(settings) if asserts else None
     for item in settings.communities:
         community = Community(
             item.name,
@@ -146,7 +173,8 @@ def clients(settings: Settings, receive: Receive, limits: Limits) -> list[tuple[
             discovers=item.discovery_url is not None,
         )
         http = httpx.Client(verify=tls, timeout=item.deadline, trust_env=False)
-        found.append((community, SoapCommunity(item, SoapClient(http, receive, limits), settings.region)))
+        asserting = issuer if item.assertion == "xua" else None
+        found.append((community, SoapCommunity(item, SoapClient(http, receive, limits), settings.region, asserting)))
     return found
 
 

@@ -83,7 +83,7 @@ class Saml(Table):
     clock_skew: int = Field(default=60, ge=0, le=600)
     """Seconds by which the clock of an issuer may differ."""
     issuer: str = Field(default="", examples=["https://hub.example.org/saml"])
-    """Issuer of the hub's own assertions; empty: web.public_url."""
+    """Issuer of the hub's own assertions; empty: web.public_url, or the homeCommunityId as a URN."""
     key: Path | None = Field(default=None, examples=["pki/saml.key"])
     """PEM file of the key that signs the hub's own assertions (communities.assertion); unset: it issues none."""
     certificate: Path | None = Field(default=None, examples=["pki/saml.crt"])

@@ -33,6 +33,10 @@ class Community(Table):
     """Seconds that a query waits for it, and that it may keep silent within an answer."""
     retrieve_deadline: float = Field(default=120.0, gt=0)
     """Seconds that a retrieval from it may take altogether."""
+    assertion: Literal["none", "xua"] = "none"
+    """xua: every request to it carries an assertion of the hub's own about the user for whom it asks ([saml] key)."""
+    audience: str = Field(default="", examples=["https://hub.region2.example"])
+    """Audience of these assertions; empty: its homeCommunityId as a URN."""
 
 
 class Gateways(Table):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from hub.access.model import Principal
 from hub.access.rights_model import Everything, Rights
 from hub.context import Context
 from hub.documents.errors import (
@@ -57,6 +58,10 @@ from hub.values import Oid, PatientIdentifier
 
 class CommunityClient(Protocol):
     """Another community's responding gateway. Every method raises HubError when it does not answer."""
+
+    def on_behalf(self, principal: Principal) -> "CommunityClient":
+        """The same, asked for this user."""
+        ...
 
     def discover(self, traits: Traits, identifiers: Sequence[PatientIdentifier]) -> Discovery:
         """ITI-55."""
@@ -145,7 +150,7 @@ class CommunityService:
         calls: dict[str, Call] = {}
         for home in homes:
             community, client = self.others[home]
-            ask = inquiry.ask(community, client)
+            ask = inquiry.ask(community, client.on_behalf(context.principal))
             if ask is None:
                 parts.append(silent(community.name, NO_NUMBER))
             else:
@@ -272,7 +277,8 @@ class CommunityService:
         for home, wanted in groups.items():
             if home != self.home:
                 community, client = self.others[home]
-                calls[home] = Call(_bound(ask, client, wanted), community.retrieve_deadline)
+                asked = client.on_behalf(context.principal)
+                calls[home] = Call(_bound(ask, asked, wanted), community.retrieve_deadline)
         return self._replies(calls, context)
 
     def _replies(self, calls: Mapping[str, Call], context: Context) -> Iterable[Reply]:

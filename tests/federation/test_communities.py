@@ -4,9 +4,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import pytest
 
+from hub.access.model import Principal
 from hub.context import Context
 from hub.documents.errors import (
     DocumentUniqueIdError,
@@ -106,6 +108,9 @@ class Peer:
             self.hang.wait(30)
         if self.error is not None:
             raise self.error
+
+    def on_behalf(self, principal: Principal) -> Self:  # noqa: ARG002
+        return self
 
     def discover(self, traits: Traits, identifiers: Sequence[PatientIdentifier]) -> Discovery:
         self.discoveries.append((traits, tuple(identifiers)))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from hub.access.model import Credentials
 from hub.app import pki
 from hub.app.settings import DimsePort, HealthPort, Mllp, Settings, Storage, Web
 from hub.app.settings_nodes import Client, Tls
@@ -58,6 +59,15 @@ class Believing:
     def draft(self, **changes: object) -> Draft:
         """What the identity provider would say of a doctor."""
         return Draft(**{"issuer": ISSUER, "audience": AUDIENCE, **changes})  # type: ignore[arg-type]
+
+    def credentials(self, node: str, signed: bytes) -> Credentials:
+        """What the hub's edge would make of them."""
+        return Credentials(certificate=self.certificate(node), saml=signed, peer="127.0.0.1")
+
+    def forget(self) -> None:
+        """What is in the audit trail by now does not count."""
+        self.hub.audit.flush()
+        self.seen |= {record.id for record in self.hub.audit.search(AuditSearch(limit=500)).records}
 
     def records(self) -> list[AuditRecord]:
         """What the audit trail has gained since this was called last; waits for the first."""
