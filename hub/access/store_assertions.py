@@ -33,7 +33,8 @@ class AssertionStore:
         """Note its use. None when it is the first; otherwise the node that used it first."""
         flavour = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         row = {"key_hash": key_hash, "node": node, "expires_at": expires_at}
-        if self._connection.execute(flavour.insert(ASSERTION).values(row).on_conflict_do_nothing()).rowcount:
+        new = flavour.insert(ASSERTION).values(row).on_conflict_do_nothing().returning(ASSERTION.c.key_hash)
+        if self._connection.execute(new).first() is not None:  # rowcount tells nothing with PostgreSQL
             return None
         found = self._connection.execute(select(ASSERTION.c.node).where(ASSERTION.c.key_hash == key_hash)).scalar()
         return found or ""
