@@ -44,4 +44,4 @@ def claims(*exercises: dict[str, Any], number: str = "899700000001", **more: Any
 HOSPITAL = activity("1750100125", "CHU Essai", "SA01")
 PRACTICE = activity("499700000001007", "Cabinet Essai")
 TWO_PLACES = claims(exercise("10", "SM44", HOSPITAL, PRACTICE))
-ONE_PLACE = claims(exercise("60", "", HOSPITAL), number="899700000002", given_name="Alix")
+ONE_PLACE = claims(exercise("60", "", HOSPITAL) | {"prenomDexercice": "Alix"}, number="899700000002", given_name="Alix")
