@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hub.app import logs, pki
 from hub.app.roles import Role
+from hub.app.sandbox_keys import Keys
 from hub.app.settings import (
     LOOPBACK,
     Archive,
@@ -32,7 +33,7 @@ from hub.app.settings import (
     User,
     Web,
 )
-from hub.app.settings_nodes import Client, Tls
+from hub.app.settings_nodes import Cards, Client, Tls
 from hub.app.settings_sharing import Community, Gateways, Subscriptions
 from hub.app.wiring import Hub
 from hub.errors import Invalid, Misconfigured
@@ -87,6 +88,7 @@ class Sandbox:
         self.options = options
         self.temporary = options.data is None
         self.data = (options.data or Path(tempfile.mkdtemp(prefix="maillage-sandbox-"))).resolve()
+        self.keys = Keys(self.data / "pki")
         self.token = secrets.token_urlsafe(32)
         self.password = secrets.token_urlsafe(12)
         self._hub: Hub | None = None
@@ -103,11 +105,6 @@ class Sandbox:
         if self._hub is None:
             raise Misconfigured("The sandbox does not run.")
         return self._hub
-
-    @property
-    def pki(self) -> Path:
-        """Directory of the test authority."""
-        return self.data / "pki"
 
     def __enter__(self) -> Self:
         logs.configure(self.settings.logging.level, self.settings.logging.format)
@@ -149,19 +146,14 @@ class Sandbox:
                 for authority in self.authorities
             ],
             "token": self.token,
-            "client_cert": str(self.pki / "client.crt"),
-            "client_key": str(self.pki / "client.key"),
-            "ca": str(self.pki / "ca.crt"),
+            **self.keys.told(base),
             "portal_user": USER,
             "portal_password": self.password,
         }
 
     def _settings(self) -> Settings:
         options = self.options
-        if not (self.pki / "ca.crt").exists():
-            pki.init(self.pki)
-        for node in ("hub", "client"):
-            pki.issue(self.pki, node)
+        self.keys.make()
         region: dict[str, Any] = {"name": "Sandbox", "external_index": True}
         if options.affinity_domains:
             first, *others = options.affinity_domains
@@ -171,7 +163,7 @@ class Sandbox:
         if options.home_community:
             region["home_community_id"] = options.home_community
         sources = [parse_source(text) for text in options.sources]
-        tls = Tls() if options.open else self._tls()
+        tls = Tls() if options.open else self.keys.tls()
         try:
             return Settings(
                 region=Region(**region),
@@ -182,12 +174,16 @@ class Sandbox:
                 clients=(
                     Client(
                         name=USER,
-                        certificate_sha256=pki.fingerprint(self.pki / "client.crt"),
+                        certificate_sha256=pki.fingerprint(self.keys.directory / "client.crt"),
                         token_sha256=sha256(self.token.encode()).hexdigest(),
                         permissions=("*",),
                         organisation="Sandbox",
                     ),
+                    *(() if options.open else (self.keys.any_node(),)),
                 ),
+                cards=Cards() if options.open else self.keys.cards(),
+                saml=self.keys.saml(),
+                oauth=self.keys.oauth(),
                 users=(
                     User(
                         login=USER,
@@ -222,9 +218,6 @@ class Sandbox:
             return self.authorities
         known = {authority.oid for authority in self.authorities}
         return (*self.authorities, *(one for one in seeded_authorities() if one.oid not in known))
-
-    def _tls(self) -> Tls:
-        return Tls(certificate=self.pki / "hub.crt", key=self.pki / "hub.key", ca=self.pki / "ca.crt")
 
     def _seed(self) -> None:
         if self.options.seed == "demo":
