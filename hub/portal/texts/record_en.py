@@ -1,0 +1,56 @@
+"""English: publications to the national record."""
+
+from collections.abc import Mapping
+
+RECORD_EN: Mapping[str, str] = {
+    "nav.record": "National record",
+    "record.title": "National record",
+    "record.lead": "Final reports and manifests on their way to the national record (DMP), and what "
+    "to do where one is held.",
+    "record.none": "Nothing has been sent to the national record yet.",
+    "record.changed": "Changed",
+    "record.document": "Document",
+    "record.study": "Study",
+    "record.what_next": "Why, and what next",
+    "record.retry": "Try again",
+    "record.retry_one": "Try again: study {study}",
+    "record.retry_all": "Try everything again that is held: {reason}",
+    "record.retried": "It is tried again.",
+    "record.more": "Older ones",
+    "record.kind.manifest": "Manifest",
+    "record.kind.report": "Report",
+    "record.state.waiting": "waiting",
+    "record.state.sent": "sent",
+    "record.state.replaced": "replaced",
+    "record.state.withdrawn": "withdrawn",
+    "record.state.held": "held",
+    "error.publication-not-found": "There is no such publication.",
+    "error.publication-not-held": "The publication is not held: there is nothing to try again.",
+    "record.means.no-report": "The manifest waits for a final report of its study.",
+    "record.next.no-report": "Nothing: the final report sends both.",
+    "record.means.ins-not-qualified": "The person's identity is not qualified: its INS may not be sent.",
+    "record.next.ins-not-qualified": "Qualify the identity (INSi and an identity document); the feed that says so "
+    "sends it.",
+    "record.means.opposition": "The person opposes that documents are shared.",
+    "record.next.opposition": "Nothing, unless the person changes their mind: their next word is followed.",
+    "record.means.no-record": "The person has no national record.",
+    "record.next.no-record": "Nothing: it is looked for again once a day for a while.",
+    "record.means.closed-record": "The person's national record is closed.",
+    "record.next.closed-record": "Nothing: it is looked at again once a day for a while.",
+    "record.means.not-authorised": "The record does not let this structure do it.",
+    "record.next.not-authorised": "Check the structure's rights on the record with the person; then try again.",
+    "record.means.certificate-refused": "The record does not accept the certificate of the connection or of the seal.",
+    "record.next.certificate-refused": "Renew or exchange the certificates, run the check of the source; then try "
+    "again.",
+    "record.means.misconfigured": "A setting makes it impossible.",
+    "record.next.misconfigured": "Correct the settings of [record]; then try again.",
+    "record.means.metadata-unfit": "The document or its metadata are not what the record takes.",
+    "record.next.metadata-unfit": "Have the sender correct the document (the attribute is named), or the settings; "
+    "a corrected one is sent.",
+    "record.means.refused": "The record refused with a code of its own.",
+    "record.next.refused": "Look the code up with the record's operator; then try again.",
+    "record.means.unavailable": "The record does not answer.",
+    "record.next.unavailable": "Nothing while it waits: it is tried again by itself.",
+    "record.means.inconsistent": "The record's answer contradicts itself.",
+    "record.next.inconsistent": "Tell the record's operator; then try again.",
+}

@@ -1,0 +1,274 @@
+"""From the final report to the national record and back: every state, over TLS against the simulator."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from hub.context import Context
+from hub.exchange.model import DeliveryState, Page
+from hub.imaging.manifest_model import Flavour
+from hub.record.errors import PublicationNotFound, PublicationNotHeld
+from hub.record.model import ADVICE, ListPublications, PublicationState, Reason, RetryHeld, RetryPublication
+from hub.storage.engine import Database
+from hub.testing.dmp.pki import make_pki
+from hub.testing.dmp.server import DmpSimulator
+from hub.testing.dmp.state import APPROVED, DELETED, DEPRECATED, Faults, Person
+from hub.values import Code, PatientIdentifier
+from tests.connectors.dmp_site import INS
+from tests.imaging.archive import STUDY
+from tests.record.national import Nation, nation
+
+BOTH = {"manifest": "sent", "report": "sent"}
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pki(tmp_path_factory.mktemp("dmp-pki"))
+
+
+@pytest.fixture
+def dmp(pki: Path) -> Iterator[DmpSimulator]:
+    with DmpSimulator(pki) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def region(database: Database, tmp_path: Path, dmp: DmpSimulator) -> Iterator[Nation]:
+    made = nation(database, tmp_path, dmp)
+    yield made
+    made.rooms.imaging.close()
+    made.connector.close()
+
+
+def person(region: Nation) -> Person:
+    return region.dmp.state.persons[f"{INS.cx}^NH"]
+
+
+def test_a_final_report_brings_report_and_manifest(region: Nation) -> None:
+    region.qualify()
+    report = region.report()
+    region.work()
+    assert region.states() == BOTH
+    there = region.there(APPROVED)
+    assert there["18748-4"].unique_id == report
+    manifest = dcmread(io.BytesIO(there["IMG-KOS"].content))
+    assert manifest.PatientID == INS.value
+    assert manifest.AccessionNumber == ""
+    assert manifest.SOPInstanceUID == there["IMG-KOS"].unique_id
+    series = manifest.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+    assert series.RetrieveURL.startswith(f"https://hub.example/dicom-web/studies/{STUDY}/series/")
+    region.work()
+    sends = [item for item in region.dmp.state.asked if item.action.endswith("ProvideAndRegisterDocumentSet-b")]
+    assert len(sends) == 2
+
+
+def test_a_region_that_publishes_drim_m_sends_its_own_manifest(
+    database: Database, tmp_path: Path, dmp: DmpSimulator
+) -> None:
+    region = nation(database, tmp_path, dmp, Flavour.DRIM_M)
+    regional = region.qualify()
+    region.report()
+    region.work()
+    assert region.states() == BOTH
+    own = region.rooms.found(regional, mime="application/dicom")
+    assert [entry.unique_id for entry in own] == [region.there()["IMG-KOS"].unique_id]
+    region.rooms.imaging.close()
+    region.connector.close()
+
+
+def test_a_correction_replaces(region: Nation) -> None:
+    region.qualify()
+    first = region.report()
+    region.work()
+    second = region.report(status="C")
+    region.work()
+    assert region.states() == {"manifest": "sent", "report": "replaced"}
+    states = {item.unique_id: item.status for item in region.dmp.state.of(f"{INS.cx}^NH")}
+    assert (states[first], states[second]) == (DEPRECATED, APPROVED)
+
+
+def test_a_cancellation_deletes_report_and_manifest(region: Nation) -> None:
+    region.qualify()
+    report = region.report()
+    region.work()
+    region.report(status="D", document_id=report)
+    region.work()
+    assert region.states() == {"manifest": "no-report", "report": "withdrawn"}
+    assert {item.status for item in region.there().values()} == {DELETED}
+
+
+def test_an_unqualified_identity_waits_until_it_is_qualified(region: Nation) -> None:
+    region.qualify(None)
+    region.report()
+    region.work()
+    assert set(region.states().values()) == {Reason.NOT_QUALIFIED.value}
+    assert region.dmp.state.asked == []
+    region.qualify()
+    region.work()
+    assert region.states()["report"] == "sent"
+    assert region.there(APPROVED)["IMG-KOS"]
+
+
+def test_another_number_moves_what_was_sent(region: Nation) -> None:
+    region.qualify()
+    region.report()
+    region.work()
+    other = PatientIdentifier("207058575627097", INS.authority, "INS")
+    region.dmp.state.add(Person(other.value, other.authority))
+    row = next(item for item in region.publications() if item.kind == "manifest")
+    with region.service.database.transaction() as work:
+        work.connection.exec_driver_sql(
+            f"UPDATE record_publication SET record_patient = '{other.cx}', state = 'held', reason = 'refused'"
+            f" WHERE id = '{row.id}'"
+        )
+    region.service.retry(RetryPublication(row.id), Context())
+    region.work()  # in the other record there is nothing of it: it is sent to the right one, which knows it already
+    assert region.states() == {"manifest": "replaced", "report": "sent"}
+
+
+def test_an_opposition_holds(region: Nation) -> None:
+    regional = region.qualify()
+    region.opposed.persons.add(regional)
+    region.report()
+    region.work()
+    assert set(region.states().values()) == {Reason.OPPOSITION.value}
+    assert region.dmp.state.asked == []
+    region.opposed.persons.clear()
+    region.qualify()  # the next word of the feed
+    region.work()
+    assert region.states() == BOTH
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [({"open": False}, Reason.CLOSED), ({"opposed": True}, Reason.OPPOSITION)],
+    ids=["closed", "opposed"],
+)
+def test_what_the_record_says_holds_and_is_looked_at_again(
+    region: Nation, changed: dict[str, bool], reason: Reason
+) -> None:
+    for name, value in changed.items():
+        setattr(person(region), name, value)
+    region.qualify()
+    region.report()
+    region.work()
+    assert set(region.states().values()) == {reason.value}
+    assert ADVICE[reason].next
+    waiting = region.rooms.exchange.deliveries(Page(state=DeliveryState.WAITING))
+    assert waiting  # the next look
+    for name, value in changed.items():
+        setattr(person(region), name, not value)
+    region.work()
+    assert region.states() == BOTH
+
+
+def test_nobody_s_record(region: Nation) -> None:
+    region.dmp.state.persons.clear()
+    region.qualify()
+    region.report()
+    region.work()
+    assert set(region.states().values()) == {Reason.NO_RECORD.value}
+
+
+def test_a_refused_certificate_is_tried_again_when_the_operator_says_so(region: Nation) -> None:
+    region.dmp.state.faults = Faults(refuse_certificate=True)
+    region.qualify()
+    region.report()
+    region.work()
+    assert set(region.states().values()) == {Reason.CERTIFICATE.value}
+    assert not region.rooms.exchange.deliveries(Page(state=DeliveryState.WAITING))
+    region.dmp.state.faults = Faults()
+    region.work()
+    assert set(region.states().values()) == {Reason.CERTIFICATE.value}
+    assert region.service.retry_held(RetryHeld(Reason.CERTIFICATE), Context()) == 2
+    region.work()
+    assert region.states() == BOTH
+
+
+def test_a_record_that_is_down_is_tried_again(region: Nation) -> None:
+    region.dmp.state.faults = Faults(down=True)
+    region.qualify()
+    region.report()
+    region.work()
+    assert set(region.states().values()) == {Reason.UNAVAILABLE.value, "waiting"}  # one after the other
+    assert {item.state for item in region.publications()} == {PublicationState.WAITING}
+    region.dmp.state.faults = Faults()
+    region.work()
+    assert region.states() == BOTH
+
+
+def test_a_lost_answer_is_no_second_document(region: Nation) -> None:
+    region.qualify()
+    region.report()
+    region.dmp.state.faults = Faults(lose_answer=2)  # of the question whether there is a record, then of a submission
+    region.work()
+    region.work()
+    assert region.states() == BOTH
+    assert len(region.dmp.state.of(f"{INS.cx}^NH")) == 2
+
+
+def test_a_document_that_the_record_does_not_take(region: Nation) -> None:
+    region.service.codes = {"practice_setting_code": Code("CARDIO", "1.2.3", "Cardiologie")}
+    region.qualify()
+    region.report()
+    region.work()
+    assert set(region.states().values()) == {Reason.METADATA.value}
+    assert {item.detail for item in region.publications()} == {"practiceSettingCode"}
+    assert region.service.publications(ListPublications(), Context()).counts == {("held", "metadata-unfit"): 2}
+
+
+def test_masked_in_the_region_masked_in_the_record(region: Nation) -> None:
+    regional = region.qualify()
+    region.report()
+    region.work()
+    entry = next(item for item in region.rooms.found(regional) if item.mime_type == "text/xml")
+    mask = Code("MASQUE_PS", "1.2.250.1.213.1.1.4.13", "Masqué aux professionnels de santé")
+    masked = replace(entry, confidentiality_codes=(*entry.confidentiality_codes, mask))
+    region.service.registered((masked,), Context())
+    row = next(item for item in region.publications() if item.kind == "report")
+
+    class Masked:
+        def approved(self, _ids: object) -> tuple[object, ...]:
+            return (masked,)
+
+    region.service.entries = Masked()  # type: ignore[assignment]
+    region.work()
+    assert "MASQUE_PS" in region.there()["18748-4"].confidentiality
+    assert region.there()["18748-4"].version == 2
+    assert row.record_unique_id == region.there()["18748-4"].unique_id
+
+
+def test_only_what_is_held_is_tried_again(region: Nation) -> None:
+    region.qualify()
+    region.report()
+    region.work()
+    with pytest.raises(PublicationNotHeld):
+        region.service.retry(RetryPublication(region.publications()[0].id), Context())
+    with pytest.raises(PublicationNotFound):
+        region.service.retry(RetryPublication("nothing"), Context())
+
+
+def test_a_manifest_waits_for_its_report(database: Database, tmp_path: Path, dmp: DmpSimulator) -> None:
+    region = nation(database, tmp_path, dmp)
+    region.qualify()
+    report = region.report()
+    region.work()
+    region.report(status="D", document_id=report)
+    region.work()
+    assert region.states()["manifest"] == Reason.NO_REPORT.value
+    region.report()
+    region.work()
+    assert region.there(APPROVED)["18748-4"]
+    kinds = [(item.kind, item.state.value) for item in region.publications()]
+    assert sorted(kinds) == [("manifest", "replaced"), ("report", "sent"), ("report", "withdrawn")]
+    region.rooms.imaging.close()
+    region.connector.close()
+
+
+def test_advice_for_every_reason() -> None:
+    assert set(ADVICE) == set(Reason)
+    assert all(advice.means and advice.next for advice in ADVICE.values())
