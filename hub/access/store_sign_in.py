@@ -166,4 +166,4 @@ class SignInStore:
         self._connection.execute(delete(LOGOUT).where(LOGOUT.c.expires_at < at))
         flavour = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         new = flavour.insert(LOGOUT).values(jti=jti, expires_at=expires_at).on_conflict_do_nothing()
-        return self._connection.execute(new).rowcount > 0
+        return self._connection.execute(new.returning(LOGOUT.c.jti)).first() is not None
