@@ -16,6 +16,8 @@ from rich.markup import escape
 
 from hub import __version__
 from hub.app import logs, settings_file
+from hub.app.access_cli import access
+from hub.app.audit_cli import audit
 from hub.app.cli_imaging import imaging
 from hub.app.doctor_cli import doctor
 from hub.app.patients_cli import patients
@@ -48,6 +50,8 @@ db = typer.Typer(no_args_is_help=True, help="The database: bring its tables up t
 app.add_typer(db, name="db")
 app.add_typer(pki_app, name="pki")
 app.add_typer(doctor, name="doctor")
+app.add_typer(audit, name="audit")
+app.add_typer(access, name="access")
 app.add_typer(imaging, name="imaging")
 app.add_typer(patients, name="patients")
 app.add_typer(xds, name="xds")

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import hub
-from hub.app import conformance
+from hub.app import conformance, rights_matrix
 from hub.app.describe import transaction_rows
 from hub.app.settings import Settings
 from hub.app.settings_file import model_of
@@ -46,6 +46,7 @@ def pages() -> Mapping[str, str]:
         "errors.md": errors(),
         "command-line.md": command_line(),
         "connectors.md": connectors(),
+        "rights.md": f"{GENERATED}\n{rights_matrix.page()}",
     }
 
 

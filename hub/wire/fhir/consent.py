@@ -227,17 +227,21 @@ def consent(kept: KeptConsent, now: datetime) -> dict[str, Any]:
                 {"coding": [{"system": _LOINC, "code": _DIRECTIVE}]},
                 {"coding": [{"system": MATTERS, "code": said.matter.value}]},
             ],
-            "patient": {
-                "reference": f"Patient/{kept.patient.value}" if kept.patient is not None else "",
-                "identifier": {"system": Oid(said.identity.authority).urn, "value": said.identity.value},
-            },
+            "patient": filled(
+                {
+                    "reference": f"Patient/{kept.patient.value}" if kept.patient is not None else "",
+                    "identifier": {"system": Oid(said.identity.authority).urn, "value": said.identity.value},
+                }
+            ),
             "dateTime": said.at.isoformat(timespec="seconds"),
             "policyRule": {"coding": [{"system": _ACT, "code": policy}]},
-            "provision": {
-                "type": "permit" if said.choice is Choice.CONSENT else "deny",
-                "period": {"end": said.until.isoformat(timespec="seconds") if said.until else ""},
-                "actor": [_actor_told(said.actor)] if said.actor else [],
-            },
+            "provision": filled(
+                {
+                    "type": "permit" if said.choice is Choice.CONSENT else "deny",
+                    "period": {"end": said.until.isoformat(timespec="seconds")} if said.until else {},
+                    "actor": [_actor_told(said.actor)] if said.actor else [],
+                }
+            ),
         }
     )
 
