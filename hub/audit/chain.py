@@ -34,7 +34,7 @@ _PLAIN = (
 #: Left out where empty: a record says the same, and has the same hash, as before these were known.
 _OPTIONAL = (
     *("organisation", "reason", "node", "level", "called", "query", "query_form", "origin", "original"),
-    *("roles", "person", "event_type", "control_id"),
+    *("roles", "person", "secret", "event_type", "control_id"),
 )
 _LISTS = ("roles",)
 

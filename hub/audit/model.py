@@ -52,6 +52,7 @@ class AuditRecord:
     reason: str = ""  #: why the glass was broken, in the caller's words
     node: str = ""  #: the system that transmitted for the person
     level: str = ""  #: how the person was authenticated: DIRECTE, eidas1 ...
+    secret: bool = False  #: secret connection: not in what the patient is shown
     called: str = ""  #: what was asked for on our side: the path of the endpoint, the AE title
     query: str = ""  #: the question as it was asked, base64
     query_form: str = ""  #: what the question is: ebxml, hl7v2, hl7v3, http, dicom

@@ -291,6 +291,7 @@ def _record(transaction: Audited, context: Context, error: HubError | None, mill
         reason=context.principal.reason,
         node=context.principal.node,
         level=context.principal.level,
+        secret=context.principal.secret,
         called=context.called,
         query=b64encode(context.query[:MAX_QUERY]).decode(),
         query_form=context.query_form,

@@ -259,8 +259,9 @@ def _key(text: str) -> str:
 
 
 def _roles(record: AuditRecord) -> str:
-    """The caller's roles and profession, each with a blank on both sides; "" for none."""
-    names = (*record.roles, record.professional.profession if record.professional else "")
+    """The caller's roles, profession and specialities, each with a blank on both sides; "" for none."""
+    who = record.professional
+    names = (*record.roles, *((who.profession, *who.specialities) if who is not None else ()))
     return _key("".join(f" {name}" for name in names if name) + " ") if any(names) else ""
 
 

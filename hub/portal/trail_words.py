@@ -1,0 +1,78 @@
+"""What a record of the trail says in plain words: rules as data, keys of the texts."""
+
+from collections.abc import Mapping
+
+from hub.audit.model import AuditOutcome, AuditRecord
+
+_DOCUMENTS = ("ITI-18", "ITI-38", "ITI-51", "ITI-66", "ITI-67", "PORTAL-DOCUMENTS", "PORTAL-DOCUMENT-LIFE")
+_STUDIES = ("RAD-14", "RAD-129", "FHIR-ImagingStudy", "PORTAL-STUDIES", "PORTAL-STUDY")
+_TRANSACTIONS: Mapping[str, str] = {
+    **dict.fromkeys(_DOCUMENTS, "documents_listed"),
+    **dict.fromkeys(_STUDIES, "studies_listed"),
+    "PORTAL-PACKAGE": "exported",
+}
+_EVENTS: Mapping[tuple[str, str], str] = {
+    ("110112", "E"): "identity_read",
+    ("110106", "R"): "document_read",
+    ("110104", "R"): "images_read",
+    ("110103", "R"): "images_read",
+    ("110104", "C"): "images_stored",
+    ("110103", "U"): "images_told",
+    ("110107", "C"): "document_stored",
+    ("110107", "U"): "document_changed",
+    ("110110", "R"): "identity_read",
+    ("110110", "U"): "identity_changed",
+    ("110110", "D"): "removed",
+    ("110109", "U"): "ordered",
+    ("110101", "R"): "trail_read",
+}
+#: Kinds that the officer may ask for -> event codes.
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "read": ("110103", "110104", "110106"),
+    "asked": ("110112",),
+    "changed": ("110107", "110109", "110110"),
+    "looked": ("110101",),
+}
+_PURPOSES = ("normal", "bris_de_glace", "centre_15")
+
+
+def what(record: AuditRecord) -> str:
+    """The key of what was done."""
+    known = _TRANSACTIONS.get(record.transaction) or _EVENTS.get((record.event_code, record.action))
+    return f"trail.what.{known or 'other'}"
+
+
+def why(record: AuditRecord) -> str:
+    """The key of the purpose."""
+    return f"trail.why.{record.purpose if record.purpose in _PURPOSES else 'unsaid'}"
+
+
+def result(record: AuditRecord) -> str:
+    """The key of how it ended."""
+    if record.outcome is AuditOutcome.SUCCESS:
+        return "trail.result.done"
+    refused = record.outcome is AuditOutcome.SERIOUS_FAILURE
+    return "trail.result.refused" if refused else "trail.result.failed"
+
+
+def who(record: AuditRecord) -> str:
+    """A name for a person's eyes: the professional's, the user's, else the system's."""
+    found = record.professional
+    if found is not None and (found.family or found.given):
+        return f"{found.given} {found.family}".strip()
+    return record.principal_name or record.principal_id
+
+
+def where(record: AuditRecord) -> str:
+    """The structure, as far as somebody said it."""
+    found = record.professional
+    if found is not None and (found.structure_name or found.structure):
+        return found.structure_name or found.structure
+    return record.organisation
+
+
+def of_people(record: AuditRecord) -> bool:
+    """Whether it belongs into what the patient is shown: people and systems that saw or changed something, not secret
+    connections, not what was refused before anything was shown, not the trail's own readers."""
+    shown = record.outcome is AuditOutcome.SUCCESS and not record.secret
+    return shown and record.event_code != "110101" and record.scheme != "internal"

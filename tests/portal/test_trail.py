@@ -1,0 +1,154 @@
+"""Who saw what of this person: the officer's page, the letter for the patient, the table; over a real hub."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hub.access.service import hash_password
+from hub.app.settings import User
+from hub.app.wiring import Hub
+from hub.audit.model import AuditOutcome, AuditSearch
+from hub.context import Touched
+from hub.values import PatientIdentifier, new_key, now
+from tests.portal.conftest import field
+from tests.profiles import running
+from tests.wire.atna.test_messages import BY_DOCTOR
+
+PASSWORD = "officer-password"
+NUMBER = PatientIdentifier("A-1", running.OIDS["A"])
+TRAIL = "/portal/trail"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    root = tmp_path_factory.mktemp("trail")
+    users = tuple(
+        User(login=login, name=login.title(), password_argon2=hash_password(PASSWORD), roles=(login,))
+        for login in ("officer", "clinician")
+    )
+    hub = Hub(running.settings(f"sqlite:///{root / 'hub.sqlite'}", root / "content", users=users))
+    hub.start()
+    running.Region(hub).accepted(running.message("ADT^A28^ADT_A05", running.pid("A-1"), "PV1||N"))
+    person = hub.patients.person(NUMBER)
+    assert person is not None
+    touched = (Touched("patient", person.regional.cx),)
+    seen = replace(
+        BY_DOCTOR, at=now(), objects=touched, transaction="ITI-43", event_code="110106", action="R", query="",
+        principal_name="Dr Anne MARTIN", reason="=inconscient <b>",
+    )  # fmt: skip
+    hub.audit.add(replace(seen, id=new_key()))
+    hub.audit.add(replace(seen, id=new_key(), secret=True, principal_name="Dr Secret", professional=None))
+    hub.audit.add(
+        replace(seen, id=new_key(), outcome=AuditOutcome.SERIOUS_FAILURE, error_code="access-denied", reason="")
+    )
+    yield hub
+    hub.stop()
+
+
+@contextmanager
+def entered(hub: Hub, login: str, language: str = "fr") -> Iterator[httpx.Client]:
+    headers = {"Accept-Language": language}
+    with httpx.Client(base_url=hub.public_url(), headers=headers, timeout=60) as client:
+        form = client.get("/portal/sign-in")
+        data = {"csrf": field(form.text, "csrf"), "login": login, "password": PASSWORD}
+        assert client.post("/portal/sign-in", data=data).status_code == 303
+        yield client
+
+
+@pytest.fixture
+def officer(hub: Hub) -> Iterator[httpx.Client]:
+    with entered(hub, "officer") as client:
+        yield client
+
+
+def ask(client: httpx.Client, **fields: str) -> httpx.Response:
+    form = {"csrf": field(client.get(TRAIL).text, "csrf"), "number": NUMBER.value, "authority": NUMBER.authority}
+    return client.post(TRAIL, data={**form, **fields}, follow_redirects=True)
+
+
+def test_who_saw_what(officer: httpx.Client) -> None:
+    page = ask(officer)
+    assert page.status_code == 200
+    assert NUMBER.value not in str(page.url)
+    text = page.text
+    for said in (
+        "Anne MARTIN",
+        "Hôpital A",
+        "899700000001",
+        "A lu un document",
+        "bris de glace",
+        "par ris-a",
+        "refusé",
+    ):
+        assert said in text, said
+    assert "=inconscient &lt;b&gt;" in text
+    assert "connexion secrète" in text
+    assert "refusé" in text
+    assert "A envoyé ou corrigé l’identité" in text
+
+
+def test_what_is_asked_narrows(officer: httpx.Client) -> None:
+    assert "A envoyé ou corrigé" not in ask(officer, kind="read").text
+    assert "Aucune trace" in ask(officer, until="2020-01-01").text
+    assert "Anne MARTIN" in ask(officer, who="899700000001", since="2020-01-01").text
+    assert "Aucune trace" in ask(officer, number="nobody").text
+
+
+@pytest.mark.parametrize("fields", [{"number": ""}, {"since": "2026-02-30"}, {"authority": "x"}, {"number": "a\0"}])
+def test_what_can_not_be_asked(officer: httpx.Client, fields: dict[str, str]) -> None:
+    page = ask(officer, **fields)
+    assert page.status_code == 200
+    assert 'role="alert"' in page.text
+
+
+def letter(page: httpx.Response) -> str:
+    found = re.search(r'href="(/portal/trail/letter\?q=[^"]+)"', page.text)
+    assert found is not None
+    return found[1].replace("&amp;", "&")
+
+
+def test_the_letter_hides_secret_connections_and_refusals(hub: Hub, officer: httpx.Client) -> None:
+    text = officer.get(letter(ask(officer))).text
+    assert "Anne MARTIN" in text
+    assert "Dr Secret" not in text
+    assert "connexion secrète" not in text
+    assert text.count("A lu un document") == 1
+    assert "A consulté ces traces" not in text
+    with entered(hub, "officer", "en") as english:
+        assert "Accesses to your medical images" in english.get(letter(ask(english))).text
+
+
+def test_the_table(hub: Hub, officer: httpx.Client) -> None:
+    page = ask(officer)
+    data = {"csrf": field(page.text, "csrf"), "q": field(page.text, "q")}
+    before = hub.audit.count(AuditSearch(transaction="PORTAL-TRAIL-EXPORT"))
+    answer = officer.post(f"{TRAIL}/export", data=data)
+    rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff")), delimiter=";"))
+    assert {row["Qui"] for row in rows} >= {"Anne MARTIN"}
+    assert all(not row["Pourquoi"].startswith("=") for row in rows)
+    assert hub.audit.count(AuditSearch(transaction="PORTAL-TRAIL-EXPORT")) == before + 1
+
+
+def test_only_the_officer(hub: Hub) -> None:
+    with entered(hub, "clinician") as client:
+        before = hub.audit.count(AuditSearch(transaction="PORTAL-TRAIL"))
+        assert client.get(TRAIL).status_code == 403
+        assert 'href="/portal/trail"' not in client.get("/portal/search").text
+        assert hub.audit.count(AuditSearch(transaction="PORTAL-TRAIL")) == before + 1
+    with httpx.Client(base_url=hub.public_url()) as stranger:
+        assert stranger.get(TRAIL).status_code in (303, 401)
+
+
+def test_screens(hub: Hub, officer: httpx.Client, tmp_path: Path) -> None:
+    """The pages say what they are before any script runs: one title, one main heading, a label for each field."""
+    for page in (officer.get(TRAIL), ask(officer), officer.get(letter(ask(officer)))):
+        assert page.text.count("<h1") == 1
+        for found in re.findall(r'<(?:input|select) id="([a-z]+)"', page.text):
+            assert f'for="{found}"' in page.text

@@ -1,0 +1,214 @@
+"""ITI-81 and ITI-20 over HTTP: fhirpy searches, R4B's models judge every AuditEvent, others' events join the chain."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fhir.resources.R4B import get_fhir_model_class
+from fhirpy import SyncFHIRClient
+
+from hub.app.settings_atna import Atna
+from hub.app.wiring import Hub
+from hub.audit.model import AuditSearch
+from hub.values import PatientIdentifier, now
+from hub.wire.fhir.audit_event import BALP
+from tests.profiles import running
+from tests.wire.atna.test_messages import BY_DOCTOR
+
+NUMBER = PatientIdentifier("A-1", running.OIDS["A"])
+FHIR = {"Content-Type": "application/fhir+json"}
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    root = tmp_path_factory.mktemp("trail")
+    hub = Hub(running.settings(f"sqlite:///{root / 'hub.sqlite'}", root / "content", atna=Atna(source_id="hub-1")))
+    hub.start()
+    running.Region(hub).accepted(running.message("ADT^A28^ADT_A05", running.pid("A-1"), "PV1||N"))
+    yield hub
+    hub.stop()
+
+
+@pytest.fixture
+def web(hub: Hub) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{hub.public_url()}/fhir/", timeout=60) as client:
+        yield client
+
+
+def today() -> str:
+    return f"date=ge{(now() - timedelta(days=1)).date()}"
+
+
+def valid(resource: dict[str, Any]) -> dict[str, Any]:
+    get_fhir_model_class(resource["resourceType"]).model_validate(resource)
+    return resource
+
+
+def events(web: httpx.Client, query: str) -> list[dict[str, Any]]:
+    answer = web.get(f"AuditEvent?{query}")
+    assert answer.status_code == 200, answer.text
+    return [entry["resource"] for entry in valid(answer.json()).get("entry", [])]
+
+
+def event(**more: Any) -> dict[str, Any]:
+    """What a viewer of another maker saw."""
+    return {
+        "resourceType": "AuditEvent",
+        "type": {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "110103", "display": "Accessed"},
+        "action": "R",
+        "recorded": now().isoformat(timespec="seconds"),
+        "outcome": "0",
+        "agent": [
+            {
+                "who": {"identifier": {"system": "urn:oid:1.2.250.1.71.4.2.1", "value": "899700000009"}},
+                "name": "Dr Paul PETIT",
+                "requestor": True,
+                "network": {"address": "192.0.2.99", "type": "2"},
+            }
+        ],
+        "source": {"observer": {"display": "viewer"}},
+        "entity": [
+            {
+                "what": {"identifier": {"system": f"urn:oid:{NUMBER.authority}", "value": NUMBER.value}},
+                "role": {"system": "http://terminology.hl7.org/CodeSystem/object-role", "code": "1"},
+            }
+        ],
+        **more,
+    }
+
+
+def test_fhirpy_finds_what_was_asked(hub: Hub, web: httpx.Client) -> None:
+    asked = web.get("Patient", params={"identifier": f"urn:oid:{NUMBER.authority}|{NUMBER.value}"})
+    assert asked.status_code == 200
+    client = SyncFHIRClient(f"{hub.public_url()}/fhir")
+    found = client.resources("AuditEvent").search(date__ge=str((now() - timedelta(days=1)).date()), subtype="ITI-78")
+    (one,) = found.fetch_all()
+    plain = valid(one.serialize())
+    assert [item["code"] for item in plain["subtype"]] == ["search", "ITI-78"]
+    assert plain["meta"]["profile"] == [f"{BALP}PatientQuery"]
+    assert [agent["requestor"] for agent in plain["agent"]].count(True) == 1
+    (query,) = [item for item in plain["entity"] if item.get("role", {}).get("code") == "24"]
+    assert "query" in query
+    read = web.get(f"AuditEvent/{plain['id']}")
+    assert read.json() == plain
+    assert web.get("AuditEvent/unknown").status_code == 404
+    xml = web.get(f"AuditEvent/{plain['id']}", headers={"Accept": "application/fhir+xml"})
+    assert xml.text.startswith("<AuditEvent") or "<AuditEvent" in xml.text[:100]
+
+
+def test_any_number_of_the_person_finds_it(hub: Hub, web: httpx.Client) -> None:
+    web.get("Patient", params={"identifier": f"urn:oid:{NUMBER.authority}|{NUMBER.value}"})
+    regional = hub.patients.person(NUMBER)
+    assert regional is not None
+    by_local = events(web, f"{today()}&patient.identifier=urn:oid:{NUMBER.authority}|{NUMBER.value}&subtype=ITI-78")
+    by_regional = events(web, f"{today()}&patient=Patient/{regional.regional.value}&subtype=ITI-78")
+    assert by_local == by_regional != []
+    assert events(web, f"{today()}&patient.identifier=urn:oid:{NUMBER.authority}|nobody&subtype=ITI-78") == []
+    assert events(web, f"{today()}&entity-role=1&subtype=ITI-78") == by_local
+
+
+def test_pages(web: httpx.Client) -> None:
+    for _ in range(3):
+        web.get("Patient", params={"identifier": f"urn:oid:{NUMBER.authority}|{NUMBER.value}"})
+    answer = web.get(f"AuditEvent?{today()}&subtype=ITI-78&_count=2").json()
+    seen = [entry["resource"]["id"] for entry in answer["entry"]]
+    while following := [link["url"] for link in answer["link"] if link["relation"] == "next"]:
+        answer = web.get(following[0]).json()
+        seen += [entry["resource"]["id"] for entry in answer["entry"]]
+    assert len(seen) == len(set(seen)) == answer["total"] >= 3
+    assert "entry" not in web.get(f"AuditEvent?{today()}&_count=0").json()
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 400),
+        ("subtype=ITI-78", 400),
+        ("date=yesterday", 400),
+        ("date=ge2026&outcome=9", 400),
+        ("date=ge2026&_cursor=x", 400),
+        ("date=ge2026&invented=1", 400),
+    ],
+)
+def test_searches_that_are_refused(web: httpx.Client, query: str, status: int) -> None:
+    answer = web.get(f"AuditEvent?{query}")
+    assert answer.status_code == status
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+def test_looking_at_the_trail_is_in_the_trail(hub: Hub, web: httpx.Client) -> None:
+    before = hub.audit.count(AuditSearch(transaction="ITI-81"))
+    events(web, f"{today()}&outcome=0&type=110112&address=127.0.0.1")
+    assert hub.audit.count(AuditSearch(transaction="ITI-81")) == before + 1
+
+
+def test_events_of_others(hub: Hub, web: httpx.Client) -> None:
+    created = web.post("AuditEvent", json=event(), headers=FHIR)
+    assert created.status_code == 201, created.text
+    read = valid(web.get(created.headers["location"]).json())
+    assert read["agent"] == event()["agent"]
+    assert read["meta"]["source"] == "urn:maillage:client:loopback"
+    batch = {"resourceType": "Bundle", "type": "batch", "entry": [{"resource": event()} for _ in range(3)]}
+    answer = web.post("AuditEvent", json=batch, headers=FHIR)
+    assert [entry["response"]["status"] for entry in answer.json()["entry"]] == ["201 Created"] * 3
+    found = events(web, f"{today()}&user=899700000009&source.identifier=loopback")
+    assert len(found) == 4
+    number = f"urn:oid:{NUMBER.authority}|{NUMBER.value}"
+    assert len(events(web, f"{today()}&patient.identifier={number}&address=192.0.2.99")) == 4
+    assert events(web, f"{today()}&user=899700000009&source.identifier=hub-1") == []
+    assert hub.audit.verify().intact
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"agent": []},
+        {"agent": [1]},
+        {"agent": None},
+        {"source": {}},
+        {"source": None},
+        {"type": {}},
+        {"type": []},
+        {"recorded": "yesterday"},
+        {"recorded": "2099-01-01T00:00:00Z"},
+        {"recorded": "2026-01-01T00:00:00"},
+        {"recorded": 5},
+        {"action": "X"},
+        {"outcome": ["0"]},
+        {"entity": [{"what": {"identifier": "x"}, "role": 7}]},
+        {"entity": {"what": 1}},
+        {"subtype": [None]},
+        {"entity": [{"what": {"reference": "x"}}] * 300},
+    ],
+)
+def test_events_that_are_refused(hub: Hub, web: httpx.Client, wrong: dict[str, Any]) -> None:
+    before = hub.audit.count()
+    answer = web.post("AuditEvent", json=event(**wrong), headers=FHIR)
+    assert answer.status_code in (400, 413)
+    assert answer.json()["resourceType"] == "OperationOutcome"
+    assert hub.audit.count() == before + 1  # the refusal itself, and nothing else
+
+
+def test_too_much_is_refused(web: httpx.Client) -> None:
+    many = {"resourceType": "Bundle", "type": "batch", "entry": [{"resource": event()}] * 501}
+    assert web.post("AuditEvent", content=json.dumps(many), headers=FHIR).status_code == 413
+    large = event(outcomeDesc="x" * 300_000)
+    assert web.post("AuditEvent", content=json.dumps(large), headers=FHIR).status_code == 413
+    mixed = {"resourceType": "Bundle", "type": "batch", "entry": [{"resource": {"resourceType": "Patient"}}]}
+    assert web.post("AuditEvent", content=json.dumps(mixed), headers=FHIR).status_code == 400
+
+
+def test_a_professionals_break_of_glass_as_an_event(hub: Hub, web: httpx.Client) -> None:
+    hub.audit.add(BY_DOCTOR)
+    (found,) = events(web, "date=2026-11-22&agent.identifier=899700000001&role=SM26&outcome=0")
+    assert found["purposeOfEvent"][0]["coding"][0]["code"] == "bris_de_glace"
+    who = next(agent for agent in found["agent"] if agent["requestor"])
+    assert who["who"]["identifier"] == {"system": "urn:oid:1.2.250.1.71.4.2.1", "value": "899700000001"}
+    assert [role["coding"][0]["code"] for role in who["role"]] == ["10", "SM26"]
+    patient = next(item for item in found["entity"] if item["role"]["code"] == "1")
+    assert patient["detail"] == [{"type": "reason", "valueString": "Patient inconscient"}]
+    assert any(item["type"]["code"] == "3" and item["what"]["identifier"]["value"] == "1750100125"
+               for item in found["entity"])  # fmt: skip
