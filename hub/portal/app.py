@@ -20,6 +20,7 @@ from hub.portal.ports import PortalHub
 from hub.portal.render import SECURITY_HEADERS, Renderer
 from hub.portal.stewards import Stewards
 from hub.portal.timeline import Names
+from hub.portal.trail import TrailPages
 from hub.portal.viewer import Viewer
 from hub.portal.web import Front
 from hub.usecase import Dispatcher
@@ -55,6 +56,7 @@ def build(hub: PortalHub) -> APIRouter:
         Packages(hub),
         Stewards(hub, renderer, names),
         Operator(hub, renderer),
+        TrailPages(hub, renderer),
     )
     for module in pages:
         for route in module.routes:

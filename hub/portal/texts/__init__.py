@@ -8,10 +8,12 @@ from hub.portal.texts.sign_in_en import SIGN_IN_EN
 from hub.portal.texts.sign_in_fr import SIGN_IN_FR
 from hub.portal.texts.steward_en import STEWARD_EN
 from hub.portal.texts.steward_fr import STEWARD_FR
+from hub.portal.texts.trail_en import TRAIL_EN
+from hub.portal.texts.trail_fr import TRAIL_FR
 
 LANGUAGES: Mapping[str, Mapping[str, str]] = {
-    "fr": {**FR, **STEWARD_FR, **SIGN_IN_FR},
-    "en": {**EN, **STEWARD_EN, **SIGN_IN_EN},
+    "fr": {**FR, **STEWARD_FR, **SIGN_IN_FR, **TRAIL_FR},
+    "en": {**EN, **STEWARD_EN, **SIGN_IN_EN, **TRAIL_EN},
 }
 DEFAULT = "fr"
 
