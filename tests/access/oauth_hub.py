@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hub.app import pki
 from hub.app.roles import Role
-from hub.app.settings import Client, Settings, Storage, Tls, Web
+from hub.app.settings import Settings, Storage, Web
+from hub.app.settings_nodes import Client, Tls
 from hub.app.wiring import Hub
 from hub.audit.model import AuditRecord, AuditSearch
 from hub.wire.jose.keys import new_key
