@@ -70,6 +70,8 @@ LINK = _action("LINK", "Steward links two identities", "patients.steward", RECOR
 UNLINK = _action("UNLINK", "Steward parts two identities", "patients.steward", RECORD_CHANGED, Kind.CHANGE)
 READERS = _action("READERS", "Officer looks who read a document", "audit.read", AUDIT_LOG_USED)
 AUDIT_TRAIL = _action("AUDIT", "Officer reads the audit trail", "audit.read", AUDIT_LOG_USED)
+TRAIL = _action("TRAIL", "Officer looks who saw what of a person", "audit.read", AUDIT_LOG_USED)
+TRAIL_EXPORT = _action("TRAIL-EXPORT", "Officer takes along who saw what of a person", "audit.read", AUDIT_LOG_USED)
 
 ACTIONS = tuple(value for value in dict(globals()).values() if isinstance(value, Transaction))
 
