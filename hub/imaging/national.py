@@ -16,18 +16,19 @@ class NationalManifests:
     def __init__(self, publisher: Publisher) -> None:
         self.publisher = publisher
 
-    def national(self, study_instance_uid: str, unique_id: str) -> tuple[str, bytes] | None:
+    def national(self, study_instance_uid: str, unique_id: str, deleted: int = 0) -> tuple[str, bytes] | None:
         """(SOPInstanceUID, bytes) in the place of the region's manifest ``unique_id``, always the same for it.
 
-        None: the region's own manifest is one of DRIM-M. Raises StudyNotThereYet when the index does not know the study
-        any more."""
-        if self.publisher.settings.flavour is Flavour.DRIM_M:
+        ``deleted``: how many were sent and deleted there before: a uniqueId that was deleted is never good again. None:
+        the region's own manifest is one of DRIM-M, and can be sent. Raises StudyNotThereYet when the index does not
+        know the study any more."""
+        if self.publisher.settings.flavour is Flavour.DRIM_M and not deleted:
             return None
         with self.publisher.database.reading() as work:
             found = ImagingStore(work).studies([study_instance_uid], deep=True)
         for indexed in found:
             spec = self.publisher.spec_of(indexed.study) if indexed.manifest_id == unique_id else None
             if spec is not None:
-                uid = derived_uid(unique_id, "drim-m")
+                uid = derived_uid(unique_id, "drim-m", *([str(deleted)] if deleted else []))
                 return uid, build_manifest(replace(spec, flavour=Flavour.DRIM_M, sop_instance_uid=uid))
         raise StudyNotThereYet()

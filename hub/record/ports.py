@@ -42,7 +42,7 @@ class Contents(Protocol):
 class Manifests(Protocol):
     """The imaging room: manifests by the rules of DRIM-M."""
 
-    def national(self, study_instance_uid: str, unique_id: str) -> tuple[str, bytes] | None:
+    def national(self, study_instance_uid: str, unique_id: str, deleted: int = ...) -> tuple[str, bytes] | None:
         """(SOPInstanceUID, bytes) of the manifest in its national form; None: the region's own one is that already."""
         ...
 

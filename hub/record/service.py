@@ -277,7 +277,9 @@ class RecordService:
     def _draw(self, row: Any, entry: DocumentEntry, person: Person, ins: PatientIdentifier) -> RecordDocument:
         unique_id, content = entry.unique_id, b""
         if row.kind == "manifest":
-            unique_id, content = self.manifests.national(row.study_instance_uid, unique_id) or (unique_id, b"")
+            deleted = row.versions if not row.record_unique_id else 0
+            drawn_up = self.manifests.national(row.study_instance_uid, unique_id, deleted)
+            unique_id, content = drawn_up or (unique_id, b"")
         if not content:
             kept = self.contents.open_content(entry.unique_id)
             try:
