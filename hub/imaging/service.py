@@ -17,7 +17,6 @@ from hub.imaging.cache import InstanceCache
 from hub.imaging.errors import ImagesMissing, ReportIncomplete, StudyNotThereYet, UnknownStudy
 from hub.imaging.fanout import FanOut
 from hub.imaging.finding import Wanted
-from hub.imaging.hiding import Hiding
 from hub.imaging.key_objects import is_key_object
 from hub.imaging.locate import Archives
 from hub.imaging.manifest_model import Flavour
@@ -35,10 +34,8 @@ from hub.imaging.model import (
 )
 from hub.imaging.ports import Contents, Documents, Exchange, ListensToPatients, Patients, Sources, Withdrawals
 from hub.imaging.publication import OPPOSED, PublicationSettings, Publisher, named
-from hub.imaging.readers import StudyReaders
 from hub.imaging.reading import Reading
 from hub.imaging.reports import FINAL, WITHDRAWN, report_values, wanted_report, withdraw_report
-from hub.imaging.retrieval import Retriever
 from hub.imaging.store import ImagingStore
 from hub.imaging.store_life import LifeStore
 from hub.imaging.store_reports import ReportStore
@@ -125,9 +122,7 @@ class ImagingService(Reading):
             later=self._later,
             rights=self.rights,
         )
-        self.hiding = Hiding(database)
-        self.readers = StudyReaders(database, self.archives, self.rights)
-        self.retriever = Retriever(database, self.archives, InstanceCache(cache, max_bytes=cache_bytes), self.readers)
+        super().__init__(database, self.archives, InstanceCache(cache, max_bytes=cache_bytes), self.rights)
 
     # orders and reports
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 FRENCH: Mapping[str, str] = {
     # why a study is held back
     "The patient's number is not known to the hub yet.": "Le numéro du patient n'est pas encore connu du hub.",
+    "The patient opposes that documents are shared.": "Le patient s'oppose à l'alimentation.",
     "The patient of the report is not known to the hub yet.": (
         "Le patient du compte rendu n'est pas encore connu du hub."
     ),
