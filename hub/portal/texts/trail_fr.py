@@ -62,9 +62,9 @@ TRAIL_FR = {
     "trail.letter.lead": "Voici qui a consulté ou modifié ce que la région partage à votre sujet. Chaque ligne est un "
     "accès.",
     "trail.letter.person": "Numéro {number}, donné par {authority}",
-    "trail.letter.period": "Période : de {since} à {until}",
-    "trail.letter.begin": "le début",
-    "trail.letter.today": "aujourd’hui",
+    "trail.letter.period": "Période : {since} – {until}",
+    "trail.letter.begin": "depuis le début",
+    "trail.letter.today": "jusqu’à aujourd’hui",
     "trail.letter.made": "Établi le {date}",
     "trail.letter.print": "Imprimer",
     "trail.letter.none": "Personne n’a rien consulté ni modifié sur cette période.",
