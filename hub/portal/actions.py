@@ -16,6 +16,7 @@ EXPORT = AuditEvent("110106", "Export", "R")
 ACTIVITY = AuditEvent("110100", "Application Activity", "E")
 AUDIT_LOG_USED = AuditEvent("110101", "Audit Log Used", "R")
 SECURITY_ALERT = AuditEvent("110113", "Security Alert", "E", type_code="110132")
+EMERGENCY = AuditEvent("110113", "Security Alert", "E", type_code="110127")  # Emergency Override Started
 AUTHENTICATION = AuditEvent("110114", "User Authentication", "E")
 
 
@@ -58,6 +59,10 @@ DELIVERY_REPLAY = _action("DELIVERY-REPLAY", "Operator replays a delivery", "exc
 DELIVERY_DISCARD = _action(
     "DELIVERY-DISCARD", "Operator puts a delivery away", "exchange.replay", ACTIVITY, Kind.CHANGE
 )
+RECORD = _action("RECORD", "Operator lists publications to the national record", "exchange.read", ACTIVITY)
+RECORD_RETRY = _action(
+    "RECORD-RETRY", "Operator has a publication tried again", "exchange.replay", ACTIVITY, Kind.CHANGE
+)
 SOURCES = _action("SOURCES", "Operator lists sources", "sources.read", ACTIVITY)
 SOURCE_CHECK = _action("SOURCE-CHECK", "Operator tests a source", "sources.check", ACTIVITY)
 WORKLIST = _action("WORKLIST", "Steward lists open tasks", "patients.steward", QUERY)
@@ -68,6 +73,12 @@ LINKS = _action("LINKS", "Steward looks why identities are one person", "patient
 DECIDE = _action("DECIDE", "Steward decides a task", "patients.steward", RECORD_CHANGED, Kind.CHANGE)
 LINK = _action("LINK", "Steward links two identities", "patients.steward", RECORD_CHANGED, Kind.CHANGE)
 UNLINK = _action("UNLINK", "Steward parts two identities", "patients.steward", RECORD_CHANGED, Kind.CHANGE)
+RIGHTS = _action("RIGHTS", "Read what a person said on sharing", "consents.query", PATIENT_RECORD)
+CONSENT = _action("CONSENT", "Record what a person said on sharing", "consents.record", RECORD_CHANGED, Kind.CHANGE)
+GLASS = _action("GLASS", "Break the glass", "rights.break-glass", EMERGENCY, Kind.CHANGE)
+CARE = _action("CARE", "Declare a care relationship", "rights.declare", RECORD_CHANGED, Kind.CHANGE)
+BROKEN = _action("BROKEN", "Officer lists broken glass", "rights.oversee", AUDIT_LOG_USED)
+BROKEN_SEEN = _action("BROKEN-SEEN", "Officer has looked at broken glass", "rights.oversee", ACTIVITY, Kind.CHANGE)
 READERS = _action("READERS", "Officer looks who read a document", "audit.read", AUDIT_LOG_USED)
 AUDIT_TRAIL = _action("AUDIT", "Officer reads the audit trail", "audit.read", AUDIT_LOG_USED)
 TRAIL = _action("TRAIL", "Officer looks who saw what of a person", "audit.read", AUDIT_LOG_USED)

@@ -2,12 +2,13 @@
 
 import copy
 from pathlib import Path
+from typing import Protocol
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
-from hub.portal import invoke, sign_in_end
+from hub.portal import invoke, record, rights, sign_in_end
 from hub.portal.account import Account
 from hub.portal.casework import Casework
 from hub.portal.clinical import Clinical
@@ -22,11 +23,21 @@ from hub.portal.stewards import Stewards
 from hub.portal.timeline import Names
 from hub.portal.trail import TrailPages
 from hub.portal.viewer import Viewer
-from hub.portal.web import Front
+from hub.portal.web import Front, Route
+from hub.record.model import ListPublications
 from hub.usecase import Dispatcher
 
 STATIC = Path(__file__).parent / "static"
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+class Pages(Protocol):
+    """A module of pages."""
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Its pages."""
+        ...
 
 
 class PortalDispatcher(Dispatcher):
@@ -48,7 +59,7 @@ def build(hub: PortalHub) -> APIRouter:
     front = Front(hub, renderer)
     router = APIRouter()
     account = Account(hub, renderer)
-    pages = (
+    pages: list[Pages] = [
         account,
         Clinical(hub, renderer, names),
         Documents(hub, renderer, names),
@@ -57,7 +68,11 @@ def build(hub: PortalHub) -> APIRouter:
         Stewards(hub, renderer, names),
         Operator(hub, renderer),
         TrailPages(hub, renderer),
-    )
+        rights.RightsPages(renderer, names),
+    ]
+    if ListPublications in hub.pipeline.dispatch.handlers:  # a hub with a national record
+        renderer.menu_operator = (*renderer.menu_operator, record.MENU)
+        pages.append(record.RecordPages(renderer))
     for module in pages:
         for route in module.routes:
             router.add_route(route.path, front.endpoint(route), methods=[route.method], include_in_schema=False)

@@ -10,7 +10,7 @@ from hub.documents.model import APPROVED, DocumentEntry, QueryResult, StoredQuer
 from hub.errors import HubError, Invalid, NotFound
 from hub.imaging.model import FindStudies, IndexedStudy, SourceState, SourceStatus, StudyAnswer
 from hub.patients.model import FindPersons, GetPerson, Person, PersonPage
-from hub.portal import actions, formats, stewards, timeline
+from hub.portal import actions, formats, rights, stewards, timeline
 from hub.portal.ports import PortalHub
 from hub.portal.render import Renderer, see_other
 from hub.portal.visit import Visit
@@ -122,6 +122,7 @@ class Clinical:
             why=visit.perform(actions.LINKS, actions.ShowLinks(person.regional)) if steward else None,
             sealed=stewards.Sealed(visit),
             notice=stewards.notice(visit),
+            rights_told=rights.told(visit),
         )
 
     def source(self, visit: Visit) -> Response:

@@ -32,6 +32,7 @@ MENU_OPERATOR = (
     ("sources", "/portal/operator/sources", "sources.read"),
     ("audit", "/portal/operator/audit", "audit.read"),
     ("trail", "/portal/trail", "audit.read"),
+    ("broken", "/portal/rights/broken", "rights.oversee"),
 )
 
 
@@ -40,6 +41,7 @@ class Renderer:
 
     def __init__(self, region_name: str) -> None:
         self.region_name = region_name
+        self.menu_operator: tuple[tuple[str, str, str], ...] = MENU_OPERATOR  #: (name, path, permission)
         self._environment = Environment(
             loader=PackageLoader("hub.portal", "templates"),
             autoescape=True,
@@ -53,7 +55,7 @@ class Renderer:
         """A whole page, or the fragment of the same template name when portal.js asked."""
         menu = []
         if visit.principal is not None:
-            menu = [item for item in (*MENU_CLINICAL, *MENU_OPERATOR) if visit.may(item[2])]
+            menu = [item for item in (*MENU_CLINICAL, *self.menu_operator) if visit.may(item[2])]
         html = self._environment.get_template(template).render(
             visit=visit,
             t=visit.phrases,
