@@ -87,4 +87,6 @@ class Person(httpx.Client):
         answer = self.post(path, data={"csrf": csrf, **given})
         if answer.is_redirect:
             return self.go(answer.headers["location"])
-        return self.go(answer.text.split("0;url=", 1)[1].split('"', 1)[0]) if 'content="0;url=' in answer.text else answer
+        return (
+            self.go(answer.text.split("0;url=", 1)[1].split('"', 1)[0]) if 'content="0;url=' in answer.text else answer
+        )

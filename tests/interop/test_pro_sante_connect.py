@@ -235,7 +235,7 @@ def test_no_token_can_be_read_from_the_database(region: Region) -> None:
         sessions = work.connection.exec_driver_sql("select * from access_session").all()
     assert len(rows) == 1
     assert access not in str(rows)
-    assert session_of(person) not in str(rows + sessions)
+    assert session_of(person) not in str([*rows, *sessions])
 
 
 def test_the_keys_of_the_provider_may_change(region: Region, tmp_path: Path) -> None:
