@@ -63,8 +63,7 @@ class Believed:
         )
         self._revoked = revoked
         self._name = trust.same_name(settings.issuer) if settings.issuer else None
-        path = settings.certificate or settings.ca or Path()
-        self._certificates = Changing((path,), lambda: trust.certificates(path.read_bytes()))
+        self._pinned, self._authorities = _from(settings.certificate), _from(settings.ca)
 
     def is_named(self, issuer: Name) -> bool:
         """Whether the Issuer is this one, as far as its name goes."""
@@ -73,17 +72,24 @@ class Believed:
         name = trust.same_name(issuer.text)
         return name is not None and (not self.settings.issuer or name == self._name)
 
-    def signer(self, seal: Seal, issuer: Name, at: datetime) -> x509.Certificate:
-        """The certificate of who signed it. Raises AssertionSignature, UnknownIssuer."""
-        if self.settings.certificate is not None:
-            return trust.pinned(seal, self._certificates(), at)
-        found = trust.vouched(seal, issuer, self._certificates(), self.settings.subject, at)
+    def holder(self, seal: Seal, issuer: Name, at: datetime) -> str | None:
+        """Who signed it, as an authority calls them; None: the certificate is pinned. Raises AssertionSignature,
+        UnknownIssuer."""
+        if self._pinned is not None:
+            try:
+                trust.pinned(seal, self._pinned(), at)
+                return None
+            except AssertionRefused:
+                if self._authorities is None:
+                    raise
+        authorities = self._authorities() if self._authorities is not None else ()
+        found = trust.vouched(seal, issuer, authorities, self.settings.subject, at)
         try:
             for certificate, authority in pairwise(found):
                 self._revoked(certificate, authority)
         except CertificateRefused as error:
             raise UnknownIssuer(f"{self.terms.name}: {error.message}") from None
-        return found[0]
+        return trust.holder(found[0])
 
 
 class AssertionDoor:
@@ -117,7 +123,7 @@ class AssertionDoor:
     def _admitted(
         self, seal: Seal, claimed: Name, named: list[Believed], node: Principal, certificate: bytes
     ) -> Principal:
-        believed, signer = self._signed_by(seal, claimed, named)
+        believed, holder = self._signed_by(seal, claimed, named)
         name = believed.terms.name
         try:
             assertion = read(seal.content)
@@ -126,20 +132,23 @@ class AssertionDoor:
         if assertion.issuer != claimed:
             raise UnknownIssuer(f"{name}: the Issuer that was signed is another one.")
         claims = READERS[believed.terms.dialect](assertion)
-        by_card = believed.settings.ca is not None and claims.mode == _DIRECT
-        if by_card and trust.holder(signer) != claims.subject:
+        if claims.mode == _DIRECT and holder not in (None, claims.subject):
             raise AssertionConfirmation(f"{name}: the assertion is not signed with the card of who it speaks for.")
         return self.service.admit(assertion, claims, believed.terms, node, certificate)
 
-    def _signed_by(self, seal: Seal, claimed: Name, named: list[Believed]) -> tuple[Believed, x509.Certificate]:
+    def _signed_by(self, seal: Seal, claimed: Name, named: list[Believed]) -> tuple[Believed, str | None]:
         """The first issuer of that name who signed it so. Raises what the last one says against it."""
         refusal: AssertionRefused = UnknownIssuer()
         for item in named:
             if seal.algorithm not in item.settings.algorithms:
                 continue
             try:
-                return item, item.signer(seal, claimed, self._clock())
+                return item, item.holder(seal, claimed, self._clock())
             except AssertionRefused as error:
                 said = error.message
                 refusal = type(error)(said if said.startswith(item.terms.name) else f"{item.terms.name}: {said}")
         raise refusal
+
+
+def _from(path: Path | None) -> Changing[tuple[x509.Certificate, ...]] | None:
+    return Changing((path,), lambda: trust.certificates(path.read_bytes())) if path is not None else None

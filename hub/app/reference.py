@@ -3,6 +3,7 @@
 import importlib
 import json
 import pkgutil
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -186,6 +187,10 @@ def _comment(text: str | None) -> list[str]:
     return [f"# {line.strip()}" for line in (text or "").splitlines() if line.strip()]
 
 
+def _key(text: str) -> str:
+    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else json.dumps(text, ensure_ascii=False)
+
+
 def _toml(value: Any) -> str:
     match value:
         case None:
@@ -195,7 +200,11 @@ def _toml(value: Any) -> str:
         case int() | float():
             return str(value)
         case Mapping():
-            return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }" if value else "{}"
+            return (
+                "{ " + ", ".join(f"{_key(key)} = {_toml(item)}" for key, item in value.items()) + " }"
+                if value
+                else "{}"
+            )
         case tuple() | list():
             return "[" + ", ".join(_toml(item) for item in value) + "]"
     return json.dumps(str(value), ensure_ascii=False)

@@ -41,7 +41,8 @@ class SamlIssuer(Table):
     """PEM file of the certificates it signs with: several while it changes from one to the next. Read again when it
     changes."""
     ca: Path | None = Field(default=None, examples=["pki/ac-igc-sante-organisations.crt"])
-    """Instead: PEM file of the authorities that issued the certificate that signs. It must then stand in KeyInfo."""
+    """Instead, or as well: PEM file of the authorities that issue the certificates it signs with. The certificate must
+    then stand in KeyInfo, and its subject in Issuer."""
     subject: str = Field(default="*", examples=["CN=*,OU=10B0127189,*"])
     """With ca: pattern of that certificate's subject (RFC 2253, most specific part first; * is anything)."""
     dialect: Literal["xua", "vihf"] = "xua"
@@ -66,8 +67,8 @@ class SamlIssuer(Table):
 
     @model_validator(mode="after")
     def _trusted_by_one(self) -> Self:
-        if (self.certificate is None) == (self.ca is None):
-            raise ValueError("an issuer is trusted by its certificate or by a ca: exactly one of them")
+        if self.certificate is None and self.ca is None:
+            raise ValueError("an issuer is trusted by its certificate or by a ca")
         if self.certificate is not None and not self.issuer:
             raise ValueError("an issuer that is trusted by its certificate needs its name in issuer")
         return self
@@ -88,7 +89,7 @@ class Saml(Table):
     """PEM file of the key that signs the hub's own assertions (communities.assertion); unset: it issues none."""
     certificate: Path | None = Field(default=None, examples=["pki/saml.crt"])
     """PEM file of its certificate."""
-    algorithm: AlgorithmName | None = None
+    algorithm: AlgorithmName | None = Field(default=None, examples=["ecdsa-sha256"])
     """How the hub signs; unset: SHA-256 with the key's kind."""
     minutes: int = Field(default=5, ge=1, le=60)
     """How long the hub's own assertions are good."""

@@ -32,7 +32,7 @@ def test_the_example_is_that_of_the_code() -> None:
 def test_the_example_is_valid_as_it_is_and_with_everything_switched_on() -> None:
     text = reference.example()
     assert settings_file.parse(text) == Settings()
-    switched_on = re.sub(r"^#(\[\[\w+\]\]|\w+ = )", r"\1", text, flags=re.MULTILINE)
+    switched_on = re.sub(r"^#(\[\[[\w.]+\]\]|\w+ = )", r"\1", text, flags=re.MULTILINE)
     data = tomllib.loads(switched_on)
     Settings.model_validate(data)
     assert set(data) == set(Settings.model_fields)
