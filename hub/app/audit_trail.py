@@ -39,8 +39,8 @@ class AuditTrail:
         self.own = own
         self._person = person
         self._domain = settings.region.affinity_domain
-        self.service = TrailService(audit, self.numbers, own)
         self.forwarder = AuditForwarder(atna, database, own, context)
+        self.service = TrailService(audit, self.numbers, own, self.forwarder.lags)
 
     def numbers(self, number: PatientIdentifier) -> Sequence[str]:
         """Every number (CX) of a person; without an authority it is a regional one."""

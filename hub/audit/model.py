@@ -179,3 +179,8 @@ class KeepEvents(Command):
     """Keep what another system saw (ITI-20). Outcome: the ids that the events have here."""
 
     records: tuple[AuditRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GetLags(Command):
+    """How far each collector of the trail is behind. Outcome: sequence of Lag."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from hub.audit.model import KeepEvents, Own, SearchTrail, Trail
+from hub.audit.model import GetLags, KeepEvents, Lag, Own, SearchTrail, Trail
 from hub.audit.service import AuditService
 from hub.context import Context
 from hub.usecase import use_case
@@ -14,12 +14,15 @@ Numbers = Callable[[PatientIdentifier], Sequence[str]]
 
 
 class TrailService:
-    """``own``: who the hub is as a source of events."""
+    """``own``: who the hub is as a source of events; ``lags``: how far its collectors are behind."""
 
-    def __init__(self, audit: AuditService, numbers: Numbers, own: Callable[[], Own]) -> None:
+    def __init__(
+        self, audit: AuditService, numbers: Numbers, own: Callable[[], Own], lags: Callable[[], Sequence[Lag]]
+    ) -> None:
         self.audit = audit
         self.numbers = numbers
         self.own = own
+        self.lags = lags
 
     @use_case
     def search(self, command: SearchTrail, context: Context) -> Trail:
@@ -44,3 +47,8 @@ class TrailService:
         for record in command.records:
             context.touch("audit event", record.id)
         return tuple(record.id for record in command.records)
+
+    @use_case
+    def behind(self, command: GetLags, context: Context) -> Sequence[Lag]:  # noqa: ARG002 (a use case's signature)
+        """What an operator watches."""
+        return self.lags()

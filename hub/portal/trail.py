@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from starlette.responses import Response
 
-from hub.audit.model import AuditRecord, AuditSearch, SearchTrail, Trail
+from hub.audit.model import AuditRecord, AuditSearch, GetLags, SearchTrail, Trail
 from hub.errors import HubError, Invalid
 from hub.patients.model import INS_AUTHORITIES
 from hub.portal import actions, trail_words
@@ -61,6 +61,7 @@ class TrailPages:
             Route(ROOT, self.ask, "POST"),
             Route(f"{ROOT}/letter", self.letter),
             Route(f"{ROOT}/export", self.export, "POST"),
+            Route("/portal/operator/collectors", self.collectors),
         )
 
     def page(self, visit: Visit) -> Response:
@@ -115,6 +116,10 @@ class TrailPages:
             **SECURITY_HEADERS, **PRIVATE, "Content-Disposition": 'attachment; filename="trail.csv"',
         }  # fmt: skip
         return Response("\ufeff" + made.getvalue(), 200, headers, "text/csv; charset=utf-8")
+
+    def collectors(self, visit: Visit) -> Response:
+        """How far the collectors of the trail are behind, for the operator."""
+        return self.render(visit, "operator_collectors.html", lags=visit.perform(actions.COLLECTORS, GetLags()))
 
     def _form(
         self, visit: Visit, asked: Asked, found: Trail | None, sealed: str, wrong: str, *, before: str = ""

@@ -13,6 +13,7 @@ import pytest
 
 from hub.access.service import hash_password
 from hub.app.settings import User
+from hub.app.settings_atna import Atna, Collector
 from hub.app.wiring import Hub
 from hub.audit.model import AuditOutcome, AuditSearch
 from hub.context import Touched
@@ -24,6 +25,7 @@ from tests.wire.atna.test_messages import BY_DOCTOR
 PASSWORD = "officer-password"
 NUMBER = PatientIdentifier("A-1", running.OIDS["A"])
 TRAIL = "/portal/trail"
+AWAY = Atna(destinations=(Collector(name="away", address="127.0.0.1:9", timeout=1.0),))  #: nobody listens there
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +33,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     root = tmp_path_factory.mktemp("trail")
     users = tuple(
         User(login=login, name=login.title(), password_argon2=hash_password(PASSWORD), roles=(login,))
-        for login in ("officer", "clinician")
+        for login in ("officer", "clinician", "operator")
     )
-    hub = Hub(running.settings(f"sqlite:///{root / 'hub.sqlite'}", root / "content", users=users))
+    hub = Hub(running.settings(f"sqlite:///{root / 'hub.sqlite'}", root / "content", users=users, atna=AWAY))
     hub.start()
     running.Region(hub).accepted(running.message("ADT^A28^ADT_A05", running.pid("A-1"), "PV1||N"))
     person = hub.patients.person(NUMBER)
@@ -144,6 +146,14 @@ def test_only_the_officer(hub: Hub) -> None:
         assert hub.audit.count(AuditSearch(transaction="PORTAL-TRAIL")) == before + 1
     with httpx.Client(base_url=hub.public_url()) as stranger:
         assert stranger.get(TRAIL).status_code in (303, 401)
+
+
+def test_the_operator_sees_how_far_the_collectors_are_behind(hub: Hub) -> None:
+    with entered(hub, "operator") as client:
+        page = client.get("/portal/operator/collectors")
+        assert "Traces en attente" in page.text
+        assert re.search(r'<td class="right number">[1-9]', page.text)
+        assert client.get(TRAIL).status_code == 403
 
 
 def test_screens(hub: Hub, officer: httpx.Client, tmp_path: Path) -> None:

@@ -71,4 +71,16 @@ TRAIL_EN = {
     " will answer.",
     "trail.letter.cut": "Only the latest accesses are shown: choose a shorter period for the others.",
     "trail.back": "Back",
+    "nav.collectors": "Collectors",
+    "collectors.title": "Collectors of the audit trail",
+    "collectors.lead": "Where the trail is sent besides this hub. Nothing is lost while one is away: it gets "
+    "everything when it is back.",
+    "collectors.name": "Collector",
+    "collectors.waiting": "Records waiting",
+    "collectors.oldest": "Oldest of them",
+    "collectors.state": "State",
+    "collectors.tried": "Last attempt",
+    "collectors.behind": "does not take records",
+    "collectors.well": "well",
+    "collectors.none": "The trail stays in this hub: no collector is set (atna.destinations).",
 }

@@ -73,4 +73,16 @@ TRAIL_FR = {
     "trail.letter.cut": "Seuls les accès les plus récents figurent ici : choisissez une période plus courte pour les "
     "autres.",
     "trail.back": "Retour",
+    "nav.collectors": "Collecteurs",
+    "collectors.title": "Collecteurs des traces",
+    "collectors.lead": "Où les traces sont envoyées en plus de ce nœud. Rien ne se perd quand l’un d’eux est "
+    "absent : il reçoit tout à son retour.",
+    "collectors.name": "Collecteur",
+    "collectors.waiting": "Traces en attente",
+    "collectors.oldest": "La plus ancienne",
+    "collectors.state": "État",
+    "collectors.tried": "Dernier essai",
+    "collectors.behind": "ne prend pas les traces",
+    "collectors.well": "en ordre",
+    "collectors.none": "Les traces restent dans ce nœud : aucun collecteur n’est configuré (atna.destinations).",
 }
