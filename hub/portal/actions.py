@@ -82,6 +82,7 @@ BROKEN_SEEN = _action("BROKEN-SEEN", "Officer has looked at broken glass", "righ
 READERS = _action("READERS", "Officer looks who read a document", "audit.read", AUDIT_LOG_USED)
 AUDIT_TRAIL = _action("AUDIT", "Officer reads the audit trail", "audit.read", AUDIT_LOG_USED)
 TRAIL = _action("TRAIL", "Officer looks who saw what of a person", "audit.read", AUDIT_LOG_USED)
+COLLECTORS = _action("COLLECTORS", "Operator looks at the audit trail's collectors", "exchange.read", ACTIVITY)
 TRAIL_EXPORT = _action("TRAIL-EXPORT", "Officer takes along who saw what of a person", "audit.read", AUDIT_LOG_USED)
 
 ACTIONS = tuple(value for value in dict(globals()).values() if isinstance(value, Transaction))

@@ -31,6 +31,7 @@ MENU_OPERATOR = (
     ("deliveries", "/portal/operator/deliveries", "exchange.read"),
     ("sources", "/portal/operator/sources", "sources.read"),
     ("audit", "/portal/operator/audit", "audit.read"),
+    ("collectors", "/portal/operator/collectors", "exchange.read"),
     ("trail", "/portal/trail", "audit.read"),
     ("broken", "/portal/rights/broken", "rights.oversee"),
 )
