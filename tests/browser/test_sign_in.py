@@ -1,5 +1,6 @@
 """Signing in with a real OpenID provider in a real browser: by redirection and by phone; the choice; the end."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,8 +44,8 @@ def choose(page: Page, place: str) -> None:
 
 
 @pytest.mark.parametrize(("language", "choice"), [("fr-FR", "Choisissez"), ("en-GB", "Choose")])
-def test_by_redirection(
-    browser: Browser, url: str, axe: str, language: str, choice: str, tmp_path: Path, screens: Path | None
+def test_by_redirection(  # noqa: PLR0917 (fixtures)
+    browser: Browser, url: str, axe: str, language: str, choice: str, screens: Path | None
 ) -> None:
     context = browser.new_context(locale=language, viewport=DESKTOP)
     page = context.new_page()
@@ -113,6 +114,4 @@ def shoot(page: Page, screens: Path | None, name: str) -> None:
 @pytest.fixture
 def screens() -> Path | None:
     """Where pictures go; set while pages are drawn."""
-    import os
-
     return Path(os.environ["SCREENS"]) if "SCREENS" in os.environ else None
