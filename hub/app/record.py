@@ -77,10 +77,11 @@ class NationalRecordOfHub:
     def deliver(self, delivery: Delivery, context: Context) -> None:
         """Carry out one delivery, and audit it. Raises HubError."""
         assert self.service is not None
-        started, failure = time.monotonic(), None
+        started = time.monotonic()
+        failure: HubError | None = None
         context.transaction = SENT.id
         try:
-            self.service.deliver(delivery, context)
+            failure = self.service.deliver(delivery, context)
         except HubError as error:
             failure = error
             raise

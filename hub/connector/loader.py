@@ -22,6 +22,7 @@ from hub.connector.contract import (
     Manifest,
     SourceUnavailable,
 )
+from hub.connector.record import RECORD_CALLS
 from hub.errors import HubError, Misconfigured, NotFound
 from hub.values import now
 
@@ -118,6 +119,9 @@ def read_config(source: SourceConfig, manifest: Manifest) -> ConnectorConfig:
         raise BadSourceSettings(wrong, location=f"sources.{source.name}") from error
 
 
+_CALLS = ("find_studies", "describe_study", "pass_through")
+
+
 class Watched:
     """A connector with the capabilities of the one that it wraps; how every call went is noted."""
 
@@ -127,7 +131,7 @@ class Watched:
         self.close = connector.close
         self._contacted = contacted
         self._failed = failed
-        for method in ("find_studies", "describe_study", "pass_through"):
+        for method in (*_CALLS, *RECORD_CALLS):
             if hasattr(connector, method):
                 setattr(self, method, self._call(getattr(connector, method)))
         for method in ("retrieve", "metadata"):

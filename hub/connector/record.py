@@ -118,6 +118,10 @@ class Asker:
 
 
 ORGANISATION = Asker()
+#: The methods of ``KeepsRecords``.
+RECORD_CALLS = (
+    "status", "authorise", "submit", "locate", "find", "fetch", "change_life", "change_confidentiality",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,19 +173,20 @@ class RecordService:
         """What a worker needs: delivery kind -> handler."""
         return {KIND: self.deliver}
 
-    def deliver(self, delivery: Delivery, context: Context) -> None:
-        """Bring the record to what is wanted. Raises what only time can mend; everything else becomes a state."""
+    def deliver(self, delivery: Delivery, context: Context) -> HubError | None:
+        """Bring the record to what is wanted. Raises what only time can mend; everything else becomes a state, and is
+        returned, for the audit record."""
         key = str(delivery.payload["publication"])
         with self.database.reading() as work:
             row = RecordStore(work).get(key)
         if row is None:
-            return
+            return None
         context.touch("document", row.unique_id)
         try:
             changes = self._carry_out(row, context)
         except Held as held:
             self._hold(row, held.reason, "", context)
-            return
+            return None
         except HubError as error:
             reason = lookup(failures.REASONS, error)
             detail = error.context.get("told", "") or error.location
@@ -195,9 +196,10 @@ class RecordService:
                 self._change(row.id, state=state.value, reason=reason.value, detail=detail, attempts=row.attempts + 1)
                 raise
             self._hold(row, reason, detail, context)
-            return
+            return error
         self._change(row.id, reason="", detail="", attempts=0, **changes)
         context.led_to(f"record-{changes['state']}", row.unique_id)
+        return None
 
     def _carry_out(self, row: Any, context: Context) -> dict[str, Any]:
         """What changes in the row. Raises Held, HubError."""
