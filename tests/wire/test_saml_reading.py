@@ -15,6 +15,7 @@ from hub.app.settings_saml import STRONG, Saml, SamlIssuer
 from hub.errors import Misconfigured
 from hub.wire.saml.claims import vihf, xua
 from hub.wire.saml.header import assertion_of
+from hub.wire.saml.names import WSU_ID
 from hub.wire.saml.reading import read
 from hub.wire.saml.signature import Seal, unseal
 from hub.wire.saml.trust import certificates
@@ -22,6 +23,9 @@ from tests.saml import PURPOSE, ROLE, SUBJECT_ID, Draft, coded, header, pair, si
 
 KEYS = pair()
 GOOD = sign(Draft("https://idp", "https://hub").xml, KEYS)
+
+
+TIMESTAMP = f'<u:Timestamp xmlns:u="{WSU_ID[1:].partition("}")[0]}" u:Id="t"/>'.encode()
 
 
 def sealed(shown: bytes) -> Seal:
@@ -58,8 +62,7 @@ def test_every_algorithm(kind: str, algorithm: str) -> None:
         base64.b64encode(GOOD),
         base64.urlsafe_b64encode(GOOD).rstrip(b"="),
         header(
-            b'<u:Timestamp xmlns:u="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd" '
-            b'u:Id="t"/>',
+            TIMESTAMP,
             GOOD,
         ),
         b"\n " + header(b"\n  " + GOOD + b"\n"),
