@@ -20,6 +20,8 @@ from hub.values import now
 log = logging.getLogger(__name__)
 Claims = Mapping[str, Any]
 
+#: Errors that say that the token is none of theirs (RFC 7009 2.2.1, RFC 6750 3.1).
+NO_TOKEN = ("unsupported_token_type", "invalid_token")
 MAX_ANSWER = 256 * 1024  #: bytes
 KEPT = timedelta(seconds=30)  #: how long an answer may be used again
 MOST_KEPT = 10_000
@@ -64,7 +66,11 @@ class Peer:
             found = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise IssuerSilent("The issuer of the token answers with something that is no JSON.") from error
-        if response.status_code != httpx.codes.OK or not isinstance(found, dict):
+        if not isinstance(found, dict):
+            raise IssuerSilent("The issuer of the token answers with something that is no object.")
+        if response.status_code == httpx.codes.BAD_REQUEST and found.get("error") in NO_TOKEN:
+            return {"active": False}
+        if response.status_code != httpx.codes.OK:
             log.warning("an authorisation server answers %d", response.status_code)
             raise IssuerSilent("The issuer of the token refuses to be asked.")
         return found

@@ -96,12 +96,12 @@ def public_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 @contextmanager
 def token_hub(directory: Path, **oauth: Any) -> Iterator[TokenHub]:
-    """Started: ``ris`` and ``other`` prove by key, ``pacs`` by certificate, ``stranger`` has a certificate of the same
-    authority and is listed for nothing else."""
+    """Started: ``ris`` and ``other`` prove by key, ``pacs`` by certificate or key, ``stranger``
+    by certificate, for nothing."""
     pki.init(directory / "pki")
     for node in ("hub", "pacs", "stranger"):
         pki.issue(directory / "pki", node)
-    keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("ris", "other")}
+    keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("ris", "other", "pacs")}
     for name, key in keys.items():
         (directory / f"{name}.pem").write_bytes(public_pem(key))
     (directory / "token.pem").write_bytes(new_key("ES256"))

@@ -212,7 +212,7 @@ REQUESTS: dict[str, tuple[Form, str, str]] = {
         "oauth-client",
     ),
     "a client without a key": (
-        lambda site: {**GRANT, **site.proof(key=FOREIGN, iss="pacs", sub="pacs")},
+        lambda site: {**GRANT, **site.proof(key=FOREIGN, iss="stranger", sub="stranger")},
         "invalid_client",
         "oauth-client",
     ),
