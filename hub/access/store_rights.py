@@ -106,15 +106,13 @@ class Care:
 
 
 def _of_numbers(table: str, columns: Sequence[Any], more: str = "") -> Prepared:
-    """The rows of some numbers, by the index on the number's value."""
+    """The rows of some numbers, whatever their authority, by the index on the number's value."""
     names = ", ".join(f"m.{column.name}" for column in columns)
     statements = {
         "postgresql": f"SELECT {names} FROM {table} AS m "  # noqa: S608 (our own columns)
-        "JOIN unnest(CAST(:values AS text[]), CAST(:authorities AS text[])) AS n(value, authority) "
-        f'ON m.value = n.value COLLATE "C" AND m.authority = n.authority COLLATE "C" WHERE true {more} ORDER BY m.key',
+        f"WHERE m.value = ANY(CAST(:values AS text[])) {more} ORDER BY m.key",
         "sqlite": f"SELECT {names} FROM json_each(:values) AS n CROSS JOIN {table} AS m "  # noqa: S608
-        f"ON m.value = n.value WHERE m.authority = json_extract(:authorities, '$[' || n.key || ']') {more} "
-        "ORDER BY m.key",
+        f"ON m.value = n.value {more} ORDER BY m.key",
     }
     return Prepared(lambda dialect: text(statements[dialect]).columns(*columns))
 
@@ -159,7 +157,7 @@ class RightsStore:
 
     def standing(self, numbers: Sequence[Number]) -> list[KeptConsent]:
         """The words that no newer one superseded, in the order in which they were kept."""
-        return [_kept(row) for row in _STANDING.rows(self._connection, _numbers(self._connection, numbers))]
+        return [_kept(row) for row in _found(_STANDING, self._connection, numbers, 3)]
 
     def any_opposed(self) -> bool:
         """Whether anybody opposes anything."""
@@ -167,7 +165,7 @@ class RightsStore:
 
     def every(self, numbers: Sequence[Number]) -> list[KeptConsent]:
         """All words ever, in the order in which they were kept."""
-        return [_kept(row) for row in _EVERY.rows(self._connection, _numbers(self._connection, numbers))]
+        return [_kept(row) for row in _found(_EVERY, self._connection, numbers, 3)]
 
     def versions(self, consent_id: str) -> list[KeptConsent]:
         """The versions of one word, the oldest first."""
@@ -209,7 +207,7 @@ class RightsStore:
 
     def care(self, numbers: Sequence[Number]) -> list[Care]:
         """The relationships of a person, also those that are over."""
-        rows = _CARE_OF.rows(self._connection, _numbers(self._connection, numbers))
+        rows = _found(_CARE_OF, self._connection, numbers, 0)
         return [Care(PatientIdentifier(row[0], row[1]), *row[2:]) for row in rows]
 
     def add_care(self, care: Care, at: datetime) -> None:
@@ -238,7 +236,7 @@ class RightsStore:
 
     def glass(self, numbers: Sequence[Number]) -> list[Broken]:
         """What was broken for a person."""
-        return [_broken(row) for row in _GLASS_OF.rows(self._connection, _numbers(self._connection, numbers))]
+        return [_broken(row) for row in _found(_GLASS_OF, self._connection, numbers, 0)]
 
     def add_glass(self, broken: Broken) -> None:
         """Keep one."""
@@ -272,11 +270,14 @@ class RightsStore:
         return bool(self._connection.execute(update(GLASS).where(*where).values(seen_at=at, seen_by=by)).rowcount)
 
 
-def _numbers(connection: Connection, numbers: Sequence[Number]) -> dict[str, Any]:
-    values, authorities = [item[0] for item in numbers], [item[1] for item in numbers]
+def _found(statement: Prepared, connection: Connection, numbers: Sequence[Number], place: int) -> list[Any]:
+    """The rows of the numbers; ``place``: of the value in a row, the authority follows it."""
+    wanted = frozenset(numbers)
+    values: Any = sorted({value for value, _ in wanted})
     if connection.dialect.name == "sqlite":
-        return {"values": orjson.dumps(values).decode(), "authorities": orjson.dumps(authorities).decode()}
-    return {"values": values, "authorities": authorities}
+        values = orjson.dumps(values).decode()
+    rows = statement.rows(connection, {"values": values})
+    return [row for row in rows if (row[place], row[place + 1]) in wanted]
 
 
 def _kept(row: Any) -> KeptConsent:

@@ -40,8 +40,8 @@ RIGHTS_FR: Mapping[str, str] = {
     "rights.everybody": "Tous",
     "rights.none": "Rien n'a été enregistré pour ce patient.",
     "rights.emergency": "Accès en urgence",
-    "rights.emergency_lead": "Pour tout patient en danger vital que l'on ne peut pas interroger. Cela ne dit pas s'il y "
-    "a davantage à voir. Le motif est conservé et le délégué à la protection des données est informé.",
+    "rights.emergency_lead": "Pour tout patient en danger vital que l'on ne peut pas interroger. Cela ne dit pas s'il "
+    "y a davantage à voir. Le motif est conservé et le délégué à la protection des données est informé.",
     "rights.reason": "Motif",
     "rights.break": "Bris de glace",
     "rights.told.recorded": "C'est enregistré et cela compte dès maintenant.",
