@@ -20,6 +20,7 @@ from hub.app.access_cli import access
 from hub.app.audit_cli import audit
 from hub.app.cli_imaging import imaging
 from hub.app.doctor_cli import doctor
+from hub.app.oauth_cli import oauth
 from hub.app.patients_cli import patients
 from hub.app.pki_cli import pki_app
 from hub.app.roles import Role
@@ -52,6 +53,7 @@ app.add_typer(pki_app, name="pki")
 app.add_typer(doctor, name="doctor")
 app.add_typer(audit, name="audit")
 app.add_typer(access, name="access")
+app.add_typer(oauth, name="oauth")
 app.add_typer(imaging, name="imaging")
 app.add_typer(patients, name="patients")
 app.add_typer(xds, name="xds")
