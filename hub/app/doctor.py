@@ -42,6 +42,13 @@ _ALERTS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 
 
+_WANTED = "The peer ends the connection after the handshake: it wants a client certificate, and none was shown."
+_REFUSED = (
+    "The peer ends the connection after the handshake: it refuses our certificate (another authority, revoked, not "
+    "listed there); its log says why."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that was looked at."""
@@ -184,8 +191,9 @@ def _handshake(host: str, port: int, tls: Tls, name: str, peer: x509.Certificate
         ):
             version = connection.version()
             connection.settimeout(_ANSWER)
-            with suppress(TimeoutError):  # it waits for us to speak: it has let us in
-                connection.recv(1)
+            if _hung_up(connection):
+                yield Finding(False, _REFUSED if tls.certificate is not None else _WANTED)
+                return
             yield Finding(True, f"The handshake succeeds ({version}).")
     except ssl.SSLCertVerificationError as error:
         if "ostname" in error.verify_message or "IP address" in error.verify_message:
@@ -195,6 +203,14 @@ def _handshake(host: str, port: int, tls: Tls, name: str, peer: x509.Certificate
             yield Finding(False, f"We refuse the peer's certificate: {error.verify_message}.")
     except (OSError, HubError) as error:
         yield Finding(False, told(error if isinstance(error, OSError) else None))
+
+
+def _hung_up(connection: ssl.SSLSocket) -> bool:
+    """Whether the peer ends the connection before anything was said; one that waits for us has let us in."""
+    try:
+        return not connection.recv(1)
+    except TimeoutError:
+        return False
 
 
 def told(error: OSError | None) -> str:
