@@ -12,7 +12,7 @@ from hub.app import fhir_patients, health, mllp, record
 from hub.app.audit_forwarding import LagMetrics
 from hub.app.audit_trail import AuditTrail
 from hub.app.dimse import DimseEndpoint
-from hub.app.expiry import Ends
+from hub.app.expiry import Ends, Watch
 from hub.app.housekeeping import Housekeeping
 from hub.app.http import build
 from hub.app.metrics import PrometheusMetrics
@@ -144,7 +144,7 @@ class Hub(Rooms):
         handlers |= {PATIENT_FEED: self.fhir_patients.deliver}
         handlers |= self.record.handlers() if self.record else {}
         self.worker = Worker(self.exchange, handlers)
-        self.housekeeping = Housekeeping(self.content, self._in_use, also=(self.replies.sweep,))
+        self.housekeeping = Housekeeping(self.content, self._in_use, also=(self.replies.sweep, Watch(settings).tell))
         self.dimse: DimseEndpoint | None = None
         self.metrics.registry.register(self.certificates.handshakes)
         self.metrics.registry.register(Ends(self.certificates))
