@@ -1,5 +1,6 @@
 """Who cares for whom, and who broke the glass."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hub.access.model import Purpose
@@ -42,6 +43,7 @@ class CareService:
             raise ReasonNeeded()
         regional = self._known(command.patient, context)
         context.purpose = Purpose.BREAK_GLASS
+        context.principal = replace(context.principal, reason=reason)  # the audit record tells it
         broken = self.rights.tell(regional, context, self.rights.clock(), reason)
         context.touch("patient", regional.cx)
         return broken

@@ -139,6 +139,7 @@ class RightsService:
         if told:
             broken = {thing.patient for thing, rule in zip(things, found, strict=True) if rule.name in TOLD}
             for patient in broken:
+                context.touch("glass", who(context.principal))  # the audit record tells it
                 if not persons[patient].glass:
                     self.tell(known[patient].regional if patient in known else patient, context, at)
         return found
@@ -192,7 +193,6 @@ class RightsService:
             if not any(item.professional == broken.professional for item in known):
                 store.add_glass(broken)
                 log.warning("the glass was broken", extra={"correlation_id": context.correlation_id})
-        context.touch("glass", broken.professional)
         return broken
 
 

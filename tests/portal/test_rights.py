@@ -13,6 +13,7 @@ from hub.access.rights_model import Choice, Kind, Matter, Thing
 from hub.access.service import hash_password
 from hub.app.settings import User
 from hub.app.wiring import Hub
+from hub.audit.model import AuditSearch
 from hub.context import Context
 from hub.patients.model import FeedIdentity
 from hub.values import PatientIdentifier
@@ -89,6 +90,9 @@ def test_an_opposition_is_recorded_and_the_glass_broken(hub: Hub) -> None:
         assert "open for a limited time" in page.text
         assert visible(hub, person=True)
         assert not visible(hub)
+    records = hub.audit.search(AuditSearch(transaction="PORTAL-GLASS")).records
+    [done] = [record for record in records if not record.error_code]
+    assert (done.reason, done.purpose, len(records)) == (reason, "bris_de_glace", 2)
     with entered(hub, "officer", "fr") as client:
         page = client.get("/portal/rights/broken")
         assert "Found unconscious &lt;b&gt;in the street&lt;/b&gt;" in page.text
