@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
+from hub.access.assertion_errors import AssertionRefused
 from hub.access.model import Credentials, Principal
 from hub.context import Context
 from hub.errors import AccessDenied, HubError, InternalError, Malformed, NotAuthenticated, TooLarge
@@ -254,7 +255,11 @@ class Pipeline:
 
     def admit(self, credentials: Credentials, context: Context) -> None:
         """Who calls, and for which source: a client that is bound to one source can't speak for another."""
-        context.principal = self.access.authenticate(credentials)
+        try:
+            context.principal = self.access.authenticate(credentials)
+        except AssertionRefused:
+            context.principal = self.access.transmitter(credentials)  # the audit trail tells which system showed it
+            raise
         own = context.principal.source
         if own and context.source and context.source != own:
             raise AccessDenied("This client may not speak for the sender that the message names.")

@@ -42,7 +42,7 @@ def refused(box: Believing, security: bytes, code: str, says: str, node: str = "
     subcode, reason = fault(answer)
     assert (subcode, says in reason) == (code, True), (subcode, reason)
     (record,) = box.records()
-    assert (record.transaction, record.detail) == ("ITI-18", reason)
+    assert (record.transaction, record.principal_id, record.detail) == ("ITI-18", node, reason)
     for told in (answer.text, repr(record)):
         assert EVIL not in told
         clean(told)
