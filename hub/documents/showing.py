@@ -174,9 +174,7 @@ class ReadersStore:
         """Rule on what is not ruled on yet. An id of nothing that has rights of its own stays without a ruling."""
         unknown = {item for item in ids if item not in self._rulings} or {_NOTHING}
         self._rule_entries([item for item in self.store.get(DocumentEntry, "id", unknown) if item.id in unknown])
-        left = {item for item in unknown if item not in self._rulings} - {_NOTHING}
-        if not left:
-            return
+        left = {item for item in unknown if item not in self._rulings} - {_NOTHING} or {_NOTHING}
         groups: list[SubmissionSet | Folder] = [
             *self.store.get(SubmissionSet, "id", left),
             *self.store.get(Folder, "id", left),
@@ -185,17 +183,15 @@ class ReadersStore:
             self._rulings[item.id] = allowed
 
     def _asked(self, things: Sequence[Thing]) -> list[bool]:
-        """One question for those that were not asked about yet; the first one is never about nobody."""
+        """One question, also where nothing is left to ask: what is hidden costs what is unknown does."""
         fresh = list(dict.fromkeys(thing for thing in things if thing not in self._ruled))
-        first = [] if self._ruled else self._about
-        if not first and not fresh and not self._ruled:
+        first = self._about or ([] if fresh else [Thing(Kind.DOCUMENT, NOBODY)])
+        if not things and not self._about and not self._ruled:
             self.survivors(NOBODY)
-            first = [Thing(Kind.DOCUMENT, NOBODY)]
-        if first or fresh:
-            answers = self.rights.visible([*first, *fresh], self.context)
-            self._ruled.update(zip((*first, *fresh), answers, strict=True))
-            if not all(answers[len(first) :]):
-                self.context.touch(WITHHELD, Kind.DOCUMENT)
+        answers = self.rights.visible([*first, *fresh], self.context)
+        self._ruled.update(zip((*first, *fresh), answers, strict=True))
+        if not all(answers[len(first) :]):
+            self.context.touch(WITHHELD, Kind.DOCUMENT)
         return [self._ruled[thing] for thing in things]
 
 

@@ -25,7 +25,7 @@ class KnownPersons:
                 found = self._person(reader, self._patients.lenient(identifier))
                 if found is not None:
                     keys[identifier] = found
-            numbers = NumberReader(work).numbers(list(set(keys.values()))) if keys else {}
+            numbers = NumberReader(work).numbers(list(set(keys.values())))  # for nobody as well: it costs as much
         persons = {
             key: KnownPerson(regional, tuple(dict.fromkeys(every)), frozenset(born))
             for key, (regional, every, born) in numbers.items()

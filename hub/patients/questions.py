@@ -30,6 +30,7 @@ from hub.values import PatientIdentifier
 
 _MOST_BATCHES = 10
 _MOST_PERSONS = 200
+_NOBODY = 0  #: key of no person
 
 
 class Questions:
@@ -151,7 +152,10 @@ class Questions:
         with self.database.reading() as work:
             reader = PatientReader(work)
             keys = self._persons_of(reader, self.lenient(identifier))
-            return self.directory.named(reader.identifier(keys[0])) if len(keys) == 1 else None
+            if len(keys) != 1:
+                reader.aliases(_NOBODY)  # nobody costs as many statements as somebody: it can't be told by the time
+                return None
+            return self.directory.named(reader.identifier(keys[0]))
 
     def registered(self, identifier: PatientIdentifier) -> bool:
         """Whether the registry may take it as a patientId: a regional identifier that was given, or its alias.
@@ -167,7 +171,11 @@ class Questions:
         with self.database.reading() as work:
             reader = PatientReader(work)
             keys = self._persons_of(reader, self.lenient(identifier))
-            return (reader.identifier(keys[0]), *reader.aliases(keys[0])) if len(keys) == 1 else ()
+            if len(keys) != 1:
+                for _ in range(2):
+                    reader.aliases(_NOBODY)  # as in ``resolve``
+                return ()
+            return (reader.identifier(keys[0]), *reader.aliases(keys[0]))
 
     def person(self, identifier: PatientIdentifier) -> Person | None:
         """The person whom any identifier means; None when nobody, or not one person."""

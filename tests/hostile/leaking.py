@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
@@ -24,6 +25,7 @@ from sqlalchemy import event
 
 from hub.app.settings import Archive, Authority, DimsePort, HealthPort, Mllp, Security, Settings, Storage, Web
 from hub.app.wiring import Hub
+from hub.storage.prepared import Prepared
 from hub.values import PatientIdentifier
 from hub.wire.hl7v2.client import MllpClient
 from tests.interop.by_hand import (
@@ -118,19 +120,31 @@ class Region:
         self.says(who, "IC")
 
     @contextmanager
-    def counted(self) -> Iterator[list[str]]:
-        """The statements that the hub sends to its database meanwhile, but for the audit trail's and the worker's."""
+    def counted(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+        """The statements that the hub sends to its database meanwhile for who asks: not those of the audit trail and
+        of workers."""
         found: list[str] = []
+        execute = Prepared._execute
 
-        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            if not threading.current_thread().name.startswith(("worker", "audit")) and "audit" not in statement:
-                found.append(statement)
+        def note(statement: str) -> None:
+            if not threading.current_thread().name.startswith(("audit", "exchange", "worker")):
+                found.append(" ".join(statement.split()))
 
-        event.listen(self.hub.database.engine, "before_cursor_execute", note)
+        def prepared(self: Prepared, connection: Any, values: Any) -> Any:
+            note(self._compiled(connection.dialect).text)
+            return execute(self, connection, values)
+
+        def plainly(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            note(statement)
+
+        engine = self.hub.database.engine
+        event.listen(engine, "before_cursor_execute", plainly)
         try:
-            yield found
+            with monkeypatch.context() as patch:
+                patch.setattr(Prepared, "_execute", prepared)
+                yield found
         finally:
-            event.remove(self.hub.database.engine, "before_cursor_execute", note)
+            event.remove(engine, "before_cursor_execute", plainly)
 
 
 def settings(directory: Path) -> Settings:

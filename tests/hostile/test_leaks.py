@@ -80,12 +80,14 @@ def test_an_opposition_counts_at_the_next_request_and_so_does_its_end(region: Re
 
 
 @pytest.mark.parametrize("name", PROBES)
-def test_as_many_statements_whether_it_is_hidden_or_not_there(opposed: Region, name: str) -> None:
+def test_as_many_statements_whether_it_is_hidden_or_not_there(
+    opposed: Region, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ask, hidden, other = PROBES[name], opposed.people["hidden"], nothing(opposed, name)
     counts = []
     for target in (hidden, other):
         ask(opposed, target)  # what is remembered is remembered now
-        with opposed.counted() as statements:
+        with opposed.counted(monkeypatch) as statements:
             ask(opposed, target)
-        counts.append([statement.split("WHERE")[0][:90] for statement in statements])
-    assert len(counts[0]) == len(counts[1]), counts
+        counts.append([statement[:160] for statement in statements])
+    assert len(counts[0]) == len(counts[1]), "\n".join(["", *counts[0], "-", *counts[1]])
