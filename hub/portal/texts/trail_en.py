@@ -83,4 +83,5 @@ TRAIL_EN = {
     "collectors.behind": "does not take records",
     "collectors.well": "well",
     "collectors.none": "The trail stays in this hub: no collector is set (atna.destinations).",
+    "effect.sop class": "objects",
 }

@@ -85,4 +85,5 @@ TRAIL_FR = {
     "collectors.behind": "ne prend pas les traces",
     "collectors.well": "en ordre",
     "collectors.none": "Les traces restent dans ce nœud : aucun collecteur n’est configuré (atna.destinations).",
+    "effect.sop class": "objets",
 }

@@ -30,8 +30,9 @@ RECORD = AuditRecord(
     event_display="Query", action="E", outcome=AuditOutcome.SUCCESS, principal_id="ris-a", principal_name="ris-a",
     scheme="certificate", purpose="normal", peer="192.0.2.7", source="", correlation_id="c" * 32,
     objects=(
-        Touched("patient", "R1^^^&1.2&ISO"), Touched("document", "1.2.3"), Touched("submission set", "1.2.4"),
-        Touched("study", "1.2.5"), Touched("sop class", "1.2.5|1.2.840.10008.5.1.4.1.1.2|12"),
+        Touched("patient", "R1^^^&1.2.250.1.999.1.1&ISO"), Touched("document", "1.2.3"),
+        Touched("submission set", "1.2.4"), Touched("study", "1.2.5"),
+        Touched("sop class", "1.2.5|1.2.840.10008.5.1.4.1.1.2|12"),
         Touched("query", "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"), Touched("task", "4"),
     ),
     called="/xds/registry", query=b64encode(b"<q/>").decode(), query_form="ebxml", organisation="H\u00f4pital A",
@@ -108,7 +109,7 @@ def test_a_query_by_a_professional() -> None:
     assert (ours.get("AlternativeUserID"), ours.get("NetworkAccessPointTypeCode")) == ("4711", "1")
     things = list(root.iter("ParticipantObjectIdentification"))
     (patient,) = (item for item in things if item.get("ParticipantObjectTypeCode") == "1")
-    assert patient.get("ParticipantObjectID") == "R1^^^&1.2&ISO"
+    assert patient.get("ParticipantObjectID") == "R1^^^&1.2.250.1.999.1.1&ISO"
     assert b64decode(patient.find("ParticipantObjectDetail").get("value")).decode() == "Patient inconscient"
     (query,) = (item for item in things if item.get("ParticipantObjectTypeCodeRole") == "24")
     assert query.get("ParticipantObjectID") == "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
