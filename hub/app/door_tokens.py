@@ -74,7 +74,7 @@ class ForeignTokens:
         if settings.jwks is not None:
             file = settings.jwks
             self._keys = Changing((file,), lambda: public_keys(read_file(file)))
-        else:
+        if settings.introspection is not None:
             peer = Peer(tls, client_id=settings.client_id, secret=settings.client_secret, ca=settings.ca)
             self._ask = Recent(lambda token: peer.introspect(str(settings.introspection), token))
 
@@ -84,10 +84,8 @@ class ForeignTokens:
         signed = jwt.looks_signed(token)
         if signed and jwt.peek(token).get("iss") != self.settings.issuer:
             return None
-        if self._keys is not None:
-            claims = self._verified(token, self._keys()) if signed else None
-        else:
-            claims = self._introspected(token)
+        keys = self._keys() if self._keys is not None and signed else None
+        claims = self._verified(token, keys) if keys is not None else self._introspected(token)
         if claims is None:
             return None
         check_binding(claims, credentials)

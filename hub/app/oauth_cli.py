@@ -47,7 +47,7 @@ def key(
 
 
 @oauth.command("token")
-def token(
+def token(  # noqa: PLR0917 (typer reads options from parameters)
     hub: Annotated[str, typer.Argument(help="URL of the hub: https://hub.example.org")],
     client: Annotated[str, typer.Option(help="The client's name in the hub's settings.")],
     scope: Annotated[str, typer.Option(help="Scopes, separated by spaces.")],

@@ -17,7 +17,7 @@ class Issuer(Table):
     issuer: str = Field(examples=["https://as.example.org"])
     """Its name: iss of its tokens."""
     jwks: Path | None = Field(default=None, examples=["pki/as.jwks.json"])
-    """JWK set (or PEM file) of its public keys: its signed tokens are verified here."""
+    """JWK set (or PEM file) of its public keys: its signed tokens are verified here, the others introspected."""
     introspection: HttpUrl | None = Field(default=None, examples=["https://as.example.org/introspect"])
     """Where its tokens are introspected (RFC 7662), at most 30 seconds ago."""
     audience: str = ""
@@ -28,13 +28,13 @@ class Issuer(Table):
     """As whom the hub introspects."""
     client_secret: str = Field(default="", repr=False)
     """Its secret there; empty: the hub shows its certificate (tls.certificate)."""
-    ca: Path | None = None
+    ca: Path | None = Field(default=None, examples=["pki/provider-ca.crt"])
     """PEM file of the authorities of its certificate; unset: those that the system trusts."""
 
     @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if (self.jwks is None) == (self.introspection is None):
-            raise ValueError("an issuer has either jwks or introspection")
+    def _some_way(self) -> Self:
+        if self.jwks is None and self.introspection is None:
+            raise ValueError("an issuer has jwks or introspection")
         return self
 
 
@@ -48,7 +48,10 @@ class Exchange(Table):
         examples=["https://auth.esw.esante.gouv.fr/auth/realms/esante-wallet/protocol/openid-connect/token/introspect"],
     )
     """Where the provider introspects them: at each exchange."""
-    userinfo: HttpUrl | None = None
+    userinfo: HttpUrl | None = Field(
+        default=None,
+        examples=["https://auth.esw.esante.gouv.fr/auth/realms/esante-wallet/protocol/openid-connect/userinfo"],
+    )
     """Where it tells who the professional is, when introspection does not."""
     audience: str = ""
     """aud that its tokens must have; empty: it is not looked at (the client they were issued to always is)."""
@@ -58,7 +61,7 @@ class Exchange(Table):
     """As whom the hub introspects."""
     client_secret: str = Field(default="", repr=False)
     """Its secret there; empty: the hub shows its certificate (tls.certificate)."""
-    ca: Path | None = None
+    ca: Path | None = Field(default=None, examples=["pki/provider-ca.crt"])
     """PEM file of the authorities of the provider's certificate; unset: those that the system trusts."""
     clients: dict[str, tuple[str, ...]] = Field(default_factory=dict, examples=[{"ris-b": ("ris-b-at-the-provider",)}])
     """Who may exchange: name of a system of [[clients]] -> its client ids at the provider. Tokens that were issued to

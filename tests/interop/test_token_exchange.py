@@ -18,6 +18,8 @@ from joserfc import jws
 from hub.access.tokens_model import ACCESS_TOKEN_TYPE, JWT_TYPE, TOKEN_EXCHANGE
 from hub.app.oauth_peers import KEPT, Recent
 from hub.values import now
+from hub.wire.jose import jwt
+from hub.wire.jose.keys import new_key, signing_key
 from tests.access.oauth_hub import TokenHub, token_hub
 from tests.interop.oidc_provider import NUMBER, NURSE, STRANGER_ID, OpenIdProvider
 from tests.wire.oidc.people import ONE_PLACE
@@ -342,3 +344,23 @@ def test_an_answer_is_used_again_no_longer_than_the_token_lives() -> None:
     at[0] += KEPT
     recent("long")
     assert asked[-1] == "long"
+
+
+def test_a_foreign_token_is_verified_by_its_issuers_key(tmp_path: Path) -> None:
+    """Signed by another server, good for what the settings leave to it."""
+    made = signing_key(new_key("ES256"))
+    (tmp_path / "as.jwks.json").write_text(json.dumps({"keys": [made.public]}))
+    issuer = {"issuer": "https://as.example", "jwks": tmp_path / "as.jwks.json", "permissions": ("imaging.query",)}
+    with token_hub(tmp_path, issuers=[issuer]) as site:
+        claims = {"iss": "https://as.example", "aud": site.url, "sub": "theirs", "exp": int(time.time()) + 60}
+        claims["scope"] = "imaging.query documents.query"
+        with site.caller(token=jwt.write(claims, made)) as http:
+            assert http.get("/fhir/ImagingStudy").status_code == 200
+            assert http.get("/fhir/DocumentReference").status_code == 403
+        for wrong in ({"aud": "https://elsewhere"}, {"iss": site.url}, {"exp": 5}):
+            with site.caller(token=jwt.write({**claims, **wrong}, made)) as http:
+                assert http.get("/fhir/ImagingStudy").status_code == 401
+        with site.caller(token=site.own(iss="https://as.example", client_id="other")) as http:
+            assert http.get("/fhir/ImagingStudy").status_code == 401, "our key is not theirs"
+        with site.caller(token="opaque") as http:
+            assert http.get("/fhir/ImagingStudy").status_code == 401
