@@ -24,8 +24,8 @@ PROJECT = Path(__file__).parent / "ipf"
 def request(made: Lot, pki: Path, *, broken: bool = False) -> str:
     """ITI-41 with its documents inline, in base64.
 
-    Where the French forms go beyond IHE's they are left out: the type of patientId (^NH) and of sourcePatientId (^PI), that of an
-    institution's number (XON.7, IDNST)."""
+    Where the French forms go beyond IHE's they are left out: the type of patientId (^NH) and of sourcePatientId (^PI),
+    and that of an institution's number (XON.7, IDNST)."""
     config = MANIFEST.config.model_validate(
         {
             "url": "https://127.0.0.1:1/x",
