@@ -6,6 +6,7 @@ is published when nothing more has come for a while.
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -89,6 +90,11 @@ class HubArchive:
             for study in command.studies
             if study.study_instance_uid == uid
         ]
+        classes = Counter(
+            item.sop_class_uid for study in arrived for series in study.series for item in series.instances
+        )
+        for sop_class, count in classes.items():
+            context.touch("sop class", f"{uid}|{sop_class}|{count}")
         with self.database.transaction() as work:
             store = ImagingStore(work)
             store.forget_orders(uid)
