@@ -33,6 +33,7 @@ from tests.audit.collector import Rsyslog
 OWN = Own("hub-1", "REGION", "https://hub.example", "hub.example", "4711", {"ITI-18": "Registry Stored Query"})
 ROOT = Path(__file__).parents[2]
 MANY = 2_000
+pytestmark = pytest.mark.timeout(600)
 #: The document that each record of this test touched: its number.
 _NUMBER = re.compile(r'ParticipantObjectID="1\.2\.3\.([0-9]+)"')
 
@@ -82,7 +83,7 @@ def numbered(service: AuditService, numbers: range) -> None:
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
