@@ -2,16 +2,24 @@
 protocol, from the very next request on; with as many statements to the database."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from hub.access.model import Principal
+from hub.access.rights_model import WITHHELD, Thing
 from hub.app.wiring import Hub
-from hub.imaging.model import StudyState
+from hub.context import Context
+from hub.documents.model import DocumentRequest, RetrieveDocuments, StoredQuery
+from hub.imaging.errors import UnknownStudy
+from hub.imaging.model import InstanceRequest, RetrieveInstances, StudyState
+from hub.imaging.publication import OPPOSED
+from tests.access.rights_world import DOCTOR, SYSTEM
 from tests.hostile import leaking
 from tests.hostile.leaking import ABOUT_PERSONS, PROBES, Region, Target, bring_in, plain
-from tests.interop.by_hand import Integrator
+from tests.interop.by_hand import APPROVED, FIND_DOCUMENTS, FIND_SETS, GET_ASSOCIATIONS, GET_DOCUMENTS, Integrator
 
+_Parameters = dict[str, tuple[tuple[str, ...], ...]]
 #: Of these nothing is shown in the first place: the objects have no folders, no related documents.
 _NEVER = {
     f"{wire} {name}" for wire in ("ITI-18", "ITI-38") for name in ("GetFoldersForDocument", "GetRelatedDocuments")
@@ -91,3 +99,80 @@ def test_as_many_statements_whether_it_is_hidden_or_not_there(
             ask(opposed, target)
         counts.append([statement[:160] for statement in statements])
     assert len(counts[0]) == len(counts[1]), "\n".join(["", *counts[0], "-", *counts[1]])
+
+
+def test_who_opposes_feeding_is_held_back_until_it_is_lifted(region: Region) -> None:
+    region.people["feeding"] = Target(
+        number="PX9", name="VERDIER", regional="", study="", series="", instance="", document="", entry="", owner=""
+    )
+    region.says("feeding", "IC", feeding="IO")
+    ds = leaking.image("PX9", "VERDIER")
+    leaking.store(region, ds)
+    uid = str(ds.StudyInstanceUID)
+    eventually(lambda: _state(region, uid) is StudyState.HELD)
+    assert region.hub.imaging.indexed(uid).held_because == OPPOSED
+    region.says("feeding", "IC", feeding="INO")
+    eventually(lambda: _state(region, uid) is StudyState.PUBLISHED)
+
+
+def _state(region: Region, uid: str) -> StudyState | None:
+    try:
+        return region.hub.imaging.indexed(uid).state
+    except UnknownStudy:
+        return None
+
+
+def test_what_is_masked_is_not_there_for_a_professional_but_for_its_author(region: Region) -> None:
+    bring_in(region, "masked", "PX7", "DELMASSE", codes={"confidentialityCode": "MASQUE_PS"})
+    target, hub = region.people["masked"], region.hub
+
+    def entries(query_id: str, parameters: _Parameters, principal: Principal) -> int:
+        found = hub.documents.query(StoredQuery(query_id, parameters), Context(principal=principal))
+        return len(found.objects)
+
+    about: _Parameters = {
+        "$XDSDocumentEntryPatientId": ((target.regional,),),
+        "$XDSDocumentEntryStatus": ((APPROVED,),),
+    }
+    sets: _Parameters = {"$XDSSubmissionSetPatientId": regional, "$XDSSubmissionSetStatus": ((APPROVED,),)}
+    asked: list[tuple[str, _Parameters]] = [
+        (FIND_DOCUMENTS, about),
+        (FIND_SETS, sets),
+        (GET_ASSOCIATIONS, {"$uuid": ((target.owner,),)}),
+        (leaking.GET_SETS, {"$uuid": ((target.entry,),)}),
+    ]
+    for query_id, parameters in asked:
+        assert entries(query_id, parameters, DOCTOR) == 0, query_id
+        assert entries(query_id, parameters, SYSTEM) > 0, query_id
+    wanted = RetrieveDocuments((DocumentRequest(hub.documents.repository_unique_id, target.document),))
+    hidden = hub.documents.retrieve(wanted, Context(principal=DOCTOR))
+    unknown = DocumentRequest(hub.documents.repository_unique_id, target.guessed().document)
+    missing = hub.documents.retrieve(RetrieveDocuments((unknown,)), Context(principal=DOCTOR))
+    assert not hidden.documents
+    assert [type(error) for _, error in hidden.failures] == [type(error) for _, error in missing.failures]
+    assert hub.documents.retrieve(wanted, Context(principal=SYSTEM)).documents
+
+
+def test_the_record_says_that_something_was_withheld_and_not_what(opposed: Region) -> None:
+    hidden, context = opposed.people["hidden"], Context(principal=SYSTEM)
+    parameters = {"$XDSDocumentEntryUniqueId": ((hidden.document,),)}
+    assert not opposed.hub.documents.query(StoredQuery(GET_DOCUMENTS, parameters), context).objects
+    assert [item.reference for item in context.touched if item.kind == WITHHELD] == ["document"]
+    assert hidden.document not in str(context.touched)
+
+
+def test_one_decision_a_study_however_many_instances_are_wanted(
+    opposed: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, visible = [], opposed.hub.rights.visible
+
+    def counted(things: Sequence[Thing], context: Context) -> Sequence[bool]:
+        asked.append(things)
+        return visible(things, context)
+
+    monkeypatch.setattr(opposed.hub.rights, "visible", counted)
+    shown = opposed.people["shown"]
+    requests = tuple(InstanceRequest(shown.study, shown.series, f"{shown.instance}.{n}") for n in range(600))
+    stream = opposed.hub.imaging.retrieve(RetrieveInstances(requests), Context(principal=SYSTEM))
+    assert len(list(stream)) == 600
+    assert len(asked) == 1
