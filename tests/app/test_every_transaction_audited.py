@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from hub.app import pki
-from hub.app.settings import Client, DimsePort, HealthPort, Mllp, Settings, Storage, Web
-from hub.app.settings_nodes import Tls
+from hub.app.settings import DimsePort, HealthPort, Mllp, Settings, Storage, Web
+from hub.app.settings_nodes import Client, Tls
 from hub.app.wiring import Hub
 from hub.audit.model import AuditRecord, AuditSearch
 from hub.pipeline.catalogue import discover
