@@ -134,7 +134,7 @@ def test_what_is_masked_is_not_there_for_a_professional_but_for_its_author(regio
         "$XDSDocumentEntryPatientId": ((target.regional,),),
         "$XDSDocumentEntryStatus": ((APPROVED,),),
     }
-    sets: _Parameters = {"$XDSSubmissionSetPatientId": regional, "$XDSSubmissionSetStatus": ((APPROVED,),)}
+    sets: _Parameters = {"$XDSSubmissionSetPatientId": ((target.regional,),), "$XDSSubmissionSetStatus": ((APPROVED,),)}
     asked: list[tuple[str, _Parameters]] = [
         (FIND_DOCUMENTS, about),
         (FIND_SETS, sets),
