@@ -24,6 +24,16 @@ FRENCH: Mapping[str, str] = {
     ),
     # what a source did
     "The person has no number there.": "La personne n'y a pas de numéro.",
+    "The national record refused the request.": "Le DMP a refusé la demande.",
+    "The person has no national record.": "La personne n'a pas de DMP.",
+    "The person's national record is closed.": "Le DMP de la personne est fermé.",
+    "The person opposes that their national record is fed.": "La personne s'oppose à l'alimentation de son DMP.",
+    "The caller is not authorised on this national record.": "Le demandeur n'est pas autorisé sur ce DMP.",
+    "The national record knows this document already.": "Le DMP connaît déjà ce document.",
+    "The national record does not accept the hub's certificate.": "Le DMP n'accepte pas le certificat du hub.",
+    "The document's metadata are not what the national record takes.": (
+        "Les métadonnées du document ne sont pas celles que le DMP accepte."
+    ),
     "The source refused the request.": "La source a refusé la demande.",
     "The source does not answer.": "La source ne répond pas.",
     "The source and the hub are not configured for each other.": (
