@@ -28,9 +28,9 @@ class Collector(Table):
     """Name that its certificate must have, where it is another one than in the address."""
     ca: Path | None = Field(default=None, examples=["pki/arr-ca.crt"])
     """PEM file of the authorities whose certificates are believed; unset: tls.ca."""
-    certificate: Path | None = None
+    certificate: Path | None = Field(default=None, examples=["pki/hub.crt"])
     """PEM file of the certificate that the hub shows; unset: tls.certificate."""
-    key: Path | None = None
+    key: Path | None = Field(default=None, examples=["pki/hub.key"])
     """PEM file of its private key."""
     history: bool = True
     """Send what is in the trail already when the collector is new; otherwise what comes from then on."""

@@ -27,15 +27,30 @@ class ProSanteConnect(Table):
     """Where its metadata is; unset: /.well-known/openid-configuration under the issuer."""
     authorization_endpoint: HttpUrl | None = Field(default=None, examples=["https://wallet.esw.esante.gouv.fr/auth"])
     """Instead of what the metadata says, as the five below. Pro Santé Connect's is not under its issuer."""
-    token_endpoint: HttpUrl | None = None
+    token_endpoint: HttpUrl | None = Field(
+        default=None,
+        examples=["https://auth.esw.esante.gouv.fr/auth/realms/esante-wallet/protocol/openid-connect/token"],
+    )
     """Where codes and refresh tokens are exchanged."""
-    userinfo_endpoint: HttpUrl | None = None
+    userinfo_endpoint: HttpUrl | None = Field(
+        default=None,
+        examples=["https://auth.esw.esante.gouv.fr/auth/realms/esante-wallet/protocol/openid-connect/userinfo"],
+    )
     """Where it tells who the professional is."""
-    jwks_uri: HttpUrl | None = None
+    jwks_uri: HttpUrl | None = Field(
+        default=None,
+        examples=["https://auth.esw.esante.gouv.fr/auth/realms/esante-wallet/protocol/openid-connect/certs"],
+    )
     """Its keys."""
-    end_session_endpoint: HttpUrl | None = None
+    end_session_endpoint: HttpUrl | None = Field(
+        default=None,
+        examples=["https://auth.esw.esante.gouv.fr/auth/realms/esante-wallet/protocol/openid-connect/logout"],
+    )
     """Where signing out ends its session as well."""
-    backchannel_authentication_endpoint: HttpUrl | None = None
+    backchannel_authentication_endpoint: HttpUrl | None = Field(
+        default=None,
+        examples=["https://auth.esw.esante.gouv.fr/auth/realms/esante-wallet/protocol/openid-connect/ext/ciba/auth"],
+    )
     """Where a phone is called (CIBA)."""
     authentication: Authentication = "client_secret_basic"
     """How the hub proves itself there. tls_client_auth: with a certificate of an organisation (IGC-Santé)."""
@@ -43,11 +58,11 @@ class ProSanteConnect(Table):
     """File that holds the secret and nothing else: client_secret_basic, client_secret_post."""
     client_key: Path | None = Field(default=None, examples=["pki/psc-client.pem"])
     """Private key (PEM or JWK file): private_key_jwt."""
-    certificate: Path | None = None
+    certificate: Path | None = Field(default=None, examples=["pki/hub.crt"])
     """PEM file of the certificate that is shown there (tls_client_auth); unset: tls.certificate."""
-    certificate_key: Path | None = None
+    certificate_key: Path | None = Field(default=None, examples=["pki/hub.key"])
     """PEM file of its private key; unset: tls.key."""
-    ca: Path | None = None
+    ca: Path | None = Field(default=None, examples=["pki/ca.crt"])
     """PEM file of the authorities of the provider's certificate; unset: those that the system trusts."""
     scope: str = "openid scope_all"
     """What is asked for."""
