@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hub.access.model import HUB
 from hub.app import settings_file
 from hub.imaging.manifest_model import CheckManifests, CheckReport, Difference
 
@@ -44,7 +45,7 @@ def check(
     hub = Hub(settings_file.load(settings or settings_file.default_file()))
     try:
         hub.prepare()
-        report = hub.life.check(CheckManifests(repair=repair), Context())
+        report = hub.life.check(CheckManifests(repair=repair), Context(principal=HUB))
     finally:
         hub.stop()
     if report is None:  # the slot of a check by hand is its own

@@ -4,6 +4,7 @@ import logging
 import threading
 from datetime import datetime, timedelta
 
+from hub.access.model import HUB
 from hub.context import Context
 from hub.errors import HubError
 from hub.imaging.life import ManifestLife
@@ -51,7 +52,7 @@ class NightlyCheck:
         """The check of one night, unless another process does it."""
         slot = f"nightly-{due.date().isoformat()}"
         try:
-            report = self.life.check(CheckManifests(self.repair, slot), Context())
+            report = self.life.check(CheckManifests(self.repair, slot), Context(principal=HUB))
         except HubError as error:
             log.error("the nightly check failed: %s", error.code)
         except Exception:

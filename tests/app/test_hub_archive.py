@@ -10,6 +10,7 @@ import httpx
 import pytest
 from pydicom import dcmread
 
+from hub.access.model import HUB
 from hub.app.dimse_store import ObjectStore
 from hub.app.settings import Archive, Authority, DimsePort, HealthPort, Mllp, Security, Settings, Source, Storage, Web
 from hub.app.wiring import Hub
@@ -265,7 +266,7 @@ def test_several_senders_of_one_study_at_once(hub: Hub, files: list[Path]) -> No
     found = indexed(hub, study_uid(files))
     assert found is not None
     assert found.study.instance_count == len(files)
-    answer = hub.dispatch(FindStudies(study_instance_uids=(study_uid(files),)), Context())
+    answer = hub.dispatch(FindStudies(study_instance_uids=(study_uid(files),)), Context(principal=HUB))
     assert [item.study.source for item in answer.studies] == ["HUB"]
 
 

@@ -153,6 +153,9 @@ class Access:
         name, permissions = ROLES[login]
         return Principal(login, name, Scheme.SESSION, "CH d'Aix", permissions=permissions, person=True)
 
+    def transmitter(self, credentials: Credentials) -> Principal:
+        return self.authenticate(credentials)
+
     def permit(self, principal: Principal, permission: str, context: Context, command: Any = None) -> None:
         if not principal.authenticated:
             raise NotAuthenticated
