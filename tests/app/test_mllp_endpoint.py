@@ -51,6 +51,8 @@ class OpenAccess:
             raise NotAuthenticated()
         return Principal("his", scheme=Scheme.LOOPBACK, source=self.source)
 
+    transmitter = authenticate
+
     def permit(self, principal: Principal, permission: str, context: Context, command: Command | None = None) -> None:
         assert principal is not ANONYMOUS
 
