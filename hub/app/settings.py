@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from hub.app.settings_atna import Atna
+from hub.app.settings_mail import SecureMail
 from hub.app.settings_nodes import Cards, Client, Tls
 from hub.app.settings_oauth import OAuth
 from hub.app.settings_psc import ProSanteConnect
@@ -324,6 +325,8 @@ class Settings(Table):
     """Where the audit trail goes."""
     record: NationalRecord = NationalRecord()
     """The national record."""
+    mail: SecureMail = SecureMail()
+    """Secure mail."""
     storage: Storage = Storage()
     """Where everything is kept."""
     imaging: Imaging = Imaging()

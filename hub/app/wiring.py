@@ -8,7 +8,7 @@ from queue import Queue
 from typing import Any
 
 from hub import __version__
-from hub.app import fhir_patients, health, mllp, record
+from hub.app import fhir_patients, health, mail, mllp, record
 from hub.app.audit_forwarding import LagMetrics
 from hub.app.audit_trail import AuditTrail
 from hub.app.dimse import DimseEndpoint
@@ -96,6 +96,7 @@ class Hub(Rooms):
             lambda: client_context(settings.tls),
         )
         self.record = record.build(self)
+        self.mail = mail.build(self, self.public_url)
         self.dispatch = Dispatcher(
             [
                 *(self.patients, self.portions, self.visits, self.stewardship, self.documents, self.sharing),
@@ -105,6 +106,7 @@ class Hub(Rooms):
                 *(self.subscriptions, self.pull_points, self.population, AvailabilityService(self.imaging)),
                 *self.fhir_patients.services,
                 *(self.record.services if self.record else ()),
+                *(self.mail.services if self.mail else ()),
                 self.oauth,
                 self.trail.service,
             ]
@@ -143,8 +145,11 @@ class Hub(Rooms):
         self.exchange.processors[fhir_patients.WIRE] = fhir_patients.Replay(self.pipeline, self.catalogue).process
         handlers |= {PATIENT_FEED: self.fhir_patients.deliver}
         handlers |= self.record.handlers() if self.record else {}
+        handlers |= self.mail.handlers() if self.mail else {}
         self.worker = Worker(self.exchange, handlers)
-        self.housekeeping = Housekeeping(self.content, self._in_use, also=(self.replies.sweep, Watch(settings).tell))
+        self.housekeeping = Housekeeping(
+            self.content, self._in_use, also=(self.replies.sweep, Watch(settings).tell, *self.sweeps)
+        )
         self.dimse: DimseEndpoint | None = None
         self.metrics.registry.register(self.certificates.handshakes)
         self.metrics.registry.register(Ends(self.certificates))
@@ -178,6 +183,8 @@ class Hub(Rooms):
                 self.replies.sweep()
                 self.nightly.start()
                 self.trail.forwarder.start()
+                if self.mail:
+                    self.mail.start()
             with listening("mllp", self.settings.mllp):
                 self._start_mllp()
             with listening("dimse", self.settings.dimse):
@@ -232,6 +239,8 @@ class Hub(Rooms):
             self.dimse.stop()
         if works:
             self.trail.forwarder.stop()
+            if self.mail:
+                self.mail.stop()
             self.nightly.stop()
             self.housekeeping.stop()
             self.worker.stop(_CUT_AFTER + 5.0)

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from hub.errors import HubError
+from hub.imaging.sending_model import Sending
 from hub.usecase import Command
 from hub.values import PatientIdentifier, Uid
 
@@ -150,6 +151,7 @@ class Report:
     institution: str = ""  #: XON text
     created: str = ""
     source: str = ""
+    sending: Sending | None = None  #: whom the document is mailed to
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The imaging room's use cases: orders and reports come in, studies are published, instances are read."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from hub.imaging.model import (
     IndexedStudy,
     Order,
     PublishStudy,
+    Report,
     SourceInfo,
     Study,
     StudyArrived,
@@ -92,6 +93,8 @@ class ImagingService(Reading):
         rights: Rights | None = None,
     ) -> None:
         self.rights = rights or Everything()
+        #: Told of final reports and the uniqueId of their document, inside the unit of work.
+        self.report_listeners: list[Callable[[Report, str, Context], None]] = []
         self.database = database
         self.archive = archive
         self.stable_after = stable_after
@@ -193,6 +196,8 @@ class ImagingService(Reading):
             if report.status not in FINAL:
                 return ""
             ReportStore(work).await_publication(report_id)
+            for listener in self.report_listeners:
+                listener(report, report_values(report, received.sha256)["document_id"], context)
             if "report" not in self.publish_on:
                 return ""
             return self._enqueue(wanted_report(report), context)

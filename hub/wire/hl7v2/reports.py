@@ -11,6 +11,7 @@ from hub.wire.hl7v2.errors import FieldMissing, Hl7Invalid, SegmentMissing, Tabl
 from hub.wire.hl7v2.message import Hl7Message, Segment
 from hub.wire.hl7v2.orders import Embedded, embedded, report_numbers, report_study
 from hub.wire.hl7v2.pid import PatientNumbers, patient_numbers
+from hub.wire.hl7v2.sending import sending
 
 _STATUSES = frozenset("FCDPRIWXSU")  # HL7 table 0085
 _WITHDRAWN = frozenset("DWX")
@@ -70,6 +71,7 @@ def _build(
         institution=header.author_institution or header.custodian,
         created=header.effective_time or dtm(obr.value(22), obr.at(22)),
         source=source,
+        sending=sending(message),
     )
 
 

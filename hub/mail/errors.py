@@ -1,0 +1,53 @@
+"""What can go wrong with secure mail."""
+
+from hub.errors import Category, Conflict, Invalid, Misconfigured, NotFound, TooLarge, Unavailable
+
+
+class LetterNotFound(NotFound):
+    """No letter of this id."""
+
+    code = "letter-not-found"
+    title = "There is no such letter."
+
+
+class LetterNotHeld(Conflict):
+    """Only what is held or refused is sent again."""
+
+    code = "letter-not-held"
+    title = "The letter is neither held nor refused: there is nothing to send again."
+
+
+class MailUnavailable(Unavailable):
+    """The mail server does not answer, or asks to try later."""
+
+    code = "mail-unavailable"
+    title = "The mail server does not answer, or asks to try later."
+
+
+class MailMisconfigured(Misconfigured):
+    """The mail server's certificate, or ours, or the name of the hub's own box is not accepted."""
+
+    code = "mail-misconfigured"
+    category = Category.CONFIGURATION
+    title = "The mail server and this hub do not accept each other: certificates, or the hub's own address."
+
+
+class RecipientRefused(Invalid):
+    """There is no such box."""
+
+    code = "mail-recipient-refused"
+    title = "The mail server refuses the recipient."
+
+
+class MessageRefused(Invalid):
+    """The server does not take the message."""
+
+    code = "mail-message-refused"
+    title = "The mail server refuses the message."
+
+
+class MailTooLarge(TooLarge):
+    """The package is larger than mails may be."""
+
+    code = "mail-too-large"
+    title = "The documents are larger than a mail may be."

@@ -1,0 +1,57 @@
+"""What the mail room needs of the others: small protocols that the real services fulfil."""
+
+# ruff: noqa: D102  (the services that fulfil these say what their methods do)
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from hub.context import Context
+from hub.documents.model import DocumentEntry, RetrievedDocument
+from hub.mail.model import Outgoing
+from hub.patients.model import Person
+from hub.values import PatientIdentifier
+
+
+class Patients(Protocol):
+    """The patients room."""
+
+    def person(self, identifier: PatientIdentifier) -> Person | None: ...
+
+
+class Entries(Protocol):
+    """The documents room: entries that stand."""
+
+    def approved(self, entry_ids: Iterable[str]) -> tuple[DocumentEntry, ...]: ...
+
+
+class Contents(Protocol):
+    """The documents room, as far as it hands out documents."""
+
+    def open_content(self, unique_id: str) -> RetrievedDocument: ...
+
+
+class Post(Protocol):
+    """The mail server."""
+
+    def send(self, letter: Outgoing) -> None:
+        """Raises MailUnavailable, MailMisconfigured, RecipientRefused, MessageRefused, MailTooLarge."""
+        ...
+
+
+class Outbox(Protocol):
+    """The exchange room's outbox."""
+
+    @property
+    def max_attempts(self) -> int: ...
+
+    def enqueue(
+        self,
+        destination: str,
+        kind: str,
+        payload: Mapping[str, Any],
+        context: Context,
+        *,
+        key: str = "",
+        due_at: datetime | None = None,
+    ) -> str: ...
