@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "d514d162010a"
+revision = "fbdc861224d9"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -598,6 +598,42 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_imaging_study_state"), ["state"], unique=False)
 
     op.create_table(
+        "mail_letter",
+        sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("unique_id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("entry", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("told_of", sa.String(), nullable=False),
+        sa.Column("patient", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("recipient", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("reply_to", sa.String(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("no_reply", sa.Boolean(), nullable=False),
+        sa.Column("tell_delivery", sa.Boolean(), nullable=False),
+        sa.Column("tell_reading", sa.Boolean(), nullable=False),
+        sa.Column("message_id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("token_hash", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("token_ends_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mail_letter")),
+    )
+    with op.batch_alter_table("mail_letter", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_mail_letter_changed_at"), ["changed_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mail_letter_entry"), ["entry"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mail_letter_message_id"), ["message_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mail_letter_patient"), ["patient"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mail_letter_reason"), ["reason"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mail_letter_state"), ["state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mail_letter_token_hash"), ["token_hash"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mail_letter_unique_id"), ["unique_id"], unique=False)
+
+    op.create_table(
         "patients_authority",
         sa.Column("oid", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("namespace", sa.String(), nullable=False),
@@ -1007,6 +1043,17 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_patients_authority_namespace"))
 
     op.drop_table("patients_authority")
+    with op.batch_alter_table("mail_letter", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_mail_letter_unique_id"))
+        batch_op.drop_index(batch_op.f("ix_mail_letter_token_hash"))
+        batch_op.drop_index(batch_op.f("ix_mail_letter_state"))
+        batch_op.drop_index(batch_op.f("ix_mail_letter_reason"))
+        batch_op.drop_index(batch_op.f("ix_mail_letter_patient"))
+        batch_op.drop_index(batch_op.f("ix_mail_letter_message_id"))
+        batch_op.drop_index(batch_op.f("ix_mail_letter_entry"))
+        batch_op.drop_index(batch_op.f("ix_mail_letter_changed_at"))
+
+    op.drop_table("mail_letter")
     with op.batch_alter_table("imaging_study", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_imaging_study_state"))
         batch_op.drop_index(batch_op.f("ix_imaging_study_started"))
