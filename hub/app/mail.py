@@ -25,6 +25,7 @@ from hub.mail.model import LetterKind, Outgoing
 from hub.mail.service import KIND, MailService, Rules
 from hub.pipeline.transaction import AuditEvent, Direction, Kind, Transaction
 from hub.portal import cda
+from hub.portal.doorway import AWAITING
 from hub.values import now
 from hub.wire.mail.composing import Attached, compose
 from hub.wire.mail.reading import read_notifications
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AWAITING = "/portal/awaiting/"
 _XML = ("text/xml", "application/xml", "application/hl7-cda+xml", "application/cda+xml")
 
 

@@ -1,6 +1,7 @@
 """What every way to sign in shares: the browser's secret, the session's cookie, the audit record, the way onwards."""
 
 import html
+import re
 import secrets
 import time
 
@@ -15,9 +16,11 @@ from hub.portal.render import PRIVATE, SECURITY_HEADERS
 from hub.portal.visit import FORM_COOKIE, SESSION_COOKIE, Visit
 
 INVOKED = "/IHEInvokeImageDisplay?"  #: where other systems' links lead (RAD-106)
+AWAITING = "/portal/awaiting/"  #: where notices' links lead, before the token
 SECRET_COOKIE = "maillage_sign_in"  # noqa: S105  #: ties a sign-in that has begun to the browser that began it
 SECRET_SECONDS = 600
 
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{20,100}")
 #: A browser that comes from the provider's site keeps the session's cookie back; a page of the hub's own leads on.
 _ONWARDS = (
     '<!doctype html><html lang="{language}"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url={url}">'
@@ -26,7 +29,9 @@ _ONWARDS = (
 
 
 def safe_target(text: str) -> str:
-    """Where another system's link leads; never to another site."""
+    """Where another system's link, or a notice's, leads; never to another site."""
+    if text.startswith(AWAITING):
+        return text if _TOKEN.fullmatch(text.removeprefix(AWAITING)) else ""
     return text if text.startswith(INVOKED) and "\\" not in text and text.isprintable() and len(text) < 4000 else ""
 
 
