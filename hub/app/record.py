@@ -19,6 +19,7 @@ from hub.exchange.model import Delivery
 from hub.imaging.national import NationalManifests
 from hub.pipeline.transaction import AuditEvent, Direction, Kind, Transaction
 from hub.record.drawing import Sender
+from hub.record.reading import RecordReader
 from hub.record.service import KIND, RecordService
 from hub.storage.engine import UnitOfWork
 from hub.values import Code
@@ -55,6 +56,7 @@ class NationalRecordOfHub:
 
     sources: Sources
     service: RecordService | None
+    reader: RecordReader | None
     audit: AuditService
     name: str
 
@@ -66,9 +68,9 @@ class NationalRecordOfHub:
         return found
 
     @property
-    def services(self) -> tuple[RecordService, ...]:
+    def services(self) -> tuple[RecordService | RecordReader, ...]:
         """For the dispatcher."""
-        return (self.service,) if self.service is not None else ()
+        return tuple(one for one in (self.service, self.reader) if one is not None)
 
     def handlers(self) -> Mapping[str, Any]:
         """For the worker."""
@@ -100,7 +102,15 @@ def build(rooms: "Rooms") -> NationalRecordOfHub | None:
         return None
     source = SourceConfig(settings.name, settings.kind, deadline=settings.deadline, config=settings.config)
     sources = Sources([source], Environment(), manifests())
-    made = NationalRecordOfHub(sources, None, rooms.audit, settings.name)
+    made = NationalRecordOfHub(sources, None, None, rooms.audit, settings.name)
+    made.reader = RecordReader(
+        database=rooms.database,
+        record=made.connector,
+        patients=rooms.patients,
+        schemes=settings.read_with,
+        first=timedelta(days=round(settings.first_years * 365.25)),
+        deadline=settings.deadline,
+    )
     if settings.publish:
         made.service = _service(rooms, made.connector)
     return made

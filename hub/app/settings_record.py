@@ -1,6 +1,6 @@
 """The national record (DMP): off unless an endpoint is given."""
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -22,6 +22,11 @@ class NationalRecord(Table):
     """Seconds that a request to it may take."""
     publish: bool = True
     """Whether final reports and their manifests are sent there."""
+    read_with: tuple[Literal["provider", "card", "assertion"], ...] = ("provider",)
+    """Proofs of identity with which professionals read in the record. The hub asks in the reinforced indirect mode,
+    which is Pro Santé Connect's (provider): a card opens the direct mode only where the card itself signs."""
+    first_years: float = Field(default=2.0, gt=0, le=100)
+    """The first search goes back so many years; everything on request."""
     needs_report: bool = True
     """A manifest is sent with a final report of its study, never before (DRIM-M)."""
     manifests: tuple[str, ...] = ("IMG-KOS",)

@@ -13,6 +13,7 @@ ACCESSED = AuditEvent("110103", "DICOM Instances Accessed", "R")
 PATIENT_RECORD = AuditEvent("110110", "Patient Record", "R")
 RECORD_CHANGED = AuditEvent("110110", "Patient Record", "U")
 EXPORT = AuditEvent("110106", "Export", "R")
+IMPORT = AuditEvent("110107", "Import", "C")
 ACTIVITY = AuditEvent("110100", "Application Activity", "E")
 AUDIT_LOG_USED = AuditEvent("110101", "Audit Log Used", "R")
 SECURITY_ALERT = AuditEvent("110113", "Security Alert", "E", type_code="110132")
@@ -60,6 +61,24 @@ DELIVERY_DISCARD = _action(
     "DELIVERY-DISCARD", "Operator puts a delivery away", "exchange.replay", ACTIVITY, Kind.CHANGE
 )
 RECORD = _action("RECORD", "Operator lists publications to the national record", "exchange.read", ACTIVITY)
+NATIONAL = _action("NATIONAL", "Search in the national record (TD3.1)", "documents.query", QUERY)
+NATIONAL_DOCUMENT = _action(
+    "NATIONAL-DOCUMENT", "Read in the national record (TD3.2)", "documents.retrieve", IMPORT, Kind.RETRIEVE
+)
+NATIONAL_AUTHORISE = _action(
+    "NATIONAL-AUTHORISE",
+    "Declare oneself authorised on a national record (TD0.3)",
+    "documents.query",
+    RECORD_CHANGED,
+    Kind.CHANGE,
+)
+NATIONAL_CHANGE = _action(
+    "NATIONAL-CHANGE",
+    "Change what the national record shows of a document (TD3.3)",
+    "documents.retrieve",
+    RECORD_CHANGED,
+    Kind.CHANGE,
+)
 RECORD_RETRY = _action(
     "RECORD-RETRY", "Operator has a publication tried again", "exchange.replay", ACTIVITY, Kind.CHANGE
 )

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
-from hub.portal import invoke, record, rights, sign_in_end
+from hub.portal import invoke, record, record_read, rights, sign_in_end
 from hub.portal.account import Account
 from hub.portal.casework import Casework
 from hub.portal.clinical import Clinical
@@ -25,6 +25,7 @@ from hub.portal.trail import TrailPages
 from hub.portal.viewer import Viewer
 from hub.portal.web import Front, Route
 from hub.record.model import ListPublications
+from hub.record.reading_model import SearchNational
 from hub.usecase import Dispatcher
 
 STATIC = Path(__file__).parent / "static"
@@ -59,9 +60,10 @@ def build(hub: PortalHub) -> APIRouter:
     front = Front(hub, renderer)
     router = APIRouter()
     account = Account(hub, renderer)
+    clinical = Clinical(hub, renderer, names)
     pages: list[Pages] = [
         account,
-        Clinical(hub, renderer, names),
+        clinical,
         Documents(hub, renderer, names),
         Life(hub, renderer, names),
         Packages(hub),
@@ -73,6 +75,9 @@ def build(hub: PortalHub) -> APIRouter:
     if ListPublications in hub.pipeline.dispatch.handlers:  # a hub with a national record
         renderer.menu_operator = (*renderer.menu_operator, record.MENU)
         pages.append(record.RecordPages(renderer))
+    if SearchNational in hub.pipeline.dispatch.handlers:
+        renderer.read_with = frozenset(hub.settings.record.read_with)
+        pages.append(record_read.NationalPages(clinical, renderer))
     for module in pages:
         for route in module.routes:
             router.add_route(route.path, front.endpoint(route), methods=[route.method], include_in_schema=False)

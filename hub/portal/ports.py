@@ -169,6 +169,13 @@ class WebSettings(Protocol):
     def trusted_proxy(self) -> str: ...
 
 
+class RecordSettings(Protocol):
+    """The national record."""
+
+    @property
+    def read_with(self) -> Sequence[str]: ...
+
+
 class PortalSettings(Protocol):
     """The settings that pages need."""
 
@@ -182,6 +189,8 @@ class PortalSettings(Protocol):
     def viewer(self) -> Path | None: ...
     @property
     def web(self) -> WebSettings: ...
+    @property
+    def record(self) -> RecordSettings: ...
 
 
 class Sources(Protocol):

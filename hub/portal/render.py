@@ -43,6 +43,9 @@ class Renderer:
     def __init__(self, region_name: str) -> None:
         self.region_name = region_name
         self.menu_operator: tuple[tuple[str, str, str], ...] = MENU_OPERATOR  #: (name, path, permission)
+        self.read_with: frozenset[str] = (
+            frozenset()
+        )  #: proofs of identity that open the national record; none: no record
         self._environment = Environment(
             loader=PackageLoader("hub.portal", "templates"),
             autoescape=True,
@@ -63,6 +66,7 @@ class Renderer:
             language=visit.phrases.language,
             csrf=visit.handles.csrf if visit.token else "",
             menu=menu,
+            read_with=self.read_with,
             **values,
         )
         return HTMLResponse(html, code, {**SECURITY_HEADERS, **PRIVATE})

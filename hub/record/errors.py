@@ -1,6 +1,6 @@
-"""What can go wrong with publications to the national record."""
+"""What can go wrong with publications to the national record, and with reading in it."""
 
-from hub.errors import Conflict, NotFound
+from hub.errors import AccessDenied, Conflict, NotFound
 
 
 class PublicationNotFound(NotFound):
@@ -15,3 +15,24 @@ class PublicationNotHeld(Conflict):
 
     code = "publication-not-held"
     title = "The publication is not held: there is nothing to try again."
+
+
+class ConsultationNotOpen(AccessDenied):
+    """The record is read by professionals whom a provider of identities vouches for, never by an organisation."""
+
+    code = "record-consultation-not-open"
+    title = "The national record is read only by a professional signed in with a national identity."
+
+
+class NationalNumberMissing(Conflict):
+    """Without a qualified national number there is nothing to ask the record with."""
+
+    code = "record-number-missing"
+    title = "The person has no qualified national number."
+
+
+class NationalDocumentNotFound(NotFound):
+    """The record shows no such document to the caller."""
+
+    code = "record-document-not-found"
+    title = "The national record shows no such document."

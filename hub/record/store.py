@@ -90,6 +90,13 @@ class RecordStore:
         here = and_(PUBLICATION.c.state == PublicationState.HELD.value, PUBLICATION.c.reason == reason.value)
         return list(self._connection.execute(select(PUBLICATION).where(here).order_by(PUBLICATION.c.id)))
 
+    def sent_of(self, record_patient: str) -> frozenset[str]:
+        """uniqueIds in the record of what was sent for a national number."""
+        query = select(PUBLICATION.c.record_unique_id).where(
+            PUBLICATION.c.record_patient == record_patient, PUBLICATION.c.record_unique_id != ""
+        )
+        return frozenset(self._connection.execute(query).scalars())
+
     def change(self, key: str, **values: Any) -> None:
         """Change a row."""
         self._connection.execute(update(PUBLICATION).where(PUBLICATION.c.id == key).values(**values))

@@ -101,6 +101,11 @@ class Web:
 
 
 @dataclass
+class Record:
+    read_with: tuple[str, ...] = ()
+
+
+@dataclass
 class Settings:
     region: Region = field(default_factory=Region)
     sources: tuple[Source, ...] = (
@@ -116,6 +121,7 @@ class Settings:
     )
     viewer: Path | None = None
     web: Web = field(default_factory=Web)
+    record: Record = field(default_factory=Record)
 
 
 @dataclass
