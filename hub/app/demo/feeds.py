@@ -70,21 +70,20 @@ def order(stage: Stage, one: Hospital) -> None:
 def sign_report(stage: Stage, one: Hospital) -> None:
     """RIS -> hub: ORU^R01 with a CDA, final."""
     code, region = ACTS[one.letter]
-    cda = build_report(
-        ImagingReport(
-            patient_ids=[one.patient.identifier, *([one.patient.ins] if one.patient.ins else [])],
-            traits=TRAITS,
-            study_instance_uid=one.study_instance_uid,
-            accession_number=one.accession,
-            placer_number=one.placer,
-            text=one.report,
-            title=f"Compte rendu : {one.procedure[1]}",
-            modality=one.modality,
-            procedure=(code, one.procedure[1]),
-            region=region,
-            author=ReportAuthor(organisation=one.title),
-        )
+    stage.reports[one.letter] = written = ImagingReport(
+        patient_ids=[one.patient.identifier, *([one.patient.ins] if one.patient.ins else [])],
+        traits=TRAITS,
+        study_instance_uid=one.study_instance_uid,
+        accession_number=one.accession,
+        placer_number=one.placer,
+        text=one.report,
+        title=f"Compte rendu : {one.procedure[1]}",
+        modality=one.modality,
+        procedure=(code, one.procedure[1]),
+        region=region,
+        author=ReportAuthor(organisation=one.title),
     )
+    cda = build_report(written)
     ris = f"RIS {one.letter}"
     with stage.report.step(f"{ris} sends the final report", ris, "HL7 ORU^R01 with CDA") as step:
         stage.send(step, hl7.oru(one.sender("RIS"), one.patient, one.examination, cda))

@@ -12,12 +12,14 @@ from pathlib import Path
 from rich.console import Console
 
 from hub.app import logs
+from hub.app.demo.national import national_record, record_settings
 from hub.app.demo.region import LOGIN, OPERATOR, PASSWORD, Sites, hospitals, install_missing, settings
 from hub.app.demo.report import Report, StepFailed
 from hub.app.demo.story import tell
 from hub.app.wiring import Hub
 from hub.errors import HubError
 from hub.portal.install_viewer import install
+from hub.testing.dmp.server import DmpSimulator
 from hub.testing.sites import DimseAddress, free_port
 
 REPORT = Path("build/demo-report.json")
@@ -40,7 +42,8 @@ def play(*, once: bool = False, simulate: bool = False, report_path: Path = REPO
         ports = (free_port(), free_port(), free_port())
         sites = Sites.start(root, DimseAddress("MAILLAGE", "127.0.0.1", ports[2]), simulate=simulate)
         try:
-            return _region(console, root, sites, ports, viewer, once=once, report_path=report_path)
+            with national_record(root) as dmp:
+                return _region(console, root, sites, ports, dmp=dmp, viewer=viewer, once=once, report_path=report_path)
         finally:
             sites.stop()
 
@@ -50,26 +53,29 @@ def _region(
     root: Path,
     sites: Sites,
     ports: tuple[int, int, int],
-    viewer: Path | None,
     *,
+    dmp: DmpSimulator,
+    viewer: Path | None,
     once: bool,
     report_path: Path,
 ) -> int:
     pair = hospitals()
-    told = settings(root, sites, ports, pair).model_copy(update={"viewer": viewer})
+    told = settings(root, sites, ports, pair, record_settings(dmp)).model_copy(update={"viewer": viewer})
     logs.configure(told.logging.level, told.logging.format)
-    report = Report(console, "A study made in one hospital is found and read in another")
+    report = Report(console, "A study made in one hospital is found and read in another, and in another region")
     for one, site in zip(pair, (sites.a, sites.b), strict=True):
         where = "the built-in simulator, as none is installed" if site.simulated else site.kind
         console.print(f"PACS {one.letter}: {where}", highlight=False)
         report.facts[f"site_{one.letter.lower()}"] = {"kind": site.kind, "simulated": site.simulated}
+    console.print(f"National record (DMP): the built-in simulator at {dmp.url}", highlight=False)
+    report.facts["national_record"] = {"url": dmp.url, "simulated": True}
     hub = Hub(told)
     hub.start()
     try:
         report.facts["hub"] = hub.public_url()
         console.print(f"Hub: {hub.public_url()}\n", highlight=False)
         try:
-            tell(hub, sites, pair, report, root)
+            tell(hub, sites, pair, report, root, dmp=dmp)
         except StepFailed as failure:
             console.print(f"\n[red]The story stops at {failure}[/]", highlight=False)
         report.write(report_path)

@@ -22,6 +22,7 @@ from hub.app.settings import (
     User,
     Web,
 )
+from hub.app.settings_record import NationalRecord
 from hub.patients.model import Traits
 from hub.testing import debian, hl7
 from hub.testing.dicom import Label
@@ -178,7 +179,9 @@ class Sites:
         self.b.stop()
 
 
-def settings(directory: Path, sites: Sites, ports: tuple[int, int, int], pair: tuple[Hospital, Hospital]) -> Settings:
+def settings(
+    directory: Path, sites: Sites, ports: tuple[int, int, int], pair: tuple[Hospital, Hospital], record: NationalRecord
+) -> Settings:
     """The region's settings: embedded database, loopback, everything as a small site would have it."""
     a, b = pair
     web, mllp, dimse = ports
@@ -218,6 +221,7 @@ def settings(directory: Path, sites: Sites, ports: tuple[int, int, int], pair: t
         security=Security(node_authentication=False),
         storage=Storage(database=f"sqlite:///{directory / 'maillage.sqlite'}", content=directory / "content"),
         imaging=Imaging(),
+        record=record,
         logging=Logging(level="WARNING", format="text"),
     )  # fmt: skip
 

@@ -10,6 +10,8 @@ from hub.app.demo.report import Report, Step
 from hub.app.wiring import Hub
 from hub.exchange.model import Page
 from hub.imaging.model import Study
+from hub.testing.cda import ImagingReport
+from hub.testing.dmp.server import DmpSimulator
 from hub.wire.hl7v2.client import MllpClient
 from hub.wire.soap.client import SoapClient
 
@@ -28,7 +30,9 @@ class Stage:
     feeds: MllpClient
     http: httpx.Client
     soap: SoapClient
+    dmp: DmpSimulator  #: the national record
     regional: str = ""
+    reports: dict[str, ImagingReport] = field(default_factory=dict)  #: as they were sent
     studies: dict[str, Study] = field(default_factory=dict)
     entries: list[dict[str, str]] = field(default_factory=list)
 

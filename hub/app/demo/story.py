@@ -6,16 +6,19 @@ from pathlib import Path
 
 import httpx
 
-from hub.app.demo import feeds, people, systems
+from hub.app.demo import feeds, national, people, systems
 from hub.app.demo.region import Hospital, Sites
 from hub.app.demo.report import Report
 from hub.app.demo.stage import Stage
 from hub.app.wiring import Hub
+from hub.testing.dmp.server import DmpSimulator
 from hub.wire.hl7v2.client import MllpClient
 from hub.wire.soap.client import SoapClient, spool_to
 
 
-def tell(hub: Hub, sites: Sites, pair: tuple[Hospital, Hospital], report: Report, directory: Path) -> None:
+def tell(
+    hub: Hub, sites: Sites, pair: tuple[Hospital, Hospital], report: Report, directory: Path, *, dmp: DmpSimulator
+) -> None:
     """All of it. Raises StepFailed at the first step that did not happen."""
     host, _, port = hub.mllp_address().rpartition(":")
     with ExitStack() as stack:
@@ -30,6 +33,7 @@ def tell(hub: Hub, sites: Sites, pair: tuple[Hospital, Hospital], report: Report
             feeds=stack.enter_context(MllpClient(host, int(port))),
             http=http,
             soap=SoapClient(http, spool_to(spool)),
+            dmp=dmp,
         )
         _both(stage, feeds.announce)
         feeds.cross_reference(stage)
@@ -44,6 +48,7 @@ def tell(hub: Hub, sites: Sites, pair: tuple[Hospital, Hospital], report: Report
         systems.qido_and_wado(stage)
         systems.imaging_study(stage)
         systems.demographics(stage)
+        national.tell(stage)
         people.operator(stage)
         people.audit(stage)
 
