@@ -22,7 +22,7 @@ from hub.access.rights_model import (
     Thing,
 )
 from hub.access.rules import Facts, Rule, decide, ruling
-from hub.access.store_rights import Care, Number, RightsStore
+from hub.access.store_rights import About, Care, Number, RightsStore
 from hub.context import Context
 from hub.storage.engine import Database
 from hub.values import PatientIdentifier, now
@@ -151,7 +151,7 @@ class RightsService:
         patients: Iterable[PatientIdentifier],
         by: Caller,
     ) -> dict[PatientIdentifier, Kept]:
-        """What is kept about each, with three questions to the database altogether, one for a system."""
+        """What is kept about each, with one question to the database."""
         numbers = {
             patient: known[patient].numbers if patient in known else ((patient.value, patient.authority),)
             for patient in patients
@@ -160,13 +160,13 @@ class RightsService:
         words: defaultdict[PatientIdentifier, list[KeptConsent]] = defaultdict(list)
         care: defaultdict[PatientIdentifier, list[Care]] = defaultdict(list)
         glass: defaultdict[PatientIdentifier, list[Broken]] = defaultdict(list)
-        for kept in store.standing(every):
+        found = store.about(every) if by.facts.person else About(store.standing(every), [], [])
+        for kept in found.words:
             words[kept.consent.identity].append(kept)
-        if by.facts.person:
-            for item in store.care(every):
-                care[item.identity].append(item)
-            for broken in store.glass(every):
-                glass[broken.patient].append(broken)
+        for item in found.care:
+            care[item.identity].append(item)
+        for broken in found.glass:
+            glass[broken.patient].append(broken)
         return {
             patient: Kept(_of(words, theirs), _of(care, theirs), _of(glass, theirs))
             for patient, theirs in numbers.items()

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Index, Integer, Text, bindparam, insert, select, text, update
+from sqlalchemy import Connection, Index, Integer, Text, bindparam, insert, literal_column, select, text, update
 from sqlalchemy.types import BigInteger
 from sqlmodel import Field, SQLModel
 
@@ -105,6 +105,15 @@ class Care:
     key: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is kept of some numbers."""
+
+    words: list[KeptConsent]
+    care: list[Care]
+    glass: list[Broken]
+
+
 def _of_numbers(table: str, columns: Sequence[Any], more: str = "") -> Prepared:
     """The rows of some numbers, whatever their authority, by the index on the number's value."""
     names = ", ".join(f"m.{column.name}" for column in columns)
@@ -137,6 +146,32 @@ _GLASS = tuple(
                  "secret", "key", "seen_at", "seen_by")
 )  # fmt: skip
 _GLASS_OF = _of_numbers("access_glass", _GLASS)
+#: part, key, value, authority, matter or kind or purpose, choice, actor or professional, from, until
+_DECISIVE = (
+    literal_column("part", Integer),
+    *(CONSENT.c[name] for name in ("key", "value", "authority", "matter", "choice", "actor", "at", "until")),
+)
+_PARTS = (
+    ("access_consent", "matter, m.choice, m.actor, m.at, m.until", "AND m.superseded_at IS NULL"),
+    ("access_care", "kind, '', m.actor, m.since, m.until", ""),
+    ("access_glass", "purpose, '', m.professional, m.at, m.until", ""),
+)
+
+
+def _decisive(dialect: str) -> Any:
+    """What is kept of some numbers that rules look at, in one question."""
+    some = {
+        "postgresql": "{table} AS m WHERE m.value = ANY(CAST(:values AS text[])) {more}",
+        "sqlite": "json_each(:values) AS n CROSS JOIN {table} AS m ON m.value = n.value {more}",
+    }[dialect]
+    parts = (
+        f"SELECT {part} AS part, m.key, m.value, m.authority, m.{names} FROM {some.format(table=table, more=more)}"  # noqa: S608 (our own columns)
+        for part, (table, names, more) in enumerate(_PARTS)
+    )
+    return text(" UNION ALL ".join(parts) + " ORDER BY 1, 2").columns(*_DECISIVE)
+
+
+_ABOUT = Prepared(_decisive)
 _SUPERSEDE = Prepared(lambda _dialect: update(CONSENT).where(CONSENT.c.key == bindparam("row")), "superseded_at")
 
 
@@ -158,6 +193,20 @@ class RightsStore:
     def standing(self, numbers: Sequence[Number]) -> list[KeptConsent]:
         """The words that no newer one superseded, in the order in which they were kept."""
         return [_kept(row) for row in _found(_STANDING, self._connection, numbers, 3)]
+
+    def about(self, numbers: Sequence[Number]) -> About:
+        """Everything that rules look at, with one question to the database; of each only what they look at."""
+        found = About([], [], [])
+        for part, key, value, authority, what, choice, actor, at, until in _found(_ABOUT, self._connection, numbers, 2):
+            identity = PatientIdentifier(value, authority)
+            if part == 0:
+                said = Consent("", identity, Matter(what), Choice(choice), at, actor, until)
+                found.words.append(KeptConsent(key, 1, said, "", at))
+            elif part == 1:
+                found.care.append(Care(identity, actor, what, at, until, key=key))
+            else:
+                found.glass.append(Broken(identity, actor, "", "", what, "", at, until, key=key))
+        return found
 
     def any_opposed(self) -> bool:
         """Whether anybody opposes anything."""

@@ -1,12 +1,11 @@
 """Whom identifiers mean, with everything that rights are looked up by: many at once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from hub.access.rights_model import KnownPerson
 from hub.patients.model import INS_AUTHORITIES
 from hub.patients.questions import Questions
-from hub.patients.store_numbers import NumberReader
-from hub.patients.store_search import PatientReader
+from hub.patients.store_numbers import Among, NumberReader
 from hub.values import PatientIdentifier
 
 
@@ -18,27 +17,27 @@ class KnownPersons:
 
     def known(self, identifiers: Iterable[PatientIdentifier]) -> Mapping[PatientIdentifier, KnownPerson]:
         """The persons whom identifiers mean, also by numbers that are no longer in use. Who is not there is nobody, or
-        not one person."""
+        not one person. One question to the database, also for nobody."""
+        asked = [
+            (identifier, place)
+            for identifier in dict.fromkeys(identifiers)
+            for place in self._places(self._patients.lenient(identifier))
+        ]
         with self._patients.database.reading() as work:
-            reader, keys = PatientReader(work), {}
-            for identifier in set(identifiers):
-                found = self._person(reader, self._patients.lenient(identifier))
-                if found is not None:
-                    keys[identifier] = found
-            numbers = NumberReader(work).numbers(list(set(keys.values())))  # for nobody as well: it costs as much
-        persons = {
-            key: KnownPerson(regional, tuple(dict.fromkeys(every)), frozenset(born))
-            for key, (regional, every, born) in numbers.items()
-        }
-        return {identifier: persons[key] for identifier, key in keys.items() if key in persons}
+            answers = NumberReader(work).persons([place for _, place in asked])
+        found: dict[PatientIdentifier, KnownPerson] = {}
+        for (identifier, _), person in zip(asked, answers, strict=True):
+            if person is not None and identifier not in found:
+                numbers = tuple(dict.fromkeys(person.numbers))
+                found[identifier] = KnownPerson(person.regional, numbers, frozenset(person.born))
+        return found
 
-    def _person(self, reader: PatientReader, identifier: PatientIdentifier) -> int | None:
+    def _places(self, identifier: PatientIdentifier) -> Iterator[tuple[Among, PatientIdentifier]]:
+        """Where an identifier is looked up."""
+        domains = self._patients.affinity_domains
         if not identifier.authority:  # an id of a Patient: a regional number
-            every = (PatientIdentifier(identifier.value, domain) for domain in self._patients.affinity_domains)
-            return next((key for item in every if (key := reader.regional(item)) is not None), None)
-        if identifier.authority in INS_AUTHORITIES:
-            found = reader.ins(identifier)
-            return found[0] if len(found) == 1 else None
-        if identifier.authority in self._patients.affinity_domains:
-            return reader.regional(identifier)
-        return reader.local(identifier)
+            yield from ((Among.REGIONAL, PatientIdentifier(identifier.value, domain)) for domain in domains)
+        elif identifier.authority in INS_AUTHORITIES:
+            yield Among.INS, identifier
+        else:
+            yield (Among.REGIONAL if identifier.authority in domains else Among.LOCAL), identifier
