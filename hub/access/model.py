@@ -65,6 +65,7 @@ class Principal:
     node: str = ""  #: the system that transmits for the person, "" when they call themselves
     level: str = ""  #: how the person was authenticated: DIRECTE, INDIRECTE, INDIRECTE_RENFORCEE, eidas1 ...
     vouched_by: str = ""  #: configured name of the issuer whose assertion says so
+    by_manifest: bool = False  #: reads what a manifest refers to that the caller names, and nothing else (DRIM-M)
     secret: bool = False  #: secret connection: the patient's own trail does not show who it was
 
     @property

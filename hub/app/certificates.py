@@ -147,7 +147,12 @@ def _upwards(
 
 def every_file(settings: Settings) -> tuple[Path, ...]:
     """Files of authorities that the settings name."""
-    files = (settings.tls.ca, *(client.ca for client in settings.clients), *settings.cards.authorities)
+    files = (
+        settings.tls.ca,
+        *(client.ca for client in settings.clients),
+        *settings.cards.authorities,
+        *settings.drimbox.operators,
+    )
     return tuple(dict.fromkeys(file for file in files if file is not None))
 
 

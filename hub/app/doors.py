@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hub.app import door_assertions, door_certificates
+from hub.app import door_assertions, door_certificates, door_drimbox
 
 if TYPE_CHECKING:
     from hub.app.rooms import Rooms
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 DOORS: tuple[Callable[["Rooms"], None], ...] = (
     door_certificates.open_door,
     door_assertions.open_door,
+    door_drimbox.open_door,
 )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from hub.app.settings_atna import Atna
+from hub.app.settings_drimbox import Drimbox
 from hub.app.settings_mail import SecureMail
 from hub.app.settings_nodes import Cards, Client, Tls
 from hub.app.settings_oauth import OAuth
@@ -327,6 +328,8 @@ class Settings(Table):
     """The national record."""
     mail: SecureMail = SecureMail()
     """Secure mail."""
+    drimbox: Drimbox = Drimbox()
+    """Other DRIMboxes."""
     storage: Storage = Storage()
     """Where everything is kept."""
     imaging: Imaging = Imaging()

@@ -18,6 +18,7 @@ from hub.app.http import build
 from hub.app.metrics import PrometheusMetrics
 from hub.app.mllp import MllpEndpoint
 from hub.app.operations import build_operations
+from hub.app.published_manifests import PublishedManifests
 from hub.app.replies import REPLY
 from hub.app.roles import Role
 from hub.app.rooms import Rooms
@@ -96,6 +97,9 @@ class Hub(Rooms):
             lambda: client_context(settings.tls),
         )
         self.record = record.build(self)
+        self.imaging.by_manifest.published = PublishedManifests(
+            self.database, self.documents, national=self.record is not None and self.record.service is not None
+        )
         self.mail = mail.build(self, self.public_url)
         self.dispatch = Dispatcher(
             [

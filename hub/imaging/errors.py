@@ -102,6 +102,27 @@ class ManifestUnreadable(ImagingError, Invalid):
     title = "This is not a readable manifest."
 
 
+class ManifestNeeded(ImagingError, Invalid):
+    """The caller reads by a manifest, and named none (KOS-SOPInstanceUID)."""
+
+    code = "manifest-needed"
+    title = "Name the manifest by which the images are asked for: its SOP Instance UID in KOS-SOPInstanceUID."
+
+
+class UnknownManifest(ImagingError, NotFound):
+    """No manifest of this study with this SOP Instance UID was published, or not for this caller."""
+
+    code = "unknown-manifest"
+    title = "No manifest of this study with this SOP Instance UID was published."
+
+
+class ManifestGone(ImagingError, NotFound):
+    """The manifest was published once, and was withdrawn or replaced since."""
+
+    code = "manifest-gone"
+    title = "This manifest is not published any more: look for the study's current one."
+
+
 class OtherObject(ImagingError, Conflict):
     """An object came whose SOP Instance UID another object has already, with other bytes: the first one stays."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from hub.access.rights_model import Rights
 from hub.context import Context
+from hub.imaging.by_manifest import ByManifest
 from hub.imaging.cache import InstanceCache
 from hub.imaging.hiding import Hiding, shown, shown_metadata
 from hub.imaging.locate import Archives
@@ -32,13 +33,14 @@ class Reading:
         self.hiding = Hiding(database)
         self.readers = StudyReaders(database, archives, rights)
         self.retriever = Retriever(database, archives, cache, self.readers)
+        self.by_manifest = ByManifest()
         self._members: set[tuple[str, str]] = set()  # (study, instance) that a source has confirmed
 
     @use_case
     def retrieve(self, command: RetrieveInstances, context: Context) -> InstanceStream:
         """Stream instances from their sources; one that can't be had is a FailedInstance and stops no other."""
         disguise = self._disguise(command.requests, context)
-        requests, refused, hidden = self.hiding.allowed(disguise.requests)
+        requests, refused, hidden = self.hiding.allowed(self.by_manifest.narrowed(disguise, context))
         stream = self.retriever.retrieve(replace(command, requests=requests), context) if requests else iter(())
         if hidden:
             stream = shown(stream, refused, hidden)
@@ -47,10 +49,16 @@ class Reading:
     @use_case
     def metadata(self, command: GetMetadata, context: Context) -> Iterator[Mapping[str, Any]]:
         """DICOM JSON of every instance. Raises UnknownStudy, ConnectorError."""
-        (request,) = self._disguise([command.request], context).requests
+        disguise = self._disguise([command.request], context)
+        (request,) = disguise.requests
+        referenced = self.by_manifest.of(disguise, context)
+        if referenced is not None:
+            referenced.narrowed(request)
         self.hiding.refuse(request)
         hidden = self.hiding.of([request])
         found = self.retriever.metadata(request, context)
+        if referenced is not None:
+            found = referenced.metadata(found)
         if not self.readers.rights.plain(context):
             found = of_study(request.study_instance_uid, found)
         return shown_metadata(found, hidden) if hidden else found
@@ -58,7 +66,11 @@ class Reading:
     @use_case
     def frames(self, command: RetrieveFrames, context: Context) -> PassedThrough:
         """Frames, a rendered image or bulk data of one instance. Raises UnknownStudy, NoSuchFrame, ConnectorError."""
-        (request,) = self._disguise([command.request], context).requests
+        disguise = self._disguise([command.request], context)
+        (request,) = disguise.requests
+        referenced = self.by_manifest.of(disguise, context)
+        if referenced is not None:
+            referenced.require(request)
         self.hiding.refuse(request)
         if request.sop_instance_uid and not self.readers.rights.plain(context):
             self._require_member(request, context)

@@ -15,6 +15,7 @@ from hub.imaging.model import (
 from hub.pipeline.transaction import AuditEvent, Dicomweb, Kind, Transaction
 from hub.wire.dicomweb.media import DICOM, choose, transfer_syntaxes
 from hub.wire.dicomweb.server import encode_instances, encode_metadata, encode_passed, encode_single, request_of
+from hub.wire.drimbox import MANIFEST_HEADER
 from hub.wire.http import HttpRequest, HttpResponse
 
 _STUDY = "/studies/{study}"
@@ -54,9 +55,10 @@ Command = RetrieveInstances | GetMetadata | RetrieveFrames
 Outcome = Iterator[RetrievedInstance | FailedInstance] | Iterator[Mapping[str, Any]] | PassedThrough
 
 
-def decode(message: HttpRequest, context: Context) -> Command:  # noqa: ARG001
-    """A path and its Accept header -> what is to be retrieved."""
+def decode(message: HttpRequest, context: Context) -> Command:
+    """A path and its Accept header -> what is to be retrieved; by which manifest, where the caller names one."""
     request = request_of(message)
+    context.manifest = message.headers.get(MANIFEST_HEADER, "").strip()
     rest = _rest(message)
     accept = _accept(message)
     if rest == "metadata":

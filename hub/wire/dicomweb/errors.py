@@ -24,7 +24,7 @@ from hub.errors import (
     Unsupported,
     lookup,
 )
-from hub.imaging.errors import NotRendered, TransferSyntaxNotPossible
+from hub.imaging.errors import ManifestGone, NotRendered, TransferSyntaxNotPossible
 from hub.wire.http import HttpResponse
 from hub.wire.oauth.errors import challenge
 
@@ -48,6 +48,7 @@ STATUS: Mapping[type[HubError], int] = {
     NotAuthenticated: 401,
     AccessDenied: 403,
     NotFound: 404,
+    ManifestGone: 410,
     Invalid: 400,
     Conflict: 409,
     Ambiguous: 409,
