@@ -203,6 +203,7 @@ def build(hub: WebHub) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would lead to whatever host the caller names
         middleware=[Middleware(Guard)],
         exception_handlers={HubError: answer_error, 404: _nothing_here(hub), 405: _nothing_here(hub)},
     )

@@ -115,6 +115,7 @@ def build_operations(hub: WebHub) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         middleware=[Middleware(Guard)],
         exception_handlers={HubError: answer_error, 404: unknown, 405: unknown},
     )
@@ -147,7 +148,7 @@ def operations(hub: WebHub) -> list[Route]:
 
 
 def _may_read_metrics(hub: WebHub, credentials: Credentials) -> None:
-    if credentials.peer in LOOPBACK:
+    if credentials.peer in LOOPBACK and not credentials.forwarded:  # who comes through a proxy is not from here
         return
     principal = hub.access.authenticate(credentials)
     hub.access.permit(principal, "operations.metrics", Context(principal=principal))

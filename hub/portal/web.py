@@ -1,5 +1,6 @@
 """HTTP to visits: session, language, form token; and errors to pages."""
 
+import ipaddress
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -56,11 +57,16 @@ Function = Callable[[Visit], Response]
 
 
 def peer_of(request: Request, trusted_proxy: str) -> str:
-    """The caller's address: what the trusted proxy says, or the socket's."""
+    """The caller's address: what the trusted proxy says, or the socket's.
+
+    The last of all that the header says: a proxy adds its own line behind what its caller may have written."""
     address = request.client.host if request.client else ""
     if trusted_proxy and address == trusted_proxy:
-        forwarded = request.headers.get("x-forwarded-for", "")
-        return forwarded.rpartition(",")[2].strip() or address
+        forwarded = ",".join(request.headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
+        try:
+            return str(ipaddress.ip_address(forwarded.partition("%")[0]))
+        except ValueError:  # no text of a caller's own gets into the trail
+            pass
     return address
 
 

@@ -25,7 +25,7 @@ from hub.wire.atna.vocabulary import (
 from hub.wire.xml import Element, serialise
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_ADDRESS = re.compile(r"[0-9.]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
+_ADDRESS = re.compile(r"[0-9.]+|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*")
 #: (AuditSourceTypeCode: an application server's process)
 _SERVER = "4"
 #: How a question is told to be encoded, by its form (ITI TF-2: 3.18.5.1.1, RAD TF-3: 4.14.5).

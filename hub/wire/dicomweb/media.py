@@ -18,8 +18,8 @@ JSON, DICOM, OCTETS, MULTIPART = (
 )
 #: What may be transferred when an Accept header does not say: PS3.18: 8.7.3.5.2.
 DEFAULT_TRANSFER_SYNTAX = "1.2.840.10008.1.2.1"
-_SPLIT = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
-_PARAMETERS = re.compile(r';(?=(?:[^"]*"[^"]*")*[^"]*$)')
+#: Runs of what is no quotation mark, and quoted texts (an open one to the end): linear, whatever comes.
+_PIECES = re.compile(r'[^"]+|"[^"]*"?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class MediaRange:
 def parse_accept(text: str) -> tuple[MediaRange, ...]:
     """Media ranges by preference; quoted and unquoted parameters are read alike; an empty header takes all."""
     ranges = []
-    for element in _SPLIT.split(text or "*/*"):
-        head, *rest = _PARAMETERS.split(element)
+    for element in _split(text or "*/*", ","):
+        head, *rest = _split(element, ";")
         parameters = {}
         for item in rest:
             name, _, value = item.partition("=")
@@ -62,6 +62,19 @@ def parse_accept(text: str) -> tuple[MediaRange, ...]:
         if head.strip():
             ranges.append(MediaRange(head.strip().lower(), parameters))
     return tuple(sorted((item for item in ranges if item.quality > 0), key=lambda item: -item.quality))
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """The parts between separators that stand in no quoted text."""
+    parts = [[""]]
+    for piece in _PIECES.findall(text):
+        if piece.startswith('"'):
+            parts[-1].append(piece)
+        else:
+            first, *others = piece.split(separator)
+            parts[-1].append(first)
+            parts += [[other] for other in others]
+    return ["".join(part) for part in parts]
 
 
 def choose(accept: str, offered: Iterable[str]) -> tuple[str, MediaRange]:

@@ -81,4 +81,7 @@ def subject_fits(wanted: str | Mapping[str, str], name: x509.Name) -> bool:
 
 
 def _regular(text: str) -> re.Pattern[str]:
-    return re.compile(".*".join(map(re.escape, re.split(r"\*+", text))), re.DOTALL)
+    """Atomic groups: the first place where a run fits is taken, so that no subject can make matching explode."""
+    first, *others = map(re.escape, re.split(r"\*+", text))
+    between = "".join(f"(?>.*?{run})" for run in others[:-1])
+    return re.compile(first + between + (f".*{others[-1]}" if others else ""), re.DOTALL)
