@@ -60,6 +60,9 @@ DELIVERY_REPLAY = _action("DELIVERY-REPLAY", "Operator replays a delivery", "exc
 DELIVERY_DISCARD = _action(
     "DELIVERY-DISCARD", "Operator puts a delivery away", "exchange.replay", ACTIVITY, Kind.CHANGE
 )
+LETTERS = _action("LETTERS", "Operator lists letters of the secure mail", "exchange.read", ACTIVITY)
+LETTER_RETRY = _action("LETTER-RETRY", "Operator has a letter sent again", "exchange.replay", ACTIVITY, Kind.CHANGE)
+AWAITING = _action("AWAITING", "Follow a notice's link to a document", "documents.retrieve", QUERY)
 RECORD = _action("RECORD", "Operator lists publications to the national record", "exchange.read", ACTIVITY)
 NATIONAL = _action("NATIONAL", "Search in the national record (TD3.1)", "documents.query", QUERY)
 NATIONAL_DOCUMENT = _action(

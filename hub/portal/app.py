@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
-from hub.portal import invoke, record, record_read, rights, sign_in_end
+from hub.mail.model import ListLetters
+from hub.portal import invoke, mail, record, record_read, rights, sign_in_end
 from hub.portal.account import Account
 from hub.portal.casework import Casework
 from hub.portal.clinical import Clinical
@@ -60,11 +61,11 @@ def build(hub: PortalHub) -> APIRouter:
     front = Front(hub, renderer)
     router = APIRouter()
     account = Account(hub, renderer)
-    clinical = Clinical(hub, renderer, names)
+    clinical, documents = Clinical(hub, renderer, names), Documents(hub, renderer, names)
     pages: list[Pages] = [
         account,
         clinical,
-        Documents(hub, renderer, names),
+        documents,
         Life(hub, renderer, names),
         Packages(hub),
         Stewards(hub, renderer, names),
@@ -78,6 +79,9 @@ def build(hub: PortalHub) -> APIRouter:
     if SearchNational in hub.pipeline.dispatch.handlers:
         renderer.read_with = frozenset(hub.settings.record.read_with)
         pages.append(record_read.NationalPages(clinical, renderer))
+    if ListLetters in hub.pipeline.dispatch.handlers:  # a hub with secure mail
+        renderer.menu_operator = (*renderer.menu_operator, mail.MENU)
+        pages.append(mail.MailPages(renderer, account, documents))
     for module in pages:
         for route in module.routes:
             router.add_route(route.path, front.endpoint(route), methods=[route.method], include_in_schema=False)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from hub.portal.texts.en import EN
 from hub.portal.texts.fr import FR
+from hub.portal.texts.mail_en import MAIL_EN
+from hub.portal.texts.mail_fr import MAIL_FR
 from hub.portal.texts.national_en import NATIONAL_EN
 from hub.portal.texts.national_fr import NATIONAL_FR
 from hub.portal.texts.record_en import RECORD_EN
@@ -18,8 +20,8 @@ from hub.portal.texts.trail_en import TRAIL_EN
 from hub.portal.texts.trail_fr import TRAIL_FR
 
 LANGUAGES: Mapping[str, Mapping[str, str]] = {
-    "fr": {**FR, **STEWARD_FR, **SIGN_IN_FR, **RECORD_FR, **NATIONAL_FR, **TRAIL_FR, **RIGHTS_FR},
-    "en": {**EN, **STEWARD_EN, **SIGN_IN_EN, **RECORD_EN, **NATIONAL_EN, **TRAIL_EN, **RIGHTS_EN},
+    "fr": {**FR, **STEWARD_FR, **SIGN_IN_FR, **RECORD_FR, **MAIL_FR, **NATIONAL_FR, **TRAIL_FR, **RIGHTS_FR},
+    "en": {**EN, **STEWARD_EN, **SIGN_IN_EN, **RECORD_EN, **MAIL_EN, **NATIONAL_EN, **TRAIL_EN, **RIGHTS_EN},
 }
 DEFAULT = "fr"
 
