@@ -16,10 +16,10 @@ from hub.access.assertion_errors import (
     AssertionUnreadable,
 )
 from hub.access.assertion_model import BEARER, HOLDER_OF_KEY, Assertion, Claims, Coded, Confirmation, Terms
-from hub.access.store_assertions import AssertionStore
 from hub.access.model import Principal, Professional, Purpose, Scheme
 from hub.access.professions import roles_of
 from hub.access.roles import permissions_of
+from hub.access.store_assertions import AssertionStore
 from hub.errors import Invalid
 from hub.storage.engine import Database
 from hub.values import PatientIdentifier, now
@@ -34,7 +34,7 @@ PURPOSES = {purpose.value: purpose for purpose in Purpose} | {
     "BTG": Purpose.BREAK_GLASS,
 }
 _READING = frozenset({"clinician"})
-_FORGET_EVERY = timedelta(minutes=1)
+_KEPT = 100_000  #: uses that this process knows of without asking the database
 
 
 class AssertionService:
@@ -57,7 +57,7 @@ class AssertionService:
         self._recipients = recipients
         self._skew = skew
         self._clock = clock
-        self._forgotten = datetime.min.replace(tzinfo=clock().tzinfo)
+        self._noted: dict[str, str] = {}  # which node used it first, of assertions that were used through this process
 
     def admit(
         self, assertion: Assertion, claims: Claims, terms: Terms, node: Principal, certificate: bytes
@@ -73,6 +73,11 @@ class AssertionService:
         principal = self._principal(claims, terms, node)
         self._use(assertion, terms, principal.node, ends)
         return principal
+
+    def forget(self) -> None:
+        """Let go of uses of assertions that have expired by now: their time refuses them."""
+        with self.database.transaction() as work:
+            AssertionStore(work).forget(self._clock() - self._skew)
 
     def _check_times(self, assertion: Assertion, terms: Terms) -> datetime:
         """Until when it is good."""
@@ -141,13 +146,13 @@ class AssertionService:
     def _use(self, assertion: Assertion, terms: Terms, node: str, ends: datetime) -> None:
         """Noted durably, before anything is done for it: two requests at once can't both be the first."""
         key = sha256(f"{terms.name}\n{assertion.id}".encode()).hexdigest()
-        at = self._clock()
-        with self.database.transaction() as work:
-            store = AssertionStore(work)
-            if at - self._forgotten > _FORGET_EVERY:
-                self._forgotten = at
-                store.forget(at - self._skew)
-            first = store.used_by(key, node, ends)
+        first = self._noted.get(key)
+        if first is None:
+            with self.database.transaction() as work:
+                first = AssertionStore(work).used_by(key, node, ends)
+            if len(self._noted) >= _KEPT:
+                self._noted.clear()
+            self._noted[key] = node if first is None else first
         if first is None or (terms.reuse and not assertion.one_time and first == node):
             return
         if first != node:

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, delete, select, text
 from sqlmodel import Field, SQLModel
 
 from hub.storage.engine import UnitOfWork
+from hub.storage.prepared import Prepared
 from hub.storage.tables import METADATA, KeyText, UtcDateTime
 
 
@@ -21,6 +21,13 @@ class AssertionRow(SQLModel, table=True):
 
 
 ASSERTION = METADATA.tables["access_assertion"]
+_FIRST = Prepared(
+    lambda _dialect: text(
+        "INSERT INTO access_assertion (key_hash, node, expires_at) VALUES (:key_hash, :node, :expires_at) "
+        "ON CONFLICT DO NOTHING RETURNING key_hash"
+    ).bindparams(bindparam("expires_at", type_=UtcDateTime))
+)
+_WHOSE = Prepared(lambda _dialect: select(ASSERTION.c.node).where(ASSERTION.c.key_hash == bindparam("known")))
 
 
 class AssertionStore:
@@ -31,13 +38,11 @@ class AssertionStore:
 
     def used_by(self, key_hash: str, node: str, expires_at: datetime) -> str | None:
         """Note its use. None when it is the first; otherwise the node that used it first."""
-        flavour = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         row = {"key_hash": key_hash, "node": node, "expires_at": expires_at}
-        new = flavour.insert(ASSERTION).values(row).on_conflict_do_nothing().returning(ASSERTION.c.key_hash)
-        if self._connection.execute(new).first() is not None:  # rowcount tells nothing with PostgreSQL
+        if _FIRST.rows(self._connection, row):
             return None
-        found = self._connection.execute(select(ASSERTION.c.node).where(ASSERTION.c.key_hash == key_hash)).scalar()
-        return found or ""
+        found = _WHOSE.first(self._connection, {"known": key_hash})
+        return found[0] if found is not None else ""
 
     def forget(self, before: datetime) -> None:
         """Those that expired: they are refused by their time."""

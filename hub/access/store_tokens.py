@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
 from hub.storage.engine import UnitOfWork
+from hub.storage.prepared import Prepared
 from hub.storage.tables import METADATA, KeyText, UtcDateTime
 
 
@@ -41,6 +42,8 @@ class UsedAssertionRow(SQLModel, table=True):
 TOKEN = METADATA.tables["access_token"]
 ENDED = METADATA.tables["access_ended_token"]
 USED = METADATA.tables["access_used_assertion"]
+_CLAIMS = Prepared(lambda _dialect: select(TOKEN.c.claims).where(TOKEN.c.token_hash == bindparam("known")))
+_IS_ENDED = Prepared(lambda _dialect: select(ENDED.c.jti_hash).where(ENDED.c.jti_hash == bindparam("known")))
 
 
 class TokenStore:
@@ -56,8 +59,8 @@ class TokenStore:
 
     def claims(self, token_hash: str) -> str | None:
         """What an opaque token says, expired or not."""
-        found = self._connection.execute(select(TOKEN.c.claims).where(TOKEN.c.token_hash == token_hash))
-        return found.scalar_one_or_none()
+        found = _CLAIMS.first(self._connection, {"known": token_hash})
+        return found[0] if found is not None else None
 
     def end(self, jti_hash: str, expires_at: datetime) -> None:
         """A token is over, once or again."""
@@ -66,8 +69,7 @@ class TokenStore:
 
     def ended(self, jti_hash: str) -> bool:
         """Whether a token was ended."""
-        found = self._connection.execute(select(ENDED.c.jti_hash).where(ENDED.c.jti_hash == jti_hash))
-        return found.scalar_one_or_none() is not None
+        return _IS_ENDED.first(self._connection, {"known": jti_hash}) is not None
 
     def use(self, assertion_hash: str, expires_at: datetime) -> bool:
         """Note that an assertion is used; False: it was before. Two at once: one of them is the first."""

@@ -116,10 +116,13 @@ class TokenService:
     def use_once(self, client: str, jti: str, until: datetime) -> None:
         """An assertion is good once. Raises TokenReplayed."""
         with self.database.transaction() as work:
-            store = TokenStore(work)
-            store.forget(self.clock())
-            if not store.use(_hash(f"{client} {jti}"), until):
+            if not TokenStore(work).use(_hash(f"{client} {jti}"), until):
                 raise TokenReplayed()
+
+    def forget(self) -> None:
+        """Let go of tokens and uses that have expired by themselves."""
+        with self.database.transaction() as work:
+            TokenStore(work).forget(self.clock())
 
     def principal(self, claims: Claims) -> Principal:
         """Whom a good token of ours speaks for, and what it permits now. Raises TokenEnded when its client is gone."""

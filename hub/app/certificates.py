@@ -44,6 +44,13 @@ class _Verdict:
     until: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Vouched:
+    good: bool
+    generation: tuple[int, ...]
+    until: float
+
+
 class Certificates:
     """What the hub believes of certificates. ``check`` is asked of every one that a caller shows.
 
@@ -57,6 +64,7 @@ class Certificates:
         self._clock = clock
         self._files = {file: Changing((file,), _reader(file)) for file in every_file(settings)}
         self._good: dict[tuple[bytes, bool], _Verdict] = {}
+        self._vouched: dict[tuple[x509.Certificate, tuple[Path, ...]], _Vouched] = {}
         self._told: dict[str, str] = {}
         self._pinned = {
             client.certificate_sha256.replace(":", "").strip().lower(): client.name
@@ -92,13 +100,26 @@ class Certificates:
         return verdict.certificate
 
     def vouched(self, certificate: x509.Certificate, files: Iterable[Path]) -> bool:
-        """Whether one of the authorities in the files vouches for it."""
+        """Whether one of the authorities in the files vouches for it. Looked at anew each minute, and when a file
+        changes."""
+        key, generation = (certificate, tuple(files)), self._generation()
+        known = self._vouched.get(key)
+        if known is None or known.generation != generation or time.monotonic() > known.until:
+            known = self._chained(*key, generation)
+            if len(self._vouched) >= _KEPT:
+                self._vouched.clear()
+            self._vouched[key] = known
+        return known.good
+
+    def _chained(self, certificate: x509.Certificate, files: tuple[Path, ...], generation: tuple[int, ...]) -> _Vouched:
+        at = self._clock()
         try:
             chain.check_client(certificate)
-            chain.chain(certificate, self.authorities(files), self._clock())
+            found = chain.chain(certificate, self.authorities(files), at)
         except CertificateRefused:
-            return False
-        return True
+            return _Vouched(False, generation, time.monotonic() + _GOOD_FOR)
+        until = min(at + timedelta(seconds=_GOOD_FOR), *(one.not_valid_after_utc for one in found))
+        return _Vouched(True, generation, time.monotonic() + (until - at).total_seconds())
 
     def ends(self, client: str, certificate: x509.Certificate) -> None:
         """A configured system showed this one: in its last month that is told, once a day."""

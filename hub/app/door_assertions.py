@@ -44,6 +44,7 @@ def open_door(rooms: "Rooms") -> None:
         skew=timedelta(seconds=settings.clock_skew),
     )
     believed = [Believed(item, rooms.certificates.revocation.check) for item in settings.issuers]
+    rooms.sweeps.append(service.forget)
     rooms.access.assertion_doors.append(AssertionDoor(service, believed))
 
 

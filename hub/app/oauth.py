@@ -53,6 +53,7 @@ class TokenIssuer:
         self.tokens = tokens
         self.url = url
         self._keys = Changing(settings.signing_keys, lambda: tuple(map(_signing, settings.signing_keys)))
+        self._verifying = Changing(settings.signing_keys, lambda: verifying(map(_signing, settings.signing_keys)))
         self._client_keys = {
             name: Changing((file,), _reader(file)) for name, file in settings.client_keys.items() if self._listed(name)
         }
@@ -100,7 +101,7 @@ class TokenIssuer:
         if not jwt.looks_signed(token):
             claims = self.tokens.kept(token)
         elif jwt.peek(token).get("iss") == self.issuer:
-            claims = jwt.read(token, verifying(self._keys()), self._rules(), self.tokens.clock())
+            claims = jwt.read(token, self._verifying(), self._rules(), self.tokens.clock())
         else:
             return None
         if claims is not None:

@@ -84,8 +84,10 @@ class Rooms:
             session_minutes=settings.security.session_minutes,
         )
         self.certificates = Certificates(settings)
+        self.sweeps: list[Callable[[], None]] = []  #: what is let go of now and then
         doors.open_all(self)
         self.oauth = door_tokens.build(settings, self.database, self.access, clients, self._url)
+        self.sweeps.append(self.oauth.issuer.tokens.forget)
         self.ways_in = ways_in.build(settings, self.database, self.access, self._url)
         self.rights: RightsService = rights.build(settings, self.database)
         self.audit = AuditService(database=self.database, spool=settings.storage.content / "audit")

@@ -129,6 +129,14 @@ def _object(part: str) -> Claims:
 
 
 def _verify(token: str, header: Claims, keys: Keys, rules: Rules) -> None:
+    """Once a token, as long as the keys are the same ones: what time and revocation say is asked each time."""
+    known = sha256(token.encode()).digest(), rules.algorithms, rules.types
+    if not keys.has_verified(known):
+        _reckon(token, header, keys, rules)
+        keys.verified(known)
+
+
+def _reckon(token: str, header: Claims, keys: Keys, rules: Rules) -> None:
     algorithm, kid = header.get("alg"), header.get("kid", "")
     if not isinstance(algorithm, str) or algorithm not in rules.algorithms or algorithm not in ALGORITHMS:
         raise TokenAlgorithm(location="alg")

@@ -17,6 +17,7 @@ ALGORITHMS: Mapping[str, str] = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC"}
 MIN_RSA_BITS = 2048
 CURVE = "P-256"
 MOST_KEYS = 50
+_MOST_VERIFIED = 20_000
 _OWN = {"RSA": "RS256", "EC": "ES256"}  #: what a key signs with when it does not say
 
 
@@ -50,9 +51,20 @@ class Keys:
 
     def __init__(self, keys: Iterable[RSAKey | ECKey] = ()) -> None:
         self._keys = tuple(keys)
+        self._verified: set[object] = set()
 
     def __bool__(self) -> bool:
         return bool(self._keys)
+
+    def has_verified(self, what: object) -> bool:
+        """Whether a signature that ``verified`` told of is known to be good."""
+        return what in self._verified
+
+    def verified(self, what: object) -> None:
+        """One of these keys made this signature: it need not be reckoned again as long as the keys are these."""
+        if len(self._verified) >= _MOST_VERIFIED:
+            self._verified.clear()
+        self._verified.add(what)
 
     def find(self, kid: str, algorithm: str) -> RSAKey | ECKey | None:
         """The one key that is meant; None when there is none, or when it is not clear which."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -28,7 +29,7 @@ def certificates(data: bytes) -> tuple[x509.Certificate, ...]:
 def pinned(seal: Seal, known: Sequence[x509.Certificate], at: datetime) -> x509.Certificate:
     """The one of the known certificates whose key signed it, in its time. Raises AssertionSignature, UnknownIssuer."""
     for certificate in known:
-        if seal.by(certificate.public_key()):
+        if seal.by(_key(certificate)):
             try:
                 chain.check_time(certificate, at)
             except CertificateRefused:
@@ -58,11 +59,18 @@ def vouched(
         raise UnknownIssuer("The certificate that signed the assertion is not one for this purpose.")
     if same_name(issuer.text) != comparable(certificate.subject):
         raise UnknownIssuer("The assertion's Issuer is not the subject of the certificate that signed it.")
-    if not seal.by(certificate.public_key()):
+    if not seal.by(_key(certificate)):
         raise AssertionSignature("The assertion is not signed by its issuer.")
     return found
 
 
+@lru_cache(maxsize=1024)
+def _key(certificate: x509.Certificate) -> object:
+    """Read once: that costs more than a signature's verification."""
+    return certificate.public_key()
+
+
+@lru_cache(maxsize=1024)
 def same_name(text: str) -> Comparable | None:
     """A subject as an Issuer writes it, to be compared; None when it is no name of RFC 2253."""
     try:
