@@ -180,7 +180,11 @@ class Sites:
 
 
 def settings(
-    directory: Path, sites: Sites, ports: tuple[int, int, int], pair: tuple[Hospital, Hospital], record: NationalRecord
+    directory: Path,
+    sites: Sites,
+    ports: tuple[int, int, int],
+    pair: tuple[Hospital, Hospital],
+    record: NationalRecord | None = None,
 ) -> Settings:
     """The region's settings: embedded database, loopback, everything as a small site would have it."""
     a, b = pair
@@ -221,7 +225,7 @@ def settings(
         security=Security(node_authentication=False),
         storage=Storage(database=f"sqlite:///{directory / 'maillage.sqlite'}", content=directory / "content"),
         imaging=Imaging(),
-        record=record,
+        record=record or NationalRecord(),
         logging=Logging(level="WARNING", format="text"),
     )  # fmt: skip
 

@@ -46,6 +46,7 @@ NATIONAL_EN: Mapping[str, str] = {
     "national.change.show": "Show to the patient",
     "national.change.archive": "Archive",
     "national.change.restore": "Bring back from the archive",
+    "national.delete": "Delete …",
     "national.change.delete": "Delete from the national record",
     "error.record-consultation-not-open": "The national record is read only by professionals who sign in with Pro "
     "Santé Connect: the record wants to know who reads.",

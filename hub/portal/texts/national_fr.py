@@ -46,6 +46,7 @@ NATIONAL_FR: Mapping[str, str] = {
     "national.change.show": "Rendre visible au patient",
     "national.change.archive": "Archiver",
     "national.change.restore": "Désarchiver",
+    "national.delete": "Supprimer…",
     "national.change.delete": "Supprimer du DMP",
     "error.record-consultation-not-open": "Le DMP n'est consultable que par les professionnels connectés avec Pro "
     "Santé Connect : le DMP veut savoir qui lit.",
