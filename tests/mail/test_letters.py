@@ -1,0 +1,157 @@
+"""Who gets what: the matrix, qualified INS, withdrawn and hidden documents. The mail server is made up."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from hub.context import Context
+from hub.imaging.sending_model import Sending
+from hub.mail.choosing import choose, in_domains, is_address
+from hub.mail.errors import LetterNotFound, LetterNotHeld, MailUnavailable
+from hub.mail.model import LetterKind, LetterReason, Notification, Outcome, Outgoing, RetryLetter
+from hub.storage.engine import Database
+from tests.mail.place import BOTH, BOX, DOCTOR, DOCTOR_ONLY, PATIENT_ONLY, Place, place
+
+
+@dataclass
+class Server:
+    """Takes everything, or nothing."""
+
+    taken: list[Outgoing] = field(default_factory=list)
+    down: bool = False
+
+    def send(self, letter: Outgoing) -> None:
+        if self.down:
+            raise MailUnavailable()
+        self.taken.append(letter)
+
+
+@dataclass
+class Made:
+    place: Place
+    server: Server
+
+
+@pytest.fixture
+def made(database: Database, tmp_path: Path) -> Iterator[Made]:
+    here, server = place(database, tmp_path, None), Server()
+    here.hub.service.post = server
+    yield Made(here, server)
+    here.close()
+
+
+def chosen(recipients: tuple[str, ...] = (DOCTOR,), *, notices: bool = False, **flags: str) -> list[str]:
+    sending = Sending({code: value == "Y" for code, value in flags.items()}, recipients)
+    found = choose(sending, patients="patient.mssante.fr", trusted=("mssante.fr",), notices=notices)
+    return [item.held or item.kind for item in found]
+
+
+P, U, H = LetterKind.PROFESSIONAL, LetterKind.PATIENT, LetterReason.COMBINATION
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({"DESTMSSANTEPS": "Y", "DESTMSSANTEPAT": "Y"}, [P, U]),
+        ({"DESTMSSANTEPS": "Y", "DESTMSSANTEPAT": "Y", "DESTDMP": "Y"}, [P, U]),
+        ({"DESTMSSANTEPS": "Y", "DESTMSSANTEPAT": "Y", "MASQUE_PS": "Y"}, [H, H]),
+        ({"DESTMSSANTEPS": "Y", "DESTMSSANTEPAT": "Y", "INVISIBLE_PATIENT": "Y"}, [H, H]),
+        ({"DESTMSSANTEPS": "Y", "DESTMSSANTEPAT": "Y", "CONNEXION_SECRETE": "Y"}, [H, H]),
+        ({"DESTMSSANTEPS": "Y", "DESTMSSANTEPAT": "Y", "INVISIBLE_REP_LEGAUX": "Y"}, [H, H]),
+        ({"DESTMSSANTEPS": "Y", "INVISIBLE_PATIENT": "Y", "MASQUE_PS": "Y"}, [P]),
+        ({"DESTMSSANTEPS": "Y", "INVISIBLE_PATIENT": "N"}, [H]),
+        ({"DESTMSSANTEPAT": "Y"}, [U]),
+        ({"DESTMSSANTEPAT": "Y", "MASQUE_PS": "Y", "INVISIBLE_REP_LEGAUX": "Y"}, [U]),
+        ({"DESTMSSANTEPAT": "Y", "DESTDMP": "Y"}, [H]),
+        ({"DESTMSSANTEPAT": "Y", "CONNEXION_SECRETE": "Y"}, [H]),
+        ({"DESTMSSANTEPAT": "Y", "INVISIBLE_PATIENT": "Y"}, [H]),
+        ({"DESTDMP": "Y", "DESTMSSANTEPS": "N"}, []),
+    ],
+)
+def test_the_matrix(flags: dict[str, str], expected: list[str]) -> None:
+    assert chosen(**flags) == expected
+
+
+def test_recipients() -> None:
+    allowed = {"DESTMSSANTEPS": "Y", "INVISIBLE_PATIENT": "Y"}
+    assert chosen((DOCTOR, BOX), **allowed) == [P]  # the patient's box gets nothing that the patient may not see
+    assert chosen(("a@example.org",), **allowed) == [LetterReason.OUTSIDE]
+    assert chosen(("a@example.org",), notices=True, **allowed) == [LetterKind.NOTICE]
+    assert chosen(("a@mssante.fr.example.org",), **allowed) == [LetterReason.OUTSIDE]
+    for wrong in ("a@b", "a b@mssante.fr", "a@mssante.fr\r\nBcc: x@y.fr", "<a@mssante.fr>", "a@mssante.fr>", "@", ""):
+        assert not is_address(wrong)
+    assert chosen(("a@mssante.fr\nX: y",), **allowed) == [LetterReason.ADDRESS]
+    assert in_domains("a@Chu.MSSANTE.fr", ["mssante.fr"])
+    assert not in_domains("a@notmssante.fr", ["mssante.fr"])
+
+
+def test_only_a_qualified_ins_has_a_box(made: Made) -> None:
+    made.place.qualify(None)
+    made.place.oru(PATIENT_ONLY)
+    made.place.work()
+    assert made.place.states() == {"patient": "held: ins-not-qualified"}
+    assert not made.server.taken
+    made.place.qualify()
+    made.place.work()
+    assert made.place.states() == {"patient": "sent"}
+    assert made.server.taken[0].recipient == BOX
+
+
+def test_a_report_is_mailed_once_each(made: Made) -> None:
+    made.place.qualify()
+    same = {"document_id": "1.2.250.7.7", "set_id": "1.2.250.7.8"}
+    made.place.oru(BOTH, DOCTOR, DOCTOR, **same)
+    made.place.oru(BOTH, DOCTOR, **same)
+    made.place.work()
+    made.place.work()
+    assert sorted(letter.kind for letter in made.server.taken) == ["patient", "professional"]
+
+
+def test_what_is_not_understood_is_mailed_to_nobody(made: Made) -> None:
+    made.place.qualify()
+    made.place.oru({**BOTH, "INVISIBLE_PATIENT": "O"}, DOCTOR)
+    made.place.work()
+    assert made.place.states() == {"professional": "held: combination", "patient": "held: combination"}
+    with pytest.raises(LetterNotHeld):
+        made.place.desk.retry(RetryLetter(made.place.letters()[0].id), Context())
+    with pytest.raises(LetterNotFound):
+        made.place.desk.retry(RetryLetter("nothing"), Context())
+
+
+def test_a_preliminary_report_is_not_mailed(made: Made) -> None:
+    made.place.qualify()
+    made.place.oru(BOTH, DOCTOR, status="P")
+    made.place.work()
+    assert made.place.states() == {}
+
+
+def test_what_is_taken_back_before_it_was_sent_never_is(made: Made) -> None:
+    made.place.qualify()
+    made.server.down = True
+    same = {"document_id": "1.2.250.7.7", "set_id": "1.2.250.7.8"}
+    made.place.oru(DOCTOR_ONLY, DOCTOR, **same)
+    made.place.work()
+    assert made.place.states() == {"professional": "waiting: unavailable"}
+    made.place.oru({}, status="D", **same)
+    made.server.down = False
+    made.place.work()
+    assert made.place.states() == {"professional": "withdrawn"}
+    assert not made.server.taken
+
+
+def test_reports_about_nothing_of_ours_change_nothing(made: Made) -> None:
+    made.place.qualify()
+    made.place.oru(DOCTOR_ONLY, DOCTOR)
+    made.place.work()
+    service = made.place.hub.service
+    original = made.server.taken[0].message_id
+    assert not service.notified(Notification(Outcome.READ, "<stranger@x>"), Context())
+    assert not service.notified(Notification(Outcome.READ, original, recipient="x@y.fr"), Context())
+    assert not service.notified(Notification(Outcome.READ), Context())
+    assert made.place.states() == {"professional": "sent"}
+    assert service.notified(Notification(Outcome.NOT_READ, original, code="deleted"), Context())
+    assert made.place.letters()[0].detail == "deleted"
+    assert service.notified(Notification(Outcome.FAILED, original, recipient=DOCTOR.upper(), code="5.2.2"), Context())
+    assert made.place.states() == {"professional": "refused: bounced"}
