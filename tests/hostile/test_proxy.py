@@ -80,6 +80,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         )
     )
     hub.start({Role.WEB})
+    assert hub.web is not None
     yield Site(hub, f"http://127.0.0.1:{hub.web.port}", keys)
     hub.stop()
 
