@@ -87,7 +87,7 @@ class MailPages:
         handle = visit.handles.seal(
             "document", found.repository_unique_id, found.unique_id, patient.value, patient.authority
         )
-        visit.parameters["document"] = handle
+        visit.parameters = {**visit.parameters, "document": handle}
         page = self.documents.document(visit)
         visit.perform(actions.AWAITING, OpenAwaiting(token, read=True))
         return page

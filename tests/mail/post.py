@@ -123,7 +123,7 @@ class _Handler:
         self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
         session.host_name = hostname
-        if session.ssl is not None:
+        if session.ssl is not None and server.transport is not None:
             self.post.certificates.append(server.transport.get_extra_info("peercert"))
         return [responses[0], "250-DSN", *responses[1:]]
 

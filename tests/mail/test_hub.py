@@ -19,6 +19,7 @@ from hub.mail.store import LetterStore
 from hub.portal.doorway import AWAITING, safe_target
 from hub.values import now
 from tests.app.test_wiring import settings
+from tests.mail.place import LOCAL
 from tests.portal.conftest import field
 
 TOKEN = "t" * 43
@@ -31,7 +32,8 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
         for name, role in (("op", "operator"), ("dr", "clinician"))
     ]
     mail = {"server": {"host": "127.0.0.1", "port": 1, "security": "none"}, "address": "hub@chu.mssante.fr"}
-    made = Hub(settings(tmp_path, mail=mail, users=users))
+    authority = {"namespace": LOCAL.namespace, "oid": LOCAL.authority}
+    made = Hub(settings(tmp_path, mail=mail, users=users, authorities=[authority]))
     made.start({Role.WEB})
     yield made
     made.stop()

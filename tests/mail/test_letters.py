@@ -42,7 +42,7 @@ def made(database: Database, tmp_path: Path) -> Iterator[Made]:
     here.close()
 
 
-def chosen(recipients: tuple[str, ...] = (DOCTOR,), *, notices: bool = False, **flags: str) -> list[str]:
+def chosen(flags: dict[str, str], recipients: tuple[str, ...] = (DOCTOR,), *, notices: bool = False) -> list[str]:
     sending = Sending({code: value == "Y" for code, value in flags.items()}, recipients)
     found = choose(sending, patients="patient.mssante.fr", trusted=("mssante.fr",), notices=notices)
     return [item.held or item.kind for item in found]
@@ -71,18 +71,18 @@ P, U, H = LetterKind.PROFESSIONAL, LetterKind.PATIENT, LetterReason.COMBINATION
     ],
 )
 def test_the_matrix(flags: dict[str, str], expected: list[str]) -> None:
-    assert chosen(**flags) == expected
+    assert chosen(flags) == expected
 
 
 def test_recipients() -> None:
     allowed = {"DESTMSSANTEPS": "Y", "INVISIBLE_PATIENT": "Y"}
-    assert chosen((DOCTOR, BOX), **allowed) == [P]  # the patient's box gets nothing that the patient may not see
-    assert chosen(("a@example.org",), **allowed) == [LetterReason.OUTSIDE]
-    assert chosen(("a@example.org",), notices=True, **allowed) == [LetterKind.NOTICE]
-    assert chosen(("a@mssante.fr.example.org",), **allowed) == [LetterReason.OUTSIDE]
+    assert chosen(allowed, (DOCTOR, BOX)) == [P]  # the patient's box gets nothing that the patient may not see
+    assert chosen(allowed, ("a@example.org",)) == [LetterReason.OUTSIDE]
+    assert chosen(allowed, ("a@example.org",), notices=True) == [LetterKind.NOTICE]
+    assert chosen(allowed, ("a@mssante.fr.example.org",)) == [LetterReason.OUTSIDE]
     for wrong in ("a@b", "a b@mssante.fr", "a@mssante.fr\r\nBcc: x@y.fr", "<a@mssante.fr>", "a@mssante.fr>", "@", ""):
         assert not is_address(wrong)
-    assert chosen(("a@mssante.fr\nX: y",), **allowed) == [LetterReason.ADDRESS]
+    assert chosen(allowed, ("a@mssante.fr\nX: y",)) == [LetterReason.ADDRESS]
     assert in_domains("a@Chu.MSSANTE.fr", ["mssante.fr"])
     assert not in_domains("a@notmssante.fr", ["mssante.fr"])
 

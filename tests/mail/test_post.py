@@ -54,13 +54,13 @@ def here(database: Database, tmp_path: Path, post: Post) -> Iterator[Place]:
 def of(post: Post, address: str, message_id: str) -> EmailMessage:
     """The mail in somebody's box."""
     read = [email.message_from_bytes(raw, policy=default) for raw in mails(post, address)]
-    return next(mail for mail in read if mail["Message-ID"] == message_id)  # type: ignore[return-value]
+    return next(mail for mail in read if mail["Message-ID"] == message_id)
 
 
 def sent(post: Post) -> dict[str, EmailMessage]:
     """By recipient: what the server took."""
     return {
-        envelope.rcpt_tos[0]: email.message_from_bytes(envelope.content, policy=default)  # type: ignore[misc]
+        envelope.rcpt_tos[0]: email.message_from_bytes(envelope.original_content or b"", policy=default)
         for envelope in post.envelopes
     }
 
@@ -136,8 +136,7 @@ def _package_is_whole(raw: object, unique_id: str) -> None:
         metadata = etree.fromstring(package.read("IHE_XDM/SUBSET01/METADATA.XML"))
         slots = {
             item.get("name"): item.findtext(f".//{RIM}Value")
-            for item in metadata.iter(f"{RIM}Slot")
-            if item.getparent().tag == f"{RIM}ExtrinsicObject"
+            for item in metadata.iterfind(f".//{RIM}ExtrinsicObject/{RIM}Slot")
         }
         document = package.read(f"IHE_XDM/SUBSET01/{slots['URI']}")
     assert slots["hash"] == hashlib.sha1(document, usedforsecurity=False).hexdigest()

@@ -25,7 +25,7 @@ def made(**more: object) -> EmailMessage:
     letter = Outgoing(LetterKind.PROFESSIONAL, "<a@b.fr>", "to@x.mssante.fr", **values)  # type: ignore[arg-type]
     raw = compose(letter, Attached(b"PK", b"%PDF"), sender="hub@x.mssante.fr", region="Région", at=AT)
     assert b"\n" not in raw.replace(b"\r\n", b"")
-    return email.message_from_bytes(raw, policy=default)  # type: ignore[return-value]
+    return email.message_from_bytes(raw, policy=default)
 
 
 def test_a_title_is_one_line() -> None:
