@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hub.access.model import Principal, Professional, Purpose, Scheme
 from hub.access.rights import RightsService
@@ -91,8 +91,23 @@ class ConsentService:
                 )
                 if said.at is None and self._stands(work, word):
                     continue
+                if said.day:
+                    known = self._of_that_day(work, word)
+                    own = [item for item in known if (item.identity, item.source) == (identity, word.source)]
+                    if own and own[-1].choice is word.choice:
+                        continue
+                    word = replace(word, at=min(at, max([word.at, *(item.at for item in known)])))
                 kept = self._keep(work, word, 0, context, at)
                 context.led_to("consent", kept.consent.id)
+
+    def _of_that_day(self, work: UnitOfWork, word: Consent) -> list[Consent]:
+        """What else was said of the person on the day that begins with the word, in the order in which it was kept."""
+        words = [item.consent for item in RightsStore(work).every(self._numbers(word.identity))]
+        return [
+            item
+            for item in words
+            if (item.matter, item.actor) == (word.matter, "") and timedelta(0) <= item.at - word.at < timedelta(days=1)
+        ]
 
     @staticmethod
     def _stands(work: UnitOfWork, word: Consent) -> bool:

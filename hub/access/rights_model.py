@@ -90,12 +90,14 @@ class Consent:
 @dataclass(frozen=True, slots=True)
 class Said:
     """What a feed says that its patient said. ``at``: when, None where it tells no date; then ``told_at`` (when the
-    message was recorded) counts, but the same again changes nothing."""
+    message was recorded) counts, but the same again changes nothing. ``day``: ``at`` is the start of a day, the hour is
+    not known: it was said after what else is known of that day, unless the feed says the same again."""
 
     matter: Matter
     choice: Choice
     at: datetime | None = None
     told_at: datetime | None = None
+    day: bool = False
 
 
 @dataclass(frozen=True, slots=True)

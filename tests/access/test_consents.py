@@ -204,6 +204,25 @@ def test_a_feeds_date_in_the_future_says_no_more_than_today(world: World) -> Non
     assert world.rule(SYSTEM) == ("system", True)
 
 
+def test_a_feed_that_tells_the_day_only_comes_after_what_else_was_said_that_day(world: World) -> None:
+    world.persons.put(MARIE, AT_A, AT_B)
+    service = ConsentService(world.rights)
+    midnight = NOON.replace(hour=0, minute=0, second=0, microsecond=0)
+    record(world, replace(consent(Choice.CONSENT, identity=AT_B), at=NOON - timedelta(hours=1)))
+    for choice, rule in (
+        (Choice.OPPOSITION, "opposition"), (Choice.CONSENT, "system"), (Choice.CONSENT, "system"),
+        (Choice.OPPOSITION, "opposition"), (Choice.OPPOSITION, "opposition"),
+    ):  # fmt: skip
+        service.heard(AT_A, [Said(Matter.CONSULTATION, choice, midnight, day=True)], Context(source="HIS_A"))
+        assert world.rule(SYSTEM)[0] == rule
+    record(world, consent(Choice.CONSENT, identity=AT_B, days=0))
+    service.heard(AT_A, [Said(Matter.CONSULTATION, Choice.OPPOSITION, midnight, day=True)], Context(source="HIS_A"))
+    assert world.rule(SYSTEM)[0] == "system"  # the feed said so before
+    yesterday = midnight - timedelta(days=1)
+    service.heard(AT_A, [Said(Matter.CONSULTATION, Choice.OPPOSITION, yesterday, day=True)], Context(source="HIS_A"))
+    assert world.rule(SYSTEM)[0] == "system"
+
+
 def test_a_feed_that_repeats_itself_without_a_date_says_nothing_new(world: World) -> None:
     world.persons.put(MARIE, AT_A, AT_B)
     service = ConsentService(world.rights)

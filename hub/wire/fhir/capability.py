@@ -19,6 +19,9 @@ OPERATIONS: Mapping[str, str] = {
     "unlink": "urn:maillage:operation:patient-unlink",
     "explain": "urn:maillage:operation:patient-explain",
 }
+#: How callers may prove who they are.
+SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+SERVICES = ("Certificates", "OAuth")
 #: What resources conform to.
 PROFILES: Mapping[str, Sequence[str]] = {
     "Patient": (fr_core.PDQM_PATIENT, fr_core.PATIENT, fr_core.PATIENT_INS),
@@ -90,7 +93,10 @@ def capability_statement(
             _clean(
                 {
                     "mode": "server",
-                    "security": {"description": "Mutual TLS (IHE ATNA) or a bearer token."},
+                    "security": {
+                        "service": [{"coding": [{"system": SECURITY_SERVICE, "code": name}]} for name in SERVICES],
+                        "description": "Mutual TLS (IHE ATNA) or a bearer token.",
+                    },
                     "resource": [_clean(resources[name]) for name in sorted(resources)],
                     "interaction": whole,
                     "operation": operations,

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hub.access.rights_model import Choice, Consent, FindConsents, GetConsent, KeptConsent, Matter, RecordConsent
-from hub.errors import Invalid, Unsupported
+from hub.errors import Invalid
 from hub.values import Oid, PatientIdentifier
 from hub.wire.fhir import search
 from hub.wire.fhir.body import resource_in
 from hub.wire.fhir.codes import filled, text
+from hub.wire.fhir.errors import ConsentNotSupported
 from hub.wire.fhir.people import listed
 from hub.wire.http import HttpRequest, HttpResponse
 
@@ -28,13 +29,6 @@ _ACTOR_ID = re.compile(r"[0-9A-Za-z/]{1,40}")
 _PROVISION = frozenset({"type", "period", "actor", "id"})
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 _ETAG = re.compile(r'W/"([1-9][0-9]{0,8})"')
-
-
-class ConsentNotSupported(Unsupported):
-    """A Consent that says more than one thing, or something finer than this hub decides by."""
-
-    code = "consent-not-supported"
-    title = "A Consent says one thing: permit or deny, one matter, one actor at most, one period."
 
 
 # In

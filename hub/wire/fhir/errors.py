@@ -53,6 +53,13 @@ class ConditionNotSupported(Unsupported):
     title = "A condition on the version (If-Match ...) is not supported here."
 
 
+class ConsentNotSupported(Unsupported):
+    """A Consent that says more than one thing, or something finer than this hub decides by."""
+
+    code = "consent-not-supported"
+    title = "A Consent says one thing: permit or deny, one matter, one actor at most, one period."
+
+
 class UnknownParameter(Invalid):
     """A search parameter that this server does not know: ignoring it would widen the answer."""
 
@@ -77,6 +84,7 @@ OUTCOMES: Mapping[type[HubError], Row] = {
     FormatNotSupported: Row(406, "not-supported"),
     NotAcceptable: Row(406, "not-supported"),
     ConditionNotSupported: Row(412, "not-supported"),
+    ConsentNotSupported: Row(422, "not-supported"),
     UnknownParameter: Row(400, "not-supported"),
     NotAuthenticated: Row(401, "login"),
     AccessDenied: Row(403, "forbidden"),

@@ -59,6 +59,9 @@ FIELDS: dict[str, dict[int, Check]] = {
 }
 
 
+_DAY = len("YYYYMMDD")  #: of a date without an hour
+
+
 @dataclass(frozen=True, slots=True)
 class Movement:
     """ZBE (ITI TF-2: 3.31.4.1.2.5): which movement the message inserts, updates or takes back."""
@@ -93,7 +96,7 @@ def said(message: Hl7Message) -> tuple[Said, ...]:
         value, date = zfa.value(number), zfa.value(number + 1)
         if value:
             at = instant(date, zfa.at(number + 1)) if date else None
-            found.append(Said(matter, CHOICES[value], at, told_at))
+            found.append(Said(matter, CHOICES[value], at, told_at, day=len(date) == _DAY))
     return tuple(found)
 
 
