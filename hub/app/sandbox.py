@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hub.app import logs, pki
 from hub.app.roles import Role
-from hub.app.sandbox_keys import Keys
+from hub.app.sandbox_keys import CLIENT, Keys
 from hub.app.settings import (
     LOOPBACK,
     Archive,
@@ -147,6 +147,7 @@ class Sandbox:
             ],
             "token": self.token,
             **self.keys.told(base),
+            "database": self.settings.storage.database,
             "portal_user": USER,
             "portal_password": self.password,
         }
@@ -173,7 +174,7 @@ class Sandbox:
                 communities=tuple(map(parse_community, options.communities)),
                 clients=(
                     Client(
-                        name=USER,
+                        name=CLIENT,
                         certificate_sha256=pki.fingerprint(self.keys.directory / "client.crt"),
                         token_sha256=sha256(self.token.encode()).hexdigest(),
                         permissions=("*",),

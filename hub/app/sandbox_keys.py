@@ -15,6 +15,7 @@ from hub.app.settings_saml import Saml, SamlIssuer
 
 ISSUER = "https://idp.sandbox.example/saml"
 ANY_NODE = "sandbox-node"
+CLIENT = "sandbox"  #: whose client_cert, token and client_jwk are
 ALGORITHM = "ES256"
 
 
@@ -37,9 +38,13 @@ class Keys:
         for node in ("hub", "client"):
             pki.issue(self.directory, node)
         pki_cards.issue(self.directory, "saml", Card(layout=Layout.SEAL, common_name="idp.sandbox.example"))
-        key = ECKey.generate_key("P-256", {"use": "sig", "alg": ALGORITHM})
-        key.ensure_kid()
-        pki.write_secret(self._file("token.jwk"), json.dumps(key.as_dict(private=True)).encode())
+        for name in ("token.jwk", "client.jwk"):
+            key = ECKey.generate_key("P-256", {"use": "sig", "alg": ALGORITHM})
+            key.ensure_kid()
+            pki.write_secret(self._file(name), json.dumps(key.as_dict(private=True)).encode())
+            if name == "client.jwk":
+                public = {"keys": [key.as_dict(private=False)]}
+                self._file("client.jwks.json").write_text(json.dumps(public), encoding="ascii")
 
     def tls(self) -> Tls:
         """Certificates of the authority are asked for on every port, and looked up in its list."""
@@ -67,14 +72,20 @@ class Keys:
         )
 
     def oauth(self) -> OAuth:
-        """Tokens signed with the key, by the hub or by an integrator."""
-        return OAuth(signing_keys=(self._file("token.jwk"),), unlisted_permissions=("*",))
+        """Tokens signed with the key, by the hub or by an integrator; the client may ask with a signed assertion."""
+        return OAuth(
+            signing_keys=(self._file("token.jwk"),),
+            client_keys={CLIENT: self._file("client.jwks.json")},
+            unlisted_permissions=("*",),
+        )
 
     def told(self, base: str) -> dict[str, Any]:
         """What an integrator needs to make certificates, assertions and tokens, good ones and bad ones."""
         return {
             "client_cert": str(self._file("client.crt")),
             "client_key": str(self._file("client.key")),
+            "client_id": CLIENT,
+            "client_jwk": json.loads(self._file("client.jwk").read_bytes()),
             "ca": str(self._file("ca.crt")),
             "ca_key": str(self._file("ca.key")),
             "crl": str(self.crl),
@@ -87,6 +98,7 @@ class Keys:
             "token_key": json.loads(self._file("token.jwk").read_bytes()),
             "token_issuer": base,
             "token_audience": base,
+            "token_endpoint": f"{base}/oauth2/token",
             "audit": f"{base}/fhir",
         }
 

@@ -19,7 +19,8 @@ KEYS = {
     "xcpd_responding", "pixv3", "pdqv3", "dsub_broker", "dsub_pullpoints",
     "mllp", "dimse", "affinity_domain", "repository_unique_id", "home_community_id", "authorities", "token",
     "client_cert", "client_key", "ca", "portal_user", "portal_password",
-    "ca_key", "crl", "saml", "token_key", "token_issuer", "token_audience", "audit",
+    "ca_key", "crl", "saml", "token_key", "token_issuer", "token_audience", "token_endpoint", "audit",
+    "client_id", "client_jwk", "database",
 }  # fmt: skip
 TRAITS = Traits(birth_name="TEST", birth_given="ANNE", given_names="ANNE", birth_date="19800101", sex="F")
 
