@@ -246,6 +246,10 @@ class Rows:
         values = (entry.repository_unique_id, entry.unique_id, self._person.value, self._person.authority)
         return f"/portal/document/{self._seal('document', *values)}"
 
+    def national(self, unique_id: str) -> str:
+        """The page of the national record's document of that uniqueId."""
+        return f"/portal/national/{self._seal('national', unique_id, self._person.value, self._person.authority)}"
+
     def key(self, item: timeline.Item) -> str:
         """Tells rows apart without saying what they are."""
         return self._seal("row", item.key)[:22]

@@ -123,9 +123,7 @@ class NationalPages:
         for entry in answer.entries:
             uid = study_of(entry) if entry.mime_type == timeline.DICOM else ""
             here = studies.get(uid, "") if uid else documents.get(entry.unique_id, "")
-            values = (entry.unique_id, person.regional.value, person.regional.authority)
-            link = f"/portal/national/{visit.handles.seal('national', *values)}"
-            rows.append(Row(entry, link, here, entry.unique_id in answer.own))
+            rows.append(Row(entry, addresses.national(entry.unique_id), here, entry.unique_id in answer.own))
         return rows
 
     def authorise(self, visit: Visit) -> Response:

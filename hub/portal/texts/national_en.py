@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 NATIONAL_EN: Mapping[str, str] = {
     "national.title": "In the national record",
+    "national.look": "Look at it in the national record: masked, visible, archived",
     "national.search": "Search in the national record",
     "national.failed": "The national record could not be asked. The region's own timeline is complete without it.",
     "national.no_number": "The person's identity is not qualified: without an INS there is nothing to ask the "

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 NATIONAL_FR: Mapping[str, str] = {
     "national.title": "Dans le dossier médical partagé (DMP)",
+    "national.look": "Le voir dans le DMP : masqué, visible, archivé",
     "national.search": "Chercher dans le DMP",
     "national.failed": "Le DMP n'a pas pu être interrogé. La frise de la région est complète sans lui.",
     "national.no_number": "L'identité de la personne n'est pas qualifiée : sans INS, le DMP ne peut pas être "
