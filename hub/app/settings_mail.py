@@ -58,11 +58,11 @@ class SecureMail(Table):
     """Where reports come back."""
     address: str = Field(default="", examples=["maillage@chu-a.mssante.fr"])
     """The hub's own address, of the type APP or ORG."""
-    certificate: Path | None = None
+    certificate: Path | None = Field(default=None, examples=["secrets/mssante.crt"])
     """Client certificate for both servers; unset: tls.certificate."""
-    key: Path | None = None
+    key: Path | None = Field(default=None, examples=["secrets/mssante.key"])
     """Its key."""
-    ca: Path | None = None
+    ca: Path | None = Field(default=None, examples=["secrets/igc-sante.pem"])
     """Authorities of the servers' certificates; unset: tls.ca."""
     domains: tuple[str, ...] = ("mssante.fr",)
     """Domains (and what is below them) that documents may be mailed to."""
