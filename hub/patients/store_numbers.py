@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -32,13 +33,21 @@ class Numbered:
     born: set[str] = field(default_factory=set)
 
 
-_ASKED = {
-    "postgresql": "SELECT * FROM unnest(CAST(:places AS bigint[]), CAST(:kinds AS text[]), CAST(:values AS text[]), "
-    "CAST(:authorities AS text[])) AS asked(place, kind, value, authority)",
-    "sqlite": "SELECT a.value AS place, k.value AS kind, v.value AS value, o.value AS authority "
-    "FROM json_each(:places) AS a CROSS JOIN json_each(:kinds) AS k ON k.key = a.key "
-    "CROSS JOIN json_each(:values) AS v ON v.key = a.key CROSS JOIN json_each(:authorities) AS o ON o.key = a.key",
-}
+#: What the databases say differently. SQLite's CROSS JOIN keeps the order of the tables; where almost all rows have no
+#: survivor or INS its statistics take the indexes for useless.
+_WORDS = {
+    "postgresql": {
+        "asked": "SELECT * FROM unnest(CAST(:places AS bigint[]), CAST(:kinds AS text[]), CAST(:values AS text[]), "
+        "CAST(:authorities AS text[])) AS asked(place, kind, value, authority)",
+        "join": "JOIN", "yes": "TRUE", "by_ins": "", "by_survivor": "",
+    },
+    "sqlite": {
+        "asked": "SELECT a.key AS place, a.value->>0 AS kind, a.value->>1 AS value, a.value->>2 AS authority "
+        "FROM json_each(:asked) AS a",
+        "join": "CROSS JOIN", "yes": "1",
+        "by_ins": "INDEXED BY ix_patients_identity_ins", "by_survivor": "INDEXED BY ix_patients_person_survivor",
+    },
+}  # fmt: skip
 _LOOKED_UP = """
 WITH asked AS MATERIALIZED ({asked}),
 found AS MATERIALIZED (
@@ -46,7 +55,7 @@ found AS MATERIALIZED (
     ON m.value = a.value AND m.authority = a.authority WHERE a.kind = 'R'
     UNION ALL SELECT a.place, m.person FROM asked AS a {join} patients_identity AS m
     ON m.value = a.value AND m.authority = a.authority WHERE a.kind = 'L'
-    UNION ALL SELECT a.place, m.person FROM asked AS a {join} patients_identity AS m
+    UNION ALL SELECT a.place, m.person FROM asked AS a {join} patients_identity AS m {by_ins}
     ON m.ins_value = a.value AND m.ins_authority = a.authority AND m.active WHERE a.kind = 'I'
 ),
 persons AS MATERIALIZED (SELECT DISTINCT person FROM found)
@@ -55,13 +64,10 @@ SELECT 0 AS part, f.place AS key, f.person, '' AS value, '' AS authority, {yes} 
 UNION ALL SELECT 1, m.id, p.person, m.value, m.authority, {yes}, '', '', ''
     FROM persons AS p {join} patients_person AS m ON m.id = p.person
 UNION ALL SELECT 2, m.id, p.person, m.value, m.authority, {yes}, '', '', ''
-    FROM persons AS p {join} patients_person AS m ON m.survivor = p.person
+    FROM persons AS p {join} patients_person AS m {by_survivor} ON m.survivor = p.person
 UNION ALL SELECT 3, m.id, p.person, m.value, m.authority, m.active, m.ins_value, m.ins_authority, m.birth_date
     FROM persons AS p {join} patients_identity AS m ON m.person = p.person
-ORDER BY 1, 2
 """
-_JOIN = {"postgresql": "JOIN", "sqlite": "CROSS JOIN"}  #: SQLite's keeps the order of the tables
-_YES = {"postgresql": "TRUE", "sqlite": "1"}
 _COLUMNS = (
     literal_column("part", Integer),
     literal_column("key", Integer),
@@ -71,11 +77,7 @@ _COLUMNS = (
     literal_column("active", Boolean),
     *(IDENTITY.c[name] for name in ("ins_value", "ins_authority", "birth_date")),
 )
-_EVERYTHING = Prepared(
-    lambda dialect: text(_LOOKED_UP.format(asked=_ASKED[dialect], join=_JOIN[dialect], yes=_YES[dialect])).columns(
-        *_COLUMNS
-    )
-)
+_EVERYTHING = Prepared(lambda dialect: text(_LOOKED_UP.format(**_WORDS[dialect])).columns(*_COLUMNS))
 
 
 class NumberReader:
@@ -87,20 +89,21 @@ class NumberReader:
 
     def persons(self, asked: Sequence[tuple[Among, PatientIdentifier]]) -> list[Numbered | None]:
         """For each number its person; None when there is none, or not one alone. One question to the database."""
-        wanted: dict[str, list[Any]] = {
-            "places": list(range(len(asked))),
-            "kinds": [kind.value for kind, _ in asked],
-            "values": [item.value for _, item in asked],
-            "authorities": [item.authority for _, item in asked],
-        }
-        values: dict[str, Any] = dict(wanted)
+        values: dict[str, Any]
         if self._connection.dialect.name == "sqlite":
-            values = {name: orjson.dumps(items).decode() for name, items in wanted.items()}
+            rows = [(kind.value, item.value, item.authority) for kind, item in asked]
+            values = {"asked": orjson.dumps(rows).decode()}
+        else:
+            values = {
+                "places": list(range(len(asked))),
+                "kinds": [kind.value for kind, _ in asked],
+                "values": [item.value for _, item in asked],
+                "authorities": [item.authority for _, item in asked],
+            }
         found: defaultdict[int, set[int]] = defaultdict(set)
         known: dict[int, Numbered] = {}
-        for part, key, person, value, authority, active, ins, ins_authority, born in _EVERYTHING.rows(
-            self._connection, values
-        ):
+        every = sorted(_EVERYTHING.rows(self._connection, values), key=itemgetter(0, 1))
+        for part, key, person, value, authority, active, ins, ins_authority, born in every:
             if part == 0:
                 found[key].add(person)
                 continue
