@@ -52,6 +52,7 @@ _ATTEMPTS_KEPT = timedelta(days=1)
 _LONGEST_SESSION = timedelta(hours=12)
 _EXTEND_EVERY = timedelta(minutes=1)
 _HASHES_AT_ONCE = 4
+_BY_MANIFEST = "RAD-107"  #: the only transaction of who reads by a manifest (DRIM-M)
 _NONE = "internal"  #: context.transaction where none is carried out
 
 
@@ -216,6 +217,8 @@ class AccessService:
 
     def _transaction(self, principal: Principal, transaction: str) -> Decision:
         """Whether the system that calls, or transmits for a person, may use it (``Client.transactions``)."""
+        if principal.by_manifest and transaction != _BY_MANIFEST:
+            return Decision(allowed=False, reason=f"Who reads by a manifest may use {_BY_MANIFEST} only.")
         for name in (principal.node, "" if principal.person else principal.id):
             allowed = self._transactions.get(name, ())
             if allowed and transaction != _NONE and not _any(allowed, transaction):
