@@ -82,11 +82,11 @@ Measured = Mapping[Proof, tuple[float, float]]  #: milliseconds: median of the a
 
 
 def run(*, quick: bool) -> Iterator[Figure]:
-    size, rounds = (2_000, 2) if quick else (100_000, 30)
+    size, rounds = (1_000, 1) if quick else (100_000, 30)
     with tempfile.TemporaryDirectory() as folder:
         yield from _measured("SQLite", f"sqlite:///{folder}/hub.sqlite", Path(folder) / "sqlite", size, rounds)
         try:
-            server = PostgresqlServer(durable=True)
+            server = PostgresqlServer(durable=not quick)
         except PostgresqlMissing as error:
             yield Figure("access", "PostgreSQL", 0.0, "ms", note=f"not measured: {error.message}")
             return
@@ -178,7 +178,7 @@ def measure(
     for number in range(rounds + 1):
         for proof, caller in callers.items():
             before = cpu_seconds(process)
-            block = [caller.ask() for _ in range(BLOCK)]
+            block = [caller.ask() for _ in range(BLOCK if rounds > 1 else 2)]
             if number:  # the first is for warming up
                 times[proof] += block
                 used[proof] += cpu_seconds(process) - before
