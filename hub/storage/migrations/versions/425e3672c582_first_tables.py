@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "fbdc861224d9"
+revision = "425e3672c582"
 down_revision = None
 branch_labels = None
 depends_on = None
