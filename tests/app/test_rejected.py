@@ -16,6 +16,7 @@ from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelGet,
 )
 
+from hub.access.model import HUB
 from hub.app.settings import Authority, DimsePort, HealthPort, Mllp, Security, Settings, Source, Storage, Web
 from hub.app.wiring import Hub
 from hub.context import Context
@@ -112,8 +113,8 @@ class Places:
             for ds in self.images
         ]
         message = SoapMessage("urn:x", write_imaging_retrieve(requests, ["1.2.840.10008.1.2.1"]), mtom=True)
-        stream = self.hub.imaging.retrieve(rad69.decode(message, Context()), Context())
-        answer = rad69.encode(stream, message, Context())
+        stream = self.hub.imaging.retrieve(rad69.decode(message, Context(principal=HUB)), Context(principal=HUB))
+        answer = rad69.encode(stream, message, Context(principal=HUB))
         assert answer.body is not None
         return {item.text or "" for item in answer.body.iterfind("{*}DocumentResponse/{*}DocumentUniqueId")}
 
@@ -124,7 +125,9 @@ class Places:
 
     def _portal(self) -> set[str]:
         """The study page asks this question, and shows series with their counts."""
-        answer = self.hub.federation.find(FindStudies(study_instance_uids=(STUDY,), level="IMAGE"), Context())
+        answer = self.hub.federation.find(
+            FindStudies(study_instance_uids=(STUDY,), level="IMAGE"), Context(principal=HUB)
+        )
         return {instance.sop_instance_uid for item in answer.studies for _, instance in item.study.instances}
 
     def _fhir(self) -> set[str]:
@@ -183,21 +186,21 @@ def places(tmp_path: Path) -> Iterator[Places]:
 def test_a_rejected_instance_is_nowhere(places: Places, *, published: bool) -> None:
     uids = {ds.SOPInstanceUID for ds in places.images}
     if published:
-        places.hub.imaging.publish_study(PublishStudy("PACS_A", STUDY), Context())
+        places.hub.imaging.publish_study(PublishStudy("PACS_A", STUDY), Context(principal=HUB))
     assert places.everywhere() == dict.fromkeys(PATHS, uids)
     assert set(places.counts().values()) == {(3, 3)}
 
     places.source.archive.put(part10(key_object(places.images[:1])))
     if published:
-        places.hub.imaging.publish_study(PublishStudy("PACS_A", STUDY), Context())
+        places.hub.imaging.publish_study(PublishStudy("PACS_A", STUDY), Context(principal=HUB))
     left = uids - {places.images[0].SOPInstanceUID}
     assert places.everywhere() == dict.fromkeys(PATHS, left)
     assert set(places.counts().values()) == {(2, 2)}
 
 
 def test_of_a_rejected_study_nothing_is_left(places: Places) -> None:
-    places.hub.imaging.publish_study(PublishStudy("PACS_A", STUDY), Context())
+    places.hub.imaging.publish_study(PublishStudy("PACS_A", STUDY), Context(principal=HUB))
     places.source.archive.put(part10(key_object(places.images)))
-    places.hub.imaging.publish_study(PublishStudy("PACS_A", STUDY), Context())
+    places.hub.imaging.publish_study(PublishStudy("PACS_A", STUDY), Context(principal=HUB))
     assert not any(places.everywhere().values())
     assert set(places.counts().values()) == {(0, 0)}

@@ -151,7 +151,7 @@ def test_notifications(place: Place, address: str) -> None:
     with place.calls.none_but(place.port):
         answer = ris.subscribe(written(address), slots(place))
         assert answer.outcome.startswith("Fault"), answer.outcome
-        clean("".join(answer.root.itertext()))
+        clean("".join(str(text) for text in answer.root.itertext()))
         place.refused()
         told = ris.http.post(f"{ris.url}/fhir/Subscription", json=subscription(address), headers=JSON)
         assert 400 <= told.status_code < 500, told.text
