@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hub.access.model import HUB
 from hub.app.demo.region import TRAITS, Hospital, Sites, hospitals, settings
 from hub.app.demo.report import wait_for
 from hub.app.roles import Role
@@ -72,5 +73,5 @@ def _play(feed: MllpClient, directory: Path, one: Hospital, site: Site) -> None:
 
 
 def _published(hub: Hub, uid: str) -> bool:
-    answer = hub.federation.find(FindStudies(study_instance_uids=(uid,)), Context())
+    answer = hub.federation.find(FindStudies(study_instance_uids=(uid,)), Context(principal=HUB))
     return any(study.state is StudyState.PUBLISHED for study in answer.studies)
