@@ -140,9 +140,20 @@ def fill(url: str, size: int) -> None:
             ):
                 _copy(work.connection, table, count // made - 1, made)
         with database.transaction() as work:
+            if not database.sqlite:
+                _advance(work.connection)
             work.connection.exec_driver_sql("ANALYZE")
     finally:
         database.dispose()
+
+
+def _advance(connection: Connection) -> None:
+    """What is added later gets the numbers behind those that were written."""
+    for name in (name for name in _KEYS if "id" in METADATA.tables[name].c):
+        if connection.scalar(text("SELECT pg_get_serial_sequence(:name, 'id')"), {"name": name}):
+            connection.execute(
+                text(f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), (SELECT max(id) FROM {name}))")
+            )
 
 
 def _copy(connection: Connection, table: Table, copies: int, made: int) -> None:
