@@ -9,7 +9,6 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Protocol
 
 import httpx
@@ -149,11 +148,15 @@ class Restful:
             raise CollectorUnavailable(f"The collector does not answer: {type(error).__name__}.") from error
         if not answer.is_success:
             raise CollectorUnavailable(f"The collector answers {answer.status_code}.")
-        with suppress(ValueError, AttributeError, TypeError):
-            entries = answer.json().get("entry", [])
-            bad = [item for item in entries if not str(item["response"]["status"]).startswith("2")]
-            if bad:
-                raise CollectorUnavailable(f"The collector refused {len(bad)} of {len(entries)} events.")
+        if not answer.content:  # "Prefer: return=minimal": all or nothing, by the status
+            return
+        try:
+            answered = [str(item["response"]["status"]) for item in answer.json()["entry"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CollectorUnavailable("The collector's answer does not say what became of each event.") from error
+        taken = sum(status.startswith("2") for status in answered)
+        if taken < len(records):
+            raise CollectorUnavailable(f"The collector took {taken} of {len(records)} events.")
 
 
 def sink_of(collector: Collector, own: Callable[[], Own], context: Contexts) -> Sink:

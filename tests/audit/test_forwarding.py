@@ -201,22 +201,28 @@ def test_a_collector_that_does_not_confirm_gets_it_again(database: Database, key
 
 
 class Repository(BaseHTTPRequestHandler):
-    """Takes Bundles; ``refuses``: answers 503 so many times."""
+    """Takes Bundles; ``refuses``: answers 503 so many times. ``says``: what it answers first, taking nothing."""
 
     bundles: ClassVar[list[dict[str, Any]]] = []
     refuses: ClassVar[int] = 0
+    says: ClassVar[list[bytes]] = []
 
     def do_POST(self) -> None:
         found = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        taken = [{"response": {"status": "201 Created"}} for _ in found["entry"]]
+        answer = orjson.dumps({"resourceType": "Bundle", "type": "batch-response", "entry": taken})
         if type(self).refuses:
             type(self).refuses -= 1
             self.send_response(503)
         else:
-            self.bundles.append(found)
+            if self.says:
+                answer = self.says.pop(0)
+            else:
+                self.bundles.append(found)
             self.send_response(200)
-        self.send_header("Content-Length", "2")
+        self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(answer)
 
     def log_message(self, *_: object) -> None:
         """Quiet."""
@@ -242,6 +248,36 @@ def test_audit_events_to_a_fhir_server(database: Database) -> None:
         assert lag.waiting == 0
         waiting, age = LagMetrics(forwarder).collect()
         assert [sample.value for sample in (*waiting.samples, *age.samples)] == [0, 0]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"{}", b"thank you", b"[]", b'{"resourceType": "Bundle", "entry": []}',
+        b'{"resourceType": "Bundle", "entry": [{"response": {"status": "201"}}, {"response": {"status": "422"}}]}',
+        b'{"resourceType": "Bundle", "entry": [{"response": {"status": "201"}}, {}]}',
+    ],
+)  # fmt: skip
+def test_what_a_fhir_server_does_not_say_it_took_is_sent_again(database: Database, answer: bytes) -> None:
+    Repository.bundles, Repository.says = [], [answer]
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Repository)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        settings = atna(f"http://127.0.0.1:{server.server_port}/fhir", kind="fhir", batch=2)
+        forwarder = AuditForwarder(settings, database, lambda: OWN, lambda: client_context(Tls()))
+        forwarder.forwarding.open("arr", history=True)
+        with AuditService(database=database) as service:
+            numbered(service, range(2))
+            service.flush()
+            with pytest.raises(CollectorUnavailable):
+                forwarder.step("arr", 2)
+            assert [position for position, _ in forwarder.forwarding.next("arr", 2)] == [1, 2]
+            forwarder.step("arr", 2)
+        assert list(forwarder.forwarding.next("arr", 2)) == []
+        assert [len(bundle["entry"]) for bundle in Repository.bundles] == [2]
     finally:
         server.shutdown()
         server.server_close()
