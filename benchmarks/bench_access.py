@@ -33,9 +33,10 @@ from hub.access.assertion_model import Assertion, Attribute, Coded, Confirmation
 from hub.access.model import Credentials
 from hub.access.rights_model import Choice, Consent, Matter
 from hub.access.store_rights import RightsStore
-from hub.app import pki, pki_cards
-from hub.app.pki_cards import Card, Layout
-from hub.app.settings_file import load
+from hub.app.keys import cards as pki_cards
+from hub.app.keys import pki
+from hub.app.keys.cards import Card, Layout
+from hub.app.settings.file import load
 from hub.app.wiring import Hub
 from hub.storage.engine import Database
 from hub.testing.postgres import PostgresqlMissing, PostgresqlServer
@@ -231,7 +232,7 @@ class Place:
     @contextmanager
     def running(self) -> Iterator[int]:
         """The process that answers."""
-        command = [sys.executable, "-c", "from hub.app.cli import main; main()", "serve", "--role", "web"]
+        command = [sys.executable, "-c", "from hub.app.commands.main import main; main()", "serve", "--role", "web"]
         with (self.settings.parent / "log").open("wb") as log:
             process = subprocess.Popen([*command, "--settings", str(self.settings)], stdout=log, stderr=log)
         try:

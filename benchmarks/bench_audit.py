@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from hub.app import pki
-from hub.app.audit_forwarding import AuditForwarder
-from hub.app.settings_atna import Atna, Collector
+from hub.app.audit.forwarding import AuditForwarder
+from hub.app.keys import pki
+from hub.app.settings.atna import Atna, Collector
 from hub.audit.model import Own
 from hub.audit.service import AuditService
 from hub.context import Context

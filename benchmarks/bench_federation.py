@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.figures import Figure, percentile
-from hub.app.settings import Source
+from hub.app.settings.model import Source
 from hub.testing.dicom import Label, synthetic_ct
 from hub.testing.sandbox import SandboxProcess
 from hub.testing.simulators.dicomweb import DicomwebSimulator, WebMisbehaviour

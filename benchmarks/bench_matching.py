@@ -14,8 +14,8 @@ from sqlalchemy import text
 
 from benchmarks.febrl import f1_figures
 from benchmarks.figures import Figure
-from hub.app.patients_batch import meeting, scored
-from hub.app.patients_training import train
+from hub.app.patients.batch import meeting, scored
+from hub.app.patients.training import train
 from hub.context import Context
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.matching import SAME_AUTHORITY

@@ -18,9 +18,9 @@ from sqlalchemy import text
 
 from benchmarks.figures import Figure, percentile
 from benchmarks.patient_filler import AFFINITY_DOMAIN, MADE, SEED, fill
-from hub.app.matching import weigh
-from hub.app.patients_import_csv import CsvRows
-from hub.app.settings import Matching
+from hub.app.patients.import_csv import CsvRows
+from hub.app.patients.matching import weigh
+from hub.app.settings.model import Matching
 from hub.context import Context
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.bulk import BATCH, BulkService

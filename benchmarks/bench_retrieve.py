@@ -17,7 +17,7 @@ import httpx
 
 from benchmarks.figures import Figure
 from hub.app.demo import ask
-from hub.app.regional import derived_oid
+from hub.app.settings.regional import derived_oid
 from hub.imaging.model import Study
 from hub.patients.model import Traits
 from hub.testing import hl7

@@ -5,7 +5,7 @@ from itertools import combinations
 from typing import Any
 
 from benchmarks.figures import Figure
-from hub.app.patients_training import train
+from hub.app.patients.training import train
 from hub.patients.normalise import glued, words
 from hub.patients.scoring import Scorer
 from hub.patients.scoring.features import Features

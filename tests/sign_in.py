@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import httpx
 from argon2 import PasswordHasher
 
-from hub.app.roles import Role
-from hub.app.settings import DimsePort, HealthPort, Mllp, Security, Settings, Storage, User, Web
-from hub.app.settings_psc import ProSanteConnect
+from hub.app.settings.model import DimsePort, HealthPort, Mllp, Security, Settings, Storage, User, Web
+from hub.app.settings.psc import ProSanteConnect
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.audit.model import AuditRecord, AuditSearch
 from tests.interop.oidc_provider import CLIENT, SECRET

@@ -16,7 +16,7 @@ from typing import Any
 
 from lxml import etree
 
-from hub.app import subscriptions
+from hub.app.sharing import subscriptions
 from hub.wire.ebxml.names import LCM, QUERY, RS, XDSB
 from hub.wire.soap import client, writing
 from hub.wire.soap.names import SOAP, soap
@@ -119,7 +119,7 @@ def untapped() -> Iterator[None]:
 
 def main() -> None:
     """``maillage``, tapped."""
-    from hub.app.cli import main as maillage
+    from hub.app.commands.main import main as maillage
 
     install(Path(os.environ[VARIABLE]))
     maillage()

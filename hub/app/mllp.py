@@ -12,9 +12,9 @@ from functools import partial
 from typing import Any
 
 from hub.access.model import Credentials
-from hub.app.certificates import Certificates
-from hub.app.settings import Feed, Settings
-from hub.app.tls import client_context
+from hub.app.keys.certificates import Certificates
+from hub.app.keys.tls import client_context
+from hub.app.settings.model import Feed, Settings
 from hub.context import Context
 from hub.errors import Category, HubError, InternalError, Misconfigured
 from hub.exchange.model import Delivery

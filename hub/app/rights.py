@@ -8,7 +8,7 @@ from hub.access.care import CareService
 from hub.access.consents import ConsentService
 from hub.access.rights import RightsService
 from hub.access.rights_facts import RightsSettings
-from hub.app.settings import Settings
+from hub.app.settings.model import Settings
 from hub.context import Context
 from hub.patients.known import KnownPersons
 from hub.patients.visits_model import FeedVisit, VisitAction

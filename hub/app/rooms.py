@@ -6,18 +6,24 @@ from pathlib import Path
 from hub.access.model import Client, User
 from hub.access.rights import RightsService
 from hub.access.service import AccessService
-from hub.app import door_tokens, doors, matching, notices, regional, rights, study_list, vocabulary, ways_in
-from hub.app.certificates import Certificates
-from hub.app.dimse import title_permissions
-from hub.app.fhir_patients import FhirPatients
-from hub.app.gateways import Gateways
-from hub.app.nightly import NightlyCheck
-from hub.app.scratch import Scratch
-from hub.app.settings import Settings
-from hub.app.sources import Connectors, source_configs
-from hub.app.subscriptions import Notifier
-from hub.app.subscriptions import build as build_broker
-from hub.app.tls import client_context
+from hub.app import rights
+from hub.app.dimse.server import title_permissions
+from hub.app.doors import every as doors
+from hub.app.doors import tokens as door_tokens
+from hub.app.keys.certificates import Certificates
+from hub.app.keys.tls import client_context
+from hub.app.patients import matching
+from hub.app.patients.fhir import FhirPatients
+from hub.app.provider import ways_in
+from hub.app.running.nightly import NightlyCheck
+from hub.app.running.scratch import Scratch
+from hub.app.settings import regional
+from hub.app.settings.model import Settings
+from hub.app.settings.sources import Connectors, source_configs
+from hub.app.sharing import notices, study_list, vocabulary
+from hub.app.sharing.gateways import Gateways
+from hub.app.sharing.subscriptions import Notifier
+from hub.app.sharing.subscriptions import build as build_broker
 from hub.audit.service import AuditService
 from hub.connector.contract import Environment
 from hub.connector.loader import Sources, manifests

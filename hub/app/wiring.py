@@ -8,24 +8,27 @@ from queue import Queue
 from typing import Any
 
 from hub import __version__
-from hub.app import fhir_patients, health, mail, mllp, record
-from hub.app.audit_forwarding import LagMetrics
-from hub.app.audit_trail import AuditTrail
-from hub.app.dimse import DimseEndpoint
-from hub.app.expiry import Ends, Watch
-from hub.app.housekeeping import Housekeeping
-from hub.app.http import build
-from hub.app.metrics import PrometheusMetrics
+from hub.app import mllp
+from hub.app.audit.forwarding import LagMetrics
+from hub.app.audit.trail import AuditTrail
+from hub.app.dimse.server import DimseEndpoint
+from hub.app.keys.expiry import Ends, Watch
+from hub.app.keys.tls import client_context
 from hub.app.mllp import MllpEndpoint
-from hub.app.operations import build_operations
-from hub.app.published_manifests import PublishedManifests
-from hub.app.replies import REPLY
-from hub.app.roles import Role
+from hub.app.outside import mail, record
+from hub.app.outside.published_manifests import PublishedManifests
+from hub.app.patients import fhir as fhir_patients
 from hub.app.rooms import Rooms
-from hub.app.server import CannotListen, WebServer
-from hub.app.settings import DimsePort, Mllp, Settings
-from hub.app.soap_inbox import SoapInbox
-from hub.app.tls import client_context
+from hub.app.running import health
+from hub.app.running.housekeeping import Housekeeping
+from hub.app.running.metrics import PrometheusMetrics
+from hub.app.settings.model import DimsePort, Mllp, Settings
+from hub.app.settings.roles import Role
+from hub.app.web.http import build
+from hub.app.web.operations import build_operations
+from hub.app.web.replies import REPLY
+from hub.app.web.server import CannotListen, WebServer
+from hub.app.web.soap_inbox import SoapInbox
 from hub.connector.contract import Deliverer, Environment, ReceivedFile
 from hub.documents.ondemand import OFFER
 from hub.errors import Misconfigured

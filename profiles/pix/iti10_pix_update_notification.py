@@ -1,6 +1,6 @@
 """ITI-10 PIX Update Notification (ITI TF-2: 3.10): a consumer is told which numbers mean the same person now.
 
-The hub sends it only: the outbox carries it (``hub.app.notices``), the message is made in the wire."""
+The hub sends it only: the outbox carries it (``hub.app.sharing.notices``), the message is made in the wire."""
 
 from hub.pipeline.transaction import AuditEvent, Direction, Kind, Transaction
 

@@ -13,10 +13,10 @@ import httpx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hub.app import pki
-from hub.app.roles import Role
-from hub.app.settings import Settings, Storage, Web
-from hub.app.settings_nodes import Client, Tls
+from hub.app.keys import pki
+from hub.app.settings.model import Settings, Storage, Web
+from hub.app.settings.nodes import Client, Tls
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.audit.model import AuditRecord, AuditSearch
 from hub.wire.jose.keys import new_key

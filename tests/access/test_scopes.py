@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from hub.access.scopes import INTERACTIONS, Scopes, covered
 from hub.access.tokens_errors import ScopeRefused
-from hub.app.oauth import scopes_of
+from hub.app.oauth.issuer import scopes_of
 from hub.pipeline.catalogue import discover
 from hub.pipeline.transaction import Fhir
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hub.access.service import AccessService
-from hub.app.dimse import DimseEndpoint, title_permissions
-from hub.app.settings import Archive as ArchiveSettings
-from hub.app.settings import DimsePort, Security, Settings, Source
+from hub.app.dimse.server import DimseEndpoint, title_permissions
+from hub.app.settings.model import Archive as ArchiveSettings
+from hub.app.settings.model import DimsePort, Security, Settings, Source
 from hub.context import Context
 from hub.errors import HubError
 from hub.imaging.model import (

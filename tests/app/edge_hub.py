@@ -12,11 +12,11 @@ from typing import Any
 from lxml import etree
 
 from hub.access.model import ANONYMOUS, Credentials, Principal, Scheme
-from hub.app.health import Health
-from hub.app.metrics import PrometheusMetrics
-from hub.app.replies import Replies
-from hub.app.settings import Settings, Web
-from hub.app.soap_inbox import SoapInbox
+from hub.app.running.health import Health
+from hub.app.running.metrics import PrometheusMetrics
+from hub.app.settings.model import Settings, Web
+from hub.app.web.replies import Replies
+from hub.app.web.soap_inbox import SoapInbox
 from hub.context import Context
 from hub.errors import AccessDenied, HubError, Malformed, NotAuthenticated, NotFound
 from hub.pipeline.catalogue import Bound, Catalogue
@@ -219,7 +219,7 @@ CATALOGUE = Catalogue(
 
 
 class EdgeHub:
-    """Fulfils ``hub.app.http.WebHub``."""
+    """Fulfils ``hub.app.web.http.WebHub``."""
 
     def __init__(self, directory: Path, web: Web | None = None) -> None:
         self.settings = Settings(web=web or Web(port=0, max_message_mb=1, max_body_mb=8))

@@ -6,9 +6,9 @@ from typer.testing import CliRunner
 
 from hub.access.rights_model import Choice, Matter, Said
 from hub.access.rules import RULES
-from hub.app.cli import app
-from hub.app.roles import Role
-from hub.app.settings import Authority, Settings, Storage
+from hub.app.commands.main import app
+from hub.app.settings.model import Authority, Settings, Storage
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.context import Context
 from hub.errors import HubError

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 from typer.testing import CliRunner
 
-from hub.app.audit_cli import audit
+from hub.app.commands.audit import audit
 from hub.audit.service import AuditService
 from hub.audit.store import RECORD
 from hub.errors import AccessDenied

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE
 from pynetdicom.sop_class import InstanceAvailabilityNotification
 
-from hub.app.settings import (
+from hub.app.settings.model import (
     Archive,
     Authority,
     DimsePort,

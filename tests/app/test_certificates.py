@@ -15,13 +15,14 @@ from hub.access.errors import BadCredentials
 from hub.access.model import Client as AccessClient
 from hub.access.model import Credentials, Principal, Scheme
 from hub.access.service import AccessService
-from hub.app import expiry, pki, pki_cards
-from hub.app.certificates import Certificates
-from hub.app.door_certificates import open_door
-from hub.app.pki_cards import Card, Layout
-from hub.app.server import WebServer
-from hub.app.settings import Settings
-from hub.app.settings_nodes import Cards, Client, Tls
+from hub.app.doors.certificates import open_door
+from hub.app.keys import cards as pki_cards
+from hub.app.keys import expiry, pki
+from hub.app.keys.cards import Card, Layout
+from hub.app.keys.certificates import Certificates
+from hub.app.settings.model import Settings
+from hub.app.settings.nodes import Cards, Client, Tls
+from hub.app.web.server import WebServer
 from hub.storage.engine import Database
 from hub.values import now
 from hub.wire.x509.errors import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.app import pki
+from hub.app.keys import pki
 
 WRONG = '[web]\nport = "x"\n\n[[sources]]\nname = "A"\nkind = "dicomweb"\nconfig = { uri = "http://127.0.0.1/" }\n'
 
@@ -16,7 +16,7 @@ WRONG = '[web]\nport = "x"\n\n[[sources]]\nname = "A"\nkind = "dicomweb"\nconfig
 def maillage(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MAILLAGE")}
     return subprocess.run(
-        [sys.executable, "-c", "from hub.app.cli import main; main()", *arguments],
+        [sys.executable, "-c", "from hub.app.commands.main import main; main()", *arguments],
         cwd=cwd,
         env={**environment, "NO_COLOR": "1", "TERM": "dumb"},
         capture_output=True,

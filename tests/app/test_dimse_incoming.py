@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.app import dimse_incoming
-from hub.app.dimse_incoming import IncomingFiles
+from hub.app.dimse import incoming as dimse_incoming
+from hub.app.dimse.incoming import IncomingFiles
 from hub.storage import writeback
 
 

@@ -13,12 +13,13 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from hub.app import edge, pki
-from hub.app.direct import DirectWriter
-from hub.app.edge import StreamedAnswer
-from hub.app.server import WebServer
-from hub.app.settings_nodes import Tls
-from hub.app.tls import client_context, server_context
+from hub.app.keys import pki
+from hub.app.keys.tls import client_context, server_context
+from hub.app.settings.nodes import Tls
+from hub.app.web import edge
+from hub.app.web.direct import DirectWriter
+from hub.app.web.edge import StreamedAnswer
+from hub.app.web.server import WebServer
 from hub.errors import InternalError
 from hub.wire.pieces import Chunk, FilePiece, file_pieces, plain
 

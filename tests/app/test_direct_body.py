@@ -15,11 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from hub.app import direct_body, edge, pki
-from hub.app.edge import Body
-from hub.app.server import WebServer
-from hub.app.settings_nodes import Tls
-from hub.app.tls import client_context, server_context
+from hub.app.keys import pki
+from hub.app.keys.tls import client_context, server_context
+from hub.app.settings.nodes import Tls
+from hub.app.web import direct_body, edge
+from hub.app.web.edge import Body
+from hub.app.web.server import WebServer
 from hub.errors import HubError
 
 MEGABYTE = 1024 * 1024
@@ -214,7 +215,7 @@ def test_what_is_not_read_is_no_request(server: WebServer, application: Applicat
 
 
 def test_a_stop_does_not_wait_for_who_sends_nothing(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.app.server.GRACE", 1)
+    monkeypatch.setattr("hub.app.web.server.GRACE", 1)
     server = WebServer(application, "127.0.0.1", 0)
     server.start()
     with connect(server) as link:
@@ -223,6 +224,6 @@ def test_a_stop_does_not_wait_for_who_sends_nothing(application: Application, mo
         while not application.takes:
             assert time.monotonic() < end
             time.sleep(0.02)
-        monkeypatch.setattr("hub.app.server.GRACE", PATIENCE)  # this machine may be slow
+        monkeypatch.setattr("hub.app.web.server.GRACE", PATIENCE)  # this machine may be slow
         server.stop()
         assert not server.running

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hub.app import pki, pki_cards
-from hub.app.cli import app
-from hub.app.doctor import PlaceUnreadable, examine, place_of
-from hub.app.pki_cards import Card, Layout
-from hub.app.server import WebServer
-from hub.app.settings_nodes import Tls
-from hub.app.tls import server_context
+from hub.app.commands.main import app
+from hub.app.keys import cards as pki_cards
+from hub.app.keys import pki
+from hub.app.keys.cards import Card, Layout
+from hub.app.keys.doctor import PlaceUnreadable, examine, place_of
+from hub.app.keys.tls import server_context
+from hub.app.settings.nodes import Tls
+from hub.app.web.server import WebServer
 from hub.testing.sites import free_port
 from hub.values import now
 from tests.app.test_server import tells_tls

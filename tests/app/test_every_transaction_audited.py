@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from hub.app import pki
-from hub.app.settings import DimsePort, HealthPort, Mllp, Settings, Storage, Web
-from hub.app.settings_nodes import Client, Tls
+from hub.app.keys import pki
+from hub.app.settings.model import DimsePort, HealthPort, Mllp, Settings, Storage, Web
+from hub.app.settings.nodes import Client, Tls
 from hub.app.wiring import Hub
 from hub.audit.model import AuditRecord, AuditSearch
 from hub.pipeline.catalogue import discover

@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from hub.app.housekeeping import Housekeeping
+from hub.app.running.housekeeping import Housekeeping
 from hub.storage.content import ContentStore
 
 

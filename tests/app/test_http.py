@@ -8,9 +8,9 @@ import httpx
 import pytest
 from lxml import etree
 
-from hub.app.http import build
-from hub.app.server import WebServer
-from hub.app.settings import Web
+from hub.app.settings.model import Web
+from hub.app.web.http import build
+from hub.app.web.server import WebServer
 from tests.app.edge_hub import LIMITED, NAMESPACE, TOKEN, EdgeHub
 
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
@@ -186,7 +186,7 @@ def test_the_correlation_id_goes_in_and_out(client: httpx.Client, hub: EdgeHub) 
 
 
 def test_the_log_holds_the_route_and_not_what_was_asked(client: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", logger="hub.app.guard"):
+    with caplog.at_level("INFO", logger="hub.app.web.guard"):
         client.get("/fhir/Thing/DUPONT?name=JEAN")
         client.get("/DUPONT")
     told = " ".join(record.getMessage() for record in caplog.records)

@@ -11,8 +11,19 @@ import pytest
 from pydicom import dcmread
 
 from hub.access.model import HUB
-from hub.app.dimse_store import ObjectStore
-from hub.app.settings import Archive, Authority, DimsePort, HealthPort, Mllp, Security, Settings, Source, Storage, Web
+from hub.app.dimse.store import ObjectStore
+from hub.app.settings.model import (
+    Archive,
+    Authority,
+    DimsePort,
+    HealthPort,
+    Mllp,
+    Security,
+    Settings,
+    Source,
+    Storage,
+    Web,
+)
 from hub.app.wiring import Hub
 from hub.connector.contract import Deliverer
 from hub.context import Context

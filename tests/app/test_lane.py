@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from hub.app.lane import Lane
+from hub.app.web.lane import Lane
 from hub.errors import Invalid
 
 T = TypeVar("T")

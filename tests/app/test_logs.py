@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 
-from hub.app.logs import JsonFormatter, correlation_id
+from hub.app.running.logs import JsonFormatter, correlation_id
 from hub.errors import Invalid
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from hub.access.model import ANONYMOUS, Credentials, Principal, Scheme
 from hub.app.mllp import WIRE, MllpEndpoint
-from hub.app.settings import Feed, Mllp, Settings
+from hub.app.settings.model import Feed, Mllp, Settings
 from hub.context import Context
 from hub.errors import HubError, Misconfigured, NotAuthenticated
 from hub.exchange.model import MessageState, Page, ReplayMessage

@@ -10,8 +10,19 @@ from argon2 import PasswordHasher
 from pydicom.dataset import Dataset
 
 from hub.access.model import HUB
-from hub.app.settings import Archive, Authority, DimsePort, HealthPort, Mllp, Security, Settings, Storage, User, Web
-from hub.app.settings_sharing import OnDemand
+from hub.app.settings.model import (
+    Archive,
+    Authority,
+    DimsePort,
+    HealthPort,
+    Mllp,
+    Security,
+    Settings,
+    Storage,
+    User,
+    Web,
+)
+from hub.app.settings.sharing import OnDemand
 from hub.app.wiring import Hub
 from hub.context import Context
 from hub.documents.model import (

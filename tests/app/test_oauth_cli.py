@@ -5,7 +5,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
-from hub.app.cli import app
+from hub.app.commands.main import app
 from hub.wire.jose.keys import public_keys, signing_key
 from tests.access.oauth_hub import token_hub
 

@@ -18,7 +18,7 @@ from tests.patients.conftest import A, identity
 
 HEADING = "IPP;Nom de naissance;Premier prénom;Date de naissance;Sexe;Statut;INS"
 NIR = "2790329019123"
-COMMAND = [sys.executable, "-c", "from hub.app.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from hub.app.commands.main import main; main()"]
 
 
 @pytest.fixture

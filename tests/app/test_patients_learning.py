@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hub.app.cli import app
-from hub.app.evaluation import evaluate, page
-from hub.app.matching import weigh
-from hub.app.patients_relink import relink
-from hub.app.patients_training import SplinkMissing, libraries
-from hub.app.settings import Matching, Settings
+from hub.app.commands.main import app
+from hub.app.patients.evaluation import evaluate, page
+from hub.app.patients.matching import weigh
+from hub.app.patients.relink import relink
+from hub.app.patients.training import SplinkMissing, libraries
+from hub.app.settings.model import Matching, Settings
 from hub.context import Context
 from hub.errors import HubError, Misconfigured
 from hub.patients.authorities import AuthorityDirectory

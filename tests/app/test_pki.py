@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from typer.testing import CliRunner
 
-from hub.app import pki
-from hub.app.pki_cli import pki_app
+from hub.app.commands.pki import pki_app
+from hub.app.keys import pki
 from hub.errors import Invalid
 
 

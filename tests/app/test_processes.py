@@ -48,7 +48,14 @@ class Parent:
             f"[health]\nport = {self.health}\n[storage]\ndatabase = '{url}'\ncontent = '{folder}/content'\n"
             "[security]\nnode_authentication = false\n"
         )
-        command = [sys.executable, "-c", "from hub.app.cli import main; main()", "serve", "--settings", str(file)]
+        command = [
+            sys.executable,
+            "-c",
+            "from hub.app.commands.main import main; main()",
+            "serve",
+            "--settings",
+            str(file),
+        ]
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
 

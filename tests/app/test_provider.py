@@ -9,9 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from hub.access.sign_in_errors import ProviderDeclined, ProviderUnavailable
-from hub.app.provider import MAX_ANSWER, Provider
-from hub.app.settings_nodes import Tls
-from hub.app.settings_psc import ProSanteConnect
+from hub.app.provider.client import MAX_ANSWER, Provider
+from hub.app.settings.nodes import Tls
+from hub.app.settings.psc import ProSanteConnect
 from hub.errors import Misconfigured
 from hub.values import now
 from hub.wire.jose import jwt

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from hub.app import conformance, reference, settings_file
-from hub.app.describe import where
-from hub.app.settings import Settings
-from hub.app.settings_file import model_of
+from hub.app.reference import conformance
+from hub.app.reference import pages as reference
+from hub.app.reference.describe import where
+from hub.app.settings import file as settings_file
+from hub.app.settings.file import model_of
+from hub.app.settings.model import Settings
 from hub.pipeline.catalogue import discover
 from hub.pipeline.transaction import Dicomweb, Dimse, Fhir, Hl7, Soap
 from hub.wire.dimse import contexts

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from hub.access.service import hash_password
-from hub.app import pki
-from hub.app.settings import Archive, DimsePort, HealthPort, Mllp, Settings, Storage, User, Web
-from hub.app.settings_nodes import Client, Tls
+from hub.app.keys import pki
+from hub.app.settings.model import Archive, DimsePort, HealthPort, Mllp, Settings, Storage, User, Web
+from hub.app.settings.nodes import Client, Tls
 from hub.app.wiring import Hub
 from hub.audit.model import AuditRecord, AuditSearch
 from hub.errors import HubError

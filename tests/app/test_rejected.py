@@ -17,7 +17,7 @@ from pynetdicom.sop_class import (
 )
 
 from hub.access.model import HUB
-from hub.app.settings import Authority, DimsePort, HealthPort, Mllp, Security, Settings, Source, Storage, Web
+from hub.app.settings.model import Authority, DimsePort, HealthPort, Mllp, Security, Settings, Source, Storage, Web
 from hub.app.wiring import Hub
 from hub.context import Context
 from hub.imaging.model import FindStudies, InstanceRequest, PublishStudy

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from hub.app.replies import KEPT_DAYS, REPLY, Replies
+from hub.app.web.replies import KEPT_DAYS, REPLY, Replies
 from hub.context import Context
 from hub.errors import NotAuthenticated, PeerRefused, Unavailable
 from hub.exchange.model import Delivery

@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from hub.app import pki, pki_cards
-from hub.app.pki_cards import Card
-from hub.app.revocation import Fetch, Revocation
-from hub.app.settings_nodes import Tls
+from hub.app.keys import cards as pki_cards
+from hub.app.keys import pki
+from hub.app.keys.cards import Card
+from hub.app.keys.revocation import Fetch, Revocation
+from hub.app.settings.nodes import Tls
 from hub.errors import Unavailable
 from hub.values import now
 from hub.wire.x509.errors import CertificateRevoked, RevocationUnknown

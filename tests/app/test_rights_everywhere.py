@@ -8,7 +8,7 @@ import pytest
 
 from hub.access.rights import RightsService
 from hub.access.rights_model import Everything
-from hub.app.settings import DimsePort, HealthPort, Mllp, Security, Settings, Storage, Web
+from hub.app.settings.model import DimsePort, HealthPort, Mllp, Security, Settings, Storage, Web
 from hub.app.wiring import Hub
 
 #: Rooms and their parts that hand something out.

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hub.app.sandbox import SandboxOption, parse_community, parse_source, read_authorities
+from hub.app.sandbox.hub import SandboxOption, parse_community, parse_source, read_authorities
 from hub.patients.model import Traits
 from hub.testing import hl7
 from hub.testing.sandbox import SandboxProcess

@@ -19,8 +19,9 @@ from joserfc.jwk import ECKey
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
-from hub.app import pki, pki_cards
-from hub.app.pki_cards import Card, Layout
+from hub.app.keys import cards as pki_cards
+from hub.app.keys import pki
+from hub.app.keys.cards import Card, Layout
 from hub.patients.model import Traits
 from hub.testing import hl7
 from hub.testing.sandbox import SandboxProcess

@@ -11,10 +11,10 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from hub.app import pki
-from hub.app.server import CannotListen, WebServer
-from hub.app.settings_nodes import Tls
-from hub.app.tls import client_context, server_context
+from hub.app.keys import pki
+from hub.app.keys.tls import client_context, server_context
+from hub.app.settings.nodes import Tls
+from hub.app.web.server import CannotListen, WebServer
 
 
 async def tells_tls(

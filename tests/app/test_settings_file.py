@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from hub.app import settings_file
-from hub.app.settings import Settings
-from hub.app.settings_file import Mistake, SettingsRefused
-from hub.app.toml_lines import key_lines
+from hub.app.settings import file as settings_file
+from hub.app.settings.file import Mistake, SettingsRefused
+from hub.app.settings.model import Settings
+from hub.app.settings.toml_lines import key_lines
 from hub.values import now
 
 WRONG = """\

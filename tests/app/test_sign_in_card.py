@@ -10,11 +10,12 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from hub.app import pki, pki_cards
-from hub.app.pki_cards import Card, Layout
-from hub.app.roles import Role
-from hub.app.settings import DimsePort, Mllp, Settings, Storage, Web
-from hub.app.settings_nodes import Cards, Tls
+from hub.app.keys import cards as pki_cards
+from hub.app.keys import pki
+from hub.app.keys.cards import Card, Layout
+from hub.app.settings.model import DimsePort, Mllp, Settings, Storage, Web
+from hub.app.settings.nodes import Cards, Tls
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from tests.sign_in import records
 

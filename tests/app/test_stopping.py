@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hub.app.settings import Authority, DimsePort, HealthPort, Mllp, Security, Settings, Source, Storage, Web
+from hub.app.settings.model import Authority, DimsePort, HealthPort, Mllp, Security, Settings, Source, Storage, Web
 from hub.app.wiring import Hub
 from hub.wire.lines import Lines
 

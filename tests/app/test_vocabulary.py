@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hub.app.vocabulary import VocabularyFile, VocabularyRefused, read
+from hub.app.sharing.vocabulary import VocabularyFile, VocabularyRefused, read
 from hub.context import Context
 from hub.documents.errors import RegistryMetadataError
 from hub.documents.model import RegisterDocuments
@@ -117,7 +117,7 @@ def test_a_new_file_counts_from_the_next_submission_on(database: Database, tmp_p
 
 def test_a_broken_new_file_changes_nothing_and_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     codes = VocabularyFile(written(tmp_path, GOOD["array"]))
-    with caplog.at_level(logging.WARNING, "hub.app.vocabulary"):
+    with caplog.at_level(logging.WARNING, "hub.app.sharing.vocabulary"):
         for text in ("{", "[]"):
             file = written(tmp_path, text)
             assert [codes(), codes()] == [EXPECTED, EXPECTED]

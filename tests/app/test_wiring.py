@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hub.app.ask import ask_health
-from hub.app.roles import Role
-from hub.app.server import CannotListen
-from hub.app.settings import DimsePort, HealthPort, Mllp, Settings, Storage, Web
+from hub.app.commands.ask import ask_health
+from hub.app.settings.model import DimsePort, HealthPort, Mllp, Settings, Storage, Web
+from hub.app.settings.roles import Role
+from hub.app.web.server import CannotListen
 from hub.app.wiring import Hub, TablesBehind
 from hub.storage import migrate
 

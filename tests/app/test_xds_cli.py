@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from hub.app import xds_cli_submission as submission
-from hub.app.cli import app
-from hub.app.sandbox import Options, Sandbox
-from hub.app.xds_cli_queries import QueryOption, query_of, stored_query
-from hub.app.xds_cli_target import AddressMissing, SandboxFile
+from hub.app.commands import xds_submission as submission
+from hub.app.commands.main import app
+from hub.app.commands.xds_queries import QueryOption, query_of, stored_query
+from hub.app.commands.xds_target import AddressMissing, SandboxFile
+from hub.app.sandbox.hub import Options, Sandbox
 from hub.documents.model import APPROVED, AssociationType
 from hub.documents.queries import MULTI_PATIENT, QUERIES
 from hub.errors import HubError
@@ -141,7 +141,7 @@ def test_what_the_peer_refuses(terminal: Terminal) -> None:
 def test_a_wrong_token_is_told_in_a_sentence(terminal: Terminal) -> None:
     line = f"query FindDocuments --patient P-1 --token wrong --sandbox {terminal.directory / 'sandbox.json'}"
     done = subprocess.run(
-        [sys.executable, "-c", "from hub.app.cli import main; main()", "xds", *line.split()],
+        [sys.executable, "-c", "from hub.app.commands.main import main; main()", "xds", *line.split()],
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 1

@@ -4,10 +4,10 @@ import sys
 import time
 from pathlib import Path
 
-from hub.app.audit_forwarding import AuditForwarder
-from hub.app.settings_atna import Atna, Collector
-from hub.app.settings_nodes import Tls
-from hub.app.tls import client_context
+from hub.app.audit.forwarding import AuditForwarder
+from hub.app.keys.tls import client_context
+from hub.app.settings.atna import Atna, Collector
+from hub.app.settings.nodes import Tls
 from hub.audit.model import Own
 from hub.storage.engine import Database
 

@@ -17,12 +17,12 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from hub.app import pki
-from hub.app.audit_forwarding import AuditForwarder, LagMetrics
-from hub.app.audit_sinks import CollectorUnavailable
-from hub.app.settings_atna import Atna, Collector
-from hub.app.settings_nodes import Tls
-from hub.app.tls import client_context
+from hub.app.audit.forwarding import AuditForwarder, LagMetrics
+from hub.app.audit.sinks import CollectorUnavailable
+from hub.app.keys import pki
+from hub.app.keys.tls import client_context
+from hub.app.settings.atna import Atna, Collector
+from hub.app.settings.nodes import Tls
 from hub.audit.model import Own
 from hub.audit.service import AuditService
 from hub.storage.engine import Database

@@ -7,7 +7,7 @@ from pathlib import Path
 from hub.access.model import HUB
 from hub.app.demo.region import TRAITS, Hospital, Sites, hospitals, settings
 from hub.app.demo.report import wait_for
-from hub.app.roles import Role
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.context import Context
 from hub.imaging.model import FindStudies, StudyState

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.app.settings import Settings
+from hub.app.settings.model import Settings
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hub.app.communities import FileLease
+from hub.app.sharing.communities import FileLease
 from hub.context import Context
 from hub.documents.errors import (
     DocumentError,

@@ -23,7 +23,7 @@ from pynetdicom.sop_class import (
 )
 from sqlalchemy import event
 
-from hub.app.settings import Archive, Authority, DimsePort, HealthPort, Mllp, Security, Settings, Storage, Web
+from hub.app.settings.model import Archive, Authority, DimsePort, HealthPort, Mllp, Security, Settings, Storage, Web
 from hub.app.wiring import Hub
 from hub.storage.prepared import Prepared
 from hub.values import PatientIdentifier

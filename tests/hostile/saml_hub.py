@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 
 from hub.access.model import Credentials
-from hub.app import pki
-from hub.app.settings import DimsePort, HealthPort, Mllp, Settings, Storage, Web
-from hub.app.settings_nodes import Client, Tls
-from hub.app.settings_saml import Saml, SamlIssuer
+from hub.app.keys import pki
+from hub.app.settings.model import DimsePort, HealthPort, Mllp, Settings, Storage, Web
+from hub.app.settings.nodes import Client, Tls
+from hub.app.settings.saml import Saml, SamlIssuer
 from hub.app.wiring import Hub
 from hub.audit.model import AuditRecord, AuditSearch
 from tests.interop.by_hand import GET_DOCUMENTS, envelope, query

@@ -14,10 +14,10 @@ from pynetdicom import AE
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind, Verification
 from sqlalchemy import text
 
-from hub.app import pki
-from hub.app.roles import Role
-from hub.app.settings import Settings, Storage, Web
-from hub.app.settings_nodes import Tls
+from hub.app.keys import pki
+from hub.app.settings.model import Settings, Storage, Web
+from hub.app.settings.nodes import Tls
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.audit.model import AuditOutcome, AuditSearch
 from hub.storage.engine import Database

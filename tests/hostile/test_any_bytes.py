@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.app.roles import Role
-from hub.app.settings import DimsePort, Mllp, Security, Settings, Storage, Web
-from hub.app.settings_nodes import Client
+from hub.app.settings.model import DimsePort, Mllp, Security, Settings, Storage, Web
+from hub.app.settings.nodes import Client
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.audit.model import AuditSearch
 from tests.hostile.conftest import SECRET, clean

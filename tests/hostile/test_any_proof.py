@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.app import pki
+from hub.app.keys import pki
 from hub.portal.certificate import HEADER
 from tests.access.oauth_hub import TokenHub, token_hub
 from tests.hostile.conftest import MEMORY, SECRET, clean

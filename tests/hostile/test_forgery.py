@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
-from hub.app.roles import Role
-from hub.app.settings import Settings, Storage, Web
-from hub.app.settings_nodes import Client
-from hub.app.settings_sharing import Subscriptions
+from hub.app.settings.model import Settings, Storage, Web
+from hub.app.settings.nodes import Client
+from hub.app.settings.roles import Role
+from hub.app.settings.sharing import Subscriptions
 from hub.app.wiring import Hub
 from hub.audit.model import AuditOutcome, AuditRecord, AuditSearch
 from hub.context import Context

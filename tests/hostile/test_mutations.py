@@ -11,9 +11,9 @@ import httpx
 import pytest
 from lxml import etree
 
-from hub.app.roles import Role
-from hub.app.settings import Settings, Storage, Web
-from hub.app.settings_nodes import Client
+from hub.app.settings.model import Settings, Storage, Web
+from hub.app.settings.nodes import Client
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.audit.model import AuditSearch
 from hub.patients.model import Traits

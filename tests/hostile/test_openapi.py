@@ -12,7 +12,7 @@ from schemathesis.checks import load_all_checks
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks
 
-from hub.app.openapi import describe
+from hub.app.web.openapi import describe
 from hub.pipeline.catalogue import discover
 from hub.testing.sandbox import SandboxProcess
 

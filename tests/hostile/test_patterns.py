@@ -27,7 +27,7 @@ from hub.wire.x509.names import SubjectPattern
 LENGTH = 30_000  #: characters, half of what a request's head may have
 SECONDS = 4.0  #: of the processor: what is linear takes a hundredth of it a text
 #: Tools of ours: nothing that a caller says reaches them.
-WITHIN = ("hub.testing", "hub.app.demo", "hub.app.sandbox", "hub.storage.migrations")
+WITHIN = ("hub.testing", "hub.app.demo", "hub.app.sandbox.hub", "hub.storage.migrations")
 
 
 @contextmanager

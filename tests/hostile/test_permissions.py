@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hub.app.roles import Role
-from hub.app.settings import Settings, Storage, Web
-from hub.app.settings_nodes import Client
+from hub.app.settings.model import Settings, Storage, Web
+from hub.app.settings.nodes import Client
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.audit.model import AuditOutcome, AuditRecord, AuditSearch
 from hub.exchange.model import Page

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from hub.app import pki
-from hub.app.roles import Role
-from hub.app.settings import Security, Settings, Storage, Web
-from hub.app.settings_nodes import Client, Tls
+from hub.app.keys import pki
+from hub.app.settings.model import Security, Settings, Storage, Web
+from hub.app.settings.nodes import Client, Tls
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.audit.model import AuditOutcome, AuditRecord, AuditSearch
 from hub.portal.certificate import HEADER

@@ -15,7 +15,7 @@ from tests.interop.outsider import (
 )
 
 DS = "http://www.w3.org/2000/09/xmldsig#"
-MAILLAGE = (sys.executable, "-c", "from hub.app.cli import main; main()")
+MAILLAGE = (sys.executable, "-c", "from hub.app.commands.main import main; main()")
 SCOPES = "http://terminology.hl7.org/CodeSystem/consentscope"
 FHIR = {"Content-Type": "application/fhir+json"}
 NOBODY = "1^^^&1.2.250.1.999.99&ISO"

@@ -16,11 +16,12 @@ import httpx
 import pytest
 from playwright.sync_api import sync_playwright
 
-from hub.app import pki, pki_cards
-from hub.app.pki_cards import Card, Layout
-from hub.app.roles import Role
-from hub.app.settings import DimsePort, Mllp, Settings, Storage, Web
-from hub.app.settings_nodes import Cards, Client, Tls
+from hub.app.keys import cards as pki_cards
+from hub.app.keys import pki
+from hub.app.keys.cards import Card, Layout
+from hub.app.settings.model import DimsePort, Mllp, Settings, Storage, Web
+from hub.app.settings.nodes import Cards, Client, Tls
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.audit.model import AuditRecord, AuditSearch
 from hub.testing.sites import free_port

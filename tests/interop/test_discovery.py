@@ -11,7 +11,7 @@ import pytest
 from lxml import etree
 from pydicom import dcmread
 
-from hub.app.regional import derived_oid
+from hub.app.settings.regional import derived_oid
 from hub.imaging.model import Study
 from hub.patients.model import Traits
 from hub.testing.dicom import Label, relabelled

@@ -12,9 +12,9 @@ from pydicom import dcmread
 
 from hub.access.model import HUB as PRINCIPAL_HUB
 from hub.access.rights_model import Choice, Consent, Matter, RecordConsent
-from hub.app import pki
-from hub.app.roles import Role
-from hub.app.settings import Settings
+from hub.app.keys import pki
+from hub.app.settings.model import Settings
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.audit.model import AuditRecord, AuditSearch
 from hub.context import Context

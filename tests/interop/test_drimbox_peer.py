@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.app import pki
+from hub.app.keys import pki
 from hub.testing.drimbox import Answer, Consumer, Held, Source
 
 pytestmark = pytest.mark.interop

@@ -10,7 +10,7 @@ from fhir.resources.R4B import get_fhir_model_class
 from fhirpy import SyncFHIRClient
 from fhirpy.base.exceptions import OperationOutcome, ResourceNotFound
 
-from hub.app.roles import Role
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from tests.interop import hapi
 from tests.profiles.fhir_patients.conftest import A, B, Consumer, Site, settings

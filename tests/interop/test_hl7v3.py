@@ -15,8 +15,8 @@ import zeep
 from lxml import etree
 from zeep.transports import Transport
 
-from hub.app.settings import Authority, DimsePort, Feed, HealthPort, Mllp, Security, Settings, Storage, Web
-from hub.app.settings_sharing import NotificationRecipient
+from hub.app.settings.model import Authority, DimsePort, Feed, HealthPort, Mllp, Security, Settings, Storage, Web
+from hub.app.settings.sharing import NotificationRecipient
 from hub.app.wiring import Hub
 from hub.context import Context
 from hub.exchange.model import DeliveryState, MessageState, Page, ReplayMessage

@@ -16,7 +16,7 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from pydicom import dcmread
 
-from hub.app import settings_file
+from hub.app.settings import file as settings_file
 from hub.app.wiring import Hub
 from hub.context import Context
 from hub.imaging.manifest import read_manifest
@@ -83,7 +83,7 @@ class Region:
     def check(self, *arguments: str) -> tuple[int, dict[str, object]]:
         """``maillage imaging check`` in a process of its own, beside the hub."""
         done = subprocess.run(
-            [sys.executable, "-c", "from hub.app.cli import main; main()", "imaging", "check", "--json",
+            [sys.executable, "-c", "from hub.app.commands.main import main; main()", "imaging", "check", "--json",
              "--settings", str(self.settings), *arguments],
             capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "NO_COLOR": "1"},
         )  # fmt: skip

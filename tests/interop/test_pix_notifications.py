@@ -14,8 +14,8 @@ from hl7.mllp import start_hl7_server
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.parser import parse_message
 
-from hub.app.settings import Authority, DimsePort, HealthPort, Mllp, Security, Settings, Storage, Web
-from hub.app.settings_sharing import NotificationRecipient
+from hub.app.settings.model import Authority, DimsePort, HealthPort, Mllp, Security, Settings, Storage, Web
+from hub.app.settings.sharing import NotificationRecipient
 from hub.app.wiring import Hub
 from hub.exchange.model import DeliveryState, Page
 from hub.patients.model import Traits

@@ -9,7 +9,7 @@ from threading import Barrier, Thread
 import httpx
 import pytest
 
-from hub.app.provider_tokens import ProviderTokens
+from hub.app.provider.tokens import ProviderTokens
 from hub.app.wiring import Hub
 from tests.interop.oidc_provider import DOCTOR_ID, NUMBER, NURSE, NURSE_ID, STRANGER_ID, OpenIdProvider
 from tests.sign_in import Person, records, signing_hub, start

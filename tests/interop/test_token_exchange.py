@@ -16,7 +16,7 @@ import pytest
 from joserfc import jws
 
 from hub.access.tokens_model import ACCESS_TOKEN_TYPE, JWT_TYPE, TOKEN_EXCHANGE
-from hub.app.oauth_peers import KEPT, Recent
+from hub.app.oauth.peers import KEPT, Recent
 from hub.values import now
 from hub.wire.jose import jwt
 from hub.wire.jose.keys import new_key, signing_key

@@ -13,8 +13,8 @@ import pytest
 from lxml import etree
 
 from hub.access.model import Principal, Scheme
-from hub.app.settings import DimsePort, HealthPort, Mllp, Region, Security, Settings, Storage, Web
-from hub.app.settings_sharing import OnDemand
+from hub.app.settings.model import DimsePort, HealthPort, Mllp, Region, Security, Settings, Storage, Web
+from hub.app.settings.sharing import OnDemand
 from hub.app.wiring import Hub
 from hub.audit.model import AuditSearch
 from hub.pipeline.catalogue import discover

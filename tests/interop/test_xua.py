@@ -13,12 +13,12 @@ from zeep.transports import Transport
 from zeep.wsse.utils import get_security_header
 
 from hub.access.model import Principal, Professional, Scheme
-from hub.app.assertion_issuer import AssertionIssuer
-from hub.app.communities import clients
-from hub.app.settings import Region, Settings
-from hub.app.settings_nodes import Tls
-from hub.app.settings_saml import Saml
-from hub.app.settings_sharing import Community
+from hub.app.doors.assertion_issuer import AssertionIssuer
+from hub.app.settings.model import Region, Settings
+from hub.app.settings.nodes import Tls
+from hub.app.settings.saml import Saml
+from hub.app.settings.sharing import Community
+from hub.app.sharing.communities import clients
 from hub.documents.model import StoredQuery
 from hub.errors import Misconfigured
 from hub.wire.ebxml.names import SUCCESS

@@ -6,9 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from hub.app import mail
-from hub.app.mail import MailOfHub
-from hub.app.settings import Settings
+from hub.app.outside import mail
+from hub.app.outside.mail import MailOfHub
+from hub.app.settings.model import Settings
 from hub.audit.service import AuditService
 from hub.context import Context
 from hub.exchange.worker import Worker

@@ -20,7 +20,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from hub.app import pki
+from hub.app.keys import pki
 from tests.waiting import until
 
 PASSWORD = "secret-of-the-box"

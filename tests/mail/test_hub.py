@@ -10,8 +10,8 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 
-from hub.app.roles import Role
-from hub.app.settings_mail import MailServer, SecureMail
+from hub.app.settings.mail import MailServer, SecureMail
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.mail.model import ListLetters
 from hub.mail.service import hashed

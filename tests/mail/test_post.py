@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from hub.app import pki
+from hub.app.keys import pki
 from hub.context import Context
 from hub.errors import NotFound
 from hub.mail.errors import LetterNotFound

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from hub.app.matching import weigh
-from hub.app.settings import Matching
+from hub.app.patients.matching import weigh
+from hub.app.settings.model import Matching
 from hub.context import Context
 from hub.errors import HubError
 from hub.patients.authorities import AuthorityDirectory

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from hub.access.model import Principal
-from hub.app.matching import scorer_of, weigh
-from hub.app.settings import Matching
+from hub.app.patients.matching import scorer_of, weigh
+from hub.app.settings.model import Matching
 from hub.context import Context
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.bulk import BulkService

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from hub.app.matching import weigh
-from hub.app.settings import Matching
+from hub.app.patients.matching import weigh
+from hub.app.settings.model import Matching
 from hub.context import Context
 from hub.patients.model import FeedIdentity, Identity, IdentityStatus, TaskKind
 from hub.patients.scoring import Scorer

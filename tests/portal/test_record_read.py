@@ -10,7 +10,7 @@ import pytest
 
 from hub.access.model import Principal, Professional, Scheme
 from hub.access.roles import permissions_of
-from hub.app.roles import Role
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.audit.model import AuditOutcome, AuditSearch
 from hub.connector.record import RecordDocument

@@ -11,7 +11,7 @@ import pytest
 from hub.access.model import Principal, Scheme
 from hub.access.rights_model import Choice, Kind, Matter, Thing
 from hub.access.service import hash_password
-from hub.app.settings import User
+from hub.app.settings.model import User
 from hub.app.wiring import Hub
 from hub.audit.model import AuditSearch
 from hub.context import Context

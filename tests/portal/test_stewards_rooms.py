@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from hub.app import matching
-from hub.app.settings import Matching
+from hub.app.patients import matching
+from hub.app.settings.model import Matching
 from hub.context import Context
 from hub.imaging.orphans import OrphanService
 from hub.patients.authorities import AuthorityDirectory

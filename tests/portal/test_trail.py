@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from hub.access.service import hash_password
-from hub.app.settings import User
-from hub.app.settings_atna import Atna, Collector
+from hub.app.settings.atna import Atna, Collector
+from hub.app.settings.model import User
 from hub.app.wiring import Hub
 from hub.audit.model import AuditOutcome, AuditSearch
 from hub.context import Touched

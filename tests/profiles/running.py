@@ -10,7 +10,7 @@ import pytest
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.parser import parse_message
 
-from hub.app.settings import Authority, DimsePort, HealthPort, Mllp, Security, Settings, Storage, Web
+from hub.app.settings.model import Authority, DimsePort, HealthPort, Mllp, Security, Settings, Storage, Web
 from hub.app.wiring import Hub
 from hub.patients.model import Person
 from hub.testing.postgres import PostgresqlServer

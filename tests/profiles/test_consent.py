@@ -12,9 +12,9 @@ from fhir.resources.R4B.consent import Consent
 
 from hub.access.model import Principal, Scheme
 from hub.access.rights_model import Kind, Thing
-from hub.app.roles import Role
-from hub.app.settings import Authority, Settings, Storage, Web
-from hub.app.settings_nodes import Client
+from hub.app.settings.model import Authority, Settings, Storage, Web
+from hub.app.settings.nodes import Client
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.context import Context
 from hub.patients.model import FeedIdentity

@@ -31,7 +31,7 @@ SENDER = Sender(structure=STRUCTURE, structure_name="CENTRE HOSPITALIER A", syst
 
 
 def replaced_by(work: Any, entry_id: str) -> tuple[str, ...]:
-    from hub.app.record import replaced_by as of_hub
+    from hub.app.outside.record import replaced_by as of_hub
 
     return of_hub(work, entry_id)
 

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 
-from hub.app.roles import Role
-from hub.app.settings import Settings
+from hub.app.settings.model import Settings
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.context import Context
 from hub.errors import HubError

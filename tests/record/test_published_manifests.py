@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.app.published_manifests import PublishedManifests
+from hub.app.outside.published_manifests import PublishedManifests
 from hub.context import Context
 from hub.imaging.by_manifest import Published
 from hub.imaging.manifest_model import Flavour

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from hub.access.assertion_errors import AssertionRefused
 from hub.access.assertion_model import Assertion
-from hub.app.settings_saml import STRONG, Saml, SamlIssuer
+from hub.app.settings.saml import STRONG, Saml, SamlIssuer
 from hub.errors import Misconfigured
 from hub.wire.saml.claims import vihf, xua
 from hub.wire.saml.header import assertion_of

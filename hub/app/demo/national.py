@@ -18,8 +18,7 @@ from hub.app.demo.people import signed_in
 from hub.app.demo.region import INS, INS_TEST, OPERATOR, TRAITS
 from hub.app.demo.report import StepFailed, wait_for
 from hub.app.demo.stage import Stage
-from hub.app.roles import Role
-from hub.app.settings import (
+from hub.app.settings.model import (
     Authority,
     DimsePort,
     HealthPort,
@@ -31,7 +30,8 @@ from hub.app.settings import (
     Storage,
     Web,
 )
-from hub.app.settings_record import NationalRecord
+from hub.app.settings.record import NationalRecord
+from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.context import Context
 from hub.documents.model import DocumentEntry

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hub.app import logs
 from hub.app.demo.national import national_record, record_settings
 from hub.app.demo.region import LOGIN, OPERATOR, PASSWORD, Sites, hospitals, install_missing, settings
 from hub.app.demo.report import Report, StepFailed
 from hub.app.demo.story import tell
+from hub.app.running import logs
 from hub.app.wiring import Hub
 from hub.errors import HubError
 from hub.portal.install_viewer import install

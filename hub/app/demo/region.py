@@ -7,7 +7,7 @@ from pathlib import Path
 
 from argon2 import PasswordHasher
 
-from hub.app.settings import (
+from hub.app.settings.model import (
     Authority,
     DimsePort,
     Feed,
@@ -22,7 +22,7 @@ from hub.app.settings import (
     User,
     Web,
 )
-from hub.app.settings_record import NationalRecord
+from hub.app.settings.record import NationalRecord
 from hub.patients.model import Traits
 from hub.testing import debian, hl7
 from hub.testing.dicom import Label

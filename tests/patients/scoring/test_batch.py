@@ -8,8 +8,8 @@ from hub.testing.population import population
 
 pytest.importorskip("splink")
 
-from hub.app.patients_batch import scored
-from hub.app.patients_training import train
+from hub.app.patients.batch import scored
+from hub.app.patients.training import train
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """The score at work: in the linker, and over the whole index."""
 
-from hub.app.matching import weigh
-from hub.app.settings import Matching
+from hub.app.patients.matching import weigh
+from hub.app.settings.model import Matching
 from hub.context import Context
 from hub.patients.model import FeedIdentity, Identity, TaskKind
 from hub.patients.relinking import Relinking

@@ -10,7 +10,7 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from fhirpy import SyncFHIRClient
 
-from hub.app.settings_atna import Atna
+from hub.app.settings.atna import Atna
 from hub.app.wiring import Hub
 from hub.audit.model import AuditSearch
 from hub.values import PatientIdentifier, now

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hub.app.roles import Role
-from hub.app.settings import Settings, Storage, Web
-from hub.app.settings_nodes import Client
-from hub.app.settings_sharing import Subscriptions
+from hub.app.settings.model import Settings, Storage, Web
+from hub.app.settings.nodes import Client
+from hub.app.settings.roles import Role
+from hub.app.settings.sharing import Subscriptions
 from hub.app.wiring import Hub
 from hub.context import Context
 from hub.patients.model import FeedIdentity, Identity, IdentityStatus, MergeIdentities, Traits

@@ -13,10 +13,10 @@ from typing import Any, Self
 import httpx
 import pytest
 
-from hub.app.roles import Role
-from hub.app.settings import Authority, Settings, Storage, Web
-from hub.app.settings_nodes import Client
-from hub.app.settings_sharing import Subscriptions
+from hub.app.settings.model import Authority, Settings, Storage, Web
+from hub.app.settings.nodes import Client
+from hub.app.settings.roles import Role
+from hub.app.settings.sharing import Subscriptions
 from hub.app.wiring import Hub
 
 A, B = "1.2.250.1.999.10.1", "1.2.250.1.999.10.2"

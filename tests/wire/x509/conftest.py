@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from hub.app import pki, pki_cards
-from hub.app.pki_cards import Card, Layout
+from hub.app.keys import cards as pki_cards
+from hub.app.keys import pki
+from hub.app.keys.cards import Card, Layout
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from hub.app import pki
+from hub.app.keys import pki
 from hub.values import now
 from hub.wire.x509 import chain
 from hub.wire.x509.errors import (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.app import pki
+from hub.app.keys import pki
 from hub.wire.x509.names import NameUnreadable, SubjectPattern, exact_name, subject_fits
 
 

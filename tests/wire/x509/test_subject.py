@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.app import pki
+from hub.app.keys import pki
 from hub.values import now
 from hub.wire.x509.subject import Facts, Kind, Oids, facts, structure_of
 

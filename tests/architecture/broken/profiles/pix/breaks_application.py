@@ -1,3 +1,3 @@
 """Deliberately wrong: a transaction imports the application."""
 
-from hub.app import settings as settings
+from hub.app.settings import model as settings

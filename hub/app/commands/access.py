@@ -1,0 +1,92 @@
+"""``maillage access``: the rights matrix, and what it says of somebody's request."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hub.access.consents import ConsentService
+from hub.access.model import HUB, Purpose
+from hub.access.rights_model import ExplainAccess, Explained, Kind, Thing
+from hub.access.rules import RULES
+from hub.app import rights
+from hub.app.reference import rights_matrix
+from hub.app.settings import file as settings_file
+from hub.context import Context
+from hub.patients.authorities import AuthorityDirectory
+from hub.patients.known import KnownPersons
+from hub.patients.service import PatientService
+from hub.values import PatientIdentifier
+
+access = typer.Typer(no_args_is_help=True, help="Rights: who may read what of whom, and why.")
+out = Console(soft_wrap=True, highlight=False)
+
+
+@access.command("rules")
+def rules_command() -> None:
+    """Print the rights matrix: the first rule that holds decides."""
+    for line in rights_matrix.lines():
+        out.print(line, markup=False)
+
+
+@access.command("explain")
+def explain_command(  # noqa: PLR0917 (options)
+    professional: Annotated[str, typer.Option(help="National id (idNat_PS), or the login of a configured user.")],
+    patient: Annotated[str, typer.Option(help="The patient: number^^^&authority OID&ISO.")],
+    purpose: Annotated[str, typer.Option(help="normal, bris_de_glace, centre_15.")] = Purpose.NORMAL.value,
+    structure: Annotated[str, typer.Option(help="National id (Struct_IdNat) of the professional's structure.")] = "",
+    speciality: Annotated[list[str] | None, typer.Option(help="Speciality, TRE_R01; may be repeated.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="Role; may be repeated. Otherwise clinician.")] = None,
+    reason: Annotated[str, typer.Option(help="Why the glass is broken.")] = "",
+    code: Annotated[list[str] | None, typer.Option(help="Confidentiality code of one document to ask about.")] = None,
+    author: Annotated[list[str] | None, typer.Option(help="Its authors: persons, structures, sources.")] = None,
+    settings: Annotated[Path | None, typer.Option("--settings", "-s", help="The settings file.")] = None,
+) -> None:
+    """Say what a professional may read of a patient, which rule decides, and which were passed before it."""
+    identifier = PatientIdentifier.from_cx(patient)
+    thing = Thing(Kind.DOCUMENT, identifier, frozenset(code or ("N",)), frozenset(author or ()))
+    command = ExplainAccess(
+        professional=professional,
+        patient=identifier,
+        purpose=purpose,
+        things=(thing,) if code or author else (),
+        structure=structure,
+        specialities=tuple(speciality or ()),
+        roles=frozenset(role or ("clinician",)),
+        reason=reason,
+    )
+    explained = _explain(command, settings)
+    for item in explained:
+        codes = " ".join(sorted(item.thing.confidentiality))
+        ruling = item.ruling
+        what = f"{item.thing.kind} {codes}".strip()
+        out.print(f"{what:42} {'shown ' if ruling.allowed else 'hidden'} {ruling.rule}: {_why(item)}", markup=False)
+    if explained:
+        out.print(f"passed before the last: {', '.join(explained[-1].passed) or 'none'}", markup=False)
+
+
+def _why(item: Explained) -> str:
+    return next(rule.why for rule in RULES if rule.name == item.ruling.rule)
+
+
+def _explain(command: ExplainAccess, file: Path | None) -> tuple[Explained, ...]:
+    from hub.app.rooms import open_database  # noqa: PLC0415 (other commands start faster without it)
+
+    found = settings_file.load(file or settings_file.default_file())
+    database = open_database(found)
+    try:
+        directory = AuthorityDirectory(database=database, configured=(), accept_new=False)
+        patients = PatientService(
+            database=database,
+            directory=directory,
+            affinity_domain=found.region.affinity_domain,
+            other_affinity_domains=found.region.other_affinity_domains,
+        )
+        service = rights.build(found, database)
+        service.people = KnownPersons(patients)
+        context = Context(principal=HUB)
+        outcome: tuple[Explained, ...] = ConsentService(service).explain(command, context)
+        return outcome
+    finally:
+        database.dispose()

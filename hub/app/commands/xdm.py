@@ -1,0 +1,154 @@
+"""``maillage xdm``: documents out of a registry and repository into an XDM package, and back (ITI-32)."""
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+
+from hub.app.commands.xds import (
+    PROVIDE,
+    RETRIEVE,
+    CaOption,
+    CertOption,
+    JsonOption,
+    KeyOption,
+    RepositoryOption,
+    SandboxOption,
+    TimeoutOption,
+    TokenOption,
+    told,
+)
+from hub.app.commands.xds_queries import ask
+from hub.app.commands.xds_submission import patient_of
+from hub.app.commands.xds_target import Caller, Refused, Target, caller, check, target
+from hub.documents.model import APPROVED, DocumentEntry, DocumentRequest, Submission
+from hub.errors import Invalid
+from hub.values import PatientIdentifier, new_key
+from hub.wire.ebxml.errors import read_problems
+from hub.wire.ebxml.retrieve import file_chunks, read_retrieved, write_retrieve
+from hub.wire.ebxml.submissions import write_provided
+from hub.wire.soap.message import Outgoing
+from hub.wire.xdm.reading import ReadPackage, read_package
+from hub.wire.xdm.writing import PackedDocument, write_package
+
+xdm = typer.Typer(no_args_is_help=True, help="XDM packages (a zip of documents with their metadata): export, import.")
+out = Console(width=None if sys.stdout.isatty() else 200)
+SOURCE_ID = "2.25.96912434153843285716391742263087443"
+PatientOption = Annotated[str, typer.Option(help="`number^^^&oid&ISO`, or a number of the affinity domain.")]
+
+
+@xdm.command("export")
+def export(
+    *,
+    patient: PatientOption = "",
+    submission_set: Annotated[str, typer.Option(help="uniqueId of a submission set: its documents only.")] = "",
+    output: Annotated[Path, typer.Option("--output", "-o", help="The package to write.")] = Path("documents.zip"),
+    institution: Annotated[str, typer.Option(help="Who hands the documents over.")] = "",
+    registry: Annotated[str, typer.Option(help="URL of the registry.")] = "",
+    repository: RepositoryOption = "",
+    sandbox: SandboxOption = None,
+    cert: CertOption = None,
+    key: KeyOption = None,
+    ca: CaOption = None,
+    token: TokenOption = "",
+    timeout: TimeoutOption = 60.0,
+    json: JsonOption = False,
+) -> None:
+    """Write the approved documents of a person, or those of a submission set, into an XDM package."""
+    where = target(
+        sandbox, registry=registry, repository=repository, cert=cert, key=key, ca=ca, token=token, timeout=timeout
+    )
+    if bool(patient) == bool(submission_set):
+        raise Invalid("Either --patient or --submission-set is needed.")
+    with told(json), caller(where) as calls:
+        entries = _entries(calls, where, patient, submission_set)
+        documents = [_fetched(calls, where, entry) for entry in entries]
+        person = entries[0].patient_id if entries else PatientIdentifier("", "")
+        with tempfile.NamedTemporaryFile(dir=output.parent, delete=False) as file:
+            try:
+                write_package(file, documents, person, source_id=SOURCE_ID, institution=institution)  # type: ignore[arg-type]
+                file.flush()
+                Path(file.name).replace(output)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    _say({"file": str(output), "documents": len(documents)}, json)
+
+
+def _entries(calls: Caller, where: Target, patient: str, submission_set: str) -> list[DocumentEntry]:
+    url = where.address("registry")
+    if patient:
+        answer = ask(calls, url, "FindDocuments", (), patient=patient_of(patient, where.domain).cx)
+    else:
+        answer = ask(calls, url, "GetSubmissionSetAndContents", [f"UniqueId={submission_set}"])
+    check(answer.status, answer.problems)
+    return [item for item in answer.objects if isinstance(item, DocumentEntry) and item.status == APPROVED]
+
+
+def _fetched(calls: Caller, where: Target, entry: DocumentEntry) -> PackedDocument:
+    wanted = DocumentRequest(entry.repository_unique_id, entry.unique_id, entry.home)
+    answer = read_retrieved(calls.call(where.address("repository"), RETRIEVE, write_retrieve((wanted,)), mtom=True))
+    if not answer.documents:
+        raise Refused.of(answer.problems)
+    return PackedDocument(entry, answer.documents[0].content.path)
+
+
+@xdm.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="The package.", exists=True, dir_okay=False)],
+    *,
+    patient: Annotated[str, typer.Option(help="Whom the documents are about here. Default: as the package says.")] = "",
+    repository: RepositoryOption = "",
+    sandbox: SandboxOption = None,
+    cert: CertOption = None,
+    key: KeyOption = None,
+    ca: CaOption = None,
+    token: TokenOption = "",
+    timeout: TimeoutOption = 60.0,
+    json: JsonOption = False,
+) -> None:
+    """Provide and register what a package holds (ITI-41): each of its submissions wholly or not at all.
+
+    The package is read to its end, and every document compared with its size and hash, before anything is sent.
+    """
+    where = target(sandbox, repository=repository, cert=cert, key=key, ca=ca, token=token, timeout=timeout)
+    person = patient_of(patient, where.domain) if patient else None
+    with tempfile.TemporaryDirectory(prefix="maillage-xdm-") as directory, told(json), caller(where) as calls:
+        packages = read_package(file, Path(directory))
+        for package in packages:
+            _provide(calls, where.address("repository"), package, person)
+    _say({"submissions": len(packages), "documents": sum(len(one.files) for one in packages)}, json)
+
+
+def _provide(calls: Caller, url: str, package: ReadPackage, person: PatientIdentifier | None) -> None:
+    submission = _about(package.submission, person) if person is not None else package.submission
+    ids = {entry.id: f"{new_key()}@maillage" for entry in submission.entries}
+    parts = [
+        Outgoing(ids[entry.id], entry.mime_type, file_chunks(package.files[entry.id]), entry.size)
+        for entry in submission.entries
+    ]
+    answer = calls.call(url, PROVIDE, write_provided(submission, ids), parts, mtom=True)
+    check(answer.body.get("status", ""), read_problems(answer.body))
+
+
+def _about(submission: Submission, person: PatientIdentifier) -> Submission:
+    """The same about a person's number here; where the documents came from stays in sourcePatientId."""
+    return replace(
+        submission,
+        submission_set=replace(submission.submission_set, patient_id=person),
+        entries=tuple(replace(entry, patient_id=person) for entry in submission.entries),
+        folders=tuple(replace(folder, patient_id=person) for folder in submission.folders),
+    )
+
+
+def _say(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(orjson.dumps(facts).decode())
+        return
+    for name, value in facts.items():
+        out.print(f"{name}: {value}", markup=False, highlight=False)
