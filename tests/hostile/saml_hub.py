@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from lxml import etree
 
 from hub.access.model import Credentials
 from hub.app.keys import pki
@@ -17,14 +18,20 @@ from hub.app.settings.nodes import Client, Tls
 from hub.app.settings.saml import Saml, SamlIssuer
 from hub.app.wiring import Hub
 from hub.audit.model import AuditRecord, AuditSearch
+from tests.hostile.conftest import clean
 from tests.interop.by_hand import GET_DOCUMENTS, envelope, query
-from tests.saml import Draft, KeyPair, header, pair
+from tests.saml import DS, Draft, KeyPair, header, pair, sign
 
 ISSUER, OTHER, AUDIENCE = "https://idp.example/saml", "https://other.example/saml", "https://hub.example.org"
 ORGANISATION = "C=FR,ST=Rhône (69),O=CH TEST,OU=1690000001,CN=cachet"
 ASK = envelope("urn:ihe:iti:2007:RegistryStoredQuery", query(GET_DOCUMENTS, {"XDSDocumentEntryUniqueId": "('1.2')"}))
 NODES = ("a", "b", "speaking")
 REQUIRED = ("speaking",)
+
+Element = etree._Element
+EVIL = "ZZSECRETNAME"
+INVALID, TOKEN, CHECK = "InvalidSecurity", "InvalidSecurityToken", "FailedCheck"
+ALGORITHM, UNSUPPORTED, FAILED = "UnsupportedAlgorithm", "UnsupportedSecurityToken", "FailedAuthentication"
 
 
 @dataclass
@@ -132,3 +139,30 @@ def fault(answer: httpx.Response) -> tuple[str, str]:
 def security(*blocks: bytes) -> bytes:
     """wsse:Security."""
     return header(*blocks)
+
+
+def refused(box: Believing, security: bytes, code: str, says: str, node: str = "a", **more: bytes) -> None:
+    """A fault with the code and the words, one audit record with the same words, nothing of what was sent in either."""
+    answer = box.ask(security, node, **more)
+    assert answer.status_code == 401, answer.text[:2000]
+    subcode, reason = fault(answer)
+    assert (subcode, says in reason) == (code, True), (subcode, reason)
+    (record,) = box.records()
+    assert (record.transaction, record.principal_id, record.detail) == ("ITI-18", node, reason)
+    for told in (answer.text, repr(record)):
+        assert EVIL not in told
+        clean(told)
+
+
+def good(box: Believing, **changes: object) -> bytes:
+    return sign(box.draft(**changes).xml, box.idp)
+
+
+def signature_of(assertion: Element) -> Element:
+    found = assertion.find(f"{{{DS}}}Signature")
+    assert found is not None
+    return found
+
+
+def around(*elements: Element) -> bytes:
+    return header(*(etree.tostring(element) for element in elements))
