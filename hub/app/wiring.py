@@ -90,6 +90,21 @@ class Hub(Rooms):
         self._receiver = _Receiver(settings.dimse.ae_title)
         environment = Environment(ae_title=settings.dimse.ae_title, receive=self._receiver)
         super().__init__(settings, environment, self.public_url)
+        self._build_outside()
+        self._build_path()
+        self._build_feeds()
+        self._build_worker()
+        self._build_metrics()
+        self.dimse: DimseEndpoint | None = None
+        self.roles: frozenset[Role] = frozenset()
+        self.web: WebServer | None = None
+        self._own: WebServer | None = None  # health and metrics of one of several web processes
+        self.probes: dict[str, health.Probe] = {}  #: asked for readiness beside the roles' own
+        self._mllp_runs = False
+
+    def _build_outside(self) -> None:
+        """What leaves the region, or this house: the trail to its collectors, the national record, mail."""
+        settings = self.settings
         self.trail = AuditTrail(
             settings,
             self.database,
@@ -104,6 +119,9 @@ class Hub(Rooms):
             self.database, self.documents, national=self.record is not None and self.record.service is not None
         )
         self.mail = mail.build(self, self.public_url)
+
+    def _build_path(self) -> None:
+        """The one path of every transaction, and all use cases at its end."""
         self.dispatch = Dispatcher(
             [
                 *(self.patients, self.portions, self.visits, self.stewardship, self.documents, self.sharing),
@@ -135,6 +153,9 @@ class Hub(Rooms):
             self.metrics,
         )
         self.pipeline.question = question
+
+    def _build_feeds(self) -> None:
+        """Who carries out what the inbox keeps."""
         together = Together(self.pipeline, self.exchange, self.audit)
         self.mllp = MllpEndpoint(
             self.pipeline,
@@ -144,29 +165,35 @@ class Hub(Rooms):
             together,
             certificates=self.certificates,
         )
-        self.exchange.processors[mllp.WIRE] = self.mllp.process
-        self.soap_inbox = SoapInbox(self.pipeline, self.catalogue, settings.feeds, self.content.receive)
-        self.exchange.processors[SoapInbox.WIRE] = self.soap_inbox.process
-        handlers = {**self.imaging.handlers(), mllp.ANSWER: self.mllp.deliver, NOTIFY: self.notifier.deliver}
-        handlers |= {OFFER: self.on_demand.deliver, REPLY: self.replies.deliver, NOTICE: self.notices.deliver}
-        self.exchange.processors[fhir_patients.WIRE] = fhir_patients.Replay(self.pipeline, self.catalogue).process
-        handlers |= {PATIENT_FEED: self.fhir_patients.deliver}
-        handlers |= self.record.handlers() if self.record else {}
-        handlers |= self.mail.handlers() if self.mail else {}
+        self.soap_inbox = SoapInbox(self.pipeline, self.catalogue, self.settings.feeds, self.content.receive)
+        self.exchange.processors |= {
+            mllp.WIRE: self.mllp.process,
+            SoapInbox.WIRE: self.soap_inbox.process,
+            fhir_patients.WIRE: fhir_patients.Replay(self.pipeline, self.catalogue).process,
+        }
+
+    def _build_worker(self) -> None:
+        """Who carries what lies in the outbox, and what is done now and then."""
+        handlers = {
+            **self.imaging.handlers(),
+            mllp.ANSWER: self.mllp.deliver,
+            NOTIFY: self.notifier.deliver,
+            OFFER: self.on_demand.deliver,
+            REPLY: self.replies.deliver,
+            NOTICE: self.notices.deliver,
+            PATIENT_FEED: self.fhir_patients.deliver,
+            **(self.record.handlers() if self.record else {}),
+            **(self.mail.handlers() if self.mail else {}),
+        }
         self.worker = Worker(self.exchange, handlers)
         self.housekeeping = Housekeeping(
-            self.content, self._in_use, also=(self.replies.sweep, Watch(settings).tell, *self.sweeps)
+            self.content, self._in_use, also=(self.replies.sweep, Watch(self.settings).tell, *self.sweeps)
         )
-        self.dimse: DimseEndpoint | None = None
-        self.metrics.registry.register(self.certificates.handshakes)
-        self.metrics.registry.register(Ends(self.certificates))
-        self.metrics.registry.register(LagMetrics(self.trail.forwarder))
-        self.metrics.observe(self._counts, lambda: {source.name: source.kind for source in settings.sources})
-        self.roles: frozenset[Role] = frozenset()
-        self.web: WebServer | None = None
-        self._own: WebServer | None = None  # health and metrics of one of several web processes
-        self.probes: dict[str, health.Probe] = {}  #: asked for readiness beside the roles' own
-        self._mllp_runs = False
+
+    def _build_metrics(self) -> None:
+        for collector in (self.certificates.handshakes, Ends(self.certificates), LagMetrics(self.trail.forwarder)):
+            self.metrics.registry.register(collector)
+        self.metrics.observe(self._counts, lambda: {source.name: source.kind for source in self.settings.sources})
 
     # Running
 
