@@ -6,7 +6,7 @@ from hub.connector.contract import Capability, Level, Manifest
 
 MANIFEST = Manifest(
     kind="dicomweb",
-    title="PACS over DICOMweb (QIDO-RS, WADO-RS)",
+    title="PACS over DICOMweb (QIDO-RS, WADO-RS, STOW-RS)",
     config=DicomwebConfig,
     open=DicomwebConnector,
     capabilities=dict.fromkeys(Capability, Level.FULL) | {Capability.NATIONAL_RECORD: Level.NONE},

@@ -17,6 +17,8 @@ class DicomwebConfig(ConnectorConfig):
     """Root of QIDO-RS where it differs."""
     wado_url: str = ""
     """Root of WADO-RS where it differs."""
+    stow_url: str = ""
+    """Root of STOW-RS where it differs from WADO-RS's."""
     user: str = ""
     password: SecretStr = SecretStr("")
     """HTTP basic authentication."""

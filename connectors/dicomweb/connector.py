@@ -4,6 +4,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from connectors.dicomweb.config import DicomwebConfig
@@ -47,6 +48,8 @@ SERIES_FIELDS = (
 )  # fmt: skip
 INSTANCE_FIELDS = ("NumberOfFrames", "Rows", "Columns", "DocumentTitle", "ConceptNameCodeSequence")
 _NOBODY = "2.25.1"
+_FAILED_SOP_SEQUENCE, _FAILURE_REASON = "00081198", "00081197"
+_PIECE = 1 << 20
 _MISCONFIGURED = (NotAuthenticated, AccessDenied, CertificateRefused)
 Parameters = list[tuple[str, str]]
 
@@ -59,7 +62,11 @@ class DicomwebConnector:
         self.config = config
         self._closed = False
         self._client = DicomwebClient(
-            Roots((config.qido_url or config.url).rstrip("/"), (config.wado_url or config.url).rstrip("/")),
+            Roots(
+                (config.qido_url or config.url).rstrip("/"),
+                (config.wado_url or config.url).rstrip("/"),
+                config.stow_url.rstrip("/"),
+            ),
             auth=(config.user, config.password.get_secret_value()) if config.user else None,
             bearer=config.bearer.get_secret_value(),
             tls=_tls(config),
@@ -192,6 +199,18 @@ class DicomwebConnector:
             answer.media_type, self._watched(answer.chunks), {"Content-Length": length} if length else {}
         )
 
+    # --- storing
+
+    def store(self, file: Path, *, timeout: float) -> None:
+        """STOW-RS (PS3.18: 10.5). Raises ConnectorError."""
+        with self._translated():
+            said = self._client.store(iter([_pieces(file)]), timeout=timeout)
+        refused = said.get(_FAILED_SOP_SEQUENCE, {}).get("Value") or ()
+        if refused:
+            reason = refused[0].get(_FAILURE_REASON, {}).get("Value") or ("",)
+            told = f" ({reason[0]:04X})" if isinstance(reason[0], int) else ""
+            raise ConnectorError(f"The archive does not take the object{told}.", source=self.name)
+
     # --- self-test
 
     def check(self) -> Sequence[Check]:
@@ -253,6 +272,12 @@ def _kind(error: HubError) -> type[ConnectorError]:
     if isinstance(error, TooLarge):
         return SourceAnswerTooLarge
     return SourceLied if isinstance(error, Malformed | Invalid) else ConnectorError
+
+
+def _pieces(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as opened:
+        while piece := opened.read(_PIECE):
+            yield piece
 
 
 def _path(request: InstanceRequest) -> str:

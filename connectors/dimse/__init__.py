@@ -6,7 +6,7 @@ from hub.connector.contract import Capability, Level, Manifest
 
 MANIFEST = Manifest(
     kind="dimse",
-    title="PACS over DIMSE (C-FIND, C-GET, C-MOVE)",
+    title="PACS over DIMSE (C-FIND, C-GET, C-MOVE, C-STORE)",
     config=DimseConfig,
     open=DimseConnector,
     capabilities={
@@ -15,6 +15,7 @@ MANIFEST = Manifest(
         Capability.RETRIEVE_INSTANCES: Level.FULL,
         Capability.METADATA: Level.NONE,
         Capability.PASS_THROUGH: Level.NONE,
+        Capability.STORE_INSTANCES: Level.FULL,
     },
     notes=(
         "Metadata, frames and rendered images are made by the hub from the objects, which are fetched for it.",

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -19,12 +20,13 @@ from hub.imaging.model import Instance, InstanceRequest, RetrievedInstance, Seri
 from hub.wire import dicom
 from hub.wire.dicom import DatasetReader
 from hub.wire.dicom_head import header
-from hub.wire.dimse import client
+from hub.wire.dimse import client, part10
 from hub.wire.dimse.association import Association
-from hub.wire.dimse.contexts import PATIENT_FIND, STUDY_FIND, VERIFICATION, for_services
+from hub.wire.dimse.contexts import PATIENT_FIND, STUDY_FIND, VERIFICATION, for_services, for_storage
 from hub.wire.dimse.errors import NoContext
 
 _NOBODY = "2.25.1"
+_STORED_WITH_WARNING = range(0xB000, 0xC000)
 
 
 class DimseConnector:
@@ -143,6 +145,26 @@ class DimseConnector:
                 for uid in filter(None, series)
                 for item in self._instances(finder, study, uid, request.sop_instance_uid)
             ]
+
+    # --- storing
+
+    def store(self, file: Path, *, timeout: float) -> None:
+        """C-STORE in the transfer syntax of the file (PS3.4: B). Raises ConnectorError."""
+        deadline = time.monotonic() + timeout
+        with self._peer.translated(), file.open("rb") as opened:
+            meta = part10.read_meta(opened)
+            proposals = for_storage([meta["sop_class"]], [meta["transfer_syntax"]])
+            with self._peer.association(proposals, deadline) as association:
+                status = client.store(
+                    association,
+                    meta["sop_class"],
+                    meta["sop_instance"],
+                    meta["transfer_syntax"],
+                    part10.pieces(opened),
+                )
+        if status and status not in _STORED_WITH_WARNING:
+            with self._peer.translated():
+                raise client.OperationFailed(status, "C-STORE")
 
     # --- self-test
 

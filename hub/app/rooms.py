@@ -10,6 +10,7 @@ from hub.app import rights
 from hub.app.dimse.server import title_permissions
 from hub.app.doors import every as doors
 from hub.app.doors import tokens as door_tokens
+from hub.app.doors.trust_list import TrustList
 from hub.app.keys.certificates import Certificates
 from hub.app.keys.tls import client_context
 from hub.app.patients import matching
@@ -90,6 +91,7 @@ class Rooms:
             session_minutes=settings.security.session_minutes,
         )
         self.certificates = Certificates(settings)
+        self.trust_list = TrustList(settings.drimbox) if settings.drimbox.enabled else None
         self.sweeps: list[Callable[[], None]] = []  #: what is let go of now and then
         doors.open_all(self)
         self.oauth = door_tokens.build(settings, self.database, self.access, clients, self._url)

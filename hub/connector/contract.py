@@ -34,6 +34,7 @@ class Capability(StrEnum):
     METADATA = "metadata"
     PASS_THROUGH = "pass-through"  # noqa: S105 - no password
     NATIONAL_RECORD = "national-record"  #: hub.connector.record
+    STORE_INSTANCES = "store-instances"
 
 
 class Level(StrEnum):
@@ -175,6 +176,15 @@ class PassesThrough(Protocol):
         self, request: InstanceRequest, path: str, query: Sequence[tuple[str, str]], accept: str, *, timeout: float
     ) -> PassedThrough:
         """The answer to ``.../instances/{uid}/{path}``."""
+        ...
+
+
+@runtime_checkable
+class StoresInstances(Protocol):
+    """STORE_INSTANCES: objects are added to the archive (STOW-RS, C-STORE)."""
+
+    def store(self, file: Path, *, timeout: float) -> None:
+        """One Part 10 file, as it is; an object that the archive holds already is no error. Raises ConnectorError."""
         ...
 
 

@@ -119,7 +119,7 @@ def read_config(source: SourceConfig, manifest: Manifest) -> ConnectorConfig:
         raise BadSourceSettings(wrong, location=f"sources.{source.name}") from error
 
 
-_CALLS = ("find_studies", "describe_study", "pass_through")
+_CALLS = ("find_studies", "describe_study", "pass_through", "store")
 
 
 class Watched:

@@ -23,6 +23,7 @@ from hub.connector.contract import (
     Manifest,
     RetrievesInstances,
     SourceUnavailable,
+    StoresInstances,
     StudyQuery,
 )
 from hub.connector.record import KeepsRecords
@@ -36,6 +37,7 @@ _PROTOCOLS = {
     Capability.RETRIEVE_INSTANCES: RetrievesInstances,
     Capability.METADATA: GivesMetadata,
     Capability.NATIONAL_RECORD: KeepsRecords,
+    Capability.STORE_INSTANCES: StoresInstances,
 }
 
 

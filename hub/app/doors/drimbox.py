@@ -27,14 +27,18 @@ PERMISSIONS = frozenset({"imaging.retrieve"})
 
 
 def open_door(rooms: "Rooms") -> None:
-    """Where a list of trusted DRIMboxes is configured. Raises Misconfigured without the provider of the tokens."""
-    settings = rooms.settings
-    if not settings.drimbox.enabled:
+    """Where a list of trusted DRIMboxes is configured, to others' requests.
+
+    Raises Misconfigured without the provider of the tokens, unless the hub itself only asks other boxes."""
+    settings, trusted = rooms.settings, rooms.trust_list
+    if trusted is None:
         return
     if not settings.oauth.exchange.issuer:
+        if settings.drimbox.asks:
+            return
         raise Misconfigured("drimbox.white_list needs the provider of professionals' tokens: oauth.exchange.issuer.")
     provider = Provider(settings.oauth.exchange, settings.tls)
-    door = DrimboxDoor(settings.drimbox, TrustList(settings.drimbox), rooms.certificates, provider)
+    door = DrimboxDoor(settings.drimbox, trusted, rooms.certificates, provider)
     rooms.access.token_doors.insert(0, door)
 
 

@@ -5,6 +5,7 @@ a single part where multipart is due. ``Dialect`` says which way a server wants 
 """
 
 import contextlib
+import secrets
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -146,11 +147,20 @@ class DicomwebClient:
         """WADO-RS metadata of ``path`` (without ``/metadata``). Raises HubError."""
         return self._json(f"{self.roots.wado}{path}/metadata", (), timeout)
 
-    def instances(self, path: str, transfer_syntaxes: Sequence[str], *, timeout: float) -> Iterator[Iterator[bytes]]:
-        """WADO-RS: the Part 10 files under ``path``, each as an iterator of pieces. Raises HubError."""
-        with self._open(
-            "GET", self.roots.wado + path, accept=self._accept(transfer_syntaxes), timeout=timeout
-        ) as answer:
+    def instances(
+        self,
+        path: str,
+        transfer_syntaxes: Sequence[str],
+        *,
+        timeout: float,
+        headers: Mapping[str, str] | None = None,
+        accept: str = "",
+    ) -> Iterator[Iterator[bytes]]:
+        """WADO-RS: the Part 10 files under ``path``, each as an iterator of pieces. Raises HubError.
+
+        ``accept`` instead of what the transfer syntaxes make; ``headers``: further ones."""
+        wanted = accept or self._accept(transfer_syntaxes)
+        with self._open("GET", self.roots.wado + path, accept=wanted, timeout=timeout, headers=headers) as answer:
             chunks = self._chunks(answer)
             content_type = answer.headers.get("content-type", "")
             if content_type.lower().startswith("multipart/"):
@@ -175,7 +185,7 @@ class DicomwebClient:
 
     def store(self, files: Iterator[Iterator[bytes]], *, timeout: float) -> Mapping[str, Any]:
         """STOW-RS of Part 10 files. Outcome: the server's answer as DICOM JSON. Raises HubError."""
-        limit = "maillage-stow"
+        limit = secrets.token_hex(16)  # no object can hold what ends its part
         parts = (multipart.Part({"Content-Type": "application/dicom"}, item) for item in files)
         headers = {"Content-Type": f'multipart/related; type="application/dicom"; boundary={limit}'}
         with self._open(
