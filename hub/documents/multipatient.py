@@ -1,6 +1,6 @@
 """Questions about several patients at once, or about whomever it is (MPQ: ITI-51)."""
 
-from hub.access.rights_model import Everything, Rights
+from hub.access.rights_model import Rights
 from hub.context import Context
 from hub.documents.codec import patient_key
 from hub.documents.criteria import Clause, Operator
@@ -27,13 +27,13 @@ class MultiPatientService:
         patients: Patients,
         home_community_id: str = "",
         max_results: int = 10_000,
-        rights: Rights | None = None,
+        rights: Rights,
     ) -> None:
         self.database = database
         self.patients = patients
         self.home = Oid.from_urn(home_community_id).urn if home_community_id else ""
         self.max_results = max_results
-        self.rights = rights or Everything()
+        self.rights = rights
 
     @use_case
     def query(self, command: MultiPatientQuery, context: Context) -> QueryResult:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hub.access.model import HUB
-from hub.access.rights_model import Everything, Rights
+from hub.access.rights_model import Rights
 from hub.context import Context
 from hub.documents.codec import patient_key
 from hub.documents.criteria import Clause, Operator
@@ -111,7 +111,7 @@ class DocumentService:
         home_community_id: str = "",
         vocabulary: Codes | Source | None = None,
         max_results: int = 10_000,
-        rights: Rights | None = None,
+        rights: Rights,
     ) -> None:
         self.database = database
         self.content = content
@@ -121,7 +121,7 @@ class DocumentService:
         self.home = Oid.from_urn(home_community_id).urn if home_community_id else ""
         self.vocabulary = Vocabulary(vocabulary)
         self.max_results = max_results
-        self.rights = rights or Everything()
+        self.rights = rights
         self.listeners: list[Listener] = []
         self.on_demand: OnDemand | None = None
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from hub.access.model import Principal
-from hub.access.rights_model import Everything, Rights
+from hub.access.rights_model import Rights
 from hub.context import Context
 from hub.documents.errors import (
     DocumentUniqueIdError,
@@ -95,9 +95,9 @@ class CommunityService:
         home_community_id: str,
         discovery: DiscoveryService | None = None,
         fanout: FanOut | None = None,
-        rights: Rights | None = None,
+        rights: Rights,
     ) -> None:
-        self.rights = rights or Everything()
+        self.rights = rights
         self.others: Mapping[str, tuple[Community, CommunityClient]] = {
             community.home: (community, client) for community, client in communities
         }

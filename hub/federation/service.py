@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hub.access.rights_model import Everything, Rights
+from hub.access.rights_model import Rights
 from hub.context import Context
 from hub.errors import DeadlineExceeded
 from hub.federation.errors import NoSuchSource
@@ -58,9 +58,9 @@ class FederationService:
         affinity_domain: str = "",
         max_studies: int = 500,
         fanout: FanOut | None = None,
-        rights: Rights | None = None,
+        rights: Rights,
     ) -> None:
-        self.rights = rights or Everything()
+        self.rights = rights
         self.database = database
         self.patients = patients
         self.affinity_domain = affinity_domain

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any
 
-from hub.access.rights_model import Everything, Rights
+from hub.access.rights_model import Rights
 from hub.context import Context
 from hub.documents.model import AssociationType, ProvideDocuments
 from hub.imaging import codec
@@ -86,9 +86,9 @@ class Publisher:
         content: Contents,
         settings: PublicationSettings,
         later: Callable[[Wanted, Context], object],
-        rights: Rights | None = None,
+        rights: Rights,
     ) -> None:
-        self.rights = rights or Everything()
+        self.rights = rights
         self.database = database
         self.archives = archives
         self.patients = patients
@@ -342,6 +342,7 @@ class Publisher:
             author=report.author,
             author_institution=report.institution,
             created=report.created,
+            masks=filter(None, report.masks.split("|")),
         )
         before = [item.entry for item in draft.reports if item.state == "published" and same_set(item, report)]
         standing = [item.id for item in self.withdrawals.approved(before[-1:])]

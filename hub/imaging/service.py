@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hub.access.rights_model import Everything, Matter, Rights
+from hub.access.rights_model import Matter, Rights
 from hub.context import Context
 from hub.exchange.model import Delivery
 from hub.imaging import codec
@@ -41,7 +41,7 @@ from hub.imaging.store import ImagingStore
 from hub.imaging.store_life import LifeStore
 from hub.imaging.store_reports import ReportStore
 from hub.patients.model import Person
-from hub.storage.engine import Database
+from hub.storage.engine import Database, UnitOfWork
 from hub.usecase import use_case
 from hub.values import PatientIdentifier, Uid, now
 
@@ -90,11 +90,12 @@ class ImagingService(Reading):
         archive: HubArchive | None = None,
         stable_after: float | None = None,
         archive_follows: float = 300.0,
-        rights: Rights | None = None,
+        rights: Rights,
     ) -> None:
-        self.rights = rights or Everything()
-        #: Told of final reports and the uniqueId of their document, inside the unit of work.
-        self.report_listeners: list[Callable[[Report, str, Context], None]] = []
+        self.rights = rights
+        #: Told of the reports of a message, final ones and those that it takes back, with the uniqueIds of their
+        #: documents, inside the unit of work.
+        self.report_listeners: list[Callable[[Sequence[tuple[Report, str]], Context], None]] = []
         self.database = database
         self.archive = archive
         self.stable_after = stable_after
@@ -179,28 +180,35 @@ class ImagingService(Reading):
     def feed_report(self, command: FeedReport, context: Context) -> str:
         """Keep the report; a final or corrected one has its study published. Returns the delivery's id, "" if none.
 
-        Raises ReportIncomplete when nothing tells the study."""
-        report = command.report
-        context.touch("patient", report.patient.cx)
-        if not (report.study_instance_uid or report.accession_number or report.placer_number):
+        Raises ReportIncomplete when nothing tells the study, UnknownReport when what it takes back is not here."""
+        reports = (command.report, *command.also)
+        context.touch("patient", command.report.patient.cx)
+        if any(not (item.study_instance_uid or item.accession_number or item.placer_number) for item in reports):
             raise ReportIncomplete()
-        received = self.content.receive([report.content])
-        # Durable before the row that names it is; bytes whose row is rolled back are swept away by their age.
-        self.content.put(received.path, received.sha256)
+        received = [self.content.receive([report.content]) for report in reports]
+        for file in received:
+            # Durable before the row that names it is; bytes whose row is rolled back are swept away by their age.
+            self.content.put(file.path, file.sha256)
         with self.database.transaction() as work:
-            store = ImagingStore(work)
-            if report.status in WITHDRAWN:
-                self.withdrawals.withdraw(withdraw_report(ReportStore(work), report), context)
-            report_id = store.keep_report(report_values(report, received.sha256))
-            context.led_to("report", report_id)
-            if report.status not in FINAL:
-                return ""
-            ReportStore(work).await_publication(report_id)
+            rows = [report_values(item, file.sha256) for item, file in zip(reports, received, strict=True)]
+            final = [self._keep(work, item, row, context) for item, row in zip(reports, rows, strict=True)]
+            told = [(item, str(row["document_id"])) for item, row in zip(reports, rows, strict=True)]
             for listener in self.report_listeners:
-                listener(report, report_values(report, received.sha256)["document_id"], context)
-            if "report" not in self.publish_on:
+                listener([item for item in told if item[0].status in FINAL | WITHDRAWN], context)
+            if "report" not in self.publish_on or not any(final):
                 return ""
-            return self._enqueue(wanted_report(report), context)
+            return [self._enqueue(wanted_report(item), context) for item in reports][-1]  # one study: one delivery
+
+    def _keep(self, work: UnitOfWork, report: Report, row: Mapping[str, Any], context: Context) -> bool:
+        """Whether the report is to be published."""
+        if report.status in WITHDRAWN:
+            self.withdrawals.withdraw(withdraw_report(ReportStore(work), report), context)
+        report_id = ImagingStore(work).keep_report(row)
+        context.led_to("report", report_id)
+        if report.status not in FINAL:
+            return False
+        ReportStore(work).await_publication(report_id)
+        return True
 
     # publication
 

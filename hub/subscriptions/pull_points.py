@@ -29,11 +29,9 @@ Told = Callable[[Sequence[Notification], Context], tuple[Notification, ...]]
 class PullPointService:
     """``most``: pull points of one client. ``most_waiting``: notifications in one; beyond, the oldest go.
 
-    ``told``: what of notifications the reader may read; None: all."""
+    ``told``: what of notifications the reader may read."""
 
-    def __init__(
-        self, *, database: Database, most: int = 100, most_waiting: int = 10_000, told: Told | None = None
-    ) -> None:
+    def __init__(self, *, database: Database, told: Told, most: int = 100, most_waiting: int = 10_000) -> None:
         self.told = told
         self.database = database
         self.most = most
@@ -67,7 +65,7 @@ class PullPointService:
         with self.database.transaction() as work:
             store = NotificationStore(work)
             found = tuple(store.take(_own(store, command.pull_point_id, context).id, limit))
-            found = self.told(found, context) if self.told is not None else found
+            found = self.told(found, context)
         for item in found:
             for reference in (*(one.id for one in item.objects), *(one for one, _ in item.references)):
                 context.touch("document entry", reference)

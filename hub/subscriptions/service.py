@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from hub.access.rights_model import Everything, Rights
+from hub.access.rights_model import Rights
 from hub.context import Context
 from hub.documents.codec import patient_key
 from hub.documents.model import DocumentEntry, Folder
@@ -60,7 +60,7 @@ class SubscriptionService:
         longest: timedelta = timedelta(days=366),
         most: int = 10_000,
         most_waiting: int = 10_000,
-        rights: Rights | None = None,
+        rights: Rights,
     ) -> None:
         self.database = database
         self.patients = patients
@@ -71,7 +71,7 @@ class SubscriptionService:
         self.longest = longest
         self.most = most
         self.most_waiting = most_waiting
-        self.rights = rights or Everything()
+        self.rights = rights
 
     # ITI-52
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hub.access.rights_model import Everything
 from hub.context import Context
 from hub.documents.model import (
     APPROVED,
@@ -66,7 +67,7 @@ def service_on(database: Database, directory: Path, **options: Any) -> DocumentS
         repository_unique_id=REPOSITORY,
         affinity_domains=(DOMAIN,),
         home_community_id=HOME,
-        **options,
+        **{"rights": Everything(), **options},
     )
 
 

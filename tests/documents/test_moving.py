@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hub.access.rights_model import Everything
 from hub.context import Context
 from hub.documents.administration import RemovalService, UpdateService
 from hub.documents.model import (
@@ -105,7 +106,7 @@ class Persons:
         others = {f"{SS}Status": APPROVED, f"{FOL}Status": APPROVED}
         everything = ask(self.documents, "GetAll", patientId=person.cx, **{f"{DE}Status": status, **others})
         (query,) = [key for key, item in MULTI_PATIENT.items() if item.name == "FindDocumentsForMultiplePatients"]
-        population = MultiPatientService(database=self.documents.database, patients=self.patients)
+        population = MultiPatientService(database=self.documents.database, patients=self.patients, rights=Everything())
         groups = {f"${name}": ((value,),) for name, value in asked.items()}
         many = population.query(MultiPatientQuery(StoredQuery(query, {**groups, **CLASS})), Context()).objects
         answers = [{item.unique_id for item in answer if isinstance(item, DocumentEntry)} for answer in

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from hub.access.rights_model import Everything
 from hub.context import Context
 from hub.documents import search
 from hub.documents.errors import StoredQueryMissingParam, TooManyResults, UnknownCommunity, UnknownStoredQuery
@@ -48,7 +49,11 @@ DE, FOL = "$XDSDocumentEntry", "$XDSFolder"
 @pytest.fixture
 def many(database: Database) -> MultiPatientService:
     return MultiPatientService(
-        database=database, patients=Region((ANNE, ANNE_ALIAS), (BERT,)), home_community_id=HOME, max_results=5
+        database=database,
+        patients=Region((ANNE, ANNE_ALIAS), (BERT,)),
+        home_community_id=HOME,
+        max_results=5,
+        rights=Everything(),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Self
 import pytest
 
 from hub.access.model import Principal
+from hub.access.rights_model import Everything
 from hub.context import Context
 from hub.documents.errors import (
     DocumentUniqueIdError,
@@ -167,7 +168,12 @@ def house(database: Database, tmp_path: Path) -> House:
         documents,
         RespondingGateway(documents=documents, images=images, patients=patients, home_community_id=HOME),
         CommunityService(
-            communities=others, documents=documents, images=images, patients=patients, home_community_id=HOME
+            communities=others,
+            documents=documents,
+            images=images,
+            patients=patients,
+            home_community_id=HOME,
+            rights=Everything(),
         ),
         images,
         north,

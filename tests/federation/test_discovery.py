@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hub.access.rights_model import Everything
 from hub.context import Context
 from hub.documents.model import APPROVED, StoredQuery
 from hub.federation.communities import CommunityService
@@ -90,6 +91,7 @@ def world(database: Database, tmp_path: Path) -> World:
         patients=patients,
         home_community_id=HOME_OID,
         discovery=discovery,
+        rights=Everything(),
     )
     world = World(patients, discovery, gateway, north)
     world.marie = world.feed(status=IdentityStatus.QUALIFIED, ins=ins())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.access.rights_model import Everything
 from hub.context import Context
 from hub.federation.errors import NoSuchSource
 from hub.federation.service import FederationService
@@ -63,9 +64,15 @@ def region(database: Database, tmp_path: Path) -> Iterator[Region]:
         content=ContentStore(tmp_path / "content"),
         cache=tmp_path / "cache",
         source_id="1.2.3",
+        rights=Everything(),
     )
     service = FederationService(
-        database=database, sources=sources, infos=infos, patients=patients, affinity_domain=AFFINITY
+        database=database,
+        sources=sources,
+        infos=infos,
+        patients=patients,
+        affinity_domain=AFFINITY,
+        rights=Everything(),
     )
     patients.add("R1", LOCAL_A, LOCAL_B)
     a.datasets = study_files()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.access.rights_model import Everything
 from hub.context import Context
 from hub.exchange.model import Delivery
 from hub.imaging.service import ImagingService
@@ -53,6 +54,7 @@ def room(database: Database, tmp_path: Path) -> Iterator[Room]:
         cache=tmp_path / "cache",
         source_id="1.2.250.1.999.1.4",
         retrieve_url="http://127.0.0.1:8080/dicom-web",
+        rights=Everything(),
     )
     service.listen(patients)
     yield Room(service, a, b, patients, documents, exchange, content, database)

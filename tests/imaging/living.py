@@ -9,6 +9,7 @@ from typing import Any
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, KeyObjectSelectionDocumentStorage
 
+from hub.access.rights_model import Everything
 from hub.context import Context
 from hub.documents.model import APPROVED, DEPRECATED, Association, AssociationType, DocumentEntry, StoredQuery
 from hub.documents.queries import QUERIES
@@ -110,6 +111,7 @@ def living(database: Database, directory: Path, flavour: Flavour = Flavour.XDS_I
         patients=patients,
         repository_unique_id=REPOSITORY,
         affinity_domains=(AFFINITY,),
+        rights=Everything(),
     )
     withdrawals = WithdrawalService(database=database)
     exchange = ExchangeService(database=database)
@@ -127,6 +129,7 @@ def living(database: Database, directory: Path, flavour: Flavour = Flavour.XDS_I
         source_id="1.2.250.1.999.1.4",
         retrieve_url="https://hub.example/dicom-web",
         flavour=flavour,
+        rights=Everything(),
     )
     imaging.listen(patients)
     life = ManifestLife(database=database, imaging=imaging, documents=documents, withdrawals=withdrawals)

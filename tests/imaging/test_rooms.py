@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hub.access.rights_model import Everything
 from hub.context import Context
 from hub.documents.model import DocumentRequest, RetrieveDocuments
 from hub.documents.service import DocumentService
@@ -37,6 +38,7 @@ def test_a_report_before_its_patient(database: Database, tmp_path: Path) -> None
         patients=patients,
         repository_unique_id=REPOSITORY,
         affinity_domains=(AFFINITY,),
+        rights=Everything(),
     )
     exchange = ExchangeService(database=database)
     archive = WebArchive("PACS_A", study_files())
@@ -51,6 +53,7 @@ def test_a_report_before_its_patient(database: Database, tmp_path: Path) -> None
         content=content,
         cache=tmp_path / "cache",
         source_id="1.2.250.1.999.1.4",
+        rights=Everything(),
     )
     imaging.listen(patients)
     worker = Worker(exchange, imaging.handlers())

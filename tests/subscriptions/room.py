@@ -1,11 +1,13 @@
 """A registry and its subscriptions, in one database, with persons and clients that a test makes up."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from hub.access.model import Client, Principal
+from hub.access.rights_model import Everything
 from hub.access.service import AccessService
 from hub.context import Context
 from hub.documents.model import Submission
@@ -71,8 +73,11 @@ class Room:
         self.exchange = ExchangeService(database=database)
         self.documents: DocumentService = service_on(database, directory, patients=self.patients)
         self.broker = self.make_broker()
-        self.pull_points = PullPointService(database=database, most=3, most_waiting=5)
+        self.pull_points = PullPointService(database=database, most=3, most_waiting=5, told=self._readable)
         self.documents.listeners.append(lambda told, context: self._broker().registered(told, context))
+
+    def _readable(self, found: Sequence[Notification], context: Context) -> tuple[Notification, ...]:
+        return self._broker().told(found, context)
 
     def _broker(self) -> SubscriptionService:
         return self.broker  # as it is when something is registered: a test may have made another one
@@ -87,6 +92,7 @@ class Room:
             "pull_points": lambda: f"{HUB}/dsub/pullpoints",
             "longest": timedelta(days=30),
             "most": 20,
+            "rights": Everything(),
             **changes,
         }
         return SubscriptionService(**values)
