@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "425e3672c582"
+revision = "a2fb8190c9c4"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -381,6 +381,66 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_documents_unlisted_content"), ["content"], unique=False)
 
     op.create_table(
+        "drimbox_call",
+        sa.Column("uuid_hash", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("sealed", sa.String(), nullable=False),
+        sa.Column("caller", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("feeds", sa.Boolean(), nullable=False),
+        sa.Column("session_hash", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("uuid_hash", name=op.f("pk_drimbox_call")),
+    )
+    with op.batch_alter_table("drimbox_call", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_drimbox_call_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
+        "drimbox_export",
+        sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column(
+            "study_instance_uid", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column("person", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("person_authority", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("archive", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("fetched", sa.Integer(), nullable=False),
+        sa.Column("stored", sa.Integer(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=True),
+        sa.Column("error_code", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_drimbox_export")),
+    )
+    with op.batch_alter_table("drimbox_export", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_drimbox_export_changed_at"), ["changed_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_drimbox_export_state"), ["state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_drimbox_export_study_instance_uid"), ["study_instance_uid"], unique=False)
+
+    op.create_table(
+        "drimbox_export_object",
+        sa.Column("export", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("sop_instance_uid", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("sha256", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint("export", "sop_instance_uid", name=op.f("pk_drimbox_export_object")),
+    )
+    with op.batch_alter_table("drimbox_export_object", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_drimbox_export_object_sha256"), ["sha256"], unique=False)
+
+    op.create_table(
+        "drimbox_opened",
+        sa.Column("session_hash", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("study_hash", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("sealed", sa.String(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("session_hash", "study_hash", name=op.f("pk_drimbox_opened")),
+    )
+    with op.batch_alter_table("drimbox_opened", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_drimbox_opened_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
         "exchange_delivery",
         sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("destination", sa.String(), nullable=False),
@@ -546,6 +606,8 @@ def upgrade() -> None:
         sa.Column("institution", sa.String(), nullable=False),
         sa.Column("created", sa.String(), nullable=False),
         sa.Column("entry", sa.String(), nullable=False),
+        sa.Column("replaces", sa.String(), nullable=False),
+        sa.Column("masks", sa.String(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_imaging_report")),
     )
@@ -601,8 +663,8 @@ def upgrade() -> None:
         "mail_letter",
         sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("unique_id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
-        sa.Column("entry", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("control_id", sa.String(), nullable=False),
         sa.Column("told_of", sa.String(), nullable=False),
         sa.Column("patient", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("recipient", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
@@ -625,13 +687,23 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("mail_letter", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_mail_letter_changed_at"), ["changed_at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_mail_letter_entry"), ["entry"], unique=False)
         batch_op.create_index(batch_op.f("ix_mail_letter_message_id"), ["message_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_mail_letter_patient"), ["patient"], unique=False)
         batch_op.create_index(batch_op.f("ix_mail_letter_reason"), ["reason"], unique=False)
         batch_op.create_index(batch_op.f("ix_mail_letter_state"), ["state"], unique=False)
         batch_op.create_index(batch_op.f("ix_mail_letter_token_hash"), ["token_hash"], unique=False)
-        batch_op.create_index(batch_op.f("ix_mail_letter_unique_id"), ["unique_id"], unique=False)
+
+    op.create_table(
+        "mail_letter_document",
+        sa.Column("letter", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("unique_id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("entry", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint("letter", "place", name=op.f("pk_mail_letter_document")),
+    )
+    with op.batch_alter_table("mail_letter_document", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_mail_letter_document_entry"), ["entry"], unique=False)
+        batch_op.create_index(batch_op.f("ix_mail_letter_document_unique_id"), ["unique_id"], unique=False)
 
     op.create_table(
         "patients_authority",
@@ -877,6 +949,16 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "record_wish",
+        sa.Column("unique_id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("wanted", sa.Boolean(), nullable=False),
+        sa.Column("secret", sa.Boolean(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("control_id", sa.String(), nullable=False),
+        sa.Column("told", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("unique_id", name=op.f("pk_record_wish")),
+    )
+    op.create_table(
         "subscriptions_notification",
         sa.Column("id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("subscription", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
@@ -973,6 +1055,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_subscriptions_notification_pull_point")
 
     op.drop_table("subscriptions_notification")
+    op.drop_table("record_wish")
     with op.batch_alter_table("record_publication", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_record_publication_study_instance_uid"))
         batch_op.drop_index(batch_op.f("ix_record_publication_state"))
@@ -1043,14 +1126,17 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_patients_authority_namespace"))
 
     op.drop_table("patients_authority")
+    with op.batch_alter_table("mail_letter_document", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_mail_letter_document_unique_id"))
+        batch_op.drop_index(batch_op.f("ix_mail_letter_document_entry"))
+
+    op.drop_table("mail_letter_document")
     with op.batch_alter_table("mail_letter", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_mail_letter_unique_id"))
         batch_op.drop_index(batch_op.f("ix_mail_letter_token_hash"))
         batch_op.drop_index(batch_op.f("ix_mail_letter_state"))
         batch_op.drop_index(batch_op.f("ix_mail_letter_reason"))
         batch_op.drop_index(batch_op.f("ix_mail_letter_patient"))
         batch_op.drop_index(batch_op.f("ix_mail_letter_message_id"))
-        batch_op.drop_index(batch_op.f("ix_mail_letter_entry"))
         batch_op.drop_index(batch_op.f("ix_mail_letter_changed_at"))
 
     op.drop_table("mail_letter")
@@ -1101,6 +1187,24 @@ def downgrade() -> None:
         batch_op.drop_index("ix_exchange_delivery_destination")
 
     op.drop_table("exchange_delivery")
+    with op.batch_alter_table("drimbox_opened", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_drimbox_opened_expires_at"))
+
+    op.drop_table("drimbox_opened")
+    with op.batch_alter_table("drimbox_export_object", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_drimbox_export_object_sha256"))
+
+    op.drop_table("drimbox_export_object")
+    with op.batch_alter_table("drimbox_export", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_drimbox_export_study_instance_uid"))
+        batch_op.drop_index(batch_op.f("ix_drimbox_export_state"))
+        batch_op.drop_index(batch_op.f("ix_drimbox_export_changed_at"))
+
+    op.drop_table("drimbox_export")
+    with op.batch_alter_table("drimbox_call", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_drimbox_call_expires_at"))
+
+    op.drop_table("drimbox_call")
     with op.batch_alter_table("documents_unlisted", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_documents_unlisted_content"))
 
