@@ -140,9 +140,12 @@ def fill(url: str, size: int) -> None:
             ):
                 _copy(work.connection, table, count // made - 1, made)
         with database.transaction() as work:
-            if not database.sqlite:
+            if database.sqlite:
+                work.connection.exec_driver_sql("ANALYZE")
+            else:
                 _advance(work.connection)
-            work.connection.exec_driver_sql("ANALYZE")
+        if not database.sqlite:
+            _settle(database)
     finally:
         database.dispose()
 
@@ -154,6 +157,13 @@ def _advance(connection: Connection) -> None:
             connection.execute(
                 text(f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), (SELECT max(id) FROM {name}))")
             )
+
+
+def _settle(database: Database) -> None:
+    """As a registry that has grown over years: else the server would vacuum gigabytes while somebody measures."""
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM (ANALYZE)")
+        connection.exec_driver_sql("CHECKPOINT")
 
 
 def _copy(connection: Connection, table: Table, copies: int, made: int) -> None:

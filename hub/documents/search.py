@@ -92,11 +92,13 @@ class Search:
         members = self._associations(source=[item.id for item in sets], types=_MEMBER)
         targets = [item.target for item in members]
         entries = self._entries(targets)
-        folders = self.store.get(Folder, "id", targets)
-        known = {item.id for item in sets} | {item.id for item in entries} | {item.id for item in folders}
+        found = {item.id for item in entries}
+        others = [target for target in targets if target not in found]
+        folders = self.store.get(Folder, "id", others)
+        known = found | {item.id for item in (*sets, *folders)}
         between = [
             item
-            for item in self.store.get(Association, "id", targets)
+            for item in self.store.get(Association, "id", others)
             if item.source in known and item.target in known and item.status in self.links
         ]
         known |= {item.id for item in between}

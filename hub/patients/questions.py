@@ -98,7 +98,7 @@ class Questions:
         with self.database.reading() as work:
             reader = PatientReader(work)
             found = reader.any_value(number.strip(), 2)
-            return reader.identifier(found[0]) if len(found) == 1 else None
+            return reader.identifiers(found[0])[0] if len(found) == 1 else None
 
     def _by_number(self, command: FindPersons, criteria: Criteria) -> tuple[Person, ...]:
         with self.database.reading() as work:
@@ -149,13 +149,8 @@ class Questions:
 
     def resolve(self, identifier: PatientIdentifier) -> PatientIdentifier | None:
         """The surviving regional identifier of whom any identifier means; None when nobody, or not one person."""
-        with self.database.reading() as work:
-            reader = PatientReader(work)
-            keys = self._persons_of(reader, self.lenient(identifier))
-            if len(keys) != 1:
-                reader.aliases(_NOBODY)  # nobody costs as many statements as somebody: it can't be told by the time
-                return None
-            return self.directory.named(reader.identifier(keys[0]))
+        same = self._same(identifier)
+        return self.directory.named(same[0]) if same else None
 
     def registered(self, identifier: PatientIdentifier) -> bool:
         """Whether the registry may take it as a patientId: a regional identifier that was given, or its alias.
@@ -168,14 +163,17 @@ class Questions:
 
     def equivalents(self, identifier: PatientIdentifier) -> tuple[PatientIdentifier, ...]:
         """All identifiers in affinity domains that mean the same person: the survivor, then aliases."""
+        return tuple(self._same(identifier))
+
+    def _same(self, identifier: PatientIdentifier) -> list[PatientIdentifier]:
+        """Nobody costs as many statements as somebody: it can't be told by the time."""
+        given = self.lenient(identifier)
         with self.database.reading() as work:
             reader = PatientReader(work)
-            keys = self._persons_of(reader, self.lenient(identifier))
-            if len(keys) != 1:
-                for _ in range(2):
-                    reader.aliases(_NOBODY)  # as in ``resolve``
-                return ()
-            return (reader.identifier(keys[0]), *reader.aliases(keys[0]))
+            if given.authority in self.affinity_domains and given.authority not in INS_AUTHORITIES:
+                return reader.same(given)
+            keys = self._persons_of(reader, given)
+            return reader.identifiers(keys[0] if len(keys) == 1 else _NOBODY)
 
     def person(self, identifier: PatientIdentifier) -> Person | None:
         """The person whom any identifier means; None when nobody, or not one person."""

@@ -7,7 +7,19 @@ from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, or_, select, text, tuple_, union
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    bindparam,
+    exists,
+    literal_column,
+    or_,
+    select,
+    text,
+    tuple_,
+    union,
+)
 
 from hub.patients.model import Identity, Link
 from hub.patients.normalise import given_names, name_keys
@@ -69,14 +81,30 @@ _INS = Prepared(
         )
     )
 )
-_IDENTIFIER = Prepared(
-    lambda _dialect: select(PERSON.c.value, PERSON.c.authority).where(PERSON.c.id == bindparam("person"))
+#: The surviving regional identifier of a person, then the former ones. SQLite's CROSS JOIN and the named index: see
+#: ``store_numbers``.
+_SAME = """
+    WITH person AS MATERIALIZED ({person})
+    SELECT 0 AS former, m.id, m.value, m.authority FROM person AS p {join} patients_person AS m ON m.id = p.id
+    UNION ALL SELECT 1, m.id, m.value, m.authority
+    FROM person AS p {join} patients_person AS m {by_survivor} ON m.survivor = p.id ORDER BY 1, 2
+"""
+_JOINS = {
+    "postgresql": {"join": "JOIN", "by_survivor": ""},
+    "sqlite": {"join": "CROSS JOIN", "by_survivor": "INDEXED BY ix_patients_person_survivor"},
+}
+_OF_REGIONAL = (
+    "SELECT COALESCE(survivor, id) AS id FROM patients_person WHERE value = :value AND authority = :authority"
 )
-_ALIASES = Prepared(
-    lambda _dialect: (
-        select(PERSON.c.value, PERSON.c.authority).where(PERSON.c.survivor == bindparam("person")).order_by(PERSON.c.id)
-    )
-)
+_OF_PERSON = "SELECT CAST(:person AS bigint) AS id"
+
+
+def _same(person: str) -> Prepared:
+    columns = (literal_column("former", Integer), PERSON.c.id, PERSON.c.value, PERSON.c.authority)
+    return Prepared(lambda dialect: text(_SAME.format(person=person, **_JOINS[dialect])).columns(*columns))
+
+
+_SAME_AS, _NUMBERS_OF = _same(_OF_REGIONAL), _same(_OF_PERSON)
 
 _COLUMNS = ", ".join(f"m.{column.name}" for column in MEMBER_COLUMNS)
 _OF_PERSONS = {
@@ -153,14 +181,13 @@ class PatientReader:
         ).limit(limit)
         return sorted(row[0] for row in self._connection.execute(query))
 
-    def identifier(self, person: int) -> PatientIdentifier:
-        """A person's regional identifier."""
-        (row,) = _IDENTIFIER.rows(self._connection, {"person": person})
-        return PatientIdentifier(row[0], row[1])
+    def same(self, identifier: PatientIdentifier) -> list[PatientIdentifier]:
+        """The regional identifiers of the person behind one, the surviving one first; empty when it is nobody's."""
+        return _identifiers(_SAME_AS.rows(self._connection, _key(identifier)))
 
-    def aliases(self, person: int) -> list[PatientIdentifier]:
-        """A person's former regional identifiers."""
-        return [PatientIdentifier(row[0], row[1]) for row in _ALIASES.rows(self._connection, {"person": person})]
+    def identifiers(self, person: int) -> list[PatientIdentifier]:
+        """The regional identifiers of a person, the surviving one first; empty when there is no such person."""
+        return _identifiers(_NUMBERS_OF.rows(self._connection, {"person": person}))
 
     def person(self, key: int) -> StoredPerson | None:
         """One person with its active identities and aliases."""
@@ -226,6 +253,10 @@ class PatientReader:
     def _names(self, ids: Iterable[int]) -> dict[int, PatientIdentifier]:
         query = select(IDENTITY.c.id, IDENTITY.c.value, IDENTITY.c.authority).where(IDENTITY.c.id.in_(sorted(ids)))
         return {key: PatientIdentifier(value, oid) for key, value, oid in self._connection.execute(query)}
+
+
+def _identifiers(rows: Iterable[tuple[Any, ...]]) -> list[PatientIdentifier]:
+    return [PatientIdentifier(value, authority) for _, _, value, authority in rows]
 
 
 def matching_keys(identity: Identity, criteria: Criteria) -> list[str]:

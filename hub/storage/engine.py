@@ -95,6 +95,7 @@ class Database:
             parsed,
             pool_size=pool_size,
             max_overflow=pool_size * 3,
+            pool_use_lifo=True,  # the one that was used last has the statements prepared, its server their plans
             json_serializer=json_text,
             json_deserializer=json_value,
             hide_parameters=True,  # they are patients' data: not for logs and tracebacks
