@@ -142,7 +142,7 @@ def _figure(name: str, one: tuple[float, float], base: tuple[float, float]) -> F
     return Figure(
         "access", name, one[0], "ms", "nothing shown, nobody said anything", base[0],
         f"at most {MOST_MS:.0f} ms and a tenth more", more < MOST_MS and one[0] < MOST_PART * base[0],
-        f"p50, one connection, callers in turn; {more:+.2f} ms; the hub's own CPU: {one[1]:.2f} ms beside {base[1]:.2f} ms",
+        f"p50, callers in turn; {more:+.2f} ms; the hub's own CPU: {one[1]:.2f} ms beside {base[1]:.2f} ms",
     )  # fmt: skip
 
 
