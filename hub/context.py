@@ -26,6 +26,7 @@ class Context:
     purpose: str = "TREATMENT"
     source: str = ""  #: configured name of the feeding or asking system, "" when unknown
     peer: str = ""  #: network address of the caller
+    session: str = field(default="", repr=False)  #: token of the caller's session, "" without one; never kept or logged
     community: str = ""  #: homeCommunityId of this community (urn:oid: form), "" where no gateway is concerned
     correlation_id: str = field(default_factory=new_key)
     manifest: str = ""  #: SOPInstanceUID of the manifest by which the caller reads, "" where none was named

@@ -15,7 +15,7 @@ from hub.app.dimse.server import DimseEndpoint
 from hub.app.keys.expiry import Ends, Watch
 from hub.app.keys.tls import client_context
 from hub.app.mllp import MllpEndpoint
-from hub.app.outside import mail, record
+from hub.app.outside import drimbox, mail, record
 from hub.app.outside.published_manifests import PublishedManifests
 from hub.app.patients import fhir as fhir_patients
 from hub.app.rooms import Rooms
@@ -49,6 +49,7 @@ from hub.values import now
 from hub.wire.atna.questions import question
 from hub.wire.dicomweb.errors import refusal as dicomweb_refuse
 from hub.wire.dimse.errors import refusal as dimse_refuse
+from hub.wire.drimbox.call import refusal as call_refuse
 from hub.wire.fhir.capability import capability_statement
 from hub.wire.fhir.errors import refusal as fhir_refuse
 from hub.wire.hl7v2.answers import refuse as hl7v2_refuse
@@ -119,6 +120,7 @@ class Hub(Rooms):
             self.database, self.documents, national=self.record is not None and self.record.service is not None
         )
         self.mail = mail.build(self, self.public_url)
+        self.drimbox = drimbox.build(self)
 
     def _build_path(self) -> None:
         """The one path of every transaction, and all use cases at its end."""
@@ -132,6 +134,7 @@ class Hub(Rooms):
                 *self.fhir_patients.services,
                 *(self.record.services if self.record else ()),
                 *(self.mail.services if self.mail else ()),
+                *self.drimbox.services,
                 self.oauth,
                 self.trail.service,
             ]
@@ -149,6 +152,7 @@ class Hub(Rooms):
                 "dicomweb": dicomweb_refuse,
                 "dimse": dimse_refuse,
                 "oauth": oauth_refuse,
+                "drimbox": call_refuse,
             },
             self.metrics,
         )
@@ -184,6 +188,7 @@ class Hub(Rooms):
             PATIENT_FEED: self.fhir_patients.deliver,
             **(self.record.handlers() if self.record else {}),
             **(self.mail.handlers() if self.mail else {}),
+            **self.drimbox.handlers(),
         }
         self.worker = Worker(self.exchange, handlers)
         self.housekeeping = Housekeeping(
@@ -289,6 +294,7 @@ class Hub(Rooms):
         """Whoever waits for a source or a community waits no longer."""
         self.sources.close()
         self.gateways.close()
+        self.drimbox.close()
         if self.record:
             self.record.close()
 
@@ -312,6 +318,10 @@ class Hub(Rooms):
         """``AET@host:port`` of the DICOM port."""
         port = self.dimse.port if self.dimse is not None else self.settings.dimse.port
         return f"{self.settings.dimse.ae_title}@{self.settings.dimse.host}:{port}"
+
+    def _in_use(self, sha256: str) -> bool:
+        """Whether anything has these bytes: a document, a study's metadata, an export that waits."""
+        return super()._in_use(sha256) or self.drimbox.knows_content(sha256)
 
     def addresses(self) -> Iterator[str]:
         """What is served where, in sentences."""

@@ -9,6 +9,7 @@ from hub.context import Context
 from hub.errors import DeadlineExceeded
 from hub.federation.errors import NoSuchSource
 from hub.federation.matching import matches, merge, source_query
+from hub.imaging.elsewhere import Elsewhere
 from hub.imaging.fanout import FanOut, Reply
 from hub.imaging.hiding import ShownStudies
 from hub.imaging.locate import Archives
@@ -67,6 +68,7 @@ class FederationService:
         self.max_studies = max_studies
         self.archives = Archives(sources, infos, fanout)
         self.shown = ShownStudies(database, self.archives)
+        self.elsewhere: Elsewhere | None = None  #: studies of other regions
         self.readers = StudyReaders(database, self.archives, self.rights)
 
     @use_case
@@ -82,6 +84,10 @@ class FederationService:
     def find_as_answered(self, command: FindStudies, context: Context) -> Iterator[StudyAnswer]:
         """The growing answer: first from the index, then again after every source; the last one is complete."""
         query = self._query(command)
+        remote = self._open_elsewhere(query, context)
+        if remote is not None:
+            yield remote
+            return
         if not set(query.sources) <= set(self.archives.infos):
             raise NoSuchSource()
         person = self._person(query, context)
@@ -103,6 +109,16 @@ class FederationService:
             said = [status, *(statuses[name] for name in live if statuses[name].reason or name == reply.source)]
             yield self._answer(query, found, said, None, context)
         yield self._answer(query, found, [status, *(statuses[name] for name in live)], None, context)
+
+    def _open_elsewhere(self, query: FindStudies, context: Context) -> StudyAnswer | None:
+        """A study of another region that is open in the caller's session, when it alone is asked for."""
+        if self.elsewhere is None or not context.session or len(query.study_instance_uids) != 1 or query.sources:
+            return None
+        found = self.elsewhere.opened(query.study_instance_uids[0], context)
+        if found is None or query.person not in (None, found.indexed.person):
+            return None
+        context.touch("study", found.study.study_instance_uid)
+        return StudyAnswer((_narrowed(found.indexed, query),), (found.status,), 1)
 
     # the question
 

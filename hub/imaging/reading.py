@@ -8,6 +8,7 @@ from hub.access.rights_model import Rights
 from hub.context import Context
 from hub.imaging.by_manifest import ByManifest
 from hub.imaging.cache import InstanceCache
+from hub.imaging.elsewhere import Elsewhere, OpenStudy
 from hub.imaging.hiding import Hiding, shown, shown_metadata
 from hub.imaging.locate import Archives
 from hub.imaging.model import (
@@ -34,11 +35,15 @@ class Reading:
         self.readers = StudyReaders(database, archives, rights)
         self.retriever = Retriever(database, archives, cache, self.readers)
         self.by_manifest = ByManifest()
+        self.elsewhere: Elsewhere | None = None  #: studies of other regions
         self._members: set[tuple[str, str]] = set()  # (study, instance) that a source has confirmed
 
     @use_case
     def retrieve(self, command: RetrieveInstances, context: Context) -> InstanceStream:
         """Stream instances from their sources; one that can't be had is a FailedInstance and stops no other."""
+        remote = self._open_elsewhere(command.requests, context)
+        if remote is not None:
+            return remote.retrieve(command, context)
         disguise = self._disguise(command.requests, context)
         requests, refused, hidden = self.hiding.allowed(self.by_manifest.narrowed(disguise, context))
         stream = self.retriever.retrieve(replace(command, requests=requests), context) if requests else iter(())
@@ -49,6 +54,9 @@ class Reading:
     @use_case
     def metadata(self, command: GetMetadata, context: Context) -> Iterator[Mapping[str, Any]]:
         """DICOM JSON of every instance. Raises UnknownStudy, ConnectorError."""
+        remote = self._open_elsewhere([command.request], context)
+        if remote is not None:
+            return remote.metadata(command.request, context)
         disguise = self._disguise([command.request], context)
         (request,) = disguise.requests
         referenced = self.by_manifest.of(disguise, context)
@@ -66,6 +74,9 @@ class Reading:
     @use_case
     def frames(self, command: RetrieveFrames, context: Context) -> PassedThrough:
         """Frames, a rendered image or bulk data of one instance. Raises UnknownStudy, NoSuchFrame, ConnectorError."""
+        remote = self._open_elsewhere([command.request], context)
+        if remote is not None:
+            return remote.frames(command, context)
         disguise = self._disguise([command.request], context)
         (request,) = disguise.requests
         referenced = self.by_manifest.of(disguise, context)
@@ -75,6 +86,19 @@ class Reading:
         if request.sop_instance_uid and not self.readers.rights.plain(context):
             self._require_member(request, context)
         return self.retriever.frames(replace(command, request=request), context)
+
+    def _open_elsewhere(self, requests: Sequence[InstanceRequest], context: Context) -> OpenStudy | None:
+        """The study of another region that is open in the caller's session, when the requests are of it."""
+        studies = {request.study_instance_uid for request in requests}
+        if self.elsewhere is None or not context.session or len(studies) != 1:
+            return None
+        for request in requests:
+            check(request)
+        (study,) = studies
+        found = self.elsewhere.opened(study, context)
+        if found is not None:
+            context.touch("study", study)
+        return found
 
     def _disguise(self, requests: Sequence[InstanceRequest], context: Context) -> Disguise:
         for request in requests:

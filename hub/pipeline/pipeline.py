@@ -260,6 +260,7 @@ class Pipeline:
         except AssertionRefused:
             context.principal = self.access.transmitter(credentials)  # the audit trail tells which system showed it
             raise
+        context.session = credentials.session
         own = context.principal.source
         if own and context.source and context.source != own:
             raise AccessDenied("This client may not speak for the sender that the message names.")

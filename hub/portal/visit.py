@@ -93,7 +93,7 @@ class Visit:
 
     def perform(self, transaction: Transaction, command: Command) -> Any:
         """Carry out a command, permitted and audited. Raises HubError."""
-        context = Context(peer=self.peer)
+        context = Context(peer=self.peer, session=self.token)
         self.correlation_id = context.correlation_id
         return self.pipeline.perform(transaction, command, self.who, context)
 

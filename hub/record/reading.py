@@ -11,6 +11,7 @@ from hub.context import Context
 from hub.documents.model import DocumentEntry
 from hub.patients.model import Person
 from hub.record.errors import ConsultationNotOpen, NationalDocumentNotFound, NationalNumberMissing
+from hub.record.narrowing import Schemes
 from hub.record.ports import Patients, Record
 from hub.record.reading_model import (
     AuthoriseNational,
@@ -58,6 +59,7 @@ class RecordReader:
         schemes: Collection[str] = ("provider",),
         first: timedelta = timedelta(days=730),
         deadline: float = 30.0,
+        codes: Schemes | None = None,
     ) -> None:
         self.database = database
         self.record = record
@@ -65,6 +67,7 @@ class RecordReader:
         self.schemes = frozenset(schemes)
         self.first = first
         self.deadline = deadline
+        self.codes = codes or Schemes()
 
     def opens(self, principal: Principal) -> bool:
         """Whether somebody's identity lets them ask the record at all."""
@@ -80,13 +83,16 @@ class RecordReader:
         context.touch("query", "national-record")
         status = self.record().status(ins, asker, timeout=self.deadline)
         since = None if command.whole else now() - self.first
+        if since is not None and command.narrow and "" < command.narrow.started < since.strftime("%Y%m%d"):
+            since = None
         if status.standing is not Standing.OPEN or not _admitted(asker, status.authorisation):
             return NationalAnswer(status, since=since)
         created = since.strftime("%Y%m%d%H%M%S") if since is not None else ""
         query = RecordQuery(ins, created_from=created, references=command.references)
         found = self.record().find(query, asker, timeout=self.deadline)
         entries = sorted(found, key=lambda item: item.service_start_time or item.creation_time, reverse=True)
-        return NationalAnswer(status, tuple(entries), since, self._own(ins))
+        wanted = [entry for entry in entries if command.narrow is None or self.codes.fits(entry, command.narrow)]
+        return NationalAnswer(status, tuple(wanted), since, self._own(ins), len(entries) - len(wanted))
 
     @use_case
     def read(self, command: ReadNational, context: Context) -> NationalDocument:

@@ -11,6 +11,18 @@ from hub.values import PatientIdentifier
 
 
 @dataclass(frozen=True, slots=True)
+class Narrow:
+    """Only what may be a certain examination. Empty: does not restrict; what an entry does not tell excludes nothing
+    but a study or accession number that it should name."""
+
+    study_instance_uid: str = ""
+    accession_number: str = ""
+    modality: str = ""  #: code
+    region: str = ""  #: code
+    started: str = ""  #: YYYYMMDD
+
+
+@dataclass(frozen=True, slots=True)
 class SearchNational(Command):
     """A person's documents there (TD0.2, TD3.1): of the first years, or all. Outcome: NationalAnswer.
 
@@ -19,6 +31,7 @@ class SearchNational(Command):
     person: PatientIdentifier
     whole: bool = False
     references: tuple[str, ...] = ()  #: only documents that refer to one of them (CXi, or the number alone)
+    narrow: Narrow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +42,7 @@ class NationalAnswer:
     entries: tuple[DocumentEntry, ...] = ()  #: the newest first
     since: datetime | None = None  #: of what was searched; None: everything
     own: frozenset[str] = frozenset()  #: uniqueIds there of what this region has sent
+    others: int = 0  #: entries that were left out as not being what was looked for
 
 
 @dataclass(frozen=True, slots=True)

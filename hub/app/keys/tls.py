@@ -50,17 +50,22 @@ def server_context(
 
 def client_context(tls: Tls) -> ssl.SSLContext:
     """The context of calls to other nodes: their certificate is verified, ours is shown."""
+    return calling_context(tls.certificate, tls.key, (tls.ca,) if tls.ca is not None else ())
+
+
+def calling_context(certificate: Path | None, key: Path | None, authorities: tuple[Path, ...]) -> ssl.SSLContext:
+    """The context of calls to who is vouched for by one of the authorities (none named: the system's)."""
 
     def configure(context: ssl.SSLContext) -> None:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if tls.ca is not None:
-            context.load_verify_locations(tls.ca)
-        else:
+        for file in authorities:
+            context.load_verify_locations(file)
+        if not authorities:
             context.load_default_certs()
-        if tls.certificate is not None and tls.key is not None:
-            context.load_cert_chain(tls.certificate, tls.key)
+        if certificate is not None and key is not None:
+            context.load_cert_chain(certificate, key)
 
-    files = (file for file in (tls.certificate, tls.key, tls.ca) if file is not None)
+    files = (file for file in (certificate, key, *authorities) if file is not None)
     return _renewing(ssl.PROTOCOL_TLS_CLIENT, tuple(files), configure)
 
 

@@ -19,6 +19,7 @@ from hub.exchange.model import Delivery
 from hub.imaging.national import NationalManifests
 from hub.pipeline.transaction import AuditEvent, Direction, Kind, Transaction
 from hub.record.drawing import Sender
+from hub.record.narrowing import Schemes
 from hub.record.reading import RecordReader
 from hub.record.service import KIND, RecordService
 from hub.storage.engine import UnitOfWork
@@ -110,6 +111,7 @@ def build(rooms: "Rooms") -> NationalRecordOfHub | None:
         schemes=settings.read_with,
         first=timedelta(days=round(settings.first_years * 365.25)),
         deadline=settings.deadline,
+        codes=Schemes(settings.modality_schemes, settings.region_schemes),
     )
     if settings.publish:
         made.service = _service(rooms, made.connector)

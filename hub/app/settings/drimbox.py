@@ -33,7 +33,7 @@ class Drimbox(Table):
     """PEM files of the authorities of the certificates with which operators of DRIMboxes connect."""
 
     certificate: Path | None = Field(default=None, examples=["pki/drimbox-operateur.crt"])
-    """PEM file of the operator's certificate with which the hub asks other DRIMboxes for images; unset: it asks none."""
+    """PEM file of the operator's certificate with which the hub asks other DRIMboxes; unset: it asks none."""
     key: Path | None = Field(default=None, examples=["pki/drimbox-operateur.key"])
     """PEM file of its private key."""
     source_authorities: tuple[Path, ...] = Field(default=(), examples=[("pki/ac-igc-sante-serveurs.crt",)])
@@ -52,7 +52,7 @@ class Drimbox(Table):
     """Seconds that another DRIMbox may stay silent."""
     max_connections: int = Field(default=4, ge=1, le=64)
     """Requests to one other DRIMbox at a time, of one open study."""
-    call_seconds: int = Field(default=300, ge=10, le=3600)
+    call_seconds: int = Field(default=600, ge=10, le=3600)
     """How long a contextual call waits for its person to come, and to sign in."""
     informed: tuple[str, ...] = ("true", "1", "oui", "o", "yes", "y")
     """Values of InformationEtOppositionConsultation, in any case, which say that the patient was informed and does not

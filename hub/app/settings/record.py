@@ -27,6 +27,10 @@ class NationalRecord(Table):
     which is Pro Santé Connect's (provider): a card opens the direct mode only where the card itself signs."""
     first_years: float = Field(default=2.0, gt=0, le=100)
     """The first search goes back so many years; everything on request."""
+    modality_schemes: tuple[str, ...] = ("DCM", "1.2.840.10008.2.16.4", "1.2.250.1.213.1.1.5.618")
+    """Schemes under which the record's entries tell modalities: the code system, or the value set in its place."""
+    region_schemes: tuple[str, ...] = ("2.16.840.1.113883.6.96", "1.2.250.1.213.1.1.5.695", "1.2.250.1.213.2.5")
+    """The same of anatomic regions."""
     needs_report: bool = True
     """A manifest is sent with a final report of its study, never before (DRIM-M)."""
     manifests: tuple[str, ...] = ("IMG-KOS",)

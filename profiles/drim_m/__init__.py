@@ -1,0 +1,1 @@
+"""DRIM-M: imaging in the national record, between DRIMboxes."""
