@@ -153,11 +153,15 @@ class Link:
 class FeedIdentity(Command):
     """A hospital announces or updates an identity (ITI-8, ITI-30: A01 A04 A05 A08 A28 A31; ITI-44).
 
-    ``stated``: the message names the identity's status; otherwise the authority's setting does."""
+    ``stated``: the message names the identity's status; otherwise the authority's setting does. ``partial``: what it
+    leaves empty stays as it was, but for the traits ``cleared``, and the status where it names one (``checked``)."""
 
     identity: Identity
     event: str = "A28"
     stated: bool = True
+    partial: bool = False
+    cleared: frozenset[str] = frozenset()
+    checked: bool = True
     said: tuple[Said, ...] = ()  #: the patient's words on sharing, as the message passes them on
 
 

@@ -30,6 +30,7 @@ from hub.patients.model import (
     TaskKind,
 )
 from hub.patients.owners import OwnersWord
+from hub.patients.partial import completed
 from hub.patients.questions import Questions
 from hub.patients.steward_model import ChangeIdentifier, OwnerLink, OwnerUnlink, WithdrawIdentity
 from hub.patients.store import BATCH, Member, PatientStore, PersonRecord
@@ -41,6 +42,7 @@ from hub.usecase import Command, use_case
 from hub.values import PatientIdentifier, now
 
 Listener = Callable[[PatientIdentifier, Iterable[PatientIdentifier], Context], None]
+Expecting = Callable[[Iterable[PatientIdentifier]], None]
 Weigh = Callable[[UnitOfWork, PatientStore], Weighing]
 Heard = Callable[[PatientIdentifier, Sequence[Said], Context], None]
 Regrouped = Callable[[Sequence[PatientIdentifier], Context], None]
@@ -71,6 +73,7 @@ class PatientService(Questions):
         )
         self.external_index = external_index
         self.listeners: list[Listener] = []
+        self.expecting: list[Expecting] = []  #: called with the numbers of feeds to come, where several come together
         self.regrouped: list[Regrouped] = []
         self.heard: list[Heard] = []  #: called with what a patient said, and under which identity
         self.weigh: Weigh | None = None  #: the score, where there is one
@@ -90,9 +93,17 @@ class PatientService(Questions):
             if before is not None and before.survivor is not None:
                 placed = Placed(before, reason="merged")  # a straggler: its number is no longer in use
             else:
+                if before is not None and command.partial:
+                    identity = self._completed(linker, before.identity, identity, command)
                 placed = self._place(linker, identity, before)
             self.hear(identity.identifier, command.said, context)
             return self._fed(store, placed, context)
+
+    def _completed(self, linker: OwnersWord, known: Identity, told: Identity, command: FeedIdentity) -> Identity:
+        whole = completed(known, told, command)
+        if whole.ins != told.ins or matching.strict_key(whole) != matching.strict_key(told):
+            linker.store.lock(*self._locks(whole, linker))
+        return whole
 
     def hear(self, identity: PatientIdentifier, said: Sequence[Said], context: Context) -> None:
         """Somebody keeps what the patient said, in this unit of work."""
@@ -115,6 +126,9 @@ class PatientService(Questions):
             if linker.weighing is not None:
                 linker.weighing.gather(store)
             work.notes.update(expected)
+            numbers = [number for identity in expected.values() for number in _told(identity)]
+            for expects in self.expecting:
+                expects(numbers)
 
     @use_case
     def merge(self, command: MergeIdentities, context: Context) -> Fed:
@@ -366,10 +380,14 @@ class PatientService(Questions):
     def _numbers(self, regional: PatientIdentifier, placed: Placed) -> tuple[PatientIdentifier, ...]:
         """What others may know a changed person by; nobody can know a regional identifier that was made just now."""
         if placed.reason == "new":  # a merge may have made the survivor: it has more numbers
-            identity = placed.member.identity
-            return (identity.identifier, *identity.others, *([identity.ins] if identity.ins else []))
+            return _told(placed.member.identity)
         person = self.person(regional)
         return person.identifiers if person is not None else ()
+
+
+def _told(identity: Identity) -> tuple[PatientIdentifier, ...]:
+    """The numbers that an identity names."""
+    return (identity.identifier, *identity.others, *([identity.ins] if identity.ins else []))
 
 
 def _not_worse(before: Member | None, identity: Identity) -> Identity:

@@ -244,3 +244,16 @@ def test_a_number_of_the_insurance_is_no_ins(region: Region) -> None:
     text = pid(number, pid_3=f"{cx(number)}~{RIGHT}^^^CNAM&1.2.250.1.215&ISO^SS")
     assert warning(region.accepted(message("ADT^A28", text))) == ("", "", "")
     assert kept(region, number) == ("", IdentityStatus.VALIDATED)
+
+
+@pytest.mark.parametrize(("code", "segments"), [("A11", (PV1, zbe("CANCEL"))), ("A08", (PV1,)), ("A31", ())])
+def test_a_short_message_takes_nothing_away(region: Region, code: str, segments: tuple[str, ...]) -> None:
+    number = region.fresh()
+    region.accepted(message("ADT^A28", pid(number)))
+    before = region.known(number)
+    short = f"PID|||{cx(number)}||LEGER^^^^^^L"
+    region.accepted(message(f"ADT^{code}", short, *segments))
+    after = region.known(number)
+    assert (after.traits, after.status) == (before.traits, before.status)
+    region.accepted(message(f"ADT^{code}", f'{short}||""', *segments))
+    assert region.known(number).traits.birth_date == ""

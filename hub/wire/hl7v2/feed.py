@@ -22,6 +22,15 @@ _ACTIONS = {
     Effect.CANCEL: VisitAction.CANCEL,
 }
 _BEGINNINGS = frozenset({"A01", "A04", "A05"})
+_NULL = '""'  #: HL7's word that a value is deleted; an empty field says nothing
+#: Field of PID -> the traits that go with it.
+_TRAITS = {
+    6: ("mother_name",),
+    7: ("birth_date",),
+    8: ("sex",),
+    11: ("address", "city", "postal_code", "country", "birth_place"),
+    13: ("phone",),
+}
 
 
 def feed(message: Hl7Message, context: Context | None = None) -> Feed:
@@ -49,7 +58,22 @@ def _about_one(message: Hl7Message) -> None:
 
 
 def _identity(message: Hl7Message, code: str, event: Event) -> FeedIdentity:
-    return FeedIdentity(identity(message, names_required=event.named), code, said=french.said(message))
+    return _announced(identity(message, names_required=event.named), message, code)
+
+
+def _announced(who: Identity, message: Hl7Message, code: str) -> FeedIdentity:
+    pid = message.require("PID")
+    return FeedIdentity(
+        who, code, said=french.said(message), partial=True, cleared=_cleared(pid), checked=bool(pid.field(32))
+    )
+
+
+def _cleared(pid: Segment) -> frozenset[str]:
+    """The traits that PID deletes."""
+    found = frozenset[str]()
+    if _NULL in pid.text:
+        found = frozenset(name for number, names in _TRAITS.items() if pid.field(number) == _NULL for name in names)
+    return found | {"multiple_birth"} if pid.field(24) else found
 
 
 def _visit(message: Hl7Message, code: str, event: Event) -> FeedIdentity:
@@ -59,13 +83,17 @@ def _visit(message: Hl7Message, code: str, event: Event) -> FeedIdentity:
     found = visit(message, moved.id)
     who = identity(message, names_required=event.named)
     if found is None:
-        return FeedIdentity(who, code, said=french.said(message))
+        return _announced(who, message, code)
     effect = _effect(event.effect, code, moved)
     described = bool(who.traits.birth_name or who.traits.used_name)
+    pid = message.require("PID")
     return FeedVisit(
         who,
         code,
         said=french.said(message),
+        partial=True,
+        cleared=_cleared(pid),
+        checked=bool(pid.field(32)),
         visit=found,
         action=_ACTIONS[effect],
         historic=moved.historic,
