@@ -44,6 +44,9 @@ class ListensToPatients(Protocol):
     @property
     def listeners(self) -> list[Callable[[PatientIdentifier, Iterable[PatientIdentifier], Context], None]]: ...
 
+    @property
+    def expecting(self) -> list[Callable[[Iterable[PatientIdentifier]], None]]: ...
+
 
 class Documents(Protocol):
     """The documents room."""

@@ -244,6 +244,12 @@ class ImagingService(Reading):
     def listen(self, patients: ListensToPatients) -> None:
         """Have held studies tried again when an identity arrives or persons are joined."""
         patients.listeners.append(self.person_changed)
+        patients.expecting.append(self.expect)
+
+    def expect(self, numbers: Iterable[PatientIdentifier]) -> None:
+        """The open unit of work will bring so many persons: whose studies there are is looked up at once."""
+        with self.database.transaction() as work:
+            ImagingStore(work).look(numbers)
 
     def person_changed(
         self, _regional: PatientIdentifier, numbers: Iterable[PatientIdentifier], context: Context

@@ -4,43 +4,51 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Row
 
 from hub.imaging import codec
 from hub.imaging.model import FindStudies, IndexedStudy, Order, Study, StudyState
 from hub.imaging.store_tables import ORDER, REPORT, STUDY
+from hub.storage.columns import json_text
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
 from hub.values import PatientIdentifier, new_key, now
 
 _LISTED = [column for column in STUDY.c if column.name != "series"]
-_BEARS = Prepared(  # whether any study bears a number: every message about a patient asks, few have images
-    lambda _dialect: (
-        select(STUDY.c.source)
-        .where(
-            or_(
-                and_(STUDY.c.patient_id == bindparam("value"), STUDY.c.patient_authority == bindparam("authority")),
-                and_(STUDY.c.person == bindparam("value"), STUDY.c.person_authority == bindparam("authority")),
-                STUDY.c.report_patient == bindparam("text"),
-            )
-        )
-        .limit(1)
-    )
-)
+#: Which of several numbers any study bears: every message about a patient asks, few have images.
+_BORNE = {
+    "postgresql": """
+        SELECT a.text FROM unnest(CAST(:values AS text[]), CAST(:authorities AS text[]), CAST(:texts AS text[]))
+        AS a(value, authority, text)
+        WHERE EXISTS (SELECT 1 FROM imaging_study WHERE patient_id = a.value AND patient_authority = a.authority)
+        OR EXISTS (SELECT 1 FROM imaging_study WHERE person = a.value AND person_authority = a.authority)
+        OR EXISTS (SELECT 1 FROM imaging_study WHERE report_patient = a.text)
+    """,
+    "sqlite": """
+        SELECT a.value->>2 FROM json_each(:numbers) AS a
+        WHERE EXISTS (SELECT 1 FROM imaging_study WHERE patient_id = a.value->>0 AND patient_authority = a.value->>1)
+        OR EXISTS (SELECT 1 FROM imaging_study WHERE person = a.value->>0 AND person_authority = a.value->>1)
+        OR EXISTS (SELECT 1 FROM imaging_study WHERE report_patient = a.value->>2)
+    """,
+}
+_BEARS = Prepared(lambda dialect: text(_BORNE[dialect]))
+_UNKNOWN = "imaging:unknown"  #: note of a unit of work: numbers that no study bears, until studies change
 
 
 class ImagingStore:
     """The room's rows, within one unit of work."""
 
     def __init__(self, work: UnitOfWork) -> None:
+        self._notes = work.notes
         self._connection = work.connection
 
     # studies
 
     def index(self, study: Study, authority: str, person: PatientIdentifier | None) -> None:
         """Insert the study, or bring its row up to date; state and manifest of a known one stay."""
+        self._notes.pop(_UNKNOWN, None)
         values = _study_values(study, authority, person)
         here = _at(study.source, study.study_instance_uid)
         known = self._connection.execute(select(STUDY.c.state).where(here).with_for_update()).scalar()
@@ -58,12 +66,14 @@ class ImagingStore:
 
     def _inserted(self, values: Mapping[str, Any]) -> bool:
         """Whether the study's row is new; another unit of work may have been faster."""
+        self._notes.pop(_UNKNOWN, None)
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         statement = dialect.insert(STUDY).values(values).on_conflict_do_nothing().returning(STUDY.c.source)
         return self._connection.execute(statement).first() is not None
 
     def change(self, source: str, study_instance_uid: str, **values: Any) -> None:
         """Set columns of one study."""
+        self._notes.pop(_UNKNOWN, None)
         values["updated_at"] = now()
         self._connection.execute(update(STUDY).where(_at(source, study_instance_uid)).values(values))
 
@@ -120,9 +130,9 @@ class ImagingStore:
     def of_identifiers(self, identifiers: Iterable[PatientIdentifier]) -> list[Row[Any]]:
         """Studies whose images, report or person bear one of the identifiers."""
         numbers = [(item.value, item.authority) for item in identifiers]
-        texts = [f"{value}^^^&{authority}&ISO" for value, authority in numbers]
-        if not any(self._bears(*number, text) for number, text in zip(numbers, texts, strict=True)):
+        if not self._borne(numbers):
             return []
+        texts = [_text(*number) for number in numbers]
         same = [
             and_(column == value, authority_column == authority)
             for value, authority in numbers
@@ -135,9 +145,23 @@ class ImagingStore:
             self._connection.execute(select(*_LISTED).where(or_(*same, STUDY.c.report_patient.in_(texts)))).all()
         )
 
-    def _bears(self, value: str, authority: str, text: str) -> bool:
-        values = {"value": value, "authority": authority, "text": text}
-        return _BEARS.first(self._connection, values) is not None
+    def look(self, identifiers: Iterable[PatientIdentifier]) -> None:
+        """Many will be asked for in this unit of work: see at once which of them no study bears."""
+        numbers = {(item.value, item.authority) for item in identifiers}
+        self._notes[_UNKNOWN] = numbers - self._borne(numbers)
+
+    def _borne(self, numbers: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of the numbers that a study bears."""
+        asked = [(*number, _text(*number)) for number in numbers if number not in self._notes.get(_UNKNOWN, ())]
+        if not asked:
+            return set()
+        if self._connection.dialect.name == "postgresql":
+            values, authorities, texts = map(list, zip(*asked, strict=True))
+            rows = _BEARS.rows(self._connection, {"values": values, "authorities": authorities, "texts": texts})
+        else:
+            rows = _BEARS.rows(self._connection, {"numbers": json_text(asked)})
+        borne = {row[0] for row in rows}
+        return {(value, authority) for value, authority, cx in asked if cx in borne}
 
     # orders
 
@@ -272,6 +296,10 @@ def _study_values(study: Study, authority: str, person: PatientIdentifier | None
         "summary": codec.dump_summary(study),
         "series": codec.dump_series(study.series),
     }
+
+
+def _text(value: str, authority: str) -> str:
+    return f"{value}^^^&{authority}&ISO"
 
 
 def _at(source: str, study_instance_uid: str) -> ColumnElement[bool]:

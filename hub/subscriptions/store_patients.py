@@ -36,16 +36,19 @@ class PatientSubscriptionRow(SQLModel, table=True):
 
 ROWS = METADATA.tables["subscriptions_patient"]
 _ANY = Prepared(lambda _dialect: select(ROWS.c.id).where(ROWS.c.expires_at > bindparam("at")).limit(1))
+_NONE = "subscriptions:none"  #: note of a unit of work that looked and found no subscription
 
 
 class PatientSubscriptionStore:
     """Subscriptions to changes of persons."""
 
     def __init__(self, work: UnitOfWork) -> None:
+        self._notes = work.notes
         self._connection = work.connection
 
     def put(self, item: PatientSubscription) -> None:
         """A new one, or one that was changed."""
+        self._notes.pop(_NONE, None)
         row = {
             "owner": item.owner,
             "key": key_of(item.criteria),
@@ -72,8 +75,13 @@ class PatientSubscriptionStore:
         return _subscription(row) if row else None
 
     def any(self, at: datetime) -> bool:
-        """Whether there is one at all."""
-        return _ANY.first(self._connection, {"at": at}) is not None
+        """Whether there is one at all. Where there is none a unit of work of many feeds asks once."""
+        if _NONE in self._notes:
+            return False
+        found = _ANY.first(self._connection, {"at": at}) is not None
+        if not found:
+            self._notes[_NONE] = True
+        return found
 
     def count(self, owner: str, at: datetime) -> int:
         """How many a client has."""

@@ -168,6 +168,7 @@ class FakePatients:
     def __init__(self) -> None:
         self.people: dict[PatientIdentifier, Person] = {}
         self.listeners: list[Callable[[PatientIdentifier, Iterable[PatientIdentifier], Context], None]] = []
+        self.expecting: list[Callable[[Iterable[PatientIdentifier]], None]] = []
 
     def add(self, number: str, *identifiers: PatientIdentifier, ins: PatientIdentifier | None = None) -> Person:
         regional = PatientIdentifier(number, AFFINITY)

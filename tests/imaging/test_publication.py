@@ -133,6 +133,16 @@ def test_a_study_of_an_unknown_patient_is_held_and_published_when_the_identity_a
     assert len(room.documents.entries) == 2
 
 
+def test_a_study_of_the_same_unit_of_work_is_found_although_nobody_had_one_before(room: Room) -> None:
+    with room.database.transaction() as work:
+        for expects in room.patients.expecting:
+            expects([PATIENT])
+        assert ImagingStore(work).of_identifiers([PATIENT]) == []
+        order = Order(PATIENT, "P1", study_instance_uid=STUDY, source="RIS_A")
+        room.service.feed_order(FeedOrder(order), Context())
+        assert [row.patient_id for row in ImagingStore(work).of_identifiers([PATIENT])] == [PATIENT.value]
+
+
 def test_a_report_about_another_patient_holds_the_study(room: Room) -> None:
     room.patients.add("R1", PATIENT)
     other = PatientIdentifier("A-2", A.authority_oid)
