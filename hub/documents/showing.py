@@ -21,8 +21,8 @@ from hub.values import Code, PatientIdentifier
 
 T = TypeVar("T", DocumentEntry, SubmissionSet, Folder, Association)
 Whole = DocumentEntry | SubmissionSet | Folder
-#: Looked up where nothing was found, so that the unknown costs what the hidden does.
-NOBODY = PatientIdentifier("0", "2.25.0")
+#: Looked up where nothing was found, as a regional number that nobody has: so the unknown costs what the hidden does.
+NOBODY = PatientIdentifier("0", "")
 _NOTHING = "urn:uuid:00000000-0000-0000-0000-000000000000"
 
 

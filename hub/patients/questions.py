@@ -170,7 +170,8 @@ class Questions:
         given = self.lenient(identifier)
         with self.database.reading() as work:
             reader = PatientReader(work)
-            if given.authority in self.affinity_domains and given.authority not in INS_AUTHORITIES:
+            regional = not given.authority or given.authority in self.affinity_domains  # without one: nobody's
+            if regional and given.authority not in INS_AUTHORITIES:
                 return reader.same(given)
             keys = self._persons_of(reader, given)
             return reader.identifiers(keys[0] if len(keys) == 1 else _NOBODY)

@@ -23,7 +23,19 @@ from pynetdicom.sop_class import (
 )
 from sqlalchemy import event
 
-from hub.app.settings.model import Archive, Authority, DimsePort, HealthPort, Mllp, Security, Settings, Storage, Web
+from hub.app.settings.model import (
+    Archive,
+    Authority,
+    DimsePort,
+    HealthPort,
+    Mllp,
+    Security,
+    Settings,
+    Storage,
+    User,
+    Web,
+)
+from hub.app.settings.sharing import OnDemand
 from hub.app.wiring import Hub
 from hub.storage.prepared import Prepared
 from hub.values import PatientIdentifier
@@ -67,6 +79,9 @@ class Target:
     entry: str  #: entryUUID
     owner: str  #: entryUUID of the submission set
     name: str
+    accession: str = ""
+    offer: str = ""  #: uniqueId of the on-demand document of theirs
+    offer_entry: str = ""  #: its entryUUID
 
     def guessed(self) -> "Target":
         """The same about what nobody has: numbers of the same length."""
@@ -80,6 +95,9 @@ class Target:
             document=self.document[:-6] + self.document[-6:].translate(turn),
             entry=f"{other}01",
             owner=f"{other}02",
+            accession=self.accession[:-6] + self.accession[-6:].translate(turn),
+            offer=self.offer[:-6] + self.offer[-6:].translate(turn),
+            offer_entry=f"{other}03",
         )
 
 
@@ -90,6 +108,8 @@ class Region:
     hub: Hub
     vendor: Integrator
     people: dict[str, Target] = field(default_factory=dict)
+    browser: httpx.Client | None = None  #: of a clinician who is signed in
+    arrived: list[str] = field(default_factory=list)  #: at the station to which images are moved
 
     def send(self, text: str) -> None:
         with MllpClient("127.0.0.1", self.hub.mllp.port, timeout=120) as client:
@@ -147,13 +167,15 @@ class Region:
             event.remove(engine, "before_cursor_execute", plainly)
 
 
-def settings(directory: Path) -> Settings:
+def settings(directory: Path, station: int = 0, users: tuple[User, ...] = ()) -> Settings:
     return Settings(
         authorities=(Authority(namespace="HOSPITAL_A", oid=OID),),
         archive=Archive(senders={"MODALITY": "HOSPITAL_A"}, stable_after=0.2),
         web=Web(port=0),
         mllp=Mllp(port=0),
-        dimse=DimsePort(port=0),
+        dimse=DimsePort(port=0, destinations={"STATION": f"127.0.0.1:{station}"} if station else {}),
+        users=users,
+        on_demand=OnDemand(study_list=True),
         health=HealthPort(port=0),
         security=Security(node_authentication=False),
         storage=Storage(database=f"sqlite:///{directory / 'hub.sqlite'}", content=directory),
@@ -166,7 +188,7 @@ def image(number: str, name: str) -> Dataset:
     ds.PatientID, ds.PatientName, ds.IssuerOfPatientID = number, f"{name}^ZOE", ""
     ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPInstanceUID = oid(), oid(), oid()
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    ds.AccessionNumber = f"ACC{number}"
+    ds.AccessionNumber = str(ds.StudyInstanceUID).replace(".", "")[-12:]
     return ds
 
 
@@ -199,6 +221,7 @@ def bring_in(region: Region, who: str, number: str, name: str, *, codes: dict[st
         document=uid,
         entry=found.id if found else "",
         owner=owner,
+        accession=str(ds.AccessionNumber),
     )
 
 
@@ -477,7 +500,8 @@ def c_get(region: Region, target: Target) -> str:
 def plain(text: str, *targets: Target) -> str:
     """An answer without what differs by chance, and without what was asked."""
     for target in targets:
-        for name in ("study", "series", "instance", "document", "entry", "owner", "regional", "number", "name"):
+        for name in ("study", "series", "instance", "document", "entry", "owner", "offer", "offer_entry",
+                     "accession", "regional", "number", "name"):  # fmt: skip
             value = str(getattr(target, name))
             for form in (value, value.replace("&", "&amp;"), value.partition("^")[0], value.removeprefix("urn:uuid:")):
                 if form:

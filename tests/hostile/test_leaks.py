@@ -3,11 +3,14 @@ protocol, from the very next request on; with as many statements to the database
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
 from hub.access.model import Principal
 from hub.access.rights_model import WITHHELD, Thing
+from hub.access.service import hash_password
+from hub.app.settings.model import User
 from hub.app.wiring import Hub
 from hub.context import Context
 from hub.documents.model import DocumentRequest, RetrieveDocuments, StoredQuery
@@ -17,11 +20,12 @@ from hub.imaging.publication import OPPOSED
 from tests.access.rights_world import DOCTOR, SYSTEM
 from tests.hostile import leaking
 from tests.hostile.leaking import ABOUT_PERSONS, PROBES, Region, Target, bring_in, plain
+from tests.hostile.leaking_people import CLINICIAN, NEVER, PASSWORD, offer, station
 from tests.interop.by_hand import APPROVED, FIND_DOCUMENTS, FIND_SETS, GET_ASSOCIATIONS, GET_DOCUMENTS, Integrator
 
 _Parameters = dict[str, tuple[tuple[str, ...], ...]]
 #: Of these nothing is shown in the first place: the objects have no folders, no related documents.
-_NEVER = {
+_NEVER = NEVER | {
     f"{wire} {name}" for wire in ("ITI-18", "ITI-38") for name in ("GetFoldersForDocument", "GetRelatedDocuments")
 }
 
@@ -35,22 +39,36 @@ def eventually(what: Callable[[], object], seconds: float = 60) -> None:
 
 @pytest.fixture(scope="module")
 def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    hub = Hub(leaking.settings(tmp_path_factory.mktemp("hub")))
-    hub.start()
-    try:
-        url = hub.public_url()
-        box = {"xds_registry": f"{url}/xds/registry", "xds_repository": f"{url}/xds/repository", "fhir": f"{url}/fhir"}
-        with Integrator(box) as vendor:
-            found = Region(hub, vendor)
-            bring_in(found, "hidden", "PX1", "QUILLERE")
-            bring_in(found, "shown", "PX2", "BROCHAND")
-            bring_in(found, "empty", "PX3", "ZZTOPNOM")
-            for who in ("hidden", "shown"):
-                study = found.people[who].study
-                eventually(lambda study=study: hub.imaging.indexed(study).state is StudyState.PUBLISHED)  # type: ignore[misc]
-            yield found
-    finally:
-        hub.stop()
+    arrived: list[str] = []
+    clinician = User(login=CLINICIAN, name="Marie", password_argon2=hash_password(PASSWORD), roles=("clinician",))
+    with station(arrived) as port:
+        hub = Hub(leaking.settings(tmp_path_factory.mktemp("hub"), port, (clinician,)))
+        hub.start()
+        try:
+            yield from running(hub, arrived)
+        finally:
+            hub.stop()
+
+
+def running(hub: Hub, arrived: list[str]) -> Iterator[Region]:
+    url = hub.public_url()
+    box = {"xds_registry": f"{url}/xds/registry", "xds_repository": f"{url}/xds/repository", "fhir": f"{url}/fhir"}
+    with Integrator(box) as vendor:
+        found = Region(hub, vendor, arrived=arrived)
+        bring_in(found, "hidden", "PX1", "QUILLERE")
+        bring_in(found, "shown", "PX2", "BROCHAND")
+        bring_in(found, "empty", "PX3", "ZZTOPNOM")
+        for who in ("hidden", "shown"):
+            study = found.people[who].study
+            eventually(lambda study=study: hub.imaging.indexed(study).state is StudyState.PUBLISHED)  # type: ignore[misc]
+        for who in ("hidden", "shown"):
+            regional = found.people[who].regional
+            eventually(lambda regional=regional: offer(vendor, regional)[0])  # type: ignore[misc]
+            unique_id, entry = offer(vendor, regional)
+            found.people[who] = replace(found.people[who], offer=unique_id, offer_entry=entry)
+        yield found
+        if found.browser is not None:
+            found.browser.close()
 
 
 @pytest.fixture
