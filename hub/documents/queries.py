@@ -156,6 +156,8 @@ def _clauses(parameter: Parameter, groups: Groups) -> Iterator[Clause]:
                 f"{parameter.name}: a value must be {good} (ITI TF-2: 3.18.4.1.2.3.4).", location=parameter.name
             )
     converted = tuple(tuple(map(convert, group)) for group in groups)
+    if parameter.value is Value.AVAILABILITY:  # an entry that does not say is online (MU: 4.2.3.2.30)
+        converted = tuple((*group, "") if ONLINE in group else group for group in converted)
     if parameter.exclude:
         yield Clause(parameter.field, operator, (), without=converted)
     else:

@@ -60,6 +60,7 @@ _FIND = {
     "FindSubmissionSets": "$XDSSubmissionSet",
     "FindFolders": "$XDSFolder",
 }
+_SET_BY_ID = "GetSubmissionSetAndContents"  #: the only query for a submission set by its id; its contents are not meant
 _CHUNK = 1000
 #: Attributes that a document may leave to the region's settings, and what the standard calls them.
 _GENERATED = {
@@ -260,8 +261,9 @@ class SharingService:
         found: dict[str, Listed] = {}
         for asked in group:
             parameters = {**self._of_person(asked.query, patient, command.matching), **asked.parameters}
+            wanted = (SubmissionSet,) if asked.query == _SET_BY_ID else kinds
             for item in self._query(asked.query, parameters, context):
-                if isinstance(item, kinds):
+                if isinstance(item, wanted):
                     found[item.id] = item
         return found
 

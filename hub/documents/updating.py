@@ -30,7 +30,7 @@ from hub.documents.model import (
     Submission,
 )
 from hub.documents.registration import fallen_with
-from hub.documents.rules import label
+from hub.documents.rules import label, printable
 from hub.documents.store import DocumentStore
 from hub.documents.structure import REPLACING
 from hub.documents.update_plan import Revision, StatusChange, UpdatePlan
@@ -244,7 +244,9 @@ class Updating:
         return kind != AssociationType.HAS_MEMBER or all(item is not None and item.status == APPROVED for item in ends)
 
     def _check_patients(self) -> None:
-        """No association between Approved objects of different patients may come of it (ITI TF-2: 3.57.4.1.3.4)."""
+        """Everything is the SubmissionSet's patient's, and no association between Approved objects of different
+        patients may come of it (ITI TF-2: 3.57.4.1.3.4)."""
+        self._check_owner()
         reopened = [item for item in self.links.values() if self.statuses.get(item.id) == APPROVED]
         for association in (*self.added, *reopened):
             patients = {
@@ -257,6 +259,21 @@ class Updating:
                     f"{label(association)}: after the update it would join objects of different patients "
                     f"({self.plan.manner.section}.4).",
                     location=association.target,
+                )
+
+    def _check_owner(self) -> None:
+        """Nobody's objects are changed in another patient's name: who may ask was decided for the set's patient."""
+        owner = self.survivor(self.plan.submission_set.patient_id)
+        touched = {change.name: change.target for change in self.plan.changes}
+        touched |= {end: end for item in self.plan.additions for end in (item.source, item.target)}
+        for name, target in touched.items():
+            link = self.links.get(target)
+            ends = (link.source, link.target) if link is not None else (self.former.get(target, target),)
+            if any(self.survivor(item.patient_id) != owner for end in ends if (item := self.current.get(end))):
+                raise PatientIdReconciliationError(
+                    f"{printable(name)}: what it is about is not the SubmissionSet's patient's "
+                    f"({self.plan.manner.section}.4).",
+                    location=name,
                 )
 
     # Storing

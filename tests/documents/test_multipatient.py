@@ -178,9 +178,9 @@ def test_exclusions(service: DocumentService, parameters: dict[str, Any], left: 
 
 
 def test_by_availability(service: DocumentService) -> None:
-    register(service, submit(given := entry(availability=OFFLINE), entry()))
+    register(service, submit(given := entry(availability=OFFLINE), silent := entry()))
     assert find(service, DocumentAvailability=[OFFLINE]) == [given.unique_id]
-    assert find(service, DocumentAvailability=[ONLINE]) == []
+    assert find(service, DocumentAvailability=[ONLINE]) == [silent.unique_id]  # the default (MU: 4.2.3.2.30)
 
 
 def test_associations_by_status(service: DocumentService) -> None:

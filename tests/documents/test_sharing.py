@@ -25,6 +25,7 @@ from hub.documents.sharing_model import (
 )
 from hub.storage.content import ContentStore
 from hub.values import Code, PatientIdentifier, new_uid, new_uuid
+from hub.wire.fhir.document_search import lists_by_id
 from tests.documents.builders import (
     ANNE,
     ANNE_ALIAS,
@@ -141,6 +142,21 @@ def test_lists_have_their_members(service: DocumentService, sharing: SharingServ
     assert {known[item].unique_id for item in held} == {document.unique_id, group.unique_id}
     held = {item.target for item in page.associations if item.source == shown.id and item.target in known}
     assert {known[item].unique_id for item in held} == {document.unique_id}
+
+
+def test_a_submission_set_is_itself_and_not_the_folder_that_it_made(
+    service: DocumentService, sharing: SharingService
+) -> None:
+    report = entry()
+    made = register(
+        service, submit(report, folders=[group := folder()], in_folders=[member(group.id, report.id)])
+    ).submission
+    (own,) = made.folders
+    by_unique_id = lists_by_id((made.submission_set.unique_id,), ())
+    for asked in (lists_by_id((), (made.submission_set.id,)), by_unique_id):
+        page = sharing.find(FindShared((asked,), lists=True, limit=1), Context())
+        assert (ids(page), page.total) == ([made.submission_set.unique_id], 1)
+    assert ids(sharing.find(FindShared((lists_by_id((), (own.id,)),), lists=True), Context())) == [own.unique_id]
 
 
 def test_a_replacement_shows_what_it_replaces(service: DocumentService, sharing: SharingService) -> None:

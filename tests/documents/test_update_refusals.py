@@ -97,6 +97,16 @@ class Given:
 
 Make = Callable[[Given], Submission]
 _WRONG: dict[str, tuple[Make, type[DocumentError], type[DocumentError] | None]] = {
+    "another's status": (
+        lambda g: update(also=[change(g.document.id)], patient=BERT),
+        PatientIdReconciliationError,
+        InvalidRequest,
+    ),
+    "another's folder": (
+        lambda g: update(also=added(MEMBER, g.folder.id, g.document.id), patient=BERT),
+        PatientIdReconciliationError,
+        InvalidRequest,
+    ),
     "no lid": (lambda g: update(revision(g.document, logical_id="")), MetadataUpdateError, InvalidRequest),
     "lid is id": (
         lambda g: update(replace(g.document, logical_id=g.document.id)),

@@ -47,7 +47,7 @@ def asked(message: HttpRequest) -> SearchTrail:
     if not found.get("date"):
         raise Invalid("A search of the audit trail names its period.", location="date")
     since, until = times.bounds(times.asked(found["date"], "date"))
-    patient = _patient(found)
+    patient = _patient(found, message.base)
     limit = search.count(found)
     cursor = search.single(found, "_cursor")
     if cursor and not (cursor.isdecimal() and cursor.isascii() and len(cursor) < 19):
@@ -94,10 +94,10 @@ def answered(outcome: Trail, message: HttpRequest) -> HttpResponse:
     return search.bundle(message, events, total=outcome.total, next_page=following)
 
 
-def _patient(found: dict[str, tuple[str, ...]]) -> PatientIdentifier | None:
+def _patient(found: dict[str, tuple[str, ...]], base: str) -> PatientIdentifier | None:
     reference, number = search.single(found, "patient"), search.single(found, "patient.identifier")
     if reference:
-        return PatientIdentifier(search.reference_id(reference, "Patient", "patient"), "")
+        return PatientIdentifier(search.reference_id(reference, "Patient", "patient", base), "")
     return search.identifier(number, "patient.identifier") if number else None
 
 

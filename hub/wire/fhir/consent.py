@@ -54,7 +54,7 @@ def consent_told(message: HttpRequest, now: datetime) -> RecordConsent:
     at = _instant(text(resource, "dateTime"), "Consent.dateTime") or start or now
     consent = Consent(
         id=number,
-        identity=_patient(resource),
+        identity=_patient(resource, message.base),
         matter=_matter(resource),
         choice=_TYPES[text(provision, "type")] if status == "active" else Choice.UNKNOWN,
         at=at,
@@ -76,7 +76,7 @@ def consents_asked(message: HttpRequest) -> FindConsents | GetConsent:
     if number:
         patient = search.identifier(number, "patient.identifier")
     else:
-        patient = PatientIdentifier(search.reference_id(reference, "Patient", "patient"), "")
+        patient = PatientIdentifier(search.reference_id(reference, "Patient", "patient", message.base), "")
     _statuses(message)
     category = search.single(found, "category")
     matter = search.token(category).code if category else ""
@@ -107,16 +107,17 @@ def _matter(resource: Mapping[str, Any]) -> Matter:
     return Matter(found.pop()) if found else Matter.CONSULTATION
 
 
-def _patient(resource: Mapping[str, Any]) -> PatientIdentifier:
+def _patient(resource: Mapping[str, Any], base: str) -> PatientIdentifier:
     patient = resource.get("patient")
     if not isinstance(patient, dict):
         raise Invalid("A Consent is about a patient.", location="Consent.patient")
     number = patient.get("identifier")
     if isinstance(number, dict) and text(number, "value") and text(number, "system"):
         return PatientIdentifier(text(number, "value"), str(Oid.from_urn(text(number, "system"))))
-    if not text(patient, "reference"):
+    reference = text(patient, "reference")
+    if not reference:
         raise Invalid("The patient is a reference to Patient, or has an identifier.", location="Consent.patient")
-    return PatientIdentifier(search.reference_id(text(patient, "reference"), "Patient", "Consent.patient"), "")
+    return PatientIdentifier(search.reference_id(reference, "Patient", "Consent.patient", base), "")
 
 
 def _actor(provision: Mapping[str, Any]) -> str:

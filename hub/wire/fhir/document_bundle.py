@@ -58,10 +58,15 @@ class _Bundle:
     parts: list[Part] = field(default_factory=list)
     by_url: dict[str, Part] = field(default_factory=dict)
     minimal: bool = False  #: limited metadata (IHE.MHD.Minimal.ProvideBundle)
+    base: str = ""  #: URL of the service
 
     def box(self, resource: Mapping[str, Any]) -> Box:
         """What a part's references lead to: its contained resources, and the Bundle's."""
-        return Box(resource.get("contained"), lambda name: part.resource if (part := self.by_url.get(name)) else None)
+        return Box(
+            resource.get("contained"),
+            lambda name: part.resource if (part := self.by_url.get(name)) else None,
+            self.base,
+        )
 
     def of(self, kind: str) -> list[Part]:
         """The parts of a type of resource."""
@@ -79,7 +84,7 @@ class _Bundle:
             if part.kind != kind:
                 raise Invalid(f"A reference to a {kind} is expected.", location=name)
             return part.name
-        return f"urn:uuid:{reference_id(url, kind, name).lower()}"
+        return f"urn:uuid:{reference_id(url, kind, name, self.base).lower()}"
 
 
 def read_bundle(message: HttpRequest) -> ProvideBundle:
@@ -140,7 +145,8 @@ def _parts(message: HttpRequest) -> _Bundle:
     if root.get("type") != "transaction":
         raise Malformed("The body is not a Bundle of type transaction.", location="Bundle.type")
     profiles = listed(root.get("meta"), "profile")
-    bundle = _Bundle(minimal=any(str(item).endswith("IHE.MHD.Minimal.ProvideBundle") for item in profiles))
+    minimal = any(str(item).endswith("IHE.MHD.Minimal.ProvideBundle") for item in profiles)
+    bundle = _Bundle(minimal=minimal, base=message.base)
     for number, entry in enumerate(listed(root, "entry"), 1):
         part = _part(entry, number)
         bundle.parts.append(part)
@@ -267,6 +273,8 @@ def _check_patches(bundle: _Bundle, submission: Submission) -> None:
     """A PATCH may only say what a replacement does anyway: the replaced DocumentReference is superseded."""
     replaced = {item.target for item in submission.associations if item.type == AssociationType.REPLACE}
     for part in bundle.of("Parameters"):
-        target = f"urn:uuid:{reference_id(part.url, 'DocumentReference', 'Bundle.entry.request.url').lower()}"
+        target = (
+            f"urn:uuid:{reference_id(part.url, 'DocumentReference', 'Bundle.entry.request.url', bundle.base).lower()}"
+        )
         if target not in replaced:
             raise Invalid("A PATCH is about a document that is replaced here.", location="Bundle.entry.request.url")

@@ -1,5 +1,6 @@
 """ITI-105's DocumentReference with its document inside -> one document to publish (MHD 4.2: 2:3.105)."""
 
+from functools import partial
 from typing import Any
 
 from hub.documents.sharing_model import PublishDocument, Published
@@ -28,11 +29,11 @@ def read_publication(message: HttpRequest) -> PublishDocument:
     attachment = first(resource, "content").get("attachment")
     if not isinstance(attachment, dict) or "data" not in attachment or "url" in attachment:
         raise Invalid("The document stands in data, without a url.", location="DocumentReference.content.attachment")
-    entry = entry_of(resource, Box(resource.get("contained")), _NAME)
+    entry = entry_of(resource, Box(resource.get("contained"), base=message.base), _NAME)
     return PublishDocument(
         entry,
         bytes_of(attachment, "DocumentReference.content.attachment.data"),
-        tuple(relations_of(resource, _NAME, _target)),
+        tuple(relations_of(resource, _NAME, partial(_target, base=message.base))),
         french.missing(resource, french.SIMPLIFIED),
     )
 
@@ -44,7 +45,7 @@ def answer_publication(outcome: Published, message: HttpRequest) -> HttpResponse
     return search.answer(made, 201, {"Location": where, "ETag": f'W/"{outcome.entry.version}"'})
 
 
-def _target(reference: Any) -> str:
+def _target(reference: Any, base: str) -> str:
     where = "DocumentReference.relatesTo.target"
     url = text(reference, "reference") if isinstance(reference, dict) else ""
-    return f"urn:uuid:{search.reference_id(url, 'DocumentReference', where).lower()}"
+    return f"urn:uuid:{search.reference_id(url, 'DocumentReference', where, base).lower()}"

@@ -92,7 +92,7 @@ def get_subject(reference: Any, box: Box) -> PatientIdentifier:
         if not usable:
             raise Invalid("The patient has no identifier with a system.", location="subject")
         return usable[0]
-    return PatientIdentifier(reference_id(name, "Patient", "subject"), "")
+    return PatientIdentifier(reference_id(name, "Patient", "subject", box.base), "")
 
 
 def _put_code(code: Code, _box: Box) -> dict[str, Any]:

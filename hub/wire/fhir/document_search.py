@@ -121,7 +121,7 @@ def _asked(
 def find_documents(message: HttpRequest) -> FindShared:
     """A search for DocumentReferences. Raises Invalid, UnknownParameter."""
     found = search.parameters(message, [name for name, _, _ in DOCUMENT_PARAMETERS] + [_RELATED])
-    patient = _patient(found)
+    patient = _patient(found, message.base)
     terms = _Terms()
     for name, (attribute, parameter) in _CODES.items():
         _code(terms, found, name, attribute, parameter, native=patient is not None)
@@ -158,7 +158,7 @@ def find_documents(message: HttpRequest) -> FindShared:
 def find_lists(message: HttpRequest) -> FindShared:
     """A search for Lists. Raises Invalid, UnknownParameter."""
     found = search.parameters(message, [name for name, _, _ in LIST_PARAMETERS])
-    patient = _patient(found)
+    patient = _patient(found, message.base)
     kinds = _kinds(found)
     terms = _Terms()
     designations = [_codes_of(text, "designationType") for text in found.get("designationType", ())]
@@ -228,12 +228,12 @@ def _command(
     return FindShared(tuple(groups), patient, matching, communities, limit=limit, offset=offset)
 
 
-def _patient(found: Found) -> PatientIdentifier | None:
+def _patient(found: Found, base: str) -> PatientIdentifier | None:
     reference, number = search.single(found, "patient"), search.single(found, "patient.identifier")
     if reference and number:
         raise Invalid("One of patient and patient.identifier is enough.", location="patient.identifier")
     if reference:
-        return PatientIdentifier(search.reference_id(reference, "Patient", "patient"), "")
+        return PatientIdentifier(search.reference_id(reference, "Patient", "patient", base), "")
     return search.identifier(number, "patient.identifier") if number else None
 
 

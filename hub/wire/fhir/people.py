@@ -20,7 +20,10 @@ _EQUIPMENT = {"phone": "PH", "fax": "FX", "pager": "BP", "email": "Internet"}
 class Box:
     """The contained resources of one resource; reading, also what its references lead to elsewhere."""
 
-    def __init__(self, contained: Any = (), elsewhere: Callable[[str], Any] = lambda _reference: None) -> None:
+    def __init__(
+        self, contained: Any = (), elsewhere: Callable[[str], Any] = lambda _reference: None, base: str = ""
+    ) -> None:
+        self.base = base  #: URL of the service that is read for: absolute references under it are relative ones
         self.contained: list[dict[str, Any]] = []
         given = contained if isinstance(contained, list) else []
         self._known = {f"#{item.get('id', '')}": item for item in given if isinstance(item, dict)}

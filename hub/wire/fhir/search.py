@@ -88,8 +88,12 @@ def identifier(text: str, name: str) -> PatientIdentifier:
     return PatientIdentifier(found.code, str(Oid.from_urn(found.system)) if found.system else "")
 
 
-def reference_id(text: str, kind: str, name: str) -> str:
-    """The id of ``Patient/1``, of an absolute URL, or as it stands. Raises Invalid."""
+def reference_id(text: str, kind: str, name: str, base: str = "") -> str:
+    """The id of ``Patient/1``, of an absolute URL under ``base``, or as it stands. Raises Invalid.
+
+    What another server calls by an id is something else than what bears that id here."""
+    if "://" in text and not (base and text.startswith(f"{base}/")):
+        raise Invalid("A reference to another server's resource needs an identifier.", location=name)
     head, _, found = text.rpartition("/")
     if (head and not head.endswith(kind)) or not _ID.fullmatch(found):
         raise Invalid(f"A reference to a {kind} is expected.", location=name)

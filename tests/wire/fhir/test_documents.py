@@ -30,10 +30,11 @@ from hub.wire.fhir import r4
 from hub.wire.fhir.binary import answer
 from hub.wire.fhir.codes import scheme_of, system_of, unique_id, unique_id_of
 from hub.wire.fhir.document_list import document_list, folder_of, set_of
-from hub.wire.fhir.document_reference import document_reference, entry_of
+from hub.wire.fhir.document_reference import document_reference, entry_of, get_subject
 from hub.wire.fhir.document_search import find_documents, find_lists
 from hub.wire.fhir.errors import NotAcceptable
 from hub.wire.fhir.people import Box
+from hub.wire.fhir.search import reference_id
 from hub.wire.fhir.times import asked, bounds, date_time, dtm_of
 from hub.wire.http import HttpRequest
 
@@ -251,6 +252,20 @@ def test_any_search_is_read_or_refused(seed: int) -> None:
     for find in (find_documents, find_lists):
         with contextlib.suppress(HubError):
             find(HttpRequest("GET", "/fhir/x", BASE, query=query))
+
+
+def test_another_server_s_resource_is_not_what_bears_its_id_here() -> None:
+    other, own = "https://other.example/fhir/Patient/R1", f"{BASE}/Patient/R1"
+    for name in (own, "Patient/R1"):
+        assert get_subject({"reference": name}, Box(base=BASE)).value == "R1"
+        find_documents(HttpRequest("GET", "/fhir/x", BASE, query=(("patient", name),)))
+    for name in (other, f"{BASE}x/Patient/R1"):
+        with pytest.raises(Invalid):
+            get_subject({"reference": name}, Box(base=BASE))
+        with pytest.raises(Invalid):
+            find_documents(HttpRequest("GET", "/fhir/x", BASE, query=(("patient", name),)))
+    with pytest.raises(Invalid):  # nothing is known of where it is read
+        reference_id(own, "Patient", "subject")
 
 
 def opened(directory: Path, data: bytes, mime_type: str = "text/plain; charset=utf-8") -> OpenedDocument:
