@@ -7,9 +7,8 @@ application acknowledgement (MSH-16) goes to the feed's ``answer_to`` through th
 
 import base64
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
 
 from hub.access.model import Credentials
 from hub.app.keys.certificates import Certificates
@@ -18,6 +17,7 @@ from hub.app.settings.model import Feed, Settings
 from hub.context import Context
 from hub.errors import Category, HubError, InternalError, Misconfigured
 from hub.exchange.model import Delivery
+from hub.outbox import Enqueue
 from hub.pipeline.catalogue import Bound, Catalogue
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.together import Call, Together
@@ -35,8 +35,6 @@ WIRE = "hl7v2"
 _SHORT = 64 * 1024  #: bytes of a message that others may wait for
 ANSWER = "hl7-answer"  #: kind of the deliveries that ``MllpEndpoint.deliver`` carries out
 
-#: ``ExchangeService.enqueue``
-Enqueue = Callable[[str, str, Mapping[str, Any], Context], str]
 
 
 class MllpEndpoint:

@@ -42,6 +42,7 @@ from hub.imaging.archive import KIND, HubArchive
 from hub.imaging.kept import KeptObjects
 from hub.imaging.life import ManifestLife
 from hub.imaging.manifest_model import Flavour
+from hub.imaging.masking import Masking
 from hub.imaging.metadata import vocabulary_of
 from hub.imaging.model import SourceInfo
 from hub.imaging.orphans import OrphanService
@@ -197,6 +198,14 @@ class Rooms:
             rights=self.rights,
         )
         self.imaging.listen(self.patients)
+        masking = Masking(
+            database=self.database,
+            updates=self.updates,
+            withdrawals=withdrawals,
+            vocabulary=self.imaging.publisher.settings.vocabulary,
+            source_id=region.source_id,
+        )
+        self.imaging.report_listeners.append(masking.asked)
         self.consents.listeners.append(self.imaging.said)
         self.orphans = OrphanService(self.database)
         self.life = ManifestLife(

@@ -16,6 +16,7 @@ from hub.app.keys.expiry import Ends, Watch
 from hub.app.keys.tls import client_context
 from hub.app.mllp import MllpEndpoint
 from hub.app.outside import drimbox, mail, record
+from hub.app.outside.acknowledging import BusinessAcknowledgements
 from hub.app.outside.published_manifests import PublishedManifests
 from hub.app.patients import fhir as fhir_patients
 from hub.app.rooms import Rooms
@@ -106,6 +107,12 @@ class Hub(Rooms):
     def _build_outside(self) -> None:
         """What leaves the region, or this house: the trail to its collectors, the national record, mail."""
         settings = self.settings
+        self.acknowledgements = BusinessAcknowledgements(
+            settings.feeds,
+            self.exchange,
+            self.audit,
+            lambda: client_context(settings.tls) if settings.tls.certificate else None,
+        )
         self.trail = AuditTrail(
             settings,
             self.database,
@@ -115,11 +122,11 @@ class Hub(Rooms):
             self.public_url,
             lambda: client_context(settings.tls),
         )
-        self.record = record.build(self)
+        self.record = record.build(self, self.acknowledgements)
         self.imaging.by_manifest.published = PublishedManifests(
             self.database, self.documents, national=self.record is not None and self.record.service is not None
         )
-        self.mail = mail.build(self, self.public_url)
+        self.mail = mail.build(self, self.public_url, self.acknowledgements)
         self.drimbox = drimbox.build(self)
 
     def _build_path(self) -> None:
@@ -186,6 +193,7 @@ class Hub(Rooms):
             REPLY: self.replies.deliver,
             NOTICE: self.notices.deliver,
             PATIENT_FEED: self.fhir_patients.deliver,
+            **self.acknowledgements.handlers(),
             **(self.record.handlers() if self.record else {}),
             **(self.mail.handlers() if self.mail else {}),
             **self.drimbox.handlers(),

@@ -38,6 +38,7 @@ from hub.documents.store import DocumentStore
 from hub.documents.store_moving import MovingStore
 from hub.documents.survivors import Survivors
 from hub.errors import NotFound
+from hub.outbox import Outbox
 from hub.values import Code, PatientIdentifier, new_uid, now
 
 #: Kind of the deliveries that register an entry, once its person has something to be asked for.
@@ -85,16 +86,6 @@ class Task(Protocol):
     @property
     def payload(self) -> Mapping[str, Any]:
         """What ``registered`` enqueued."""
-        ...
-
-
-class Outbox(Protocol):
-    """The exchange room, as this module sees it."""
-
-    def enqueue(
-        self, destination: str, kind: str, payload: Mapping[str, Any], context: Context, *, key: str = ""
-    ) -> str:
-        """Have something done once the open unit of work is committed."""
         ...
 
 

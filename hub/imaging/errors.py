@@ -52,6 +52,13 @@ class SeveralStudies(ImagingError, Ambiguous):
     title = "Several studies bear this accession number; an operator must say which one is meant."
 
 
+class UnknownReport(ImagingError, NotFound):
+    """A report is taken back that its sender never sent here."""
+
+    code = "unknown-report"
+    title = "The document that is to be taken back is not known here from this sender."
+
+
 class StudyHeld(ImagingError, Conflict):
     """The study can't be shared yet; its state says why."""
 

@@ -3,7 +3,7 @@
 # ruff: noqa: RUF009  (a Code is frozen: it may be a default)
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 
@@ -47,6 +47,12 @@ MODALITIES: Mapping[str, str] = {
     "US": "Échographie",
     "XA": "Angiographie par rayons X",
 }
+#: Codes of TRE_A07.
+MASKS: Mapping[str, str] = {
+    "MASQUE_PS": "Masqué aux professionnels de santé",
+    "INVISIBLE_PATIENT": "Non visible par le patient",
+    "INVISIBLE_REPRESENTANTS_LEGAUX": "Non visible par les représentants légaux du patient",
+}
 #: Modalities of objects that nobody acquires: they say nothing about the examination.
 NOT_ACQUIRED = frozenset({"SR", "KO", "PR", "DOC", "OT", "SEG", "REG", "FID", "RWV", "PLAN", "AU"})
 
@@ -72,6 +78,7 @@ class Vocabulary:
     )
     report_pdf: Code = Code("urn:ihe:iti:xds-sd:pdf:2008", "1.3.6.1.4.1.19376.1.2.3", "PDF dans un CDA R2 N1")
     confidentiality: Code = Code("N", "2.16.840.1.113883.5.25", "Normal")
+    mask_scheme: str = "1.2.250.1.213.1.1.4.13"
     facility_type: Code = Code("SA01", "1.2.250.1.71.4.2.4", "Etablissement public de santé")
     practice_setting: Code = Code("ETABLISSEMENT", "1.2.250.1.213.1.1.4.9", "Etablissement de santé")
     content_type: Code = Code("07", "1.2.250.1.213.2.2", "Consultation")
@@ -144,11 +151,13 @@ def report_entry(
     author: str = "",
     author_institution: str = "",
     created: str = "",
+    masks: Iterable[str] = (),
 ) -> DocumentEntry:
-    """The report's DocumentEntry."""
+    """The report's DocumentEntry. ``masks``: from whom it is hidden (TRE_A07)."""
     codes = publishing.vocabulary
     return _entry(
         publishing,
+        confidentiality_codes=confidentiality(codes, masks),
         id=entry_id,
         unique_id=unique_id,
         mime_type=mime_type,
@@ -160,6 +169,11 @@ def report_entry(
         legal_authenticators=(author,) if author else (),
         creation_time=utc(created, "", publishing.zone) or dtm(publishing.created),
     )
+
+
+def confidentiality(codes: Vocabulary, masks: Iterable[str]) -> tuple[Code, ...]:
+    """What everybody's document has, and the codes of those from whom it is hidden."""
+    return (codes.confidentiality, *(Code(mask, codes.mask_scheme, MASKS[mask]) for mask in masks))
 
 
 def submission(
@@ -201,14 +215,13 @@ def _entry(publishing: Publishing, **values: object) -> DocumentEntry:
         patient_id=publishing.person,
         healthcare_facility_type_code=codes.facility_type,
         practice_setting_code=codes.practice_setting,
-        confidentiality_codes=(codes.confidentiality,),
         event_codes=event_codes(study, codes),
         service_start_time=utc(study.started, study.timezone, publishing.zone) or dtm(publishing.created),
         language_code=codes.language,
         source_patient_id=publishing.local.cx,
         source_patient_info=patient_info(study, publishing.local),
         reference_ids=reference_ids(publishing),
-        **values,  # type: ignore[arg-type]
+        **({"confidentiality_codes": (codes.confidentiality,)} | values),  # type: ignore[arg-type]
     )
 
 

@@ -134,7 +134,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report as the RIS sends it (ORU^R01): a CDA, final or corrected."""
+    """A report as the RIS sends it (ORU^R01, MDM^T02, T10, T04): a CDA, final, corrected or taken back."""
 
     patient: PatientIdentifier
     status: str  #: OBX-11: F C D P
@@ -151,7 +151,10 @@ class Report:
     institution: str = ""  #: XON text
     created: str = ""
     source: str = ""
-    sending: Sending | None = None  #: whom the document is mailed to
+    sending: Sending | None = None  #: whom the document goes to
+    replaces: str = ""  #: uniqueId of the document whose place it takes
+    control_id: str = ""  #: of its message
+    known: bool = False  #: what it takes back must be here
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +166,12 @@ class FeedOrder(Command):
 
 @dataclass(frozen=True, slots=True)
 class FeedReport(Command):
-    """RAD-28: a report. A final one triggers publication of the study. Outcome: reference of the queued work."""
+    """RAD-28, MDM: a report. A final one triggers publication of the study. Outcome: reference of the queued work.
+
+    ``also``: further documents of the same message: one letter takes them all."""
 
     report: Report
+    also: tuple[Report, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 # ruff: noqa: D102  (the services that fulfil these say what their methods do)
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from hub.connector.contract import Connector
 from hub.context import Context
 from hub.documents.model import DocumentEntry, ProvideDocuments, Registered, RetrievedDocument
+from hub.imaging.sending_model import Outcome
 from hub.patients.model import Person
 from hub.values import PatientIdentifier
 
@@ -70,19 +70,12 @@ class Published(Protocol):
     def open_content(self, unique_id: str) -> RetrievedDocument: ...
 
 
-class Exchange(Protocol):
-    """The exchange room's outbox."""
+class Senders(Protocol):
+    """Whoever tells senders how far their documents came; who is not to be told is not."""
 
-    def enqueue(
-        self,
-        destination: str,
-        kind: str,
-        payload: Mapping[str, Any],
-        context: Context,
-        *,
-        key: str = "",
-        due_at: datetime | None = None,
-    ) -> str: ...
+    def tell(self, outcome: Outcome, context: Context) -> None:
+        """In the open unit of work."""
+        ...
 
 
 class Spooled(Protocol):

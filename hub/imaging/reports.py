@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from hub.imaging.errors import UnknownReport
 from hub.imaging.finding import Wanted
 from hub.imaging.model import Report
 from hub.imaging.store_reports import ReportStore
+from hub.patients.model import INS_AUTHORITIES
 from hub.values import now
 
 #: OBX-11: final, corrected.
@@ -16,10 +18,14 @@ WITHDRAWN = frozenset({"D", "X", "W"})
 def withdraw_report(store: ReportStore, report: Report) -> tuple[str, ...]:
     """Every version of the report that the message speaks of is withdrawn; entryUUIDs of those that are registered.
 
-    A message without a document takes back all reports of its order, accession number or study and patient."""
+    A message without a document takes back all reports of its order, accession number or study and patient.
+    Raises UnknownReport where the report must be known and is not."""
     entries = []
-    for row in store.like(report):
-        if row.state in ("waiting", "published") and _meant(row, report):
+    meant = [row for row in store.like(report) if _meant(row, report)]
+    if report.known and not meant:
+        raise UnknownReport()
+    for row in meant:
+        if row.state in ("waiting", "published"):
             store.withdrawn(row.id)
             if row.entry:
                 entries.append(row.entry)
@@ -36,9 +42,9 @@ def _meant(row: Any, report: Report) -> bool:
 
 def wanted_report(report: Report) -> Wanted:
     """What to publish for a report."""
-    return Wanted(
-        report.study_instance_uid, report.accession_number, report.placer_number, authority=report.patient.authority
-    )
+    # An INS says nothing about the archive: no hospital gives it.
+    authority = "" if report.patient.authority in INS_AUTHORITIES else report.patient.authority
+    return Wanted(report.study_instance_uid, report.accession_number, report.placer_number, authority=authority)
 
 
 def report_values(report: Report, sha256: str) -> dict[str, Any]:
@@ -62,5 +68,7 @@ def report_values(report: Report, sha256: str) -> dict[str, Any]:
         "author": report.author,
         "institution": report.institution,
         "created": report.created,
+        "replaces": report.replaces,
+        "masks": "|".join(report.sending.masks) if report.sending else "",
         "received_at": now(),
     }

@@ -33,13 +33,14 @@ from hub.imaging.model import (
     StudyArrived,
     StudyState,
 )
-from hub.imaging.ports import Contents, Documents, Exchange, ListensToPatients, Patients, Sources, Withdrawals
+from hub.imaging.ports import Contents, Documents, ListensToPatients, Patients, Sources, Withdrawals
 from hub.imaging.publication import OPPOSED, PublicationSettings, Publisher, named
 from hub.imaging.reading import Reading
 from hub.imaging.reports import FINAL, WITHDRAWN, report_values, wanted_report, withdraw_report
 from hub.imaging.store import ImagingStore
 from hub.imaging.store_life import LifeStore
 from hub.imaging.store_reports import ReportStore
+from hub.outbox import Outbox
 from hub.patients.model import Person
 from hub.storage.engine import Database, UnitOfWork
 from hub.usecase import use_case
@@ -74,7 +75,7 @@ class ImagingService(Reading):
         patients: Patients,
         documents: Documents,
         withdrawals: Withdrawals,
-        exchange: Exchange,
+        exchange: Outbox,
         content: Contents,
         cache: Path,
         source_id: str,

@@ -33,6 +33,11 @@ class ReportStore:
         query = select(REPORT).where(same).order_by(REPORT.c.received_at, REPORT.c.id).with_for_update()
         return list(self._connection.execute(query).all())
 
+    def registered(self, document_id: str, source: str) -> tuple[str, ...]:
+        """entryUUIDs of a document that a sender's message brought."""
+        here = and_(REPORT.c.document_id == document_id, REPORT.c.source == source, REPORT.c.entry != "")
+        return tuple(self._connection.execute(select(REPORT.c.entry).where(here)).scalars())
+
     def await_publication(self, key: str) -> None:
         """A report that was preliminary, or taken back, is final now."""
         here = and_(REPORT.c.id == key, REPORT.c.state.in_(("preliminary", "withdrawn")))

@@ -93,6 +93,8 @@ class ReportRow(SQLModel, table=True):
     institution: str = ""
     created: str = ""
     entry: str = ""  # entryUUID once registered
+    replaces: str = ""  # document_id of the one whose place it takes
+    masks: str = ""  # codes of TRE_A07, joined by |
     received_at: datetime = Field(sa_type=UtcDateTime)
 
 

@@ -11,7 +11,12 @@ from hub.imaging.sending_model import Sending
 from hub.mail.model import LetterKind, LetterReason
 
 PROFESSIONALS, PATIENT = "DESTMSSANTEPS", "DESTMSSANTEPAT"
-HIDDEN_FROM_PATIENT = "INVISIBLE_PATIENT"
+#: Whom a letter is for -> the confidentialityCode of what may not go to them.
+HIDDEN_FROM: Mapping[LetterKind, str] = {
+    LetterKind.PROFESSIONAL: "MASQUE_PS",
+    LetterKind.NOTICE: "MASQUE_PS",
+    LetterKind.PATIENT: "INVISIBLE_PATIENT",
+}
 Flag = Literal["Y", "N", "*"]
 
 #: (DESTMSSANTEPS, DESTMSSANTEPAT) -> what the other codes must say.
@@ -20,14 +25,14 @@ MATRIX: Mapping[tuple[bool, bool], Mapping[str, Flag]] = {
         "MASQUE_PS": "N",
         "INVISIBLE_PATIENT": "N",
         "INVISIBLE_REP_LEGAUX": "N",
-        "CONNEXION_SECRETE": "N",
+        "CONNEXION_SECRETE": "*",
         "DESTDMP": "*",
     },
     (True, False): {
-        "MASQUE_PS": "*",
+        "MASQUE_PS": "N",
         "INVISIBLE_PATIENT": "Y",
         "INVISIBLE_REP_LEGAUX": "N",
-        "CONNEXION_SECRETE": "N",
+        "CONNEXION_SECRETE": "*",
         "DESTDMP": "*",
     },
     (False, True): {

@@ -1,5 +1,7 @@
 """What people do with letters: an operator looks and sends again, a professional follows a notice's link."""
 
+from dataclasses import replace
+
 from hub.context import Context
 from hub.mail.errors import LetterNotFound, LetterNotHeld
 from hub.mail.model import (
@@ -14,7 +16,7 @@ from hub.mail.model import (
     RetryLetter,
 )
 from hub.mail.service import MailService, hashed
-from hub.mail.store import LetterStore, letter_of
+from hub.mail.store import LetterStore
 from hub.usecase import use_case
 from hub.values import now
 
@@ -45,12 +47,14 @@ class MailDesk:
             if row is None:
                 raise LetterNotFound()
             stopped = row.state in (LetterState.HELD.value, LetterState.REFUSED.value)
-            if not stopped or not row.entry or row.reason in _FINAL:
+            (letter,) = store.letters([row])
+            if not stopped or not row.patient or row.reason in _FINAL:
                 raise LetterNotHeld()
-            context.touch("document", row.unique_id)
+            for unique_id in letter.unique_ids:
+                context.touch("document", unique_id)
             store.change(row.id, state=LetterState.WAITING.value, reason="", detail="", changed_at=now())
             self.mail.enqueue(row.id, context)
-            return letter_of(store.get(row.id))  # type: ignore[arg-type]
+            return replace(letter, state=LetterState.WAITING, reason=None, detail="")
 
     @use_case
     def awaiting(self, command: OpenAwaiting, context: Context) -> Awaiting:
@@ -60,10 +64,11 @@ class MailDesk:
             row = store.of_token(hashed(command.token))
             if row is None or row.kind != LetterKind.NOTICE or row.token_ends_at is None or row.token_ends_at < now():
                 raise LetterNotFound()
-            entry = next(iter(self.mail.entries.approved([row.entry])), None)
+            enclosed = store.documents([row.id])[row.id]
+            entry = next(iter(self.mail.entries.approved([item.entry for item in enclosed])), None)
             if entry is None:
                 raise LetterNotFound()
-            context.touch("document", row.unique_id)
+            context.touch("document", entry.unique_id)
             if command.read and row.state != LetterState.READ.value:
                 store.change(row.id, state=LetterState.READ.value, reason="", changed_at=now())
             return Awaiting(entry.repository_unique_id, entry.unique_id, entry.patient_id)

@@ -50,11 +50,11 @@ class LetterReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One document on its way to one box. No patient data: the patient's box is not shown."""
+    """Documents on their way to one box. No patient data: the patient's box is not shown."""
 
     id: str
     kind: LetterKind
-    unique_id: str  #: of the document
+    unique_ids: tuple[str, ...]  #: of the documents
     recipient: str  #: "" for the patient's box
     state: LetterState
     reason: LetterReason | None = None
@@ -62,6 +62,14 @@ class Letter:
     attempts: int = 0
     changed_at: datetime | None = None
     sent_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosed:
+    """One document of a letter."""
+
+    entry: DocumentEntry
+    content: RetrievedDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +85,7 @@ class Outgoing:
     no_reply: bool = False
     tell_delivery: bool = False
     tell_reading: bool = False
-    entry: DocumentEntry | None = field(default=None, repr=False)
-    content: RetrievedDocument | None = field(default=None, repr=False)
+    enclosed: tuple[Enclosed, ...] = field(default=(), repr=False)
     patient: PatientIdentifier | None = None
     traits: Traits | None = field(default=None, repr=False)
 

@@ -2,11 +2,9 @@
 
 # ruff: noqa: D102  (the services that fulfil these say what their methods do)
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Protocol
 
-from hub.context import Context
 from hub.documents.model import DocumentEntry, RetrievedDocument
 from hub.mail.model import Outgoing
 from hub.patients.model import Person
@@ -37,21 +35,3 @@ class Post(Protocol):
     def send(self, letter: Outgoing) -> None:
         """Raises MailUnavailable, MailMisconfigured, RecipientRefused, MessageRefused, MailTooLarge."""
         ...
-
-
-class Outbox(Protocol):
-    """The exchange room's outbox."""
-
-    @property
-    def max_attempts(self) -> int: ...
-
-    def enqueue(
-        self,
-        destination: str,
-        kind: str,
-        payload: Mapping[str, Any],
-        context: Context,
-        *,
-        key: str = "",
-        due_at: datetime | None = None,
-    ) -> str: ...

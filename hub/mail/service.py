@@ -1,10 +1,10 @@
 """Secure mail: heard with the report, sent by the outbox once its document is registered, followed by its reports.
 
-One row for each document and box. Nothing is sent while a unit of work is open."""
+One row for each letter and box. Nothing is sent while a unit of work is open."""
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,11 +14,15 @@ from hub.documents.model import APPROVED, DocumentEntry, Folder, SubmissionSet
 from hub.errors import Category, HubError, lookup
 from hub.exchange.model import Delivery
 from hub.imaging.model import Report
-from hub.mail.choosing import HIDDEN_FROM_PATIENT, Chosen, choose
-from hub.mail.failures import FAILURES, MOVES
-from hub.mail.model import LetterKind, LetterReason, LetterState, Notification, Outgoing
-from hub.mail.ports import Contents, Entries, Outbox, Patients, Post
+from hub.imaging.ports import Senders
+from hub.imaging.reports import FINAL
+from hub.imaging.sending_model import Outcome, Told
+from hub.mail.choosing import HIDDEN_FROM, Chosen, choose
+from hub.mail.failures import CODES, FAILURES, MOVES
+from hub.mail.model import Enclosed, LetterKind, LetterReason, LetterState, Notification, Outgoing
+from hub.mail.ports import Contents, Entries, Patients, Post
 from hub.mail.store import LetterStore
+from hub.outbox import LimitedOutbox
 from hub.patients.model import Person
 from hub.storage.engine import Database
 from hub.values import PatientIdentifier, new_key, now
@@ -59,9 +63,10 @@ class MailService:
         patients: Patients,
         entries: Entries,
         contents: Contents,
-        outbox: Outbox,
+        outbox: LimitedOutbox,
         post: Post,
         rules: Rules,
+        senders: Senders | None = None,
     ) -> None:
         self.database = database
         self.patients = patients
@@ -70,51 +75,61 @@ class MailService:
         self.outbox = outbox
         self.post = post
         self.rules = rules
+        self.senders = senders
 
     # what is heard
 
-    def asked(self, report: Report, unique_id: str, context: Context) -> None:
-        """A final report came, in this unit of work, with what is to be mailed to whom."""
-        sending, rules = report.sending, self.rules
-        if sending is None:
+    def asked(self, told: Sequence[tuple[Report, str]], context: Context) -> None:
+        """Final reports of a message came, in this unit of work, with what is to be mailed to whom: one letter to each
+        takes all of them."""
+        told = [item for item in told if item[0].status in FINAL]
+        if not told or told[0][0].sending is None:
             return
+        sending, rules = told[0][0].sending, self.rules
+        unique_ids = [unique_id for _, unique_id in told]
         chosen = choose(sending, patients=rules.patients, trusted=rules.trusted, notices=rules.notices)
         with self.database.transaction() as work:
             store = LetterStore(work)
-            there = {(row.kind, row.recipient) for row in store.of_document([unique_id])}
+            there = {(row.kind, row.recipient) for row in store.of_document(unique_ids)}
             for item in chosen:
                 if (item.kind.value, item.recipient) not in there:
-                    key = self._add(store, report, unique_id, item)
+                    key = self._add(store, told[0][0], unique_ids, item)
                     context.led_to("letter", key)
+                    if item.held:
+                        self._tell(store.get(key), Told.DELIVERY, context, failed=(item.held, ""))
 
-    def _add(self, store: LetterStore, report: Report, unique_id: str, chosen: Chosen) -> str:
-        sending, key, at = report.sending, new_key(), now()
+    def _add(self, store: LetterStore, report: Report, unique_ids: Sequence[str], chosen: Chosen) -> str:
+        sending = report.sending
         assert sending is not None
         patient = chosen.kind is LetterKind.PATIENT
         bodies = {LetterKind.PATIENT: sending.body_patient, LetterKind.PROFESSIONAL: sending.body_professional}
-        store.add(
-            {
-                "id": key,
-                "kind": chosen.kind.value,
-                "unique_id": unique_id,
-                "told_of": report.patient.cx,
-                "recipient": chosen.recipient,
-                "reply_to": sending.reply_to,
-                "text": bodies.get(chosen.kind, ""),
-                "no_reply": patient and (sending.no_reply or not sending.reply_to),
-                "tell_delivery": sending.says("ACK_RECEPTION"),
-                "tell_reading": sending.says("ACK_LECTURE_MSS"),
-                "message_id": f"<{secrets.token_hex(20)}@{self.rules.domain}>",
-                "state": (LetterState.HELD if chosen.held else LetterState.WAITING).value,
-                "reason": chosen.held.value if chosen.held else "",
-                "created_at": at,
-                "changed_at": at,
-            }
+        return self.write(
+            store,
+            [(unique_id, "") for unique_id in unique_ids],
+            kind=chosen.kind.value,
+            source=report.source,
+            control_id=report.control_id,
+            told_of=report.patient.cx,
+            recipient=chosen.recipient,
+            reply_to=sending.reply_to,
+            text=bodies.get(chosen.kind, ""),
+            no_reply=patient and (sending.no_reply or not sending.reply_to),
+            tell_delivery=sending.says("ACK_RECEPTION"),
+            tell_reading=sending.says("ACK_LECTURE_MSS"),
+            state=(LetterState.HELD if chosen.held else LetterState.WAITING).value,
+            reason=chosen.held.value if chosen.held else "",
         )
+
+    def write(self, store: LetterStore, documents: Iterable[tuple[str, str]], **values: Any) -> str:
+        """A new letter of documents (uniqueId, entryUUID), each of which waits while it has no entry; its key."""
+        key, at = new_key(), now()
+        message_id = f"<{secrets.token_hex(20)}@{self.rules.domain}>"
+        store.add({"id": key, "message_id": message_id, "created_at": at, "changed_at": at, **values}, documents)
         return key
 
     def registered(self, objects: tuple[DocumentEntry | SubmissionSet | Folder, ...], context: Context) -> None:
-        """Something was registered, in this unit of work: the letters of the hub's own reports may go."""
+        """Something was registered, in this unit of work: letters of the hub's own reports may go, once all that they
+        enclose is there."""
         if not any(isinstance(item, SubmissionSet) and item.source_id in self.rules.own for item in objects):
             return
         entries = {
@@ -124,21 +139,27 @@ class MailService:
             return
         with self.database.transaction() as work:
             store = LetterStore(work)
-            for row in store.of_document(entries):
-                if row.entry:
+            for unique_id, entry in entries.items():
+                store.register(unique_id, entry.id)
+            rows = [row for row in store.of_document(entries) if not row.patient]
+            enclosed = store.documents([row.id for row in rows])
+            for row in rows:
+                if not all(item.entry for item in enclosed[row.id]):
                     continue
-                entry = entries[row.unique_id]
-                store.change(row.id, entry=entry.id, patient=entry.patient_id.cx)
+                person = next(entries[item.unique_id] for item in enclosed[row.id] if item.unique_id in entries)
+                store.change(row.id, patient=person.patient_id.cx)
                 if row.state == LetterState.WAITING.value:
                     self.enqueue(row.id, context)
 
     def withdrawn(self, entries: Iterable[DocumentEntry], context: Context) -> None:  # noqa: ARG002
-        """Entries were taken back, in this unit of work: what was not sent yet never is."""
+        """Entries were taken back, in this unit of work: a letter that encloses nothing else is never sent."""
         with self.database.transaction() as work:
             store = LetterStore(work)
-            keys = [entry.id for entry in entries]
-            for row in store.of_entries(keys, [LetterState.WAITING, LetterState.HELD]):
-                store.change(row.id, state=LetterState.WITHDRAWN.value, reason="", changed_at=now())
+            rows = store.of_entries([entry.id for entry in entries], [LetterState.WAITING, LetterState.HELD])
+            enclosed = store.documents([row.id for row in rows])
+            for row in rows:
+                if not self.entries.approved([item.entry for item in enclosed[row.id]]):
+                    store.change(row.id, state=LetterState.WITHDRAWN.value, reason="", changed_at=now())
 
     def person_changed(
         self, regional: PatientIdentifier, numbers: Iterable[PatientIdentifier], context: Context
@@ -162,66 +183,84 @@ class MailService:
         key = str(delivery.payload["letter"])
         with self.database.reading() as work:
             row = LetterStore(work).get(key)
+            enclosed = LetterStore(work).documents([key])[key]
         if row is None or row.state != LetterState.WAITING.value:
             return None
-        context.touch("document", row.unique_id)
+        for item in enclosed:
+            context.touch("document", item.unique_id)
+        about = enclosed[0].unique_id
         try:
-            if not self._send(row, context):
-                self._move(key, LetterState.WITHDRAWN)
+            if not self._send(row, enclosed, context):
+                self._move(key, LetterState.WITHDRAWN, context)
                 return None
         except Held as held:
-            self._move(key, LetterState.HELD, held.reason)
-            context.led_to(f"mail-held-{held.reason.value}", row.unique_id)
+            self._move(key, LetterState.HELD, context, held.reason)
+            context.led_to(f"mail-held-{held.reason.value}", about)
             return None
         except HubError as error:
             state, reason = lookup(FAILURES, error)
             again = error.category is Category.TRANSIENT
             if again and delivery.attempts < self.outbox.max_attempts:
                 state = LetterState.WAITING
-            self._move(key, state, reason, error.context.get("told", ""))
-            context.led_to(f"mail-{state.value}", row.unique_id)
+            self._move(key, state, context, reason, error.context.get("told", ""))
+            context.led_to(f"mail-{state.value}", about)
             if again:
                 raise
             return error
-        self._move(key, LetterState.SENT, sent_at=now())
-        context.led_to("mail-sent", row.unique_id)
+        self._move(key, LetterState.SENT, context, sent_at=now())
+        context.led_to("mail-sent", about)
         return None
 
-    def _send(self, row: Any, context: Context) -> bool:
+    def _send(self, row: Any, enclosed: Sequence[Any], context: Context) -> bool:
         """Whether there is something to send, and it was. Raises Held, HubError."""
-        entry = next(iter(self.entries.approved([row.entry])), None)
-        if entry is None:
+        found = {entry.unique_id: entry for entry in self.entries.approved([item.entry for item in enclosed])}
+        standing = [found[item.unique_id] for item in enclosed if item.unique_id in found]
+        if not standing:
             return False
-        person = self.patients.person(entry.patient_id)
-        told_of = self.patients.person(PatientIdentifier.from_cx(row.told_of))
-        if person is None or told_of is None or told_of.regional != person.regional:
-            raise Held(LetterReason.NOT_QUALIFIED)  # the message spoke of somebody else than the document does now
+        person = self._person(row, standing)
         context.touch("patient", person.regional.cx)
-        letter = {"reply_to": row.reply_to, "text": row.text, "no_reply": row.no_reply}
-        letter |= {"tell_delivery": row.tell_delivery, "tell_reading": row.tell_reading}
         kind = LetterKind(row.kind)
+        _check_shown(kind, standing)
         if kind is LetterKind.NOTICE:
             link = self._link(row.id)
             self.post.send(Outgoing(kind, row.message_id, row.recipient, link=link, tell_delivery=row.tell_delivery))
             return True
-        recipient = self._patients_box(row, entry, person) if kind is LetterKind.PATIENT else row.recipient
-        kept = self.contents.open_content(entry.unique_id)
+        recipient = self._patients_box(row, person) if kind is LetterKind.PATIENT else row.recipient
+        kept = [Enclosed(entry, self.contents.open_content(entry.unique_id)) for entry in standing]
         try:
             self.post.send(
                 Outgoing(
-                    kind, row.message_id, recipient, entry=entry, content=kept,
-                    patient=person.ins or person.regional, traits=person.traits, **letter,
+                    kind,
+                    row.message_id,
+                    recipient,
+                    reply_to=row.reply_to,
+                    text=row.text,
+                    no_reply=row.no_reply,
+                    tell_delivery=row.tell_delivery,
+                    tell_reading=row.tell_reading,
+                    enclosed=tuple(kept),
+                    patient=person.ins or person.regional,
+                    traits=person.traits,
                 )
-            )  # fmt: skip
+            )
         finally:
-            if kept.lease is not None:
-                kept.lease.release()
+            for item in kept:
+                if item.content.lease is not None:
+                    item.content.lease.release()
         return True
 
-    def _patients_box(self, row: Any, entry: DocumentEntry, person: Person) -> str:
-        """``<INS>@domain``. Raises Held: no qualified INS, no box; and what is hidden by now is not sent either."""
-        if any(code.value == HIDDEN_FROM_PATIENT for code in entry.confidentiality_codes):
-            raise Held(LetterReason.HIDDEN)
+    def _person(self, row: Any, standing: Sequence[DocumentEntry]) -> Person:
+        """Whom the message and every document are about. Raises Held where that is not one person any more."""
+        told_of = self.patients.person(PatientIdentifier.from_cx(row.told_of))
+        for entry in standing:
+            person = self.patients.person(entry.patient_id)
+            if person is None or told_of is None or told_of.regional != person.regional:
+                raise Held(LetterReason.NOT_QUALIFIED)
+        assert told_of is not None
+        return told_of
+
+    def _patients_box(self, row: Any, person: Person) -> str:
+        """``<INS>@domain``. Raises Held: no qualified INS, no box."""
         if person.ins is None or not (person.ins.value.isascii() and person.ins.value.isalnum()):
             raise Held(LetterReason.NOT_QUALIFIED)
         recipient = f"{person.ins.value}@{self.rules.patients}"
@@ -238,7 +277,13 @@ class MailService:
         return self.rules.link() + token
 
     def _move(
-        self, key: str, state: LetterState, reason: LetterReason | None = None, detail: str = "", **more: Any
+        self,
+        key: str,
+        state: LetterState,
+        context: Context,
+        reason: LetterReason | None = None,
+        detail: str = "",
+        **more: Any,
     ) -> None:
         """After an attempt: a report that was faster than our own commit, or a withdrawal, is not overwritten."""
         with self.database.transaction() as work:
@@ -249,6 +294,8 @@ class MailService:
             values: dict[str, Any] = {"attempts": row.attempts + 1, "changed_at": now(), **more}
             if row.state == LetterState.WAITING.value:
                 values |= {"state": state.value, "reason": reason.value if reason else "", "detail": detail[:80]}
+                if reason and reason is not LetterReason.NOT_QUALIFIED and state is not LetterState.WAITING:
+                    self._tell(row, Told.DELIVERY, context, failed=(reason, detail))
             store.change(key, **values)
 
     # what is told
@@ -261,16 +308,36 @@ class MailService:
             row = store.of_message(message_id)
             if row is None or (notification.recipient and notification.recipient.lower() != row.recipient.lower()):
                 return False
-            context.touch("document", row.unique_id)
-            context.led_to(f"mail-{notification.outcome.value}", row.unique_id)
+            unique_ids = [item.unique_id for item in store.documents([row.id])[row.id]]
+            for unique_id in unique_ids:
+                context.touch("document", unique_id)
+            context.led_to(f"mail-{notification.outcome.value}", unique_ids[0])
             values: dict[str, Any] = {"detail": notification.code or row.detail, "changed_at": now()}
             move = MOVES.get(notification.outcome)
-            if move is not None and LetterState(row.state) in move[0]:
-                values |= {"state": move[1].value, "reason": move[2].value if move[2] else ""}
+            if move is not None and LetterState(row.state) in move.changes:
+                values |= {"state": move.state.value, "reason": move.reason.value if move.reason else ""}
                 store.change(row.id, **values)
+                failed = (move.reason, notification.code) if move.reason else None
+                self._tell(row, move.told, context, failed=failed)
             elif move is None:
                 store.change(row.id, **values)
             return True
+
+    def _tell(self, row: Any, told: Told, context: Context, *, failed: tuple[LetterReason, str] | None = None) -> None:
+        """The sender hears how far it came, where its message asked for that."""
+        asked = row.tell_reading if told is Told.READING else row.tell_delivery
+        if self.senders is None or not asked or not row.control_id:
+            return
+        code = CODES[told](*failed) if failed else ""
+        recipient = row.recipient
+        self.senders.tell(Outcome(told, row.source, row.control_id, failed is None, code, recipient), context)
+
+
+def _check_shown(kind: LetterKind, entries: Iterable[DocumentEntry]) -> None:
+    """Raises Held for what is hidden by now from those whom it is addressed to."""
+    hidden = HIDDEN_FROM[kind]
+    if any(code.value == hidden for entry in entries for code in entry.confidentiality_codes):
+        raise Held(LetterReason.HIDDEN)
 
 
 def hashed(token: str) -> str:

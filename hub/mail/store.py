@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.engine import Row
 from sqlmodel import Field, SQLModel
 
@@ -14,14 +14,14 @@ from hub.storage.tables import METADATA, KeyText, UtcDateTime
 
 
 class LetterRow(SQLModel, table=True):
-    """One document on its way to one box."""
+    """Documents on their way to one box."""
 
     __tablename__ = "mail_letter"
 
     id: str = Field(primary_key=True, sa_type=KeyText)
     kind: str
-    unique_id: str = Field(sa_type=KeyText, index=True)  # of the document
-    entry: str = Field(default="", sa_type=KeyText, index=True)  # entryUUID once it is registered
+    source: str = ""  # the feed whose message asked for it, and that message's MSH-10
+    control_id: str = ""
     told_of: str = ""  # CX of the person that the report's message is about
     patient: str = Field(default="", sa_type=KeyText, index=True)  # CX, regional, once it is registered
     recipient: str = Field(default="", sa_type=KeyText)  # "" for the patient's box
@@ -42,7 +42,19 @@ class LetterRow(SQLModel, table=True):
     sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+class LetterDocumentRow(SQLModel, table=True):
+    """A document of a letter."""
+
+    __tablename__ = "mail_letter_document"
+
+    letter: str = Field(primary_key=True, sa_type=KeyText)
+    place: int = Field(primary_key=True)
+    unique_id: str = Field(sa_type=KeyText, index=True)
+    entry: str = Field(default="", sa_type=KeyText, index=True)  # entryUUID once it is registered
+
+
 LETTER = METADATA.tables["mail_letter"]
+DOCUMENT = METADATA.tables["mail_letter_document"]
 
 
 class LetterStore:
@@ -51,23 +63,43 @@ class LetterStore:
     def __init__(self, work: UnitOfWork) -> None:
         self._connection = work.connection
 
-    def add(self, values: Mapping[str, Any]) -> None:
-        """A new one."""
+    def add(self, values: Mapping[str, Any], documents: Iterable[tuple[str, str]]) -> None:
+        """A new one. ``documents``: uniqueId and entryUUID ("" : not registered yet) of each."""
         self._connection.execute(insert(LETTER), dict(values))
+        for place, (unique_id, entry) in enumerate(documents):
+            row = {"letter": values["id"], "place": place, "unique_id": unique_id, "entry": entry}
+            self._connection.execute(insert(DOCUMENT), row)
 
     def get(self, key: str, *, lock: bool = False) -> Row[Any] | None:
         """One row; ``lock``: nobody else changes it meanwhile."""
         query = select(LETTER).where(LETTER.c.id == key)
         return self._connection.execute(query.with_for_update() if lock else query).first()
 
+    def documents(self, letters: Collection[str]) -> dict[str, list[Row[Any]]]:
+        """The documents of letters, in their order."""
+        query = select(DOCUMENT).where(DOCUMENT.c.letter.in_(sorted(letters))).order_by(DOCUMENT.c.place)
+        found: dict[str, list[Row[Any]]] = {letter: [] for letter in letters}
+        for row in self._connection.execute(query):
+            found[row.letter].append(row)
+        return found
+
     def of_document(self, unique_ids: Collection[str]) -> list[Row[Any]]:
         """Of documents."""
-        return list(self._connection.execute(select(LETTER).where(LETTER.c.unique_id.in_(sorted(unique_ids)))))
+        return self._holding(DOCUMENT.c.unique_id.in_(sorted(unique_ids)))
 
     def of_entries(self, entries: Collection[str], states: Collection[LetterState]) -> list[Row[Any]]:
         """Of registered entries, in one of the states."""
-        here = and_(LETTER.c.entry.in_(sorted(entries)), LETTER.c.state.in_(sorted(states)))
-        return list(self._connection.execute(select(LETTER).where(here)))
+        return self._holding(and_(DOCUMENT.c.entry.in_(sorted(entries)), LETTER.c.state.in_(sorted(states))))
+
+    def _holding(self, condition: ColumnElement[bool]) -> list[Row[Any]]:
+        holding = select(DOCUMENT.c.letter).join(LETTER, LETTER.c.id == DOCUMENT.c.letter).where(condition)
+        query = select(LETTER).where(LETTER.c.id.in_(holding)).order_by(LETTER.c.created_at, LETTER.c.id)
+        return list(self._connection.execute(query))
+
+    def register(self, unique_id: str, entry: str) -> None:
+        """A document that letters wait for is registered."""
+        here = and_(DOCUMENT.c.unique_id == unique_id, DOCUMENT.c.entry == "")
+        self._connection.execute(update(DOCUMENT).where(here).values(entry=entry))
 
     def of_message(self, message_id: str) -> Row[Any] | None:
         """The one that a report is about, locked."""
@@ -99,8 +131,13 @@ class LetterStore:
             found = found.where(LETTER.c.state == query.state.value)
         if query.reason:
             found = found.where(LETTER.c.reason == query.reason.value)
-        rows = self._connection.execute(found.limit(max(1, min(query.limit, 500))).offset(max(0, query.offset)))
-        return tuple(letter_of(row) for row in rows)
+        page = found.limit(max(1, min(query.limit, 500))).offset(max(0, query.offset))
+        return self.letters(self._connection.execute(page).all())
+
+    def letters(self, rows: Collection[Row[Any]]) -> tuple[Letter, ...]:
+        """Rows as others see them."""
+        documents = self.documents([row.id for row in rows])
+        return tuple(letter_of(row, [item.unique_id for item in documents[row.id]]) for row in rows)
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many, by state and reason."""
@@ -108,12 +145,12 @@ class LetterStore:
         return {(state, reason): count for state, reason, count in self._connection.execute(query)}
 
 
-def letter_of(row: Row[Any]) -> Letter:
+def letter_of(row: Row[Any], unique_ids: Iterable[str]) -> Letter:
     """A row as others see it."""
     return Letter(
         id=row.id,
         kind=LetterKind(row.kind),
-        unique_id=row.unique_id,
+        unique_ids=tuple(unique_ids),
         recipient=row.recipient if row.kind != LetterKind.PATIENT else "",
         state=LetterState(row.state),
         reason=LetterReason(row.reason) if row.reason else None,

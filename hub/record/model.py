@@ -22,6 +22,8 @@ class Reason(StrEnum):
     """Why a publication is held, or waits."""
 
     NO_REPORT = "no-report"
+    NOT_ASKED = "not-asked-for"
+    SECRET = "secret-connection"  # noqa: S105  (a reason)
     NOT_QUALIFIED = "ins-not-qualified"
     OPPOSITION = "opposition"
     NO_RECORD = "no-record"
@@ -48,6 +50,14 @@ class Advice:
 ADVICE: Mapping[Reason, Advice] = {
     Reason.NO_REPORT: Advice(
         "The manifest waits for a final report of its study.", "Nothing: the final report sends both.", again=True
+    ),
+    Reason.NOT_ASKED: Advice(
+        "The sender keeps the report from the national record (DESTDMP: N).",
+        "Nothing; what the record holds of an earlier version stays until its sender takes it back.",
+    ),
+    Reason.SECRET: Advice(
+        "The sender asks for a secret connection (CONNEXION_SECRETE), which the hub does not offer.",
+        "Have the sender publish the report by other means, or send it again without it.",
     ),
     Reason.NOT_QUALIFIED: Advice(
         "The person's identity is not qualified: its INS may not be sent.",

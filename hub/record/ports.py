@@ -2,12 +2,10 @@
 
 # ruff: noqa: D102  (the services that fulfil these say what their methods do)
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Protocol
 
 from hub.connector.record import KeepsRecords
-from hub.context import Context
 from hub.documents.model import DocumentEntry, RetrievedDocument
 from hub.patients.model import Person
 from hub.values import PatientIdentifier
@@ -51,21 +49,3 @@ class Record(Protocol):
     """The connector, opened at first use."""
 
     def __call__(self) -> KeepsRecords: ...
-
-
-class Outbox(Protocol):
-    """The exchange room's outbox."""
-
-    @property
-    def max_attempts(self) -> int: ...
-
-    def enqueue(
-        self,
-        destination: str,
-        kind: str,
-        payload: Mapping[str, Any],
-        context: Context,
-        *,
-        key: str = "",
-        due_at: datetime | None = None,
-    ) -> str: ...

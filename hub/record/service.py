@@ -4,7 +4,7 @@ One row for each document says what is to stand in the record (``wanted``) and w
 two together, however often it runs. Nothing is sent while a unit of work is open."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,24 +13,21 @@ from hub.context import Context
 from hub.documents.model import APPROVED, DocumentEntry, Folder, SubmissionSet
 from hub.errors import Category, HubError, NotFound, lookup
 from hub.exchange.model import Delivery
+from hub.imaging.model import Report
+from hub.imaging.ports import Senders
+from hub.imaging.sending_model import Outcome, Told
+from hub.outbox import LimitedOutbox
 from hub.patients.model import Person
 from hub.record import failures
 from hub.record.drawing import Sender, lot_of, national_entry
-from hub.record.errors import PublicationNotFound, PublicationNotHeld
 from hub.record.model import (
     ADVICE,
-    ListPublications,
-    Publication,
-    PublicationPage,
     PublicationState,
     Reason,
-    RetryHeld,
-    RetryPublication,
 )
-from hub.record.ports import Contents, Entries, Feeding, Manifests, Outbox, Patients, Record
-from hub.record.store import RecordStore, publication_of
+from hub.record.ports import Contents, Entries, Feeding, Manifests, Patients, Record
+from hub.record.store import RecordStore
 from hub.storage.engine import Database, UnitOfWork
-from hub.usecase import use_case
 from hub.values import Code, PatientIdentifier, new_key, now
 
 #: The kind of delivery.
@@ -63,7 +60,7 @@ class RecordService:
         entries: Entries,
         contents: Contents,
         manifests: Manifests,
-        outbox: Outbox,
+        outbox: LimitedOutbox,
         sender: Sender,
         own: Collection[str],
         types: Mapping[str, str],
@@ -73,6 +70,7 @@ class RecordService:
         look_again: timedelta = timedelta(hours=24),
         looks: int = 30,
         replaced: Callable[[UnitOfWork, str], tuple[str, ...]],
+        senders: Senders | None = None,
     ) -> None:
         self.database = database
         self.record = record
@@ -91,8 +89,25 @@ class RecordService:
         self.look_again = look_again
         self.looks = looks
         self.replaced = replaced
+        self.senders = senders
 
     # what is heard
+
+    def asked(self, told: Sequence[tuple[Report, str]], context: Context) -> None:  # noqa: ARG002
+        """Reports came, or were taken back, in this unit of work, with what their message says about the record."""
+        with self.database.transaction() as work:
+            for report, unique_id in told:
+                sending = report.sending
+                if sending is None:
+                    continue
+                RecordStore(work).keep_wish(
+                    unique_id,
+                    wanted=sending.to_record,
+                    secret=sending.says("CONNEXION_SECRETE"),
+                    source=report.source,
+                    control_id=report.control_id if sending.says("ACK_RECEPTION") and sending.to_record else "",
+                    told="",
+                )
 
     def registered(self, objects: tuple[DocumentEntry | SubmissionSet | Folder, ...], context: Context) -> None:
         """Something was registered, in this unit of work: the hub's own manifests and reports are to be sent."""
@@ -132,10 +147,10 @@ class RecordService:
                 return
             row = store.of_entry([entry.id])
             if row is not None:
-                self._enqueue(row, context)
+                self.enqueue(row, context)
             if kind == "report":
                 for manifest in store.of_study(study, "manifest"):
-                    self._enqueue(manifest, context)
+                    self.enqueue(manifest, context)
 
     def withdrawn(self, entries: Iterable[DocumentEntry], context: Context) -> None:
         """Entries were taken back, in this unit of work: the record is to lose them as well."""
@@ -148,10 +163,10 @@ class RecordService:
                         row.id, wanted=False, state=PublicationState.WAITING.value, reason="", detail="",
                         attempts=0, changed_at=now(),
                     )  # fmt: skip
-                    self._enqueue(row, context)
+                    self.enqueue(row, context)
                     if row.kind == "report":
                         for manifest in store.of_study(row.study_instance_uid, "manifest"):
-                            self._enqueue(manifest, context)
+                            self.enqueue(manifest, context)
 
     def person_changed(
         self, regional: PatientIdentifier, numbers: Iterable[PatientIdentifier], context: Context
@@ -160,9 +175,10 @@ class RecordService:
         persons = {regional.cx, *(number.cx for number in numbers)}
         with self.database.transaction() as work:
             for row in RecordStore(work).held_of(persons, [Reason.NOT_QUALIFIED, Reason.OPPOSITION]):
-                self._enqueue(row, context)
+                self.enqueue(row, context)
 
-    def _enqueue(self, row: Any, context: Context, *, later: bool = False) -> None:
+    def enqueue(self, row: Any, context: Context, *, later: bool = False) -> None:
+        """Have the record looked at for one publication, in the open unit of work."""
         destination = f"{KIND}/{row.study_instance_uid or row.id}"
         due = now() + self.look_again if later else now()
         self.outbox.enqueue(destination, KIND, {"publication": row.id}, context, key=row.id, due_at=due)
@@ -196,8 +212,10 @@ class RecordService:
                 self._change(row.id, state=state.value, reason=reason.value, detail=detail, attempts=row.attempts + 1)
                 raise
             self._hold(row, reason, detail, context)
+            self._tell(row, context, error.context.get("told", "") or error.code)
             return error
         self._change(row.id, reason="", detail="", attempts=0, **changes)
+        self._tell(row, context)
         context.led_to(f"record-{changes['state']}", row.unique_id)
         return None
 
@@ -244,11 +262,32 @@ class RecordService:
             raise Held(Reason.NOT_QUALIFIED)
         if not self.feeding.feeding(person.regional):
             raise Held(Reason.OPPOSITION)
-        if row.kind == "manifest" and self.needs_report:
-            with self.database.reading() as work:
-                if not RecordStore(work).of_study(row.study_instance_uid, "report"):
-                    raise Held(Reason.NO_REPORT)
+        with self.database.reading() as work:
+            store = RecordStore(work)
+            if row.kind == "report":
+                _check_wish(store.wish(row.unique_id))
+            elif self.needs_report and not self._reports(store, row.study_instance_uid):
+                raise Held(Reason.NO_REPORT)
         return person
+
+    @staticmethod
+    def _reports(store: RecordStore, study: str) -> list[Any]:
+        """The reports of a study that go to the record."""
+        wishes = [(row, store.wish(row.unique_id)) for row in store.of_study(study, "report")]
+        return [row for row, wish in wishes if wish is None or (wish.wanted and not wish.secret)]
+
+    def _tell(self, row: Any, context: Context, failed: str = "") -> None:
+        """The sender hears that the record has its report, or why not, once each; ``failed``: a code."""
+        if self.senders is None or row.kind != "report":
+            return
+        word = "N" if failed else "Y"
+        with self.database.transaction() as work:
+            store = RecordStore(work)
+            wish = store.wish(row.unique_id)
+            if wish is None or not wish.control_id or wish.told == word:
+                return
+            store.keep_wish(row.unique_id, told=word)
+            self.senders.tell(Outcome(Told.RECORD, wish.source, wish.control_id, not failed, failed), context)
 
     def _send(self, row: Any, entry: DocumentEntry, person: Person, ins: PatientIdentifier) -> str:
         """The uniqueId of what the record holds now. Raises Held, HubError."""
@@ -337,7 +376,7 @@ class RecordService:
                 return
             store.change(row.id, attempts=current.attempts + 1, changed_at=now(), **values)
             if ADVICE[reason].again and reason is not Reason.NO_REPORT and current.attempts < self.looks:
-                self._enqueue(row, context, later=True)
+                self.enqueue(row, context, later=True)
         context.led_to(f"record-held-{reason.value}", row.unique_id)
 
     def _change(self, key: str, **values: Any) -> None:
@@ -348,42 +387,13 @@ class RecordService:
         with self.database.reading() as work:
             return RecordStore(work).get(key)
 
-    # what an operator does
 
-    @use_case
-    def publications(self, command: ListPublications, context: Context) -> PublicationPage:  # noqa: ARG002
-        """Where documents stand on their way to the record."""
-        with self.database.reading() as work:
-            store = RecordStore(work)
-            return PublicationPage(store.list(command), store.counts())
-
-    @use_case
-    def retry(self, command: RetryPublication, context: Context) -> Publication:
-        """Try a held one again. Raises PublicationNotFound, PublicationNotHeld."""
-        with self.database.transaction() as work:
-            store = RecordStore(work)
-            row = store.get(command.publication_id, lock=True)
-            if row is None:
-                raise PublicationNotFound()
-            if row.state != PublicationState.HELD.value:
-                raise PublicationNotHeld()
-            self._retried(store, row, context)
-            return publication_of(store.get(row.id))  # type: ignore[arg-type]
-
-    @use_case
-    def retry_held(self, command: RetryHeld, context: Context) -> int:
-        """Try everything again that is held for a reason; how many."""
-        with self.database.transaction() as work:
-            store = RecordStore(work)
-            rows = store.held(command.reason)
-            for row in rows:
-                self._retried(store, row, context)
-        return len(rows)
-
-    def _retried(self, store: RecordStore, row: Any, context: Context) -> None:
-        store.change(row.id, state=PublicationState.WAITING.value, attempts=0, changed_at=now())
-        context.touch("document", row.unique_id)
-        self._enqueue(row, context)
+def _check_wish(wish: Any) -> None:
+    """Raises Held where the sender keeps its report from the record."""
+    if wish is not None and not wish.wanted:
+        raise Held(Reason.NOT_ASKED)
+    if wish is not None and wish.secret:
+        raise Held(Reason.SECRET)
 
 
 def _standing(versions: int) -> str:

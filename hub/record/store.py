@@ -39,7 +39,21 @@ class PublicationRow(SQLModel, table=True):
     sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+class WishRow(SQLModel, table=True):
+    """What a report's message says about the national record (MetaDMPMSS), and who is to hear what became of it."""
+
+    __tablename__ = "record_wish"
+
+    unique_id: str = Field(primary_key=True, sa_type=KeyText)  # of the region's document
+    wanted: bool = True  # DESTDMP
+    secret: bool = False  # CONNEXION_SECRETE
+    source: str = ""
+    control_id: str = ""  # "" : nobody is told
+    told: str = ""  # Y, N: what the sender heard last
+
+
 PUBLICATION = METADATA.tables["record_publication"]
+WISH = METADATA.tables["record_wish"]
 
 
 class RecordStore:
@@ -96,6 +110,17 @@ class RecordStore:
             PUBLICATION.c.record_patient == record_patient, PUBLICATION.c.record_unique_id != ""
         )
         return frozenset(self._connection.execute(query).scalars())
+
+    def wish(self, unique_id: str) -> Row[Any] | None:
+        """What a document's message said."""
+        return self._connection.execute(select(WISH).where(WISH.c.unique_id == unique_id)).first()
+
+    def keep_wish(self, unique_id: str, **values: Any) -> None:
+        """A document's message said something, or somebody was told."""
+        if self.wish(unique_id) is None:
+            self._connection.execute(insert(WISH), {"unique_id": unique_id, **values})
+        else:
+            self._connection.execute(update(WISH).where(WISH.c.unique_id == unique_id).values(**values))
 
     def change(self, key: str, **values: Any) -> None:
         """Change a row."""

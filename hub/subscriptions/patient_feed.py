@@ -7,6 +7,7 @@ from typing import Any
 
 from hub.context import Context
 from hub.errors import AccessDenied, HubError, NotAuthenticated
+from hub.outbox import Outbox
 from hub.patients.model import Person
 from hub.storage.engine import Database
 from hub.subscriptions.consumers import Consumers
@@ -28,7 +29,7 @@ from hub.subscriptions.patient_model import (
     Told,
     Wanted,
 )
-from hub.subscriptions.ports import Access, Outbox, Persons
+from hub.subscriptions.ports import Access, Persons
 from hub.subscriptions.service import ANY_PATIENT
 from hub.subscriptions.store_patients import PatientSubscriptionStore, key
 from hub.usecase import use_case

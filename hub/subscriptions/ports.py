@@ -1,8 +1,7 @@
 # ruff: noqa: D102  (the services that fulfil these say what their methods do)
 """What the subscriptions room needs of the other rooms."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from hub.access.model import Principal
 from hub.context import Context
@@ -32,9 +31,3 @@ class Access(Protocol):
     def permit(self, principal: Principal, permission: str, context: Context) -> None: ...
 
     def named(self, principal_id: str) -> Principal | None: ...
-
-
-class Outbox(Protocol):
-    """The exchange room's outbox."""
-
-    def enqueue(self, destination: str, kind: str, payload: Mapping[str, Any], context: Context) -> str: ...

@@ -9,6 +9,7 @@ from hub.documents.codec import patient_key
 from hub.documents.model import DocumentEntry, Folder
 from hub.errors import AccessDenied, NotAuthenticated
 from hub.exchange.store import new_id
+from hub.outbox import Outbox
 from hub.storage.engine import Database
 from hub.subscriptions.consumers import Consumers
 from hub.subscriptions.errors import (
@@ -33,7 +34,7 @@ from hub.subscriptions.model import (
     Topic,
     Unsubscribe,
 )
-from hub.subscriptions.ports import Access, Outbox, Patients
+from hub.subscriptions.ports import Access, Patients
 from hub.subscriptions.readers import Readers
 from hub.subscriptions.store import NotificationStore, SubscriptionStore
 from hub.usecase import use_case

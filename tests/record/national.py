@@ -13,6 +13,7 @@ from hub.imaging.manifest_model import Flavour
 from hub.imaging.model import FeedReport, Report
 from hub.imaging.national import NationalManifests
 from hub.patients.model import FeedIdentity, Identity, IdentityStatus
+from hub.record.desk import RecordDesk
 from hub.record.drawing import Sender
 from hub.record.model import ListPublications, Publication
 from hub.record.service import RecordService
@@ -57,6 +58,10 @@ class Nation:
     opposed: Opposed
     worker: Worker
 
+    @property
+    def desk(self) -> RecordDesk:
+        return RecordDesk(self.service)
+
     def qualify(self, ins: PatientIdentifier | None = INS) -> PatientIdentifier:
         """The person's identity is validated, with the INS: it is qualified."""
         identity = Identity(LOCAL, TRAITS, IdentityStatus.VALIDATED, ins=ins)
@@ -92,7 +97,7 @@ class Nation:
         return {item.kind: item.reason.value if item.reason else item.state.value for item in self.publications()}
 
     def publications(self) -> tuple[Publication, ...]:
-        return self.service.publications(ListPublications(), Context()).publications
+        return self.desk.publications(ListPublications(), Context()).publications
 
     def there(self, status: str = "") -> dict[str, Document]:
         """typeCode -> what the national record holds."""
@@ -125,6 +130,7 @@ def nation(
         replaced=replaced_by,
         **changed,
     )
+    rooms.imaging.report_listeners.append(service.asked)
     rooms.documents.listeners.append(service.registered)
     withdrawals.listeners.append(service.withdrawn)
     rooms.patients.listeners.append(service.person_changed)

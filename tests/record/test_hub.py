@@ -62,6 +62,7 @@ def test_the_operator_sees_and_tries_again(tmp_path: Path) -> None:
         hub.start({Role.WEB})
         try:
             assert hub.record is not None
+            assert hub.record.desk is not None
             assert hub.record.connector().name == "DMP"  # type: ignore[attr-defined]
             _held(hub, "one", Reason.CERTIFICATE)
             _held(hub, "two", Reason.CLOSED)
@@ -84,7 +85,7 @@ def test_the_operator_sees_and_tries_again(tmp_path: Path) -> None:
                 assert "not held" in again.text
                 client.post("/portal/operator/record/held/closed-record/retry", data=csrf)
                 assert hub.record.service is not None
-                states = hub.record.service.publications(ListPublications(), Context()).counts
+                states = hub.record.desk.publications(ListPublications(), Context()).counts
                 assert sum(count for (state, _), count in states.items() if state == "waiting") == 2
                 assert client.post("/portal/operator/record/one/retry").status_code == 403
         finally:
@@ -99,10 +100,11 @@ def test_deliveries_are_audited(tmp_path: Path) -> None:
         try:
             _held(hub, "one", Reason.CERTIFICATE)
             assert hub.record is not None
+            assert hub.record.desk is not None
             assert hub.record.service is not None
-            assert hub.record.service.retry_held(RetryHeld(Reason.CERTIFICATE), Context()) == 1
+            assert hub.record.desk.retry_held(RetryHeld(Reason.CERTIFICATE), Context()) == 1
             hub.worker.run_pending()
-            found = hub.record.service.publications(ListPublications(), Context())
+            found = hub.record.desk.publications(ListPublications(), Context())
             assert [item.state.value for item in found.publications] == ["withdrawn"]  # the region holds no such entry
         finally:
             hub.stop()

@@ -125,7 +125,7 @@ def test_another_number_moves_what_was_sent(region: Nation) -> None:
             f"UPDATE record_publication SET record_patient = '{other.cx}', state = 'held', reason = 'refused'"
             f" WHERE id = '{row.id}'"
         )
-    region.service.retry(RetryPublication(row.id), Context())
+    region.desk.retry(RetryPublication(row.id), Context())
     region.work()  # in the other record there is nothing of it: it is sent to the right one, which knows it already
     assert region.states() == {"manifest": "replaced", "report": "sent"}
 
@@ -184,7 +184,7 @@ def test_a_refused_certificate_is_tried_again_when_the_operator_says_so(region: 
     region.dmp.state.faults = Faults()
     region.work()
     assert set(region.states().values()) == {Reason.CERTIFICATE.value}
-    assert region.service.retry_held(RetryHeld(Reason.CERTIFICATE), Context()) == 2
+    assert region.desk.retry_held(RetryHeld(Reason.CERTIFICATE), Context()) == 2
     region.work()
     assert region.states() == BOTH
 
@@ -218,7 +218,7 @@ def test_a_document_that_the_record_does_not_take(region: Nation) -> None:
     region.work()
     assert set(region.states().values()) == {Reason.METADATA.value}
     assert {item.detail for item in region.publications()} == {"practiceSettingCode"}
-    assert region.service.publications(ListPublications(), Context()).counts == {("held", "metadata-unfit"): 2}
+    assert region.desk.publications(ListPublications(), Context()).counts == {("held", "metadata-unfit"): 2}
 
 
 def test_masked_in_the_region_masked_in_the_record(region: Nation) -> None:
@@ -247,9 +247,9 @@ def test_only_what_is_held_is_tried_again(region: Nation) -> None:
     region.report()
     region.work()
     with pytest.raises(PublicationNotHeld):
-        region.service.retry(RetryPublication(region.publications()[0].id), Context())
+        region.desk.retry(RetryPublication(region.publications()[0].id), Context())
     with pytest.raises(PublicationNotFound):
-        region.service.retry(RetryPublication("nothing"), Context())
+        region.desk.retry(RetryPublication("nothing"), Context())
 
 
 def test_a_manifest_waits_for_its_report(database: Database, tmp_path: Path, dmp: DmpSimulator) -> None:

@@ -298,8 +298,8 @@ def _read(hub: Hub, person: PatientIdentifier, entry: DocumentEntry) -> bytes:
 def _publications(stage: Stage) -> tuple[Publication, ...]:
     record = stage.hub.record
     assert record is not None
-    assert record.service is not None
-    return record.service.publications(ListPublications(), Context()).publications
+    assert record.desk is not None
+    return record.desk.publications(ListPublications(), Context()).publications
 
 
 def _settled(stage: Stage, count: int) -> tuple[Publication, ...]:

@@ -19,6 +19,7 @@ from hub.documents.model import RetrievedDocument
 from hub.documents.withdrawal import WithdrawalService
 from hub.errors import HubError
 from hub.exchange.model import Delivery
+from hub.imaging.ports import Senders
 from hub.mail.desk import MailDesk
 from hub.mail.errors import MailTooLarge, MailUnavailable
 from hub.mail.model import LetterKind, Outgoing
@@ -90,16 +91,14 @@ class PostOffice:
         )
 
     def _attached(self, letter: Outgoing) -> Attached:
-        assert letter.entry is not None
-        assert letter.content is not None
         assert letter.patient is not None
-        if letter.content.size > self.settings.max_mb * 1024 * 1024:
+        if sum(item.content.size for item in letter.enclosed) > self.settings.max_mb * 1024 * 1024:
             raise MailTooLarge()
         with tempfile.TemporaryFile() as file:
-            packed = [PackedDocument(letter.entry, letter.content.path)]
+            packed = [PackedDocument(item.entry, item.content.path) for item in letter.enclosed]
             write_package(file, packed, letter.patient, source_id=self.region.source_id, institution=self.region.name)
             file.seek(0)
-            return Attached(file.read(), pdf_of(letter.content))
+            return Attached(file.read(), tuple(filter(None, (pdf_of(item.content) for item in letter.enclosed))))
 
 
 def pdf_of(content: RetrievedDocument) -> bytes:
@@ -203,7 +202,7 @@ class MailOfHub:
                 return
 
 
-def build(rooms: "Rooms", public_url: Callable[[], str]) -> MailOfHub | None:
+def build(rooms: "Rooms", public_url: Callable[[], str], senders: Senders | None = None) -> MailOfHub | None:
     """Secure mail of the settings; None where there is none."""
     settings = rooms.settings.mail
     if not settings.enabled:
@@ -226,6 +225,7 @@ def build(rooms: "Rooms", public_url: Callable[[], str]) -> MailOfHub | None:
             link=lambda: public_url() + AWAITING,
             link_days=settings.link_days,
         ),
+        senders=senders,
     )
     rooms.imaging.report_listeners.append(service.asked)
     rooms.documents.listeners.append(service.registered)

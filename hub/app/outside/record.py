@@ -17,7 +17,9 @@ from hub.documents.withdrawal import WithdrawalService
 from hub.errors import HubError, Misconfigured
 from hub.exchange.model import Delivery
 from hub.imaging.national import NationalManifests
+from hub.imaging.ports import Senders
 from hub.pipeline.transaction import AuditEvent, Direction, Kind, Transaction
+from hub.record.desk import RecordDesk
 from hub.record.drawing import Sender
 from hub.record.narrowing import Schemes
 from hub.record.reading import RecordReader
@@ -69,9 +71,14 @@ class NationalRecordOfHub:
         return found
 
     @property
-    def services(self) -> tuple[RecordService | RecordReader, ...]:
+    def services(self) -> tuple[RecordDesk | RecordReader, ...]:
         """For the dispatcher."""
-        return tuple(one for one in (self.service, self.reader) if one is not None)
+        return tuple(one for one in (self.desk, self.reader) if one is not None)
+
+    @property
+    def desk(self) -> RecordDesk | None:
+        """For operators; None where nothing is sent."""
+        return RecordDesk(self.service) if self.service is not None else None
 
     def handlers(self) -> Mapping[str, Any]:
         """For the worker."""
@@ -96,7 +103,7 @@ class NationalRecordOfHub:
         self.sources.close()
 
 
-def build(rooms: "Rooms") -> NationalRecordOfHub | None:
+def build(rooms: "Rooms", senders: Senders | None = None) -> NationalRecordOfHub | None:
     """The national record of the settings; None where there is none. Raises BadSourceSettings, UnknownKind."""
     settings = rooms.settings.record
     if not settings.enabled:
@@ -114,11 +121,11 @@ def build(rooms: "Rooms") -> NationalRecordOfHub | None:
         codes=Schemes(settings.modality_schemes, settings.region_schemes),
     )
     if settings.publish:
-        made.service = _service(rooms, made.connector)
+        made.service = _service(rooms, made.connector, senders)
     return made
 
 
-def _service(rooms: "Rooms", connector: Callable[[], KeepsRecords]) -> RecordService:
+def _service(rooms: "Rooms", connector: Callable[[], KeepsRecords], senders: Senders | None) -> RecordService:
     settings, region = rooms.settings.record, rooms.settings.region
     code, scheme, name = settings.content_type.split("^")
     withdrawals = rooms.imaging.withdrawals
@@ -148,7 +155,9 @@ def _service(rooms: "Rooms", connector: Callable[[], KeepsRecords]) -> RecordSer
         look_again=timedelta(hours=settings.look_again_hours),
         looks=settings.looks,
         replaced=replaced_by,
+        senders=senders,
     )
+    rooms.imaging.report_listeners.append(service.asked)
     rooms.documents.listeners.append(service.registered)
     withdrawals.listeners.append(service.withdrawn)
     rooms.patients.listeners.append(service.person_changed)

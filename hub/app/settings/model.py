@@ -150,6 +150,8 @@ class Feed(Table):
     """Character set to use whatever MSH-18 says."""
     answer_to: str = ""
     """host:port for application acknowledgements in enhanced mode; empty: none are sent."""
+    reports_to: str = Field(default="", examples=["ris-a.chu-a.example.org:2576"])
+    """host:port for business acknowledgements (ZAM): how far documents came whose message asks for it; empty: none."""
 
 
 class User(Table):

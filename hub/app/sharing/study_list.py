@@ -7,10 +7,11 @@ from hub.app.settings.model import Settings
 from hub.app.sharing.communities import FileLease
 from hub.context import Context
 from hub.documents.model import Author, DocumentEntry
-from hub.documents.ondemand import OnDemandDocuments, Outbox, Rendered
+from hub.documents.ondemand import OnDemandDocuments, Rendered
 from hub.documents.ports import Spool
 from hub.documents.service import DocumentService
 from hub.imaging.metadata import ACCESSION, STUDY, Vocabulary
+from hub.outbox import Outbox
 from hub.patients.model import Person
 from hub.values import Code, PatientIdentifier
 from hub.wire.cda.study_list import StudyRow, Subject, write_study_list

@@ -8,15 +8,15 @@ import os
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
 
 import httpx
 
 from hub.context import Context
 from hub.errors import DeadlineExceeded, PeerRefused, Unavailable
 from hub.exchange.model import Delivery
+from hub.outbox import Enqueue
 from hub.subscriptions.consumers import Consumers
 from hub.subscriptions.errors import ConsumerNotPermitted
 from hub.values import new_key
@@ -36,14 +36,6 @@ _LATER = frozenset({408, 425, 429})
 _TURNED_AWAY = frozenset({401, 403})
 
 
-class Outbox(Protocol):
-    """The exchange room's outbox."""
-
-    def __call__(self, destination: str, kind: str, payload: Mapping[str, Any], context: Context) -> str:
-        """Queue a delivery."""
-        ...
-
-
 class Replies:
     """``permitted``: hosts (``host`` or ``host:port``) that answers may go to: by https, here by http too."""
 
@@ -51,7 +43,7 @@ class Replies:
         self,
         directory: Path,
         permitted: Iterable[str],
-        enqueue: Outbox,
+        enqueue: Enqueue,
         tls: Callable[[], ssl.SSLContext],
         *,
         seconds: float = SECONDS,

@@ -34,7 +34,7 @@ MAIL_EN: Mapping[str, str] = {
     "mail.next.outside": "Set mail.notices, or have the sender name a secure mailbox.",
     "mail.means.ins-not-qualified": "The person's identity is not qualified: there is no box of theirs.",
     "mail.next.ins-not-qualified": "Qualify the identity; the feed that says so sends it.",
-    "mail.means.hidden": "The document has been hidden from the patient.",
+    "mail.means.hidden": "The document has been hidden from those whom it is addressed to.",
     "mail.next.hidden": "Send it again once it may be seen.",
     "mail.means.too-large": "The document is larger than a mail may be.",
     "mail.next.too-large": "Raise mail.max_mb if the recipient's server allows it, then send again.",

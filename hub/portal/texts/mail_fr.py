@@ -34,7 +34,7 @@ MAIL_FR: Mapping[str, str] = {
     "mail.next.outside": "Renseigner mail.notices, ou faire indiquer une messagerie sécurisée par l'émetteur.",
     "mail.means.ins-not-qualified": "L'identité n'est pas qualifiée : la personne n'a pas de messagerie connue.",
     "mail.next.ins-not-qualified": "Qualifier l'identité ; le flux qui le dit déclenche l'envoi.",
-    "mail.means.hidden": "Le document a été rendu invisible au patient.",
+    "mail.means.hidden": "Le document est désormais masqué à ceux à qui il est adressé.",
     "mail.next.hidden": "Le renvoyer quand il pourra être vu.",
     "mail.means.too-large": "Le document dépasse la taille d'un courriel.",
     "mail.next.too-large": "Augmenter mail.max_mb si le serveur du destinataire le permet, puis renvoyer.",

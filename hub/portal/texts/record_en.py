@@ -28,6 +28,11 @@ RECORD_EN: Mapping[str, str] = {
     "error.publication-not-held": "The publication is not held: there is nothing to try again.",
     "record.means.no-report": "The manifest waits for a final report of its study.",
     "record.next.no-report": "Nothing: the final report sends both.",
+    "record.means.not-asked-for": "The sender keeps the report from the national record (DESTDMP: N).",
+    "record.next.not-asked-for": "Nothing; what the record holds of an earlier version stays until its sender takes it "
+    "back.",
+    "record.means.secret-connection": "The sender asks for a secret connection, which the hub does not offer.",
+    "record.next.secret-connection": "Have the sender publish the report by other means, or send it again without it.",
     "record.means.ins-not-qualified": "The person's identity is not qualified: its INS may not be sent.",
     "record.next.ins-not-qualified": "Qualify the identity (INSi and an identity document); the feed that says so "
     "sends it.",

@@ -28,6 +28,11 @@ RECORD_FR: Mapping[str, str] = {
     "error.publication-not-held": "La publication n'est pas retenue : il n'y a rien à réessayer.",
     "record.means.no-report": "Le manifeste attend un compte rendu définitif de son examen.",
     "record.next.no-report": "Rien : le compte rendu définitif envoie les deux.",
+    "record.means.not-asked-for": "L'émetteur ne destine pas le compte rendu au DMP (DESTDMP : N).",
+    "record.next.not-asked-for": "Rien ; ce que le DMP contient d'une version antérieure y reste jusqu'à ce que "
+    "l'émetteur le retire.",
+    "record.means.secret-connection": "L'émetteur demande une connexion secrète, que le hub ne propose pas.",
+    "record.next.secret-connection": "Faire publier le compte rendu autrement, ou le renvoyer sans cette demande.",
     "record.means.ins-not-qualified": "L'identité n'est pas qualifiée : son INS ne peut pas être transmise.",
     "record.next.ins-not-qualified": "Qualifier l'identité (INSi et pièce d'identité) ; le flux qui l'annonce "
     "déclenche l'envoi.",

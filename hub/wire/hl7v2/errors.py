@@ -62,6 +62,27 @@ class TableValueUnknown(Hl7Invalid):
     title = "A value is not in its HL7 table."
 
 
+class SequenceWrong(Hl7Invalid):
+    """A segment stands where it must not."""
+
+    code = "hl7-sequence"
+    title = "The segments of the message do not stand in their order."
+
+
+class CardinalityWrong(Hl7Invalid):
+    """A segment or field stands more often than it may."""
+
+    code = "hl7-cardinality"
+    title = "A segment or field stands more often than it may."
+
+
+class Contradiction(Hl7Invalid):
+    """Fields that must say the same do not: event, ORC-1, OBX-11; TXA and the document's header."""
+
+    code = "hl7-contradiction"
+    title = "The fields of the message contradict each other."
+
+
 class UnknownMessageType(Unsupported):
     """MSH-9.1 names a message that no transaction takes."""
 
@@ -102,6 +123,8 @@ CONDITIONS = {
     "101": "Required field missing",
     "102": "Data type error",
     "103": "Table value not found",
+    "198": "Non-Conformant Cardinality",
+    "199": "Other HL7 Error",
     "200": "Unsupported message type",
     "201": "Unsupported event code",
     "202": "Unsupported processing id",
@@ -132,6 +155,9 @@ ANSWERS: dict[type[HubError], Answer] = {
     SegmentMissing: Answer("AE", "100"),
     FieldMissing: Answer("AE", "101"),
     TableValueUnknown: Answer("AE", "103"),
+    SequenceWrong: Answer("AE", "100"),
+    CardinalityWrong: Answer("AE", "198"),
+    Contradiction: Answer("AE", "199"),
     errors.Conflict: Answer("AE", "205"),
     errors.Ambiguous: Answer("AE", "207"),
     errors.Unavailable: Answer("AR", "207"),

@@ -50,6 +50,14 @@ def patient_numbers(segment: Segment, field: int = 3) -> PatientNumbers:
     return PatientNumbers(local, ins, tuple(item for item in rest if item != local))
 
 
+def patient_or_national(segment: Segment) -> PatientNumbers:
+    """As ``patient_numbers``, of a sender that may know the patient by the INS alone."""
+    everything = [cx(item, segment.at(3)) for item in segment.repetitions(3)]
+    if everything and all(item.authority in INS_AUTHORITIES for item in everything):
+        return PatientNumbers(everything[0], everything[0], ())
+    return patient_numbers(segment)
+
+
 def _is_ins(identifier: PatientIdentifier) -> bool:
     return identifier.authority in INS_AUTHORITIES or identifier.type_code.startswith("INS")
 

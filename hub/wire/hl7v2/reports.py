@@ -1,16 +1,20 @@
-"""ORU^R01 that carries a report: the document of OBX-5, and what message and CDA header say of it together.
+"""ORU^R01 and MDM that carry reports: the documents of OBX-5, and what message and CDA header say of them together.
 
-RAD TF-2: 4.28; CI-SIS volet Transmission de documents CDA en HL7 v2 (CISIS_CDA_HL7_V2 2.1).
+RAD TF-2: 4.28; CI-SIS volet Transmission de documents CDA en HL7 v2 (CISIS_CDA_HL7_V2 2.1), whose rules are in
+``transmission``.
 """
+
+from dataclasses import replace
 
 from hub.imaging.model import Report
 from hub.values import PatientIdentifier
 from hub.wire import cda
+from hub.wire.hl7v2 import transmission
 from hub.wire.hl7v2.datatypes import dtm, xcn
-from hub.wire.hl7v2.errors import FieldMissing, Hl7Invalid, SegmentMissing, TableValueUnknown
+from hub.wire.hl7v2.errors import DataTypeError, FieldMissing, Hl7Invalid, SegmentMissing, TableValueUnknown
 from hub.wire.hl7v2.message import Hl7Message, Segment
 from hub.wire.hl7v2.orders import Embedded, embedded, report_numbers, report_study
-from hub.wire.hl7v2.pid import PatientNumbers, patient_numbers
+from hub.wire.hl7v2.pid import PatientNumbers, patient_numbers, patient_or_national
 from hub.wire.hl7v2.sending import sending
 
 _STATUSES = frozenset("FCDPRIWXSU")  # HL7 table 0085
@@ -25,6 +29,26 @@ class WrongPatient(Hl7Invalid):
     title = "The report is about another patient than the message."
 
 
+def reports(message: Hl7Message, source: str) -> tuple[Report, ...]:
+    """The message's reports: one, or by the rules of CISIS_CDA_HL7_V2 several.
+
+    Raises Hl7Invalid, UnsupportedVersion, CdaMalformed, CdaInvalid, WrongPatient."""
+    if not transmission.speaks(message):
+        return (report(message, source),)
+    transmission.check(message)
+    numbers = patient_or_national(message.require("PID"))
+    made = []
+    for document in embedded(message):
+        if document.obx.value(3, 3) == transmission.SCHEME:
+            continue
+        if not cda.is_cda(document.content):
+            raise DataTypeError("The document is not a CDA.", location=document.obx.at(5, 5))
+        header = _header(document, numbers)
+        transmission.check_number(message, header.document_id, header.replaces)
+        made.append(replace(_build(message, numbers, source, document, header), known=True))
+    return tuple(made)
+
+
 def report(message: Hl7Message, source: str) -> Report:
     """The message's report. Raises SegmentMissing, FieldMissing, DataTypeError, CdaMalformed, WrongPatient."""
     numbers = patient_numbers(message.require("PID"))
@@ -34,6 +58,10 @@ def report(message: Hl7Message, source: str) -> Report:
         return _without_document(message, numbers, source)
     if not cda.is_cda(document.content):
         return _build(message, numbers, source, document, cda.CdaHeader(document_id=""))
+    return _build(message, numbers, source, document, _header(document, numbers))
+
+
+def _header(document: Embedded, numbers: PatientNumbers) -> cda.CdaHeader:
     try:
         header = cda.read(document.content)
     except cda.CdaMalformed as error:
@@ -41,7 +69,7 @@ def report(message: Hl7Message, source: str) -> Report:
     except cda.CdaInvalid as error:
         raise cda.CdaInvalid(f"{error.location}: {error.message}", location=document.obx.at(5, 5)) from error
     _same_patient(numbers, header.patient_ids, document.obx)
-    return _build(message, numbers, source, document, header)
+    return header
 
 
 def _document(message: Hl7Message) -> Embedded | None:
@@ -72,6 +100,8 @@ def _build(
         created=header.effective_time or dtm(obr.value(22), obr.at(22)),
         source=source,
         sending=sending(message),
+        replaces=header.replaces,
+        control_id=message.control_id,
     )
 
 

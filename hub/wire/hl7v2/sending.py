@@ -3,13 +3,10 @@
 import base64
 import binascii
 
-from hub.imaging.sending_model import Sending
+from hub.imaging.sending_model import MASKS, Sending
 from hub.wire.hl7v2.message import Hl7Message, Segment
+from hub.wire.hl7v2.transmission import ALIASES, BODIES, SCHEME
 
-SCHEME = "MetaDMPMSS"
-#: As the specification's examples call it, beside the name of its table.
-_ALIASES = {"ACK_LECTURE": "ACK_LECTURE_MSS"}
-_BODIES = ("CORPSMAIL_PS", "CORPSMAIL_PATIENT")
 _LONGEST = 20_000  #: characters of a mail's text
 _MOST = 50  #: recipients
 
@@ -24,11 +21,11 @@ def sending(message: Hl7Message) -> Sending | None:
         if obx.value(3, 3) != SCHEME:
             continue
         code, said = obx.value(3), obx.value(5)
-        if code in _BODIES:
+        if code in BODIES:
             bodies[code] = _text(obx)
             continue
         readable = readable and said in ("Y", "N")
-        flags[_ALIASES.get(code, code)] = said == "Y"
+        flags[ALIASES.get(code, code)] = said == "Y" or (code in MASKS and said != "N")  # hidden, when in doubt
     if not flags:
         return None
     replies, recipients = _addresses(message, "REPLY"), _addresses(message, "RCT")

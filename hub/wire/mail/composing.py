@@ -28,7 +28,7 @@ class Attached:
     """What goes with a letter."""
 
     package: bytes = field(repr=False)
-    pdf: bytes = field(default=b"", repr=False)
+    pdfs: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 def compose(letter: Outgoing, attached: Attached | None, *, sender: str, region: str, at: datetime) -> bytes:
@@ -50,17 +50,18 @@ def compose(letter: Outgoing, attached: Attached | None, *, sender: str, region:
         mail["Disposition-Notification-To"] = sender
     if letter.no_reply:
         mail["X-MSS-MES"] = "FIN"
-    mail.set_content(letter.text or _TEXT.format(pdf=_PDF if attached.pdf else ""))
+    mail.set_content(letter.text or _TEXT.format(pdf=_PDF if attached.pdfs else ""))
     mail.add_attachment(attached.package, "application", "zip", filename=PACKAGE)
-    if attached.pdf:
-        mail.add_attachment(attached.pdf, "application", "pdf", filename="DOCUMENT.PDF")
+    for number, pdf in enumerate(attached.pdfs, 1):
+        name = "DOCUMENT.PDF" if number == 1 else f"DOCUMENT{number}.PDF"
+        mail.add_attachment(pdf, "application", "pdf", filename=name)
     return mail.as_bytes()
 
 
 def subject(letter: Outgoing) -> str:
-    """``XDM/1.0/DDM+`` and title, name, given name, date of birth."""
+    """``XDM/1.0/DDM+`` and title (of the first document), name, given name, date of birth."""
     traits = letter.traits or Traits()
-    title = letter.entry.title if letter.entry else ""
+    title = letter.enclosed[0].entry.title if letter.enclosed else ""
     born = traits.birth_date
     date = f"{born[6:8]}/{born[4:6]}/{born[:4]}" if len(born) >= 8 else born
     return SUBJECT + _line(" ".join(filter(None, (title, traits.birth_name, traits.birth_given, date))))

@@ -4,9 +4,10 @@ import email
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import default
+from pathlib import Path
 
-from hub.documents.model import DocumentEntry
-from hub.mail.model import LetterKind, Outgoing
+from hub.documents.model import DocumentEntry, DocumentRequest, RetrievedDocument
+from hub.mail.model import Enclosed, LetterKind, Outgoing
 from hub.patients.model import Traits
 from hub.values import PatientIdentifier
 from hub.wire.mail.composing import Attached, compose, subject
@@ -15,15 +16,17 @@ AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ENTRY = DocumentEntry(
     "urn:uuid:1", "1.2.3", PatientIdentifier("1", "1.2"), "text/xml", title="Scanner\r\nBcc: x@y.fr\r\n\r\nhello"
 )
+CONTENT = RetrievedDocument(DocumentRequest("1.2", "1.2.3"), "text/xml", Path("document.xml"), 1)
 
 
 def made(**more: object) -> EmailMessage:
     values: dict[str, object] = {
-        "entry": ENTRY, "traits": Traits("DURAND", "ÉLODIE", birth_date="19790327"), "reply_to": "dr@x.mssante.fr",
+        "enclosed": (Enclosed(ENTRY, CONTENT),), "traits": Traits("DURAND", "ÉLODIE", birth_date="19790327"),
+        "reply_to": "dr@x.mssante.fr",
         **more,
     }  # fmt: skip
     letter = Outgoing(LetterKind.PROFESSIONAL, "<a@b.fr>", "to@x.mssante.fr", **values)  # type: ignore[arg-type]
-    raw = compose(letter, Attached(b"PK", b"%PDF"), sender="hub@x.mssante.fr", region="Région", at=AT)
+    raw = compose(letter, Attached(b"PK", (b"%PDF",)), sender="hub@x.mssante.fr", region="Région", at=AT)
     assert b"\n" not in raw.replace(b"\r\n", b"")
     return email.message_from_bytes(raw, policy=default)
 
