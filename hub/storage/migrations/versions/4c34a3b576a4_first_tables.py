@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "a2fb8190c9c4"
+revision = "4c34a3b576a4"
 down_revision = None
 branch_labels = None
 depends_on = None
