@@ -11,6 +11,7 @@ ROLES: Mapping[str, frozenset[str]] = {
             "documents.retrieve",
             "imaging.query",
             "imaging.retrieve",
+            "imaging.export",
             "federation.query",
             "consents.*",
             "rights.break-glass",

@@ -1,6 +1,5 @@
 """What can go wrong between DRIMboxes, and between a hospital's system and this one."""
 
-from hub.connector.contract import ConnectorError, SourceMisconfigured
 from hub.errors import AccessDenied, Category, Conflict, Invalid, Misconfigured, NotFound
 
 
@@ -37,34 +36,6 @@ class SignInWithProvider(AccessDenied):
 
     code = "remote-needs-provider"
     title = "Images of other regions are read by professionals who sign in with Pro Santé Connect."
-
-
-class RemoteNotTrusted(SourceMisconfigured):
-    """The address of the images is no source of the signed list: nothing is asked there."""
-
-    code = "remote-not-trusted"
-    title = "The images are kept by a system that is not on the list of trusted DRIMboxes."
-
-
-class RemoteTokenRefused(ConnectorError):
-    """The source does not accept the professional's token, or the hub's certificate (401, 403)."""
-
-    code = "remote-refuses-reader"
-    title = "The system that keeps the images does not let the reader in."
-
-
-class RemoteUnknown(ConnectorError):
-    """The source does not know the manifest or the images, or not for this reader (404)."""
-
-    code = "remote-unknown"
-    title = "The system that keeps the images does not know them."
-
-
-class RemoteGone(ConnectorError):
-    """The manifest was withdrawn (410)."""
-
-    code = "remote-gone"
-    title = "The study was withdrawn by who published it."
 
 
 class ManifestOfAnother(Conflict):

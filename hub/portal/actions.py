@@ -12,7 +12,7 @@ QUERY = AuditEvent("110112", "Query", "E")
 ACCESSED = AuditEvent("110103", "DICOM Instances Accessed", "R")
 PATIENT_RECORD = AuditEvent("110110", "Patient Record", "R")
 RECORD_CHANGED = AuditEvent("110110", "Patient Record", "U")
-EXPORT = AuditEvent("110106", "Export", "R")
+EXPORT_EVENT = AuditEvent("110106", "Export", "R")
 IMPORT = AuditEvent("110107", "Import", "C")
 ACTIVITY = AuditEvent("110100", "Application Activity", "E")
 AUDIT_LOG_USED = AuditEvent("110101", "Audit Log Used", "R")
@@ -46,13 +46,15 @@ PERSON = _action("PERSON", "Open a person's imaging record", "patients.query", P
 STUDIES = _action("STUDIES", "List a person's studies", "imaging.query", QUERY)
 STUDY = _action("STUDY", "Open a study", "imaging.query", QUERY)
 DOCUMENTS = _action("DOCUMENTS", "List a person's documents", "documents.query", QUERY)
-DOCUMENT = _action("DOCUMENT", "Read a document", "documents.retrieve", EXPORT, Kind.RETRIEVE)
+DOCUMENT = _action("DOCUMENT", "Read a document", "documents.retrieve", EXPORT_EVENT, Kind.RETRIEVE)
 DOCUMENT_LIFE = _action("DOCUMENT-LIFE", "Open a document's life", "documents.query", QUERY)
-PACKAGE = _action("PACKAGE", "Export a document in a package (ITI-32)", "documents.retrieve", EXPORT, Kind.RETRIEVE)
+PACKAGE = _action(
+    "PACKAGE", "Export a document in a package (ITI-32)", "documents.retrieve", EXPORT_EVENT, Kind.RETRIEVE
+)
 VIEWER = _action("VIEWER", "Open a study in the viewer", "imaging.retrieve", ACCESSED, Kind.RETRIEVE)
 OVERVIEW = _action("OVERVIEW", "Operator's overview", "exchange.read", ACTIVITY)
 MESSAGES = _action("MESSAGES", "Operator lists messages", "exchange.read", ACTIVITY)
-MESSAGE_RAW = _action("MESSAGE-RAW", "Operator reads a raw message", "exchange.raw", EXPORT, Kind.RETRIEVE)
+MESSAGE_RAW = _action("MESSAGE-RAW", "Operator reads a raw message", "exchange.raw", EXPORT_EVENT, Kind.RETRIEVE)
 MESSAGE_REPLAY = _action("MESSAGE-REPLAY", "Operator replays a message", "exchange.replay", ACTIVITY, Kind.CHANGE)
 MESSAGE_DISCARD = _action("MESSAGE-DISCARD", "Operator puts a message away", "exchange.replay", ACTIVITY, Kind.CHANGE)
 DELIVERIES = _action("DELIVERIES", "Operator lists deliveries", "exchange.read", ACTIVITY)
@@ -82,6 +84,9 @@ NATIONAL_CHANGE = _action(
     RECORD_CHANGED,
     Kind.CHANGE,
 )
+REMOTE = _action("REMOTE", "Open a study that another region keeps", "imaging.retrieve", ACCESSED, Kind.RETRIEVE)
+CALL = _action("CALL", "Follow a contextual call to a patient", "patients.query", PATIENT_RECORD)
+EXPORT = _action("EXPORT", "Have a study stored in a local archive", "imaging.export", EXPORT_EVENT, Kind.CHANGE)
 RECORD_RETRY = _action(
     "RECORD-RETRY", "Operator has a publication tried again", "exchange.replay", ACTIVITY, Kind.CHANGE
 )

@@ -1,6 +1,7 @@
 """The portal's router: pages, their files, the viewer."""
 
 import copy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -8,8 +9,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
+from hub.drimbox.model import ExportStudy, OpenCall, OpenRemote
 from hub.mail.model import ListLetters
-from hub.portal import invoke, mail, record, record_read, rights, sign_in_end
+from hub.portal import elsewhere, invoke, mail, record, record_read, rights, sign_in_end
 from hub.portal.account import Account
 from hub.portal.casework import Casework
 from hub.portal.clinical import Clinical
@@ -76,9 +78,7 @@ def build(hub: PortalHub) -> APIRouter:
     if ListPublications in hub.pipeline.dispatch.handlers:  # a hub with a national record
         renderer.menu_operator = (*renderer.menu_operator, record.MENU)
         pages.append(record.RecordPages(renderer))
-    if SearchNational in hub.pipeline.dispatch.handlers:
-        renderer.read_with = frozenset(hub.settings.record.read_with)
-        pages.append(record_read.NationalPages(clinical, renderer))
+    pages += _beyond_the_region(hub, renderer, account, clinical)
     if ListLetters in hub.pipeline.dispatch.handlers:  # a hub with secure mail
         renderer.menu_operator = (*renderer.menu_operator, mail.MENU)
         pages.append(mail.MailPages(renderer, account, documents))
@@ -93,6 +93,27 @@ def build(hub: PortalHub) -> APIRouter:
     for path, endpoint in Viewer(hub.settings.viewer, hub.access, hub.settings.web.trusted_proxy).routes:
         router.add_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False)
     return router
+
+
+def _beyond_the_region(hub: PortalHub, renderer: Renderer, account: Account, clinical: Clinical) -> Iterator[Pages]:
+    """The national record, the boxes of other regions, what is taken over from there."""
+    can = hub.pipeline.dispatch.handlers
+    exports: elsewhere.ExportPages | None = None
+    if ExportStudy in can:
+        titles = {source.name: source.title or source.name for source in hub.settings.sources}
+        archives = {name: titles.get(name, name) for name in hub.settings.drimbox.export_to}
+        exports = elsewhere.ExportPages(clinical, renderer, archives)
+        clinical.exports = exports.of
+        yield exports
+    if SearchNational in can:
+        renderer.read_with = frozenset(hub.settings.record.read_with)
+        exported = exports.of if exports is not None else None
+        national = record_read.NationalPages(clinical, renderer, remote=OpenRemote in can, exports=exported)
+        yield national
+        if OpenRemote in can:
+            yield elsewhere.RemotePages(clinical, national, exports)
+    if OpenCall in can:
+        yield elsewhere.CallPages(account, clinical, national=SearchNational in can)
 
 
 class _Served:

@@ -1,7 +1,8 @@
 """Pages for clinicians: search, a person's timeline, a study, the way to the viewer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote
 
 from starlette.responses import Response
@@ -28,6 +29,8 @@ class Clinical:
         self.hub = hub
         self.render = renderer.page
         self.names = names
+        #: What a study's page says of exports, where there are any.
+        self.exports: Callable[[Visit, Person, str, str, str], Any] | None = None
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -196,9 +199,17 @@ class Clinical:
             documents_status=status,
             study_handle=visit.parameters["study"],
             viewer_installed=self.hub.settings.viewer is not None,
+            exports=self._exports(visit, person, indexed),
             row=Rows(visit, person),
             names=self.names,
         )
+
+    def _exports(self, visit: Visit, person: Person, indexed: IndexedStudy) -> Any:
+        if self.exports is None or indexed.person is None or indexed.updated_at is None:
+            return None
+        study = indexed.study
+        action = f"/portal/study/{visit.parameters['study']}/export"
+        return self.exports(visit, person, study.study_instance_uid, action, study.source)
 
     def opened_study(self, visit: Visit) -> tuple[Person, str, str]:
         """The person, StudyInstanceUID and source that the address means."""

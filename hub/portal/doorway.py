@@ -17,6 +17,7 @@ from hub.portal.visit import FORM_COOKIE, SESSION_COOKIE, Visit
 
 INVOKED = "/IHEInvokeImageDisplay?"  #: where other systems' links lead (RAD-106)
 AWAITING = "/portal/awaiting/"  #: where notices' links lead, before the token
+CALL = "/portal/call/"  #: where contextual calls lead, before the uuid
 SECRET_COOKIE = "maillage_sign_in"  # noqa: S105  #: ties a sign-in that has begun to the browser that began it
 SECRET_SECONDS = 600
 
@@ -30,8 +31,9 @@ _ONWARDS = (
 
 def safe_target(text: str) -> str:
     """Where another system's link, or a notice's, leads; never to another site."""
-    if text.startswith(AWAITING):
-        return text if _TOKEN.fullmatch(text.removeprefix(AWAITING)) else ""
+    for page in (AWAITING, CALL):
+        if text.startswith(page):
+            return text if _TOKEN.fullmatch(text.removeprefix(page)) else ""
     return text if text.startswith(INVOKED) and "\\" not in text and text.isprintable() and len(text) < 4000 else ""
 
 

@@ -176,6 +176,13 @@ class RecordSettings(Protocol):
     def read_with(self) -> Sequence[str]: ...
 
 
+class DrimboxSettings(Protocol):
+    """Other DRIMboxes, and local archives."""
+
+    @property
+    def export_to(self) -> Sequence[str]: ...
+
+
 class PortalSettings(Protocol):
     """The settings that pages need."""
 
@@ -191,6 +198,8 @@ class PortalSettings(Protocol):
     def web(self) -> WebSettings: ...
     @property
     def record(self) -> RecordSettings: ...
+    @property
+    def drimbox(self) -> DrimboxSettings: ...
 
 
 class Sources(Protocol):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from starlette.responses import Response
@@ -10,7 +11,7 @@ from hub.connector.record import Authorisation, Standing
 from hub.documents.model import DocumentEntry
 from hub.errors import HubError, NotFound
 from hub.imaging.manifest import Manifest, read_manifest
-from hub.imaging.model import FindStudies, IndexedStudy, StudyAnswer
+from hub.imaging.model import FindStudies, IndexedStudy, SourceStatus, StudyAnswer
 from hub.patients.model import GetPerson, Person
 from hub.portal import actions, cda, timeline
 from hub.portal.clinical import Clinical, Rows
@@ -22,6 +23,7 @@ from hub.record.reading_model import (
     AuthoriseNational,
     Change,
     ChangeNational,
+    Narrow,
     NationalAnswer,
     NationalDocument,
     ReadNational,
@@ -58,12 +60,22 @@ class Row:
 MASKS = ("MASQUE_PS", "INVISIBLE_PATIENT", "INVISIBLE_REPRESENTANTS_LEGAUX")
 
 
-class NationalPages:
-    """One person's national record."""
+class ExportsOf(Protocol):
+    """What a study's page says of exports; None for nothing."""
 
-    def __init__(self, clinical: Clinical, renderer: Renderer) -> None:
+    def __call__(self, visit: Visit, person: Person, study: str, action: str) -> Any: ...  # noqa: D102
+
+
+class NationalPages:
+    """One person's national record. ``remote``: other regions' images can be read. ``exports``: to local archives."""
+
+    def __init__(
+        self, clinical: Clinical, renderer: Renderer, *, remote: bool = False, exports: "ExportsOf | None" = None
+    ) -> None:
         self.clinical = clinical
         self.render = renderer.page
+        self.remote = remote
+        self.exports = exports
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -83,11 +95,12 @@ class NationalPages:
         person = self.clinical.opened(visit)
         shown = visit.query.get("shown", "")
         most = min(int(shown), 10_000) if shown.isdecimal() and len(shown) < 6 else BATCH
-        whole = bool(visit.query.get("whole"))
+        whole, sought = bool(visit.query.get("whole")), visit.query.get("sought", "")
+        narrow = Narrow(*visit.handles.open("sought", sought)) if sought else None
         answer, problem = NationalAnswer(), ""
         rows: list[Row] = []
         try:
-            answer = visit.perform(actions.NATIONAL, SearchNational(person.regional, whole=whole))
+            answer = visit.perform(actions.NATIONAL, SearchNational(person.regional, whole=whole, narrow=narrow))
             problem = problem_of(answer)
             rows = self._rows(visit, person, answer)
         except HubError as error:
@@ -103,6 +116,8 @@ class NationalPages:
             total=len(rows),
             more=most + BATCH if len(rows) > most else 0,
             whole=whole,
+            sought=sought,
+            narrow=narrow,
             declares=answer.status is not None
             and answer.status.standing is Standing.OPEN
             and answer.status.authorisation is Authorisation.NONE,
@@ -135,9 +150,9 @@ class NationalPages:
 
     def document(self, visit: Visit) -> Response:
         """A report as the region's own are shown; a manifest leads to its study."""
-        person, found = self._opened(visit)
+        person, found = self.opened(visit)
         if found.mime_type == timeline.DICOM:
-            return self._study(visit, person, found)
+            return self.study_page(visit, person, found)
         view: cda.ClinicalDocument | None = None
         text, problem = "", ""
         if len(found.content) > SHOWN:
@@ -171,8 +186,19 @@ class NationalPages:
             timeline=timeline,
         )
 
-    def _study(self, visit: Visit, person: Person, found: NationalDocument) -> Response:
-        """To the study where its images are the region's own; else what the manifest says of it."""
+    def study_page(
+        self,
+        visit: Visit,
+        person: Person,
+        found: NationalDocument,
+        *,
+        opened: Sequence[SourceStatus] = (),
+        viewer: str = "",
+        code: int = 200,
+    ) -> Response:
+        """To the study where its images are the region's own; else what the manifest says of it.
+
+        ``opened``: what the boxes said that keep the images; ``viewer``: where what can be had is seen."""
         manifest = read_manifest(found.content)
         uid = manifest.study_instance_uid
         answer: StudyAnswer = visit.perform(
@@ -181,9 +207,15 @@ class NationalPages:
         own: Sequence[IndexedStudy] = [item for item in answer.studies if item.study.study_instance_uid == uid]
         if own and not visit.query.get("manifest"):
             return see_other(Rows(visit, person).study(own[0]))
+        here = Rows(visit, person).study(own[0]) if own else ""
+        exports = None
+        if self.exports is not None and not here:
+            action = f"/portal/national/{visit.parameters['document']}/export"
+            exports = self.exports(visit, person, uid, action)
         return self.render(
             visit,
             "national_study.html",
+            code=code,
             person=person,
             person_handle=self.clinical.handle(visit, person),
             handle=visit.parameters["document"],
@@ -193,13 +225,17 @@ class NationalPages:
             told=told(visit),
             manifest=manifest,
             hosts=hosts(manifest),
-            here=Rows(visit, person).study(own[0]) if own else "",
+            here=here,
+            opened=opened,
+            viewer=viewer,
+            remote=self.remote and not here and visit.may("imaging.retrieve"),
+            exports=exports,
             timeline=timeline,
         )
 
     def original(self, visit: Visit) -> Response:
         """The bytes: a download, or what the page's own frame shows."""
-        _, found = self._opened(visit)
+        _, found = self.opened(visit)
         inline = found.mime_type in INLINE and "inline" in visit.query
         suffix = ".dcm" if found.mime_type == timeline.DICOM else SUFFIXES.get(found.mime_type, ".bin")
         disposition = "inline" if inline else f'attachment; filename="document{suffix}"'
@@ -210,7 +246,7 @@ class NationalPages:
 
     def body(self, visit: Visit) -> Response:
         """The PDF or image that a CDA carries in its nonXMLBody."""
-        _, found = self._opened(visit)
+        _, found = self.opened(visit)
         if len(found.content) > SHOWN or found.mime_type not in XML:
             raise NotFound
         view = cda.read(found.content)
@@ -232,7 +268,8 @@ class NationalPages:
             return see_other(f"/portal/person/{self.clinical.handle(visit, found)}/national?told=changed")
         return see_other(f"/portal/national/{visit.parameters['document']}?told=changed&manifest=1")
 
-    def _opened(self, visit: Visit) -> tuple[Person, NationalDocument]:
+    def opened(self, visit: Visit) -> tuple[Person, NationalDocument]:
+        """The person and the document that the address means."""
         unique_id, number = self._who(visit)
         person: Person = visit.perform(actions.PERSON, GetPerson(number))
         found: NationalDocument = visit.perform(actions.NATIONAL_DOCUMENT, ReadNational(person.regional, unique_id))

@@ -84,7 +84,7 @@ def publishing(made: Study) -> Publishing:
     )
 
 
-def kos(made: Study) -> RecordDocument:
+def kos(made: Study, retrieve_url: str = "https://db1.test.mesimagesmedicales.fr/dicom-web") -> RecordDocument:
     """The DRIM-M manifest of a study with the metadata that the record takes."""
     spec = ManifestSpec(
         study=made,
@@ -95,7 +95,7 @@ def kos(made: Study) -> RecordDocument:
         patient=INS,
         other_patient_ids=(LOCAL,),
         order=publishing(made).order,
-        retrieve_url="https://db1.test.mesimagesmedicales.fr/dicom-web",
+        retrieve_url=retrieve_url,
         flavour=Flavour.DRIM_M,
     )
     entry = manifest_entry(publishing(made), "manifest", spec.sop_instance_uid)

@@ -14,7 +14,7 @@ from hub.app.doors.trust_list import TrustList
 from hub.app.keys.tls import calling_context
 from hub.app.settings.drimbox import Drimbox
 from hub.connector.contract import Check, ConnectorError, SourceLied, SourceMisconfigured, SourceUnavailable
-from hub.drimbox.errors import RemoteGone, RemoteNotTrusted, RemoteTokenRefused, RemoteUnknown
+from hub.drimbox.remote_errors import RemoteGone, RemoteNotTrusted, RemoteTokenRefused, RemoteUnknown
 from hub.errors import AccessDenied, HubError, Invalid, Malformed, NotAuthenticated, NotFound, Unavailable
 from hub.imaging.manifest import Manifest
 from hub.imaging.model import InstanceRequest, RetrievedInstance, SourceState, SourceStatus, Study

@@ -10,6 +10,8 @@ from hub.portal.texts.national_en import NATIONAL_EN
 from hub.portal.texts.national_fr import NATIONAL_FR
 from hub.portal.texts.record_en import RECORD_EN
 from hub.portal.texts.record_fr import RECORD_FR
+from hub.portal.texts.remote_en import REMOTE_EN
+from hub.portal.texts.remote_fr import REMOTE_FR
 from hub.portal.texts.rights_en import RIGHTS_EN
 from hub.portal.texts.rights_fr import RIGHTS_FR
 from hub.portal.texts.sign_in_en import SIGN_IN_EN
@@ -20,8 +22,12 @@ from hub.portal.texts.trail_en import TRAIL_EN
 from hub.portal.texts.trail_fr import TRAIL_FR
 
 LANGUAGES: Mapping[str, Mapping[str, str]] = {
-    "fr": {**FR, **STEWARD_FR, **SIGN_IN_FR, **RECORD_FR, **MAIL_FR, **NATIONAL_FR, **TRAIL_FR, **RIGHTS_FR},
-    "en": {**EN, **STEWARD_EN, **SIGN_IN_EN, **RECORD_EN, **MAIL_EN, **NATIONAL_EN, **TRAIL_EN, **RIGHTS_EN},
+    "fr": {
+        **FR, **STEWARD_FR, **SIGN_IN_FR, **RECORD_FR, **MAIL_FR, **NATIONAL_FR, **TRAIL_FR, **RIGHTS_FR, **REMOTE_FR,
+    },
+    "en": {
+        **EN, **STEWARD_EN, **SIGN_IN_EN, **RECORD_EN, **MAIL_EN, **NATIONAL_EN, **TRAIL_EN, **RIGHTS_EN, **REMOTE_EN,
+    },
 }
 DEFAULT = "fr"
 

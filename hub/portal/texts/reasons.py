@@ -34,6 +34,14 @@ FRENCH: Mapping[str, str] = {
     "The document's metadata are not what the national record takes.": (
         "Les métadonnées du document ne sont pas celles que le DMP accepte."
     ),
+    "The images are kept by a system that is not on the list of trusted DRIMboxes.": (
+        "Les images sont conservées par un système qui n'est pas sur la liste blanche des DRIMbox."
+    ),
+    "The system that keeps the images does not let the reader in.": (
+        "Le système qui conserve les images ne laisse pas entrer le lecteur."
+    ),
+    "The system that keeps the images does not know them.": "Le système qui conserve les images ne les connaît pas.",
+    "The study was withdrawn by who published it.": "L'examen a été retiré par celui qui l'avait publié.",
     "The source refused the request.": "La source a refusé la demande.",
     "The source does not answer.": "La source ne répond pas.",
     "The source and the hub are not configured for each other.": (
