@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -14,7 +14,9 @@ from hub.access.rights_model import (
     Choice,
     Consent,
     KeptConsent,
+    Kind,
     KnownPerson,
+    Manifests,
     Matter,
     NotForYou,
     People,
@@ -44,8 +46,16 @@ class Nobody:
         return {}
 
 
+class NoManifests:
+    """No documents room: a study is as confidential as it says itself."""
+
+    def of_studies(self, uids: Collection[str]) -> Mapping[str, frozenset[str]]:  # noqa: ARG002
+        """None."""
+        return {}
+
+
 class RightsService:
-    """Rights, as the rooms ask for them. ``people`` is set once the patients room is there."""
+    """Rights, as the rooms ask for them. ``people`` and ``manifests`` are set once the rooms are there that know."""
 
     def __init__(
         self,
@@ -57,6 +67,7 @@ class RightsService:
     ) -> None:
         self.database = database
         self.people: People = people or Nobody()
+        self.manifests: Manifests = NoManifests()
         self.settings = settings or RightsSettings()
         self.clock = clock
         self._opposed = False  # whether anybody opposes, or did since this process began
@@ -119,6 +130,7 @@ class RightsService:
         if not things:
             return []
         by, at = caller(context, self.settings), self.clock()
+        things = self._marked(things, by)
         patients = {thing.patient for thing in things}
         with self.database.reading() as work:
             known = self.people.known([*patients, *([by.about] if by.about is not None else [])])
@@ -143,6 +155,19 @@ class RightsService:
                 if not persons[patient].glass:
                     self.tell(known[patient].regional if patient in known else patient, context, at)
         return found
+
+    def _marked(self, things: Sequence[Thing], by: Caller) -> Sequence[Thing]:
+        """Studies with the confidentiality of their manifests: what is masked can't be had by its UIDs. Systems are
+        bound by no confidentiality: nothing is looked up for them."""
+        if not by.facts.person or not any(thing.kind is Kind.STUDY for thing in things):
+            return things
+        codes = self.manifests.of_studies({thing.study for thing in things if thing.study})
+        return [
+            replace(thing, confidentiality=thing.confidentiality | codes[thing.study])
+            if thing.study in codes
+            else thing
+            for thing in things
+        ]
 
     @staticmethod
     def _kept(

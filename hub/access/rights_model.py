@@ -1,6 +1,6 @@
 """What may be read of whom: the facts that rules decide on, and their rulings. Frozen values, no decisions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -52,12 +52,14 @@ class Thing:
 
     ``patient``: any identifier of the person that it is about. ``confidentiality``: codes alone (N, R, V, MASQUE_PS,
     INVISIBLE_PATIENT, INVISIBLE_REPRESENTANTS_LEGAUX). ``authors``: national ids of persons and structures that made
-    it, and names of the sources and clients that brought it."""
+    it, and names of the sources and clients that brought it. ``study``: StudyInstanceUID of a study, which is as
+    confidential as its manifests are as well."""
 
     kind: Kind
     patient: PatientIdentifier
     confidentiality: frozenset[str] = frozenset()
     authors: frozenset[str] = frozenset()
+    study: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,15 @@ class People(Protocol):
 
     def known(self, identifiers: Iterable[PatientIdentifier]) -> Mapping[PatientIdentifier, KnownPerson]:
         """The persons whom the identifiers mean; who is not there is nobody, or not one person."""
+        ...
+
+
+class Manifests(Protocol):
+    """The documents room, as rights see it."""
+
+    def of_studies(self, uids: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """Confidentiality codes of the manifests of studies, by StudyInstanceUID; a study without any is left out. One
+        question to the database, also about nothing. Joins the open unit of work."""
         ...
 
 

@@ -10,6 +10,7 @@ from hub.access.rights import RightsService
 from hub.access.rights_facts import RightsSettings
 from hub.app.settings.model import Settings
 from hub.context import Context
+from hub.documents.store_showing import StudyManifests
 from hub.patients.known import KnownPersons
 from hub.patients.visits_model import FeedVisit, VisitAction
 from hub.storage.engine import Database
@@ -40,6 +41,7 @@ def connect(rooms: "Rooms") -> tuple[ConsentService, CareService]:
     settings = rooms.settings.rights
     consents = ConsentService(rooms.rights)
     care = CareService(rooms.rights, structures=dict(settings.structures), after=timedelta(days=settings.care_days))
+    rooms.rights.manifests = StudyManifests(rooms.database)
     rooms.patients.heard.append(consents.heard)
     if settings.structures:
         rooms.visits.moved.append(_stays(care))

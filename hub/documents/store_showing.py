@@ -1,17 +1,20 @@
 """The documents room's tables as rights see them: what a document's confidentiality is now, and what groups hold."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from hub.documents.codec import authors_of
-from hub.documents.model import AssociationType, Author
+from hub.documents.codec import authors_of, mime_type_of
+from hub.documents.formats import reference_key
+from hub.documents.model import APPROVED, AssociationType, Author
 from hub.documents.rows import SEPARATOR
-from hub.documents.store import ASSOCIATION, ENTRY
-from hub.storage.engine import UnitOfWork
+from hub.documents.store import ASSOCIATION, ENTRY, TERM
+from hub.storage.engine import Database, UnitOfWork
 
 _CHUNK = 1000
+MANIFEST = "application/dicom"  #: mimeType of a manifest (RAD TF-3: 4.68.4.1.2.3)
+STUDY = "urn:ihe:iti:xds:2016:studyInstanceUID"  #: type of reference (ITI TF-3: 4.2.3.2.28)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,38 @@ class ShowingStore:
                 codes = _unpacked(row.confidentiality_codes)
                 found[row.unique_id] = Marks(codes, authors_of(row.body), row.repository_unique_id)
         return found
+
+    def manifests(self, study_uids: Iterable[str]) -> Mapping[str, frozenset[str]]:
+        """Confidentiality codes of the manifests (DICOM objects that refer to the study) by StudyInstanceUID: of those
+        that are approved; where none is, of those that were."""
+        wanted = {reference_key(f"{uid}^^^^{STUDY}"): uid for uid in study_uids}
+        approved: dict[str, frozenset[str]] = {}
+        former: dict[str, frozenset[str]] = {}
+        columns = (TERM.c.value, ENTRY.c.status, ENTRY.c.confidentiality_codes, ENTRY.c.body)
+        for chunk in list(_chunks(wanted)) or [[""]]:  # to ask about nothing costs one question as well
+            statement = (
+                select(*columns)
+                .join(ENTRY, ENTRY.c.id == TERM.c.object)
+                .where(TERM.c.attribute == "reference_ids", TERM.c.value.in_(chunk))
+            )
+            for key, status, codes, body in self._connection.execute(statement):
+                if mime_type_of(body) != MANIFEST:
+                    continue
+                found = approved if status == APPROVED else former
+                found[wanted[key]] = found.get(wanted[key], frozenset()) | _unpacked(codes)
+        return former | approved
+
+
+class StudyManifests:
+    """What the registry says of studies, for those who decide who may read them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of_studies(self, uids: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """See ``Manifests`` of the access room."""
+        with self._database.reading() as work:
+            return ShowingStore(work).manifests(uids)
 
 
 def _unpacked(keys: str) -> frozenset[str]:

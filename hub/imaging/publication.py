@@ -12,7 +12,7 @@ from typing import Any
 
 from hub.access.rights_model import Rights
 from hub.context import Context
-from hub.documents.model import AssociationType, ProvideDocuments
+from hub.documents.model import AssociationType, DocumentEntry, ProvideDocuments
 from hub.imaging import codec
 from hub.imaging.draft import MANIFEST_ENTRY, Draft, derived_uid, latest_reports, note_reports, same_set
 from hub.imaging.errors import StudyNotThereYet
@@ -252,7 +252,10 @@ class Publisher:
         changed = digest != row.manifest_digest
         if changed:
             entry = manifest_entry(publishing, MANIFEST_ENTRY, spec.sop_instance_uid)
-            draft.add(entry, build_manifest(spec), self._replaced(row, publishing.person, draft.context))
+            before = self._replaced(row, publishing.person, draft.context)
+            if before is not None:  # what was masked stays masked
+                entry = replace(entry, confidentiality_codes=before.confidentiality_codes)
+            draft.add(entry, build_manifest(spec), before.id if before is not None else "")
         for report in latest_reports(store, draft.reports):
             self._add_report(publishing, report, draft)
         values: dict[str, Any] = {"state": StudyState.PUBLISHED.value, "held_because": "", "report_patient": ""}
@@ -271,14 +274,14 @@ class Publisher:
             note_reports(store, draft, ids)
         return values | {"order_number": publishing.order.placer_number}
 
-    def _replaced(self, row: Any, person: PatientIdentifier, context: Context) -> str:
-        """The entry that the next manifest takes the place of; "" when none stands, or one of another person: that one
-        is withdrawn, since a document is replaced by one of the same patient only (ITI TF-3: 4.2.2.2.3)."""
+    def _replaced(self, row: Any, person: PatientIdentifier, context: Context) -> DocumentEntry | None:
+        """The entry that the next manifest takes the place of; None where none stands, or one of another person: that
+        one is withdrawn, since a document is replaced by one of the same patient only (ITI TF-3: 4.2.2.2.3)."""
         for entry in self.withdrawals.approved([row.manifest_entry] if row.manifest_entry else ()):
             if self.patients.resolve(entry.patient_id) == person:
-                return entry.id
+                return entry
             self.withdrawals.withdraw([entry.id], context)
-        return ""
+        return None
 
     def _provide(self, publishing: Publishing, draft: Draft, *, of: str = "") -> dict[str, str]:
         """entryUUIDs of what was registered, by uniqueId. ``of``: the entry that the draft is a transform of."""

@@ -50,11 +50,11 @@ class StudyReaders:
 
     # things
 
-    def thing(self, source: str, patient: PatientIdentifier | None) -> Thing:
-        """A study at a source: the archive and its institution made it."""
+    def thing(self, source: str, patient: PatientIdentifier | None, study: str = "") -> Thing:
+        """A study at a source, by its UID if it is one study: the archive and its institution made it."""
         info = self.archives.infos.get(source)
         own = {source, info.organisation_id, info.repository_unique_id} if info is not None else {source}
-        return Thing(Kind.STUDY, patient or NOBODY, frozenset(), frozenset(own - {""}))
+        return Thing(Kind.STUDY, patient or NOBODY, frozenset(), frozenset(own - {""}), study)
 
     def told(self, study: Study, person: PatientIdentifier | None = None) -> Thing:
         """A study as its source told it."""
@@ -62,7 +62,7 @@ class StudyReaders:
         if not authority and study.source in self.archives.infos:
             authority = self.archives.infos[study.source].authority_oid
         number = PatientIdentifier(study.patient_id, authority) if study.patient_id and authority else None
-        return self.thing(study.source, person or number)
+        return self.thing(study.source, person or number, study.study_instance_uid)
 
     def may(self, things: Sequence[Thing], context: Context, *, note: bool = True) -> list[bool]:
         """For each whether the caller may read it. To ask about nothing costs a look-up as well."""
@@ -94,8 +94,8 @@ class StudyReaders:
         for copy in copies:
             holders.setdefault((copy.study_instance_uid, copy.patient), set()).add(copy.source)
         things = []
-        for (_, patient), sources in holders.items():
-            every = [self.thing(source, patient) for source in sources]
+        for (uid, patient), sources in holders.items():
+            every = [self.thing(source, patient, uid) for source in sources]
             things.append(replace(every[0], authors=frozenset().union(*(thing.authors for thing in every))))
         answers = self.may(things, context)
         hidden = {uid for (uid, _), may in zip(holders, answers, strict=True) if not may}

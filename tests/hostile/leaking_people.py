@@ -71,7 +71,7 @@ def _person(region: Region, target: Target) -> tuple[str, str]:
 
 
 def _study(region: Region, target: Target) -> str:
-    return sealed(region, "study", target.study, "ARCHIVE", *_person(region, target))
+    return sealed(region, "study", target.study, "HUB", *_person(region, target))
 
 
 def _document(region: Region, target: Target) -> str:
