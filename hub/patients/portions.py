@@ -81,13 +81,23 @@ class PortionService:
             cursor = ""
             for _ in range(_PAGES):
                 page = self.patients.find(replace(search, cursor=cursor), looking)
-                found |= {person.regional: person for person in page.persons if _answers(person, asked)}
+                found |= {person.regional: person for person in page.persons if self._answers(person, asked)}
                 cursor = page.cursor
                 if not cursor or len(found) > MOST:
                     break
             if cursor or len(found) > MOST:
                 raise SearchTooBroad("Too many people answer this description: say more about the one you mean.")
         return list(found.values())
+
+    def _answers(self, person: Person, asked: Asked) -> bool:
+        """By the first group of numbers the index found the person, as by one that was merged away."""
+        if not all(self._numbered(person, group) for group in asked.identifiers[1:]):
+            return False
+        return any(_fits(identity.traits, asked) for identity in _active(person))
+
+    def _numbered(self, person: Person, group: tuple[PatientIdentifier, ...]) -> bool:
+        known = set(person.identifiers)
+        return any(item in known or self.patients.resolve(item) == person.regional for item in group)
 
 
 def _told(
@@ -115,13 +125,6 @@ def _searches(asked: Asked) -> list[FindPersons]:
         FindPersons(name=name.family, given="".join(name.given[:1]), birth_date=day, sex=asked.sex, limit=_PAGE)
         for name in names
     ]
-
-
-def _answers(person: Person, asked: Asked) -> bool:
-    numbers = set(person.identifiers)
-    if not all(numbers.intersection(group) for group in asked.identifiers):
-        return False
-    return any(_fits(identity.traits, asked) for identity in _active(person))
 
 
 def _active(person: Person) -> list[Identity]:

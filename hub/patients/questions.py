@@ -12,6 +12,7 @@ from hub.patients.errors import (
     UnknownDomain,
     UnknownIdentifier,
 )
+from hub.patients.ins_model import NAMESPACES
 from hub.patients.model import (
     INS_AUTHORITIES,
     CrossReference,
@@ -57,16 +58,14 @@ class Questions:
         """The other identifiers of the same person in the given domains; () when there are none.
 
         Raises UnknownIdentifier, UnknownDomain, AmbiguousIdentifier."""
-        self.check_domains(command.domains)
+        wanted = self.check_domains(command.domains)
         asked = self.resolved(command.identifier)
         person = self._get(asked)
         context.touch("patient", person.regional.cx)
         every = [person.regional, *([person.ins] if person.ins else [])]
         every += [identity.identifier for identity in person.identities]
         return tuple(
-            item
-            for item in dict.fromkeys(every)
-            if item != asked and (not command.domains or item.authority in command.domains)
+            item for item in dict.fromkeys(every) if item != asked and (not wanted or item.authority in wanted)
         )
 
     @use_case
@@ -79,7 +78,7 @@ class Questions:
     @use_case
     def find(self, command: FindPersons, context: Context) -> PersonPage:
         """Persons that answer a description. Raises SearchTooBroad, UnknownDomain, InvalidCursor."""
-        self.check_domains(command.domains)
+        command = replace(command, domains=self.check_domains(command.domains))
         criteria = search.criteria(command)
         if command.identifier is not None or command.identifier_value:
             page = PersonPage(self._by_number(command, criteria))
@@ -227,11 +226,23 @@ class Questions:
         known = self.directory.by_namespace(identifier.namespace) if not identifier.authority else None
         return replace(identifier, authority=known.oid) if known is not None else identifier
 
-    def check_domains(self, domains: Iterable[str]) -> None:
-        """Raises UnknownDomain for those that are none of this region's: ``domain`` the first, ``domains`` all."""
-        unknown = [domain for domain in domains if not self._known_domain(domain)]
+    def check_domains(self, domains: Iterable[str]) -> tuple[str, ...]:
+        """Their OIDs; HL7 v2 may name a domain by its namespace alone (ITI TF-2: Appendix E.1).
+
+        Raises UnknownDomain for those that are none of this region's: ``domain`` the first, ``domains`` all."""
+        found = {domain: self._oids(domain) for domain in domains}
+        unknown = [domain for domain, oids in found.items() if not oids]
         if unknown:
             raise UnknownDomain(domain=unknown[0], domains=" ".join(unknown))
+        return tuple(oid for oids in found.values() for oid in oids)
+
+    def _oids(self, domain: str) -> tuple[str, ...]:
+        if self._known_domain(domain):
+            return (domain,)
+        named = self.directory.by_namespace(domain)
+        if named is not None:
+            return (named.oid,)
+        return tuple(oid for oid, namespace in NAMESPACES.items() if namespace == domain)  # one for several of the INS
 
     def _known_domain(self, oid: str) -> bool:
         known = oid in self.affinity_domains or oid in INS_AUTHORITIES

@@ -76,16 +76,15 @@ def _by_number(found: Question, domains: tuple[str, ...], limit: int) -> FindPer
 
 
 def encode(outcome: Outcome, message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
-    """One PID per person, numbers of the wanted domains only; DSC when there is more."""
+    """One PID per person, numbers of the wanted domains only (none perhaps: 3.21.4.2.2.8); DSC when there is more."""
     if outcome is None:
         return acknowledge(message)
     wanted = query.domains(message, DOMAINS)
     persons = [person for person, _ in outcome.found] if isinstance(outcome, VisitPage) else list(outcome.persons)
-    records: list[str] = []
-    for person in dict.fromkeys(persons):
-        identifiers = query.within(person.identifiers, wanted)
-        if identifiers:
-            records.append(person_segment(len(records) + 1, person, identifiers))
+    records = [
+        person_segment(number, person, query.within(person.identifiers, wanted))
+        for number, person in enumerate(dict.fromkeys(persons), 1)
+    ]
     if not isinstance(outcome, DemographicsPage):
         return query.respond(message, _KIND, _STRUCTURE, records, hits=query.Hits(len(records), len(records), 0))
     hits = query.Hits(outcome.total, len(records), outcome.remaining)

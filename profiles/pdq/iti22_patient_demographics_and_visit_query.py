@@ -47,12 +47,10 @@ def encode(outcome: VisitPage, message: Hl7Message, context: Context) -> bytes: 
     """PID and PV1 for each visit (3.22.4.2.2); DSC when there is more."""
     wanted = query.domains(message, DOMAINS)
     records: list[str] = []
-    for person, visit in outcome.found:
-        identifiers = query.within(person.identifiers, wanted)
-        if identifiers:
-            number = len(records) // 2 + 1
-            records += [person_segment(number, person, identifiers, account(visit)), visit_segment(1, visit)]
-    told = len(records) // 2
+    for number, (person, visit) in enumerate(outcome.found, 1):
+        identifiers = query.within(person.identifiers, wanted)  # none perhaps: 3.22.4.2.2.11
+        records += [person_segment(number, person, identifiers, account(visit)), visit_segment(1, visit)]
+    told = len(outcome.found)
     cursor = str(outcome.total - outcome.remaining + 1) if outcome.remaining else ""
     hits = query.Hits(outcome.total, told, outcome.remaining)
     return query.respond(message, _KIND, _STRUCTURE, records, hits=hits, cursor=cursor)

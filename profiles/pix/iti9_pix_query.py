@@ -10,7 +10,7 @@ from hub.pipeline.transaction import AuditEvent, Hl7, Kind, Transaction
 from hub.values import PatientIdentifier
 from hub.wire.hl7v2 import query, writer
 from hub.wire.hl7v2.datatypes import cx
-from hub.wire.hl7v2.errors import UNKNOWN_KEY, FieldMissing
+from hub.wire.hl7v2.errors import UNKNOWN_KEY, DataTypeError, FieldMissing
 from hub.wire.hl7v2.message import Hl7Message
 
 TRANSACTION = Transaction(
@@ -32,10 +32,12 @@ _WHOLE, _DOMAINS = 3, 4
 def decode(message: Hl7Message, context: Context) -> CrossReference:  # noqa: ARG001
     """QPD-3 is the number, QPD-4 the domains wanted."""
     qpd = message.require("QPD")
-    asked = next(iter(qpd.repetitions(_WHOLE)), None)
-    if asked is None:
+    asked = qpd.repetitions(_WHOLE)
+    if not asked:
         raise FieldMissing(location=qpd.at(_WHOLE))
-    return CrossReference(cx(asked, qpd.at(_WHOLE)), query.domains(message, _DOMAINS))
+    if len(asked) > 1:
+        raise DataTypeError("One patient number is asked for at a time.", location=qpd.at(_WHOLE))
+    return CrossReference(cx(asked[0], qpd.at(_WHOLE)), query.domains(message, _DOMAINS))
 
 
 def encode(outcome: Sequence[PatientIdentifier], message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001

@@ -211,3 +211,27 @@ def test_a_visit_follows_a_merge(region: Region) -> None:
     region.accepted(message("ADT^A40", pid("IS", pid_5=""), f"MRG|{cx('WAS')}"))
     for criteria in ({"@PV1.19": "V88"}, {"@PID.3.1": "IS", "@PID.3.4.2": OIDS["A"]}):
         assert names(ask(region, criteria, event=ZV1)) == ["A"]
+
+
+def test_domains_by_their_namespace(region: Region) -> None:
+    reply = ask(region, {"@PID.3.1": "EVE"}, domains="^^^HOSPITAL_A")
+    assert [item.text for item in reply.require("PID").repetitions(3)] == [cx("EVE")]
+    reply = ask(region, {"@PID.5.1.1": "ONEILL"}, domains="^^^NOBODY_HERE")
+    assert (reply.require("MSA").value(1), reply.require("ERR").field(2)) == ("AE", "QPD^1^8^1")
+
+
+@pytest.mark.parametrize("event", ["QBP^Q22^QBP_Q21", "QBP^ZV1^QBP_Q21"])
+def test_without_a_number_in_the_domain_the_list_is_empty(region: Region, event: str) -> None:
+    reply = ask(region, {"@PID.5.1.1": "ONEILL"}, event=event, domains=f"^^^HOSPITAL_B&{OIDS['B']}&ISO")
+    assert names(reply) == ["MARIE ÈVE"]
+    assert reply.require("PID").field(3) == ""
+    assert reply.require("QAK").value(2) == "OK"
+
+
+def test_a_number_that_was_merged_away_still_finds(region: Region) -> None:
+    region.accepted(message("ADT^A28", pid("GONE", pid_5="MERGEDAWAY^A^^^^^L")))
+    region.accepted(message("ADT^A28", pid("STAYS", pid_5="MERGEDAWAY^B^^^^^L")))
+    region.accepted(message("ADT^A40", pid("STAYS", pid_5=""), f"MRG|{cx('GONE')}"))
+    region.accepted(message("ADT^A47", pid("AGAIN", pid_5=""), f"MRG|{cx('STAYS')}"))
+    for number in ("GONE", "STAYS", "AGAIN"):
+        assert names(ask(region, {"@PID.3.1": number, "@PID.3.4.2": OIDS["A"]})) == ["B"]

@@ -129,6 +129,19 @@ def test_pix_without_an_identifier(database: Database) -> None:
     assert reply.require("ERR").value(3) == "101"
 
 
+def test_pix_asks_for_one_number(database: Database) -> None:
+    one = f"A1^^^CHA&{A}&ISO^PI"
+    raw = pix_query(ASKING, local("A1", "CHA", A)).replace(one.encode(), f"{one}~{one}".encode())
+    reply = ask(iti9, service(database).cross_reference, raw)
+    assert (reply.require("MSA").value(1), reply.require("ERR").field(2)) == ("AE", "QPD^1^3")
+
+
+def test_pix_domains_by_their_namespace(database: Database) -> None:
+    raw = pix_query(ASKING, local("A1", "CHA", A), [("CHB", B)]).replace(f"^^^CHB&{B}&ISO".encode(), b"^^^CHB")
+    reply = ask(iti9, service(database).cross_reference, raw)
+    assert [item.value(1) for item in reply.require("PID").repetitions(3)] == ["B1"]
+
+
 def test_pdq_by_name_and_birth_date(database: Database) -> None:
     criteria = {"@PID.5.1.1": "leg*", "@PID.7.1": "19790328"}
     reply = ask(iti21, asked(service(database)), pdq_query(ASKING, criteria, [("CHB", B)]))
