@@ -86,16 +86,30 @@ def percent(part: float, language: str) -> str:
     return f"{text.replace('.', ',')}\u00a0%" if language == "fr" else f"{text}%"
 
 
-def size(octets: int | None) -> str:
-    """12 B, 3.4 kB, 5.6 MB."""
+def size(octets: int | None, language: str = "en") -> str:
+    """12 B, 3.4 kB, 5.6 MB; in French 12 o, 3,4 ko, 5,6 Mo."""
     if octets is None:
         return ""
-    amount, units = float(octets), ("B", "kB", "MB", "GB", "TB")
-    for unit in units:
-        if amount < 1000 or unit == units[-1]:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return ""
+    amount, steps, unit = float(octets), ("", "k", "M", "G", "T"), "o" if language == "fr" else "B"
+    step = 0
+    while amount >= 1000 and step < len(steps) - 1:
+        amount, step = amount / 1000, step + 1
+    text = f"{amount:.1f}" if step else f"{amount:.0f}"
+    return f"{text.replace('.', ',') if language == 'fr' else text}\u00a0{steps[step]}{unit}"
+
+
+_SHOWN = 24  #: characters of a reference that are shown whole
+
+
+def short(reference: str) -> str:
+    """A long UID or key, its middle left out: 2.25.23020…006668940. The whole belongs into a title beside it."""
+    return reference if len(reference) <= _SHOWN else f"{reference[:10]}…{reference[-9:]}"
+
+
+def sorted_place(destination: str) -> tuple[str, str]:
+    """A delivery's destination: what it is (source, feed, national-record ...), and which one."""
+    parts = destination.split("/" if "/" in destination.split(":", maxsplit=1)[0] else ":", 1)
+    return parts[0], parts[1] if len(parts) > 1 else ""
 
 
 def typed_date(text: str) -> str | None:

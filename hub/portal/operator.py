@@ -18,10 +18,11 @@ from hub.exchange.model import (
     ReplayDelivery,
     ReplayMessage,
 )
-from hub.portal import actions
+from hub.portal import actions, trail_words
 from hub.portal.desk import Overview
 from hub.portal.ports import PortalHub
 from hub.portal.render import Renderer, see_other
+from hub.portal.timeline import Names
 from hub.portal.visit import Visit
 from hub.portal.web import Route
 
@@ -35,6 +36,7 @@ class Operator:
 
     def __init__(self, hub: PortalHub, renderer: Renderer) -> None:
         self.hub = hub
+        self.names = Names({source.name: source.title for source in hub.settings.sources})
         self.render = renderer.page
 
     @property
@@ -133,7 +135,9 @@ class Operator:
     def delivery(self, visit: Visit) -> Response:
         """One delivery: what, where to, how often tried, why not."""
         found: Delivery = visit.perform(actions.DELIVERIES, actions.GetDelivery(visit.parameters["id"]))
-        return self.render(visit, "operator_delivery.html", delivery=found, notice=self._notice(visit))
+        return self.render(
+            visit, "operator_delivery.html", delivery=found, names=self.names, notice=self._notice(visit)
+        )
 
     def replay_delivery(self, visit: Visit) -> Response:
         """Have a dead letter tried again."""
@@ -161,7 +165,9 @@ class Operator:
         """The latest accesses."""
         cursor = visit.query.get("cursor", "")
         page: AuditPage = visit.perform(actions.AUDIT_TRAIL, actions.ListAudit(cursor, PAGE))
-        return self.render(visit, "operator_audit.html", records=page.records, more=page.cursor, before=cursor)
+        return self.render(
+            visit, "operator_audit.html", records=page.records, more=page.cursor, before=cursor, words=trail_words
+        )
 
     # shared
 
@@ -188,7 +194,8 @@ class Operator:
         what = "messages" if states is MessageState else "deliveries"
         sealed = visit.handles.seal(f"filter-{what}", page.state, page.source, page.text)
         more = f"?filter={sealed}&before={shown[-1].id}" if len(found) > PAGE else ""
-        return self.render(visit, template, rows=shown, page=page, more=more, states=[str(state) for state in states])
+        known = [str(state) for state in states]
+        return self.render(visit, template, rows=shown, page=page, more=more, states=known, names=self.names)
 
     def _change(self, visit: Visit, what: str, transaction: Any, command: Any) -> Response:
         identifier = visit.parameters["id"]

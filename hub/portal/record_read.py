@@ -204,7 +204,9 @@ class NationalPages:
         answer: StudyAnswer = visit.perform(
             actions.STUDIES, FindStudies(person=person.regional, study_instance_uids=(uid,))
         )
-        own: Sequence[IndexedStudy] = [item for item in answer.studies if item.study.study_instance_uid == uid]
+        own: Sequence[IndexedStudy] = [  # in the index: not what is open here from elsewhere
+            item for item in answer.studies if item.study.study_instance_uid == uid and item.updated_at is not None
+        ]
         if own and not visit.query.get("manifest"):
             return see_other(Rows(visit, person).study(own[0]))
         here = Rows(visit, person).study(own[0]) if own else ""

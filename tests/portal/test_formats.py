@@ -63,8 +63,8 @@ def test_ages(born: str, expected: tuple[str, int] | None) -> None:
 
 
 def test_sizes_and_names() -> None:
-    assert formats.size(12) == "12 B"
-    assert formats.size(3400) == "3.4 kB"
+    assert formats.size(12) == "12\u00a0B"
+    assert formats.size(3400) == "3.4\u00a0kB"
     assert formats.size(None) == ""
     assert formats.component("801234567897^Leroy^Sophie", 3, 2) == "Sophie Leroy"
     assert formats.person_name("BERNARD^PAUL^^Dr=x") == "BERNARD PAUL"

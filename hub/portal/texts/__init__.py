@@ -8,6 +8,8 @@ from hub.portal.texts.mail_en import MAIL_EN
 from hub.portal.texts.mail_fr import MAIL_FR
 from hub.portal.texts.national_en import NATIONAL_EN
 from hub.portal.texts.national_fr import NATIONAL_FR
+from hub.portal.texts.operator_en import OPERATOR_EN
+from hub.portal.texts.operator_fr import OPERATOR_FR
 from hub.portal.texts.record_en import RECORD_EN
 from hub.portal.texts.record_fr import RECORD_FR
 from hub.portal.texts.remote_en import REMOTE_EN
@@ -21,13 +23,11 @@ from hub.portal.texts.steward_fr import STEWARD_FR
 from hub.portal.texts.trail_en import TRAIL_EN
 from hub.portal.texts.trail_fr import TRAIL_FR
 
+_FRENCH = (FR, OPERATOR_FR, STEWARD_FR, SIGN_IN_FR, RECORD_FR, MAIL_FR, NATIONAL_FR, TRAIL_FR, RIGHTS_FR, REMOTE_FR)
+_ENGLISH = (EN, OPERATOR_EN, STEWARD_EN, SIGN_IN_EN, RECORD_EN, MAIL_EN, NATIONAL_EN, TRAIL_EN, RIGHTS_EN, REMOTE_EN)
 LANGUAGES: Mapping[str, Mapping[str, str]] = {
-    "fr": {
-        **FR, **STEWARD_FR, **SIGN_IN_FR, **RECORD_FR, **MAIL_FR, **NATIONAL_FR, **TRAIL_FR, **RIGHTS_FR, **REMOTE_FR,
-    },
-    "en": {
-        **EN, **STEWARD_EN, **SIGN_IN_EN, **RECORD_EN, **MAIL_EN, **NATIONAL_EN, **TRAIL_EN, **RIGHTS_EN, **REMOTE_EN,
-    },
+    "fr": dict(item for table in _FRENCH for item in table.items()),
+    "en": dict(item for table in _ENGLISH for item in table.items()),
 }
 DEFAULT = "fr"
 
