@@ -25,13 +25,13 @@ from hub.errors import (
     Unavailable,
     lookup,
 )
+from hub.patients.ins_model import valid_matricule
 from hub.patients.model import INS_AUTHORITIES, Traits
 from hub.values import Oid, PatientIdentifier, is_uid
 from hub.wire.http import HttpResponse
 from hub.wire.oauth.form import NO_STORE
 
 _OLDER_NAMES = {"informationetconsentement": INFORMED}
-_INS = re.compile(r"[0-9]{5}[0-9AB][0-9]{7}([0-9]{2})?")
 _PLACE = re.compile(r"[0-9][0-9AB][0-9]{3}")
 _MODALITY = re.compile(r"[A-Z0-9]{2,16}")
 _REGION = re.compile(r"[0-9A-Za-z.-]{1,20}")
@@ -123,8 +123,8 @@ def _problems(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         elif text and not field.fits(text):
             yield name, f"must be {field.rule}"
     system = given.get("Patient.identifier.system", "").removeprefix("urn:oid:")
-    if system in INS_AUTHORITIES and not _INS.fullmatch(given.get("Patient.identifier.value", "")):
-        yield "Patient.identifier.value", "must be a matricule INS"
+    if system in INS_AUTHORITIES and not valid_matricule(given.get("Patient.identifier.value", "")):
+        yield "Patient.identifier.value", "must be a matricule INS with its key"
     if given.get("AccessionNumberIssuer") and not given.get("AccessionNumber"):
         yield "AccessionNumber", "missing"
 
