@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from hub.access.model import Principal, Professional, Purpose, Scheme
+from hub.access.model import HUB, Principal, Professional, Purpose, Scheme
 from hub.access.rights import RightsService
 from hub.access.rights_errors import (
     ConsentAboutAnother,
@@ -46,6 +46,8 @@ USUAL = (
     (Kind.DOCUMENT, "N INVISIBLE_REPRESENTANTS_LEGAUX"),
     (Kind.STUDY, "N"),
 )
+
+_LOOKS_BACK = timedelta(days=30)  #: so long may no worker have run
 
 
 class ConsentService:
@@ -154,6 +156,23 @@ class ConsentService:
         for listener in self.listeners:
             listener(identity, consent.matter, context)
         return kept
+
+    def ended(self) -> int:
+        """Tell those who wait for it of oppositions that are over since a while, and that no other one follows: time
+        takes them back without a message. Returns how many there were. For a worker, now and then; to be told again
+        is harmless."""
+        at, told = self.rights.clock(), 0
+        with self.database.reading() as work:
+            words = RightsStore(work).ended(Choice.OPPOSITION, at - _LOOKS_BACK, at)
+        for word in words:
+            identity, matter = word.consent.identity, word.consent.matter
+            if self.rights.said(identity, matter) is Choice.OPPOSITION:
+                continue
+            with self.database.transaction():
+                for listener in self.listeners:
+                    listener(identity, matter, Context(principal=HUB))
+            told += 1
+        return told
 
     @use_case
     def find(self, command: FindConsents, context: Context) -> tuple[KeptConsent, ...]:

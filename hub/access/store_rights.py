@@ -208,6 +208,17 @@ class RightsStore:
                 found.glass.append(Broken(identity, actor, "", "", what, "", at, until, key=key))
         return found
 
+    def ended(self, choice: Choice, since: datetime, at: datetime) -> list[KeptConsent]:
+        """The words to everybody that say this, that no newer one superseded and whose time ended since then."""
+        query = select(*_WORD).where(
+            CONSENT.c.until > since,
+            CONSENT.c.until <= at,
+            CONSENT.c.choice == choice.value,
+            CONSENT.c.actor == "",
+            CONSENT.c.superseded_at.is_(None),
+        )
+        return [_kept(row) for row in self._connection.execute(query.order_by(CONSENT.c.key))]
+
     def any_opposed(self) -> bool:
         """Whether anybody opposes anything."""
         return _ANY_OPPOSED.first(self._connection, {}) is not None

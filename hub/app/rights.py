@@ -1,5 +1,6 @@
 """The rights of the settings, and who tells them what."""
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from hub.values import PatientIdentifier, now
 
 if TYPE_CHECKING:
     from hub.app.rooms import Rooms
+
+log = logging.getLogger(__name__)
 
 
 def build(settings: Settings, database: Database) -> RightsService:
@@ -43,9 +46,15 @@ def connect(rooms: "Rooms") -> tuple[ConsentService, CareService]:
     care = CareService(rooms.rights, structures=dict(settings.structures), after=timedelta(days=settings.care_days))
     rooms.rights.manifests = StudyManifests(rooms.database)
     rooms.patients.heard.append(consents.heard)
+    rooms.sweeps.append(lambda: _noted(consents.ended()))
     if settings.structures:
         rooms.visits.moved.append(_stays(care))
     return consents, care
+
+
+def _noted(ended: int) -> None:
+    if ended:
+        log.info("oppositions are over: what they held is looked at again", extra={"count": ended})
 
 
 def _stays(care: CareService) -> Callable[[PatientIdentifier, FeedVisit, Context], None]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from hub.access.rights_model import Matter
 from hub.connector.record import ORGANISATION, Life, RecordDocument, RecordHasIt, Standing
 from hub.context import Context
 from hub.documents.model import APPROVED, DocumentEntry, Folder, SubmissionSet
@@ -176,6 +177,12 @@ class RecordService:
         with self.database.transaction() as work:
             for row in RecordStore(work).held_of(persons, [Reason.NOT_QUALIFIED, Reason.OPPOSITION]):
                 self.enqueue(row, context)
+
+    def said(self, identity: PatientIdentifier, matter: Matter, context: Context) -> None:
+        """A patient spoke of their record, or a word of theirs is over, in this unit of work."""
+        if matter is Matter.FEEDING:
+            person = self.patients.person(identity)
+            self.person_changed(*((person.regional, person.identifiers) if person else (identity, ())), context)
 
     def enqueue(self, row: Any, context: Context, *, later: bool = False) -> None:
         """Have the record looked at for one publication, in the open unit of work."""

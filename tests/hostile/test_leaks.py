@@ -4,11 +4,12 @@ protocol, from the very next request on; with as many statements to the database
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from hub.access.model import Principal
-from hub.access.rights_model import WITHHELD, Thing
+from hub.access.rights_model import WITHHELD, Choice, Consent, Matter, RecordConsent, Thing
 from hub.access.service import hash_password
 from hub.app.settings.model import User
 from hub.app.wiring import Hub
@@ -17,6 +18,7 @@ from hub.documents.model import DocumentRequest, RetrieveDocuments, StoredQuery
 from hub.imaging.errors import UnknownStudy
 from hub.imaging.model import InstanceRequest, RetrieveInstances, StudyState
 from hub.imaging.publication import OPPOSED
+from hub.values import PatientIdentifier, now
 from tests.access.rights_world import DOCTOR, SYSTEM
 from tests.hostile import leaking
 from tests.hostile.leaking import ABOUT_PERSONS, PROBES, Region, Target, bring_in, plain
@@ -131,6 +133,25 @@ def test_who_opposes_feeding_is_held_back_until_it_is_lifted(region: Region) -> 
     assert region.hub.imaging.indexed(uid).held_because == OPPOSED
     region.says("feeding", "IC", feeding="INO")
     eventually(lambda: _state(region, uid) is StudyState.PUBLISHED)
+
+
+def test_an_opposition_that_ends_by_itself_holds_no_longer(region: Region) -> None:
+    region.adt("PX8", "LAMOTTE")
+    patient = PatientIdentifier("PX8", leaking.OID)
+    until = now() + timedelta(seconds=6)
+    word = Consent("", patient, Matter.FEEDING, Choice.OPPOSITION, now() - timedelta(days=1), until=until)
+    region.hub.consents.record(RecordConsent(word), Context(principal=SYSTEM))
+    ds = leaking.image("PX8", "LAMOTTE")
+    leaking.store(region, ds)
+    uid = str(ds.StudyInstanceUID)
+    eventually(lambda: _state(region, uid) in (StudyState.HELD, StudyState.PUBLISHED))
+
+    def swept() -> bool:
+        for sweep in region.hub.sweeps:
+            sweep()
+        return _state(region, uid) is StudyState.PUBLISHED
+
+    eventually(swept)
 
 
 def _state(region: Region, uid: str) -> StudyState | None:

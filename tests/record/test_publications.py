@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from hub.access.rights_model import Matter
 from hub.context import Context
 from hub.exchange.model import DeliveryState, Page
 from hub.imaging.manifest_model import Flavour
@@ -138,7 +139,10 @@ def test_an_opposition_holds(region: Nation) -> None:
     assert set(region.states().values()) == {Reason.OPPOSITION.value}
     assert region.dmp.state.asked == []
     region.opposed.persons.clear()
-    region.qualify()  # the next word of the feed
+    region.service.said(regional, Matter.CONSULTATION, Context())
+    region.work()
+    assert set(region.states().values()) == {Reason.OPPOSITION.value}
+    region.service.said(regional, Matter.FEEDING, Context())  # by the portal, as a Consent, or because it is over
     region.work()
     assert region.states() == BOTH
 

@@ -161,6 +161,7 @@ def _service(rooms: "Rooms", connector: Callable[[], KeepsRecords], senders: Sen
     rooms.documents.listeners.append(service.registered)
     withdrawals.listeners.append(service.withdrawn)
     rooms.patients.listeners.append(service.person_changed)
+    rooms.consents.listeners.append(service.said)
     return service
 
 
