@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "4c34a3b576a4"
+revision = "de7a4c4b5ed6"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -665,6 +665,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("control_id", sa.String(), nullable=False),
+        sa.Column("author", sa.String(), nullable=False),
         sa.Column("told_of", sa.String(), nullable=False),
         sa.Column("patient", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("recipient", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
