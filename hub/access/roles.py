@@ -12,6 +12,7 @@ ROLES: Mapping[str, frozenset[str]] = {
             "imaging.query",
             "imaging.retrieve",
             "imaging.export",
+            "mail.send",
             "federation.query",
             "consents.*",
             "rights.break-glass",

@@ -17,6 +17,34 @@ class LetterNotHeld(Conflict):
     title = "The letter is neither held nor refused: there is nothing to send again."
 
 
+class LetterToNobody(Invalid):
+    """A letter by hand names no box."""
+
+    code = "letter-to-nobody"
+    title = "Say to whom the letter goes."
+
+
+class LetterAddressRefused(Invalid):
+    """A typed address is none, or is not of the secure mail, or is a patient's box."""
+
+    code = "letter-address-refused"
+    title = "An address is not that of a professional's box in the secure mail."
+
+
+class LetterHidden(Conflict):
+    """The document is hidden from those whom the letter is for."""
+
+    code = "letter-hidden"
+    title = "The document is hidden from those whom the letter is for."
+
+
+class LetterNotQualified(Conflict):
+    """Only a qualified national number makes the patient's box."""
+
+    code = "letter-not-qualified"
+    title = "The patient's identity is not qualified: there is no box of theirs."
+
+
 class MailUnavailable(Unavailable):
     """The mail server does not answer, or asks to try later."""
 

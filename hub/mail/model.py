@@ -60,6 +60,7 @@ class Letter:
     reason: LetterReason | None = None
     detail: str = ""  #: safe: a code of the mail server or of the recipient's system
     attempts: int = 0
+    author: str = ""  #: who wrote it by hand; "" : a report's message asked for it
     changed_at: datetime | None = None
     sent_at: datetime | None = None
 

@@ -122,7 +122,7 @@ class MailService:
 
     def write(self, store: LetterStore, documents: Iterable[tuple[str, str]], **values: Any) -> str:
         """A new letter of documents (uniqueId, entryUUID), each of which waits while it has no entry; its key."""
-        key, at = new_key(), now()
+        key, at = str(values.pop("id", "")) or new_key(), now()
         message_id = f"<{secrets.token_hex(20)}@{self.rules.domain}>"
         store.add({"id": key, "message_id": message_id, "created_at": at, "changed_at": at, **values}, documents)
         return key

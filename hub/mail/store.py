@@ -22,6 +22,7 @@ class LetterRow(SQLModel, table=True):
     kind: str
     source: str = ""  # the feed whose message asked for it, and that message's MSH-10
     control_id: str = ""
+    author: str = ""  # who wrote it by hand
     told_of: str = ""  # CX of the person that the report's message is about
     patient: str = Field(default="", sa_type=KeyText, index=True)  # CX, regional, once it is registered
     recipient: str = Field(default="", sa_type=KeyText)  # "" for the patient's box
@@ -156,6 +157,7 @@ def letter_of(row: Row[Any], unique_ids: Iterable[str]) -> Letter:
         reason=LetterReason(row.reason) if row.reason else None,
         detail=row.detail,
         attempts=row.attempts,
+        author=row.author,
         changed_at=row.changed_at,
         sent_at=row.sent_at,
     )

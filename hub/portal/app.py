@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from hub.drimbox.model import ExportStudy, OpenCall, OpenRemote
 from hub.mail.model import ListLetters
-from hub.portal import elsewhere, invoke, mail, record, record_read, rights, sign_in_end
+from hub.portal import elsewhere, invoke, letters, mail, record, record_read, rights, sign_in_end
 from hub.portal.account import Account
 from hub.portal.casework import Casework
 from hub.portal.clinical import Clinical
@@ -81,7 +81,8 @@ def build(hub: PortalHub) -> APIRouter:
     pages += _beyond_the_region(hub, renderer, account, clinical)
     if ListLetters in hub.pipeline.dispatch.handlers:  # a hub with secure mail
         renderer.menu_operator = (*renderer.menu_operator, mail.MENU)
-        pages.append(mail.MailPages(renderer, account, documents))
+        renderer.mails = True
+        pages += [mail.MailPages(renderer, account, documents), letters.LetterPages(renderer)]
     for module in pages:
         for route in module.routes:
             router.add_route(route.path, front.endpoint(route), methods=[route.method], include_in_schema=False)

@@ -9,13 +9,13 @@ from hub.portal import actions
 from hub.portal.account import Account
 from hub.portal.documents import Documents
 from hub.portal.doorway import AWAITING
+from hub.portal.listing import PAGE, Narrowed, notice
 from hub.portal.render import PRIVATE, SECURITY_HEADERS, Renderer, see_other
 from hub.portal.visit import Visit
 from hub.portal.web import Route
 
 ROOT = "/portal/operator/mail"
 MENU = ("mail", ROOT, "exchange.read")
-PAGE = 50
 STATES = frozenset(str(state) for state in LetterState)
 REASONS = frozenset(str(reason) for reason in LetterReason)
 #: Another message has to say otherwise: sending again changes nothing.
@@ -43,14 +43,12 @@ class MailPages:
 
     def letters(self, visit: Visit) -> Response:
         """The last changed first; ``?state=`` and ``?reason=`` narrow."""
-        state, reason = visit.query.get("state", ""), visit.query.get("reason", "")
-        offset = visit.query.get("offset", "")
-        start = int(offset) if offset.isdecimal() and len(offset) < 8 else 0
+        narrowed = Narrowed.of(visit, STATES, REASONS)
         command = ListLetters(
-            LetterState(state) if state in STATES else None,
-            LetterReason(reason) if reason in REASONS else None,
+            LetterState(narrowed.state) if narrowed.state else None,
+            LetterReason(narrowed.reason) if narrowed.reason else None,
             limit=PAGE + 1,
-            offset=start,
+            offset=narrowed.start,
         )
         found: LetterPage = visit.perform(actions.LETTERS, command)
         return self.render(
@@ -58,10 +56,10 @@ class MailPages:
             "operator_mail.html",
             rows=found.letters[:PAGE],
             counts=sorted(found.counts.items()),
-            more=start + PAGE if len(found.letters) > PAGE else 0,
-            query=f"&state={command.state or ''}&reason={command.reason or ''}",
+            more=narrowed.more(found.letters),
+            query=narrowed.query,
             final=FINAL,
-            notice=_notice(visit),
+            notice=notice(visit, "mail.retried"),
         )
 
     @staticmethod
@@ -91,9 +89,3 @@ class MailPages:
         page = self.documents.document(visit)
         visit.perform(actions.AWAITING, OpenAwaiting(token, read=True))
         return page
-
-
-def _notice(visit: Visit) -> tuple[str, str]:
-    if code := visit.query.get("failed", ""):
-        return "bad", visit.phrases.maybe(f"error.{code}", visit.phrases("error.title"))
-    return ("good", visit.phrases("mail.retried")) if visit.query.get("done") else ("", "")

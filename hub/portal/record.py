@@ -4,6 +4,7 @@ from starlette.responses import Response
 
 from hub.errors import HubError
 from hub.portal import actions
+from hub.portal.listing import PAGE, Narrowed, notice
 from hub.portal.render import Renderer, see_other
 from hub.portal.visit import Visit
 from hub.portal.web import Route
@@ -18,7 +19,6 @@ from hub.record.model import (
 
 ROOT = "/portal/operator/record"
 MENU = ("record", ROOT, "exchange.read")
-PAGE = 50
 STATES = frozenset(str(state) for state in PublicationState)
 REASONS = frozenset(str(reason) for reason in Reason)
 PUBLICATIONS = actions.RECORD
@@ -42,14 +42,12 @@ class RecordPages:
 
     def publications(self, visit: Visit) -> Response:
         """The last changed first; ``?state=`` and ``?reason=`` narrow."""
-        state, reason = visit.query.get("state", ""), visit.query.get("reason", "")
-        offset = visit.query.get("offset", "")
-        start = int(offset) if offset.isdecimal() and len(offset) < 8 else 0
+        narrowed = Narrowed.of(visit, STATES, REASONS)
         command = ListPublications(
-            PublicationState(state) if state in STATES else None,
-            Reason(reason) if reason in REASONS else None,
+            PublicationState(narrowed.state) if narrowed.state else None,
+            Reason(narrowed.reason) if narrowed.reason else None,
             limit=PAGE + 1,
-            offset=start,
+            offset=narrowed.start,
         )
         found: PublicationPage = visit.perform(PUBLICATIONS, command)
         return self.render(
@@ -57,9 +55,9 @@ class RecordPages:
             "operator_record.html",
             rows=found.publications[:PAGE],
             counts=sorted(found.counts.items()),
-            more=start + PAGE if len(found.publications) > PAGE else 0,
-            query=f"&state={command.state or ''}&reason={command.reason or ''}",
-            notice=_notice(visit),
+            more=narrowed.more(found.publications),
+            query=narrowed.query,
+            notice=notice(visit, "record.retried"),
         )
 
     def retry(self, visit: Visit) -> Response:
@@ -78,9 +76,3 @@ class RecordPages:
         except HubError as error:
             return see_other(f"{ROOT}?failed={error.code}")
         return see_other(f"{ROOT}?done=1")
-
-
-def _notice(visit: Visit) -> tuple[str, str]:
-    if code := visit.query.get("failed", ""):
-        return "bad", visit.phrases.maybe(f"error.{code}", visit.phrases("error.title"))
-    return ("good", visit.phrases("record.retried")) if visit.query.get("done") else ("", "")

@@ -46,6 +46,7 @@ class Renderer:
         self.read_with: frozenset[str] = (
             frozenset()
         )  #: proofs of identity that open the national record; none: no record
+        self.mails = False  #: whether documents can be sent by secure mail
         self._environment = Environment(
             loader=PackageLoader("hub.portal", "templates"),
             autoescape=True,
@@ -67,6 +68,7 @@ class Renderer:
             csrf=visit.handles.csrf if visit.token else "",
             menu=menu,
             read_with=self.read_with,
+            mails=self.mails,
             **values,
         )
         return HTMLResponse(html, code, {**SECURITY_HEADERS, **PRIVATE})

@@ -20,6 +20,7 @@ from hub.documents.withdrawal import WithdrawalService
 from hub.errors import HubError
 from hub.exchange.model import Delivery
 from hub.imaging.ports import Senders
+from hub.mail.by_hand import LettersByHand, Reading
 from hub.mail.desk import MailDesk
 from hub.mail.errors import MailTooLarge, MailUnavailable
 from hub.mail.model import LetterKind, Outgoing
@@ -117,8 +118,16 @@ def pdf_of(content: RetrievedDocument) -> bytes:
 class MailOfHub:
     """What the rest of the hub sees of it."""
 
-    def __init__(self, service: MailService, mailbox: Mailbox | None, audit: AuditService, poll: float) -> None:
+    def __init__(
+        self,
+        service: MailService,
+        mailbox: Mailbox | None,
+        audit: AuditService,
+        poll: float,
+        documents: Reading,
+    ) -> None:
         self.service = service
+        self.documents = documents
         self.mailbox = mailbox
         self.audit = audit
         self.poll = poll
@@ -126,9 +135,9 @@ class MailOfHub:
         self._thread: threading.Thread | None = None
 
     @property
-    def services(self) -> tuple[MailDesk, ...]:
+    def services(self) -> tuple[MailDesk, LettersByHand]:
         """For the dispatcher."""
-        return (MailDesk(self.service),)
+        return MailDesk(self.service), LettersByHand(self.service, self.documents)
 
     def handlers(self) -> Mapping[str, Any]:
         """For the worker."""
@@ -231,7 +240,7 @@ def build(rooms: "Rooms", public_url: Callable[[], str], senders: Senders | None
     rooms.documents.listeners.append(service.registered)
     withdrawals.listeners.append(service.withdrawn)
     rooms.patients.listeners.append(service.person_changed)
-    return MailOfHub(service, _mailbox(settings, rooms.settings), rooms.audit, settings.box.poll)
+    return MailOfHub(service, _mailbox(settings, rooms.settings), rooms.audit, settings.box.poll, rooms.documents)
 
 
 def _mailbox(mail: SecureMail, settings: Settings) -> Mailbox | None:

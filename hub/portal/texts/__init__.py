@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from hub.portal.texts.en import EN
 from hub.portal.texts.fr import FR
+from hub.portal.texts.letter_en import LETTER_EN
+from hub.portal.texts.letter_fr import LETTER_FR
 from hub.portal.texts.mail_en import MAIL_EN
 from hub.portal.texts.mail_fr import MAIL_FR
 from hub.portal.texts.national_en import NATIONAL_EN
@@ -23,8 +25,14 @@ from hub.portal.texts.steward_fr import STEWARD_FR
 from hub.portal.texts.trail_en import TRAIL_EN
 from hub.portal.texts.trail_fr import TRAIL_FR
 
-_FRENCH = (FR, OPERATOR_FR, STEWARD_FR, SIGN_IN_FR, RECORD_FR, MAIL_FR, NATIONAL_FR, TRAIL_FR, RIGHTS_FR, REMOTE_FR)
-_ENGLISH = (EN, OPERATOR_EN, STEWARD_EN, SIGN_IN_EN, RECORD_EN, MAIL_EN, NATIONAL_EN, TRAIL_EN, RIGHTS_EN, REMOTE_EN)
+_FRENCH = (
+    *(FR, OPERATOR_FR, STEWARD_FR, SIGN_IN_FR, RECORD_FR, MAIL_FR, LETTER_FR, NATIONAL_FR, TRAIL_FR, RIGHTS_FR),
+    REMOTE_FR,
+)
+_ENGLISH = (
+    *(EN, OPERATOR_EN, STEWARD_EN, SIGN_IN_EN, RECORD_EN, MAIL_EN, LETTER_EN, NATIONAL_EN, TRAIL_EN, RIGHTS_EN),
+    REMOTE_EN,
+)
 LANGUAGES: Mapping[str, Mapping[str, str]] = {
     "fr": dict(item for table in _FRENCH for item in table.items()),
     "en": dict(item for table in _ENGLISH for item in table.items()),

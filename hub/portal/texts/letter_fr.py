@@ -1,0 +1,41 @@
+"""Français : lettres envoyées à la main."""
+
+from collections.abc import Mapping
+
+LETTER_FR: Mapping[str, str] = {
+    "letter.open": "Envoyer par MSSanté",
+    "letter.title": "Envoyer par MSSanté",
+    "letter.back": "Retour au document",
+    "letter.lead": "Le document part avec ses métadonnées (XDM), et en PDF s'il en a un, vers des boîtes MSSanté.",
+    "letter.recipients": "Boîtes de professionnels",
+    "letter.recipients_hint": "marie.dupont@cabinet.mssante.fr, ...",
+    "letter.to_patient": "Aussi dans la boîte du patient",
+    "letter.text": "Texte de la lettre (vide : le texte habituel)",
+    "letter.reply_to": "Répondre à",
+    "letter.tell_delivery": "Accusé de réception",
+    "letter.tell_reading": "Demander un accusé de lecture",
+    "letter.look": "Relire avant l'envoi",
+    "letter.confirm": "Envoyer cette lettre ?",
+    "letter.document": "Document",
+    "letter.reports": "Accusés",
+    "letter.asked.delivery": "réception",
+    "letter.asked.reading": "lecture",
+    "letter.asked.nothing": "échec seulement",
+    "letter.usual_text": "Avec le texte habituel.",
+    "letter.send": "Envoyer",
+    "letter.change": "Modifier",
+    "letter.done": "La lettre est partie.",
+    "letter.sent_before": "Lettres de ce document",
+    "letter.none": "Il n'a pas encore été envoyé.",
+    "letter.patients_box": "La boîte du patient",
+    "letter.by_message": "le message de son émetteur",
+    "letter.column.changed": "Modifiée",
+    "letter.column.to": "Destinataire",
+    "letter.column.by": "Par",
+    "letter.column.state": "État",
+    "error.letter-to-nobody": "Indiquer à qui va la lettre.",
+    "error.letter-address-refused": "Une adresse n'est pas celle d'une boîte MSSanté de professionnel. La boîte du "
+    "patient ne se saisit pas : cocher la case.",
+    "error.letter-hidden": "Le document est masqué à ceux à qui la lettre est destinée : il ne peut leur être envoyé.",
+    "error.letter-not-qualified": "L'identité du patient n'est pas qualifiée : il n'a pas encore de boîte.",
+}
