@@ -15,8 +15,9 @@ from hub.values import new_key
 from hub.wire.ebxml.errors import RegistryProblem, problem_of, read_problems
 from hub.wire.ebxml.names import ERROR, FAILURE, NAMESPACES, PARTIAL_SUCCESS, SUCCESS, XDSB, rs, xdsb
 from hub.wire.ebxml.submissions import registry_response
+from hub.wire.ebxml.writing import escaped
 from hub.wire.pieces import Chunk, file_pieces, plain
-from hub.wire.soap.message import Attachment, Outgoing, SoapMessage, SoapResponse, include
+from hub.wire.soap.message import Attachment, Filling, Outgoing, SoapMessage, SoapResponse, include_text
 from hub.wire.xml import Element
 
 
@@ -125,22 +126,29 @@ def retrieve_response(
     """A RetrieveDocumentSetResponse: Success, PartialSuccess or Failure by what there is."""
     failed = any(problem.severity == ERROR for problem in problems)
     status = SUCCESS if not failed else PARTIAL_SUCCESS if documents else FAILURE
-    body = _response(registry_response(status, problems))
-    sent = []
+    registry = registry_response(status, problems)
+    sent, text = [], []
     for document in documents:
         content_id = f"{new_key()}@maillage"
-        element = etree.SubElement(body, xdsb("DocumentResponse"))
-        _identify(element, document.request)
-        for name, value in (
-            ("NewRepositoryUniqueId", document.new_repository_unique_id),
-            ("NewDocumentUniqueId", document.new_document_unique_id),
-        ):
-            if value:
-                etree.SubElement(element, xdsb(name)).text = value
-        etree.SubElement(element, xdsb("mimeType")).text = document.mime_type
-        include(etree.SubElement(element, xdsb("Document")), content_id)
+        text.append(_document_text(document, content_id))
         sent.append(Outgoing(content_id, document.mime_type, document.chunks, document.size))
-    return SoapResponse(body, action, tuple(sent))
+    filling = Filling(registry, "".join(text), behind=True)
+    return SoapResponse(_response(registry), action, tuple(sent), filling=filling)
+
+
+def _document_text(document: SentDocument, content_id: str) -> str:
+    """A DocumentResponse. As text: ten thousand of them would be most of what an answer costs in time and memory."""
+    said = (
+        ("HomeCommunityId", document.request.home),
+        ("RepositoryUniqueId", document.request.repository_unique_id),
+        ("DocumentUniqueId", document.request.document_unique_id),
+        ("NewRepositoryUniqueId", document.new_repository_unique_id),
+        ("NewDocumentUniqueId", document.new_document_unique_id),
+        ("mimeType", document.mime_type),
+    )
+    parts = [f"<xdsb:{name}>{escaped(value)}</xdsb:{name}>" for name, value in said if value]
+    content = f"<xdsb:Document>{include_text(content_id)}</xdsb:Document>"
+    return f"<xdsb:DocumentResponse>{''.join(parts)}{content}</xdsb:DocumentResponse>"
 
 
 def retrieve_refused(error: HubError, action: str, *, location: str = "") -> SoapResponse:

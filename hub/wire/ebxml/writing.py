@@ -75,13 +75,13 @@ def write_slot(parent: Element, name: str, values: Iterable[str]) -> None:
 
 
 def _reference(item: RegistryObject | Reference) -> str:
-    home = f' home="{_escaped(item.home)}"' if item.home else ""
-    return f'<rim:ObjectRef id="{_escaped(item.id)}"{home}/>'
+    home = f' home="{escaped(item.home)}"' if item.home else ""
+    return f'<rim:ObjectRef id="{escaped(item.id)}"{home}/>'
 
 
 def _object(item: RegistryObject, ids: Iterator[str], *, registered: bool) -> str:
     layout = LAYOUTS[type(item)]
-    own = _escaped(item.id)
+    own = escaped(item.id)
     attributes = {"id": item.id, "objectType": _object_type(item, layout)}
     if item.home:
         attributes["home"] = item.home
@@ -95,10 +95,10 @@ def _object(item: RegistryObject, ids: Iterator[str], *, registered: bool) -> st
     if isinstance(item, Association):
         attributes |= {"associationType": item.type, "sourceObject": item.source, "targetObject": item.target}
     parts = [f"<rim:{layout.element}"]
-    parts += [f' {name}="{_escaped(value)}"' for name, value in attributes.items()]
+    parts += [f' {name}="{escaped(value)}"' for name, value in attributes.items()]
     parts.append(">")
     parts += _slots(item, layout.slots)
-    parts += [_slot(_escaped(name), values) for name, values in item.extra.items()]
+    parts += [_slot(escaped(name), values) for name, values in item.extra.items()]
     if not isinstance(item, Association):
         parts += (_localized("Name", item.title), _localized("Description", item.comments))
     if registered:
@@ -106,7 +106,7 @@ def _object(item: RegistryObject, ids: Iterator[str], *, registered: bool) -> st
     parts.append(_classifications(item, layout, own, ids))
     for field in layout.identifiers:
         value = getattr(item, field.attribute)
-        text = _escaped(value.cx if isinstance(value, PatientIdentifier) else value)
+        text = escaped(value.cx if isinstance(value, PatientIdentifier) else value)
         parts.append(_identifier(next(ids), own, field.scheme, field.name, text))
     parts.append(f"</rim:{layout.element}>")
     return "".join(parts)
@@ -122,20 +122,20 @@ def _slots(item: Any, fields: Iterable[SlotField]) -> Iterator[str]:
         if value is None or value in ("", ()):
             continue
         if isinstance(value, str):
-            yield f'<rim:Slot name="{field.slot}">{_OPEN}{_escaped(value)}{_CLOSE}'
+            yield f'<rim:Slot name="{field.slot}">{_OPEN}{escaped(value)}{_CLOSE}'
             continue
         several = value if isinstance(value, tuple) else (value,)
         yield _slot(field.slot, [each.text if isinstance(each, ReferenceId) else str(each) for each in several])
 
 
 def _slot(name: str, values: Sequence[str]) -> str:
-    listed = "</rim:Value><rim:Value>".join([_escaped(value) for value in values])
+    listed = "</rim:Value><rim:Value>".join([escaped(value) for value in values])
     inner = f"<rim:Value>{listed}</rim:Value>" if values else ""
     return f'<rim:Slot name="{name}"><rim:ValueList>{inner}</rim:ValueList></rim:Slot>'
 
 
 def _localized(name: str, text: str) -> str:
-    return f'<rim:{name}><rim:LocalizedString value="{_escaped(text)}"/></rim:{name}>' if text else ""
+    return f'<rim:{name}><rim:LocalizedString value="{escaped(text)}"/></rim:{name}>' if text else ""
 
 
 def _classifications(item: RegistryObject, layout: Layout, own: str, ids: Iterator[str]) -> str:
@@ -161,7 +161,7 @@ def _classified(kind: type, authors: tuple[Author, ...], values: tuple[Any, ...]
 def _code(scheme: str, code: Code) -> str:
     """What follows a classification's own attributes."""
     return (
-        f' classificationScheme="{scheme}" nodeRepresentation="{_escaped(code.value)}">'
+        f' classificationScheme="{scheme}" nodeRepresentation="{escaped(code.value)}">'
         f"{_slot('codingScheme', (code.scheme,))}{_localized('Name', code.display)}</rim:Classification>"
     )
 
@@ -179,7 +179,8 @@ def _identifier(identifier: str, owner: str, scheme: str, name: str, value: str)
     )
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """As text or as an attribute's value."""
     return text.translate(_ESCAPES) if _SPECIAL.search(text) else text
 
 

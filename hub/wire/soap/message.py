@@ -140,10 +140,12 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """What stands in an element of the body that was left empty: XML text, whose prefixes the element knows."""
+    """What stands in an element of the body that was left empty, or ``behind`` one: XML text, whose prefixes are
+    declared around it."""
 
     element: Element
     text: str = field(repr=False)
+    behind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,11 @@ class SoapResponse:
 def include(parent: Element, content_id: str) -> None:
     """Let the element's content be the part with this Content-ID (XOP: 2.1)."""
     etree.SubElement(parent, INCLUDE, {"href": f"cid:{content_id}"}, nsmap={"xop": XOP})
+
+
+def include_text(content_id: str) -> str:
+    """What ``include`` makes, in a filling's text; ``content_id`` has nothing to escape."""
+    return f'<xop:Include xmlns:xop="{XOP}" href="cid:{content_id}"/>'
 
 
 def _local(element: Element) -> str:

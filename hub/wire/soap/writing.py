@@ -1,7 +1,9 @@
 """SoapResponse -> HTTP: an MTOM package for who sent one, plain SOAP for who sent that (ITI TF-2: V.3.6)."""
 
 import base64
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from lxml import etree
 
@@ -12,7 +14,7 @@ from hub.wire.http import HttpResponse
 from hub.wire.multipart import ContentType, Sent, size_of, write
 from hub.wire.pieces import Chunk, plain
 from hub.wire.soap.errors import FAULTS, ActionNotSupported, NotUnderstood
-from hub.wire.soap.message import Filling, Outgoing, SoapMessage, SoapResponse
+from hub.wire.soap.message import Filling, Outgoing, SoapMessage, SoapResponse, include_text
 from hub.wire.soap.names import (
     ADDRESSING_FAULT,
     DETAIL,
@@ -31,6 +33,7 @@ from hub.wire.soap.names import (
 from hub.wire.xml import Element, serialise
 
 _ROOT_PART = "root@maillage"
+_INCLUDED = re.compile(include_text(r"([^\"]+)"))
 
 
 def render(response: SoapResponse, request: SoapMessage | None, *, to: str = "") -> HttpResponse:
@@ -164,7 +167,10 @@ def _filled(envelope: Element, filling: Filling | None) -> bytes:
     if filling is None:
         return serialise(envelope)
     place = _placeholder(new_key())
-    filling.element.text = place
+    if filling.behind:
+        filling.element.tail = place
+    else:
+        filling.element.text = place
     head, _, tail = serialise(envelope).partition(place.encode())
     return b"".join((head, filling.text.encode(), tail))
 
@@ -175,7 +181,10 @@ def _inlined(envelope: Element, response: SoapResponse) -> Iterator[bytes]:
         parent = place.getparent()
         parent.remove(place)
         parent.text = _placeholder((place.get("href") or "").removeprefix("cid:"))
-    rest = _filled(envelope, response.filling)
+    filling = response.filling
+    if filling is not None and response.attachments:
+        filling = replace(filling, text=_INCLUDED.sub(lambda found: _placeholder(found[1]), filling.text))
+    rest = _filled(envelope, filling)
     for attachment in response.attachments:
         head, _, rest = rest.partition(_placeholder(attachment.content_id).encode())
         yield head
