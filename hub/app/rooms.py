@@ -174,6 +174,7 @@ class Rooms:
         self.sources = Sources(source_configs(settings), environment, installed)
         connectors, infos = Connectors(self.sources), self.infos()
         withdrawals = WithdrawalService(database=self.database)
+        withdrawals.listeners.append(self.documents.withdrawn)
         flavour = Flavour(settings.imaging.manifest)
         self.imaging = ImagingService(
             database=self.database,
@@ -233,7 +234,7 @@ class Rooms:
             rights=self.rights,
         )
         self.pull_points = PullPointService(database=self.database, told=self.subscriptions.told)
-        self.documents.listeners.append(self.subscriptions.registered)
+        self.documents.observers.append(self.subscriptions.happened)
         tls = self.settings.tls
         self.notifier = Notifier(self.subscriptions, self.audit, lambda: client_context(tls), self._url)
         settings = self.settings

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Protocol
 
 from hub.context import Context
+from hub.documents.changes import Change
 from hub.documents.errors import (
     DocumentUniqueIdError,
     NothingRemoved,
@@ -86,10 +87,11 @@ class UpdateService:
                 domains=documents.affinity_domains,
             )
             registration.check()
-            stored = Updating(store=store, plan=plan, survivor=survivors, at=at).run(context.message_id)
+            updating = Updating(store=store, plan=plan, survivor=survivors, at=at)
+            stored = updating.run(context.message_id)
             note_strangers(moving, stored.entries, documents.patients, survivors)
-            if documents.listeners:
-                documents.tell(store, stored, registration.survivor, context)
+            also = updating.beside(stored)
+            documents.tell(store, stored, registration.survivor, context, also=also, made=Change.UPDATED)
         _note(stored, registration.survivor.cx, context)
         for change in plan.changes:
             context.touch("registry object", change.target)
@@ -135,6 +137,7 @@ class RemovalService:
             survivors = Survivors(self.documents.patients)
             removal = MetadataRemoval(DocumentStore(work, patient=survivors.of_key), RemovalStore(work))
             patients = removal.run(command.ids)
+            self.documents.happened(removal.changed, context)
         for patient in patients:
             context.touch("patient", patient.cx)
         for item in command.ids:

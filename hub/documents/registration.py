@@ -61,6 +61,7 @@ class Registration:
         self.at = at
         self.domains = domains
         self.time = at.strftime("%Y%m%d%H%M%S")
+        self.fallen: set[str] = set()  #: entries of the registry that are Deprecated by it
 
     def check(self) -> None:
         """Everything that the registry alone can tell. Raises the specific DocumentError."""
@@ -142,7 +143,8 @@ class Registration:
 
     def _deprecate(self) -> None:
         replaced = {item.target for item in self.plan.relations if item.type in REPLACING}
-        self.store.deprecate(fallen_with(self.store, replaced))
+        self.fallen = fallen_with(self.store, replaced)
+        self.store.deprecate(self.fallen)
 
     def _in_folders(self, submission: Submission) -> Submission:
         """Replacements go where the replaced are; folders that gain a member are updated now."""

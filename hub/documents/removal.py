@@ -1,11 +1,12 @@
 """What the registry does when objects are to leave it, inside one unit of work (ITI TF-2: 3.62.4.1.3)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from hub.documents.changes import Change, Changed
 from hub.documents.errors import ReferencesExist, RegistryError, UnreferencedObject, UnresolvedReference
 from hub.documents.formats import is_uuid
-from hub.documents.model import Association, DocumentEntry, Folder, RegistryObject, SubmissionSet
+from hub.documents.model import Association, AssociationType, DocumentEntry, Folder, RegistryObject, SubmissionSet
 from hub.documents.rules import label, printable
 from hub.documents.store import DocumentStore
 from hub.documents.store_removal import RemovalStore
@@ -23,6 +24,7 @@ class MetadataRemoval:
     def __init__(self, store: DocumentStore, removal: RemovalStore) -> None:
         self.store = store
         self.removal = removal
+        self.changed: tuple[Changed, ...] = ()  #: what was done, once it is
 
     def run(self, ids: Sequence[str]) -> tuple[PatientIdentifier, ...]:
         """Remove the objects; returns whose they were.
@@ -35,6 +37,7 @@ class MetadataRemoval:
         objects = self._look_up(ids)
         self._check_references(objects)
         self._check_rest(objects)
+        self.changed = tuple(self._changed(objects))
         self.removal.remove(list(objects.values()))
         patients = {item.patient_id for item in objects.values() if not isinstance(item, Association)}
         return tuple(sorted(patients, key=lambda item: item.cx))
@@ -53,6 +56,16 @@ class MetadataRemoval:
                     f"{shown} is not in the registry (ITI TF-2: 3.62.4.1.3).", location=printable(item_id)
                 )
         return found
+
+    def _changed(self, objects: dict[str, RegistryObject]) -> Iterator[Changed]:
+        """Entries and folders that go with their last version, and folders that lose a member."""
+        for kind in (DocumentEntry, Folder):
+            gone = [item for item in objects.values() if isinstance(item, kind)]
+            last = self.store.last_versions(kind, {item.logical_id for item in gone}) if gone else {}
+            yield from (Changed(Change.REMOVED, item) for item in gone if item.version >= last[item.logical_id])
+        links = [item for item in objects.values() if isinstance(item, Association)]
+        sources = {item.source for item in links if item.type == AssociationType.HAS_MEMBER} - set(objects)
+        yield from (Changed(Change.EMPTIED, item) for item in self.store.get(Folder, "id", sources))
 
     def _check_references(self, objects: dict[str, RegistryObject]) -> None:
         for association in self.store.associations(source=objects, target=objects):

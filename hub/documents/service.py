@@ -8,6 +8,7 @@ from typing import Protocol
 from hub.access.model import HUB
 from hub.access.rights_model import Rights
 from hub.context import Context
+from hub.documents.changes import Change, Changed, Happened, Observer
 from hub.documents.codec import patient_key
 from hub.documents.criteria import Clause, Operator
 from hub.documents.errors import (
@@ -22,6 +23,7 @@ from hub.documents.errors import (
 from hub.documents.formats import is_unique_id
 from hub.documents.model import (
     APPROVED,
+    DEPRECATED,
     ON_DEMAND,
     STABLE,
     Association,
@@ -98,7 +100,8 @@ class DocumentService:
     """The use cases of the documents room.
 
     ``vocabulary``: attribute -> allowed (code, scheme) pairs; None checks no codes. ``max_results``: most objects in
-    one answer, beyond it XDSTooManyResults. ``listeners`` are told of every registration, within its unit of work."""
+    one answer, beyond it XDSTooManyResults. ``listeners`` are told of every registration, within its unit of work;
+    ``observers`` of everything that happens to what is registered."""
 
     def __init__(
         self,
@@ -123,6 +126,7 @@ class DocumentService:
         self.max_results = max_results
         self.rights = rights
         self.listeners: list[Listener] = []
+        self.observers: list[Observer] = []
         self.on_demand: OnDemand | None = None
 
     # ITI-42, ITI-41
@@ -194,12 +198,24 @@ class DocumentService:
         for entry in submission.entries:
             context.touch("document", entry.unique_id)
             context.led_to("document", entry.unique_id)
-        if self.listeners:
-            self.tell(store, submission, registration.survivor, context)
+        self.tell(store, submission, registration.survivor, context, also={Change.STATUS: registration.fallen})
         return Registered(submission)
 
-    def tell(self, store: DocumentStore, submission: Submission, patient: PatientIdentifier, context: Context) -> None:
-        """Say what was registered, as answers would: with the surviving identifier and this community."""
+    def tell(
+        self,
+        store: DocumentStore,
+        submission: Submission,
+        patient: PatientIdentifier,
+        context: Context,
+        *,
+        also: Happened,
+        made: Change = Change.REGISTERED,
+    ) -> None:
+        """Say what was registered, as answers would: with the surviving identifier and this community.
+
+        ``made``: what happened to the entries and folders of the submission; ``also``: to others."""
+        if not (self.listeners or self.observers):
+            return
         objects: list[DocumentEntry | SubmissionSet | Folder] = [submission.submission_set]
         objects += [*submission.entries, *submission.folders]
         own = {item.id for item in objects}
@@ -208,6 +224,28 @@ class DocumentService:
         told = tuple(replace(item, patient_id=patient, home=self.home) for item in objects)
         for listener in self.listeners:
             listener(told, context)
+        if not self.observers:
+            return
+        changed = [
+            Changed((made if item.id in own else Change.FILLED) if index else Change.REGISTERED, item)
+            for index, item in enumerate(told)
+        ]
+        for what, ids in also.items():
+            changed += [Changed(what, item) for item in store.get(DocumentEntry, "id", ids)]
+            changed += [Changed(what, item) for item in store.get(Folder, "id", ids)]
+        self.happened(changed, context)
+
+    def happened(self, changed: Iterable[Changed], context: Context) -> None:
+        """Tell the observers what happened, in the open unit of work."""
+        found = tuple(replace(one, item=replace(one.item, home=self.home)) for one in changed)
+        for observer in self.observers if found else ():
+            observer(found, context)
+
+    def withdrawn(self, entries: Iterable[DocumentEntry], context: Context) -> None:
+        """Tell the observers of entries that were Approved and are Deprecated now."""
+        survivor = Survivors(self.patients)
+        fallen = (replace(item, status=DEPRECATED, patient_id=survivor(item.patient_id)) for item in entries)
+        self.happened([Changed(Change.STATUS, item) for item in fallen], context)
 
     def _complete(self, submission: Submission, contents: tuple[Content, ...]) -> Submission:
         """The entries with what only the repository knows: hash, size, repositoryUniqueId (ITI TF-2: 3.41.4.1.3)."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from hub.documents.changes import Change, Happened
 from hub.documents.errors import (
     DocumentError,
     MetadataUpdateError,
@@ -275,6 +276,20 @@ class Updating:
                     f"({self.plan.manner.section}.4).",
                     location=name,
                 )
+
+    def beside(self, stored: Submission) -> Happened:
+        """What happened to objects of the registry that have no new version."""
+        new = {item.id for item in stored.entries} | {item.id for item in stored.folders}
+        filled: set[str] = set()
+        emptied: set[str] = set()
+        for link in self.links.values():
+            if isinstance(self.current.get(link.source), Folder):
+                (filled if link.status == APPROVED else emptied).add(link.source)
+        return {
+            Change.STATUS: set(self.statuses) - set(self.links) - set(self.former) - new,
+            Change.FILLED: filled - new - {item.source for item in stored.associations},
+            Change.EMPTIED: emptied - new,
+        }
 
     # Storing
 

@@ -74,7 +74,9 @@ _OF_A_FOLDER = (
     _several(f"{_FOLDER}UniqueId", "unique_id", Value.TEXT),
     _several(f"{_FOLDER}CodeList", "codes", Value.CODE_LIST),
 )
-_ENTRY_TOPICS = frozenset({Topic.FULL_DOCUMENT_ENTRY, Topic.MINIMAL_DOCUMENT_ENTRY})
+_ENTRY_TOPICS = frozenset(
+    {Topic.FULL_DOCUMENT_ENTRY, Topic.MINIMAL_DOCUMENT_ENTRY, Topic.EXTENDED_FULL, Topic.EXTENDED_MINIMAL}
+)
 
 FILTERS: Mapping[str, FilterKind] = {
     kind.query.id: kind
@@ -107,7 +109,7 @@ FILTERS: Mapping[str, FilterKind] = {
         FilterKind(
             Query("Folder", "urn:uuid:9376254e-da05-41f5-9af3-ac56d63d8ebd", (_patient(_FOLDER), *_OF_A_FOLDER)),
             Folder,
-            frozenset({Topic.FOLDER}),
+            frozenset({Topic.FOLDER, Topic.UPDATE_FOLDER, Topic.EXTENDED_FOLDER}),
         ),
     )
 }

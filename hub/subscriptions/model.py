@@ -21,6 +21,10 @@ class Topic(StrEnum):
     MINIMAL_DOCUMENT_ENTRY = "ihe:MinimalDocumentEntry"
     SUBMISSION_SET = "ihe:SubmissionSetMetadata"
     FOLDER = "ihe:FolderMetadata"
+    EXTENDED_FULL = "ihe:ExtendedFullDocumentEntry"
+    EXTENDED_MINIMAL = "ihe:ExtendedMinimalDocumentEntry"
+    UPDATE_FOLDER = "ihe:UpdateFolder"
+    EXTENDED_FOLDER = "ihe:ExtendedFolder"
 
 
 @dataclass(frozen=True, slots=True)

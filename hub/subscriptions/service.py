@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from hub.access.rights_model import Rights
 from hub.context import Context
+from hub.documents.changes import Change, Changed
 from hub.documents.codec import patient_key
-from hub.documents.model import DocumentEntry, Folder
+from hub.documents.model import DocumentEntry
 from hub.errors import AccessDenied, NotAuthenticated
-from hub.exchange.store import new_id
 from hub.outbox import Outbox
 from hub.storage.engine import Database
 from hub.subscriptions.consumers import Consumers
@@ -22,11 +22,11 @@ from hub.subscriptions.errors import (
     UnacceptableInitialTerminationTime,
     UnacceptableTerminationTime,
 )
+from hub.subscriptions.events import MINIMAL, concerned, notifications
 from hub.subscriptions.filters import FILTERS, matches, read_filter
 from hub.subscriptions.model import (
     Notification,
     Publish,
-    Published,
     Renew,
     Subscribe,
     Subscription,
@@ -173,32 +173,33 @@ class SubscriptionService:
         """Tell subscribers of what another registry has registered (ITI TF-2: 3.54)."""
         for item in command.objects:
             context.touch("document" if isinstance(item, DocumentEntry) else "submission set", item.unique_id)
-        return self.registered(command.objects, context)
+        return self.happened([Changed(Change.REGISTERED, item) for item in command.objects], context)
 
-    def registered(self, objects: Sequence[Published], context: Context) -> int:
+    def happened(self, changes: Sequence[Changed], context: Context) -> int:
         """Tell whoever wants to hear of these, in the open unit of work; how many notifications that makes."""
         at, count = now(), 0
         with self.database.transaction() as work:
             store = SubscriptionStore(work)
             if not store.any(at):
                 return 0
-            for patient in dict.fromkeys(item.patient_id for item in objects):
-                concerned = [item for item in objects if item.patient_id == patient]
-                kinds = {type(item) for item in concerned}
+            for patient in dict.fromkeys(one.item.patient_id for one in changes):
+                of_patient = [one for one in changes if one.item.patient_id == patient]
+                kinds = {type(one.item) for one in of_patient}
                 filters = [key for key, kind in FILTERS.items() if kind.about in kinds]
                 for subscription in store.of(self._names(patient), filters, at):
-                    count += self._tell(subscription, concerned, at, context)
+                    count += self._tell(subscription, of_patient, at, context)
         return count
 
     def _names(self, patient: PatientIdentifier) -> list[str]:
         """Under which identifiers somebody may have subscribed to this person: also those that were merged away."""
         return ["", patient_key(patient), *(patient_key(item) for item in self.patients.equivalents(patient))]
 
-    def _tell(self, subscription: Subscription, objects: Sequence[Published], at: datetime, context: Context) -> int:
-        found = [item for item in objects if matches(subscription.filter, item)]
+    def _tell(self, subscription: Subscription, changes: Sequence[Changed], at: datetime, context: Context) -> int:
+        found = [one for one in concerned(subscription, changes) if matches(subscription.filter, one.item)]
         if not found or not self._may_be_told(subscription):
             return 0
-        made = list(_notifications(subscription, found))
+        found = self._without_hidden(subscription, found)
+        made = list(notifications(subscription, found))
         with self.database.transaction() as work:
             store = NotificationStore(work)
             if subscription.pull_point and store.pull_point(subscription.pull_point, lock=True) is None:
@@ -212,6 +213,16 @@ class SubscriptionService:
                 store.trim(subscription.pull_point, self.most_waiting)
             SubscriptionStore(work).change(subscription.id, notified_at=at)
         return len(made)
+
+    def _without_hidden(self, subscription: Subscription, changes: list[Changed]) -> list[Changed]:
+        """Without removed objects that the owner may not read: later nobody can tell that any more."""
+        removed = [one.item for one in changes if one.what is Change.REMOVED]
+        owner = self.access.named(subscription.owner)
+        if not removed or owner is None:
+            return changes
+        (left,) = self.told([Notification(objects=tuple(removed))], Context(principal=owner)) or (Notification(),)
+        known = {item.id for item in left.objects}
+        return [one for one in changes if one.what is not Change.REMOVED or one.item.id in known]
 
     def _may_be_told(self, subscription: Subscription) -> bool:
         """Whether the settings still let the owner see this, and let it be sent there."""
@@ -273,18 +284,7 @@ def _topic(text: str) -> Topic:
 
 
 def _needed(topic: Topic, *, any_patient: bool) -> Iterable[str]:
-    if topic is not Topic.MINIMAL_DOCUMENT_ENTRY:
+    if topic not in MINIMAL:
         yield METADATA
     if any_patient:
         yield ANY_PATIENT
-
-
-def _notifications(subscription: Subscription, found: Sequence[Published]) -> Iterable[Notification]:
-    """One for all entries, one for each folder (ITI TF-2: 3.53.4.1.2)."""
-    if subscription.topic is Topic.MINIMAL_DOCUMENT_ENTRY:
-        references = tuple((item.id, item.home) for item in found)
-        yield Notification(new_id(), subscription.id, subscription.topic, references=references)
-        return
-    several = [(item,) for item in found] if isinstance(found[0], Folder) else [tuple(found)]
-    for objects in several:
-        yield Notification(new_id(), subscription.id, subscription.topic, objects)

@@ -74,7 +74,7 @@ class Room:
         self.documents: DocumentService = service_on(database, directory, patients=self.patients)
         self.broker = self.make_broker()
         self.pull_points = PullPointService(database=database, most=3, most_waiting=5, told=self._readable)
-        self.documents.listeners.append(lambda told, context: self._broker().registered(told, context))
+        self.documents.observers.append(lambda told, context: self._broker().happened(told, context))
 
     def _readable(self, found: Sequence[Notification], context: Context) -> tuple[Notification, ...]:
         return self._broker().told(found, context)

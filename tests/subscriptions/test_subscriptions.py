@@ -89,7 +89,7 @@ def test_renewal(room: Room) -> None:
 
 
 REFUSED: list[tuple[dict[str, Any], type[HubError]]] = [
-    ({"topic": "ihe:ExtendedFullDocumentEntry"}, TopicNotSupported),
+    ({"topic": "ihe:ExtendedEverything"}, TopicNotSupported),
     ({"topic": ""}, TopicNotSupported),
     ({"topic": Topic.FOLDER}, InvalidFilter),
     ({"what": wanted("SubmissionSet", XDSSubmissionSetPatientId=ANNE.cx)}, InvalidFilter),

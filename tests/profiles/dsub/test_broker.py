@@ -201,7 +201,7 @@ def test_faults(site: Site) -> None:
     anne = site.person("A1")
     known = patient_is(anne.cx)
     rows: list[tuple[str, dict[str, Any]]] = [
-        ("TopicNotSupportedFault", {"topic": "ihe:ExtendedFullDocumentEntry"}),
+        ("TopicNotSupportedFault", {"topic": "ihe:ExtendedEverything"}),
         ("TopicNotSupportedFault", {"topic": "other:FullDocumentEntry"}),
         ("InvalidTopicExpressionFault", {"topic": "ihe:Full//*"}),
         ("TopicExpressionDialectUnknownFault", {"dialect": SIMPLE.replace("Simple", "Full")}),
