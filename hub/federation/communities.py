@@ -55,6 +55,9 @@ from hub.patients.model import Traits
 from hub.usecase import use_case
 from hub.values import Oid, PatientIdentifier
 
+#: Parameter of a query to an initiating gateway: the homeCommunityIds that it shall ask (ITI TF-2: 3.18.4.1.2.3.4).
+TARGETS = "$targetCommunityIdList"
+
 
 class CommunityClient(Protocol):
     """Another community's responding gateway. Every method raises HubError when it does not answer."""
@@ -122,10 +125,27 @@ class CommunityService:
             self._check(query.home)
         elif question.patient is None:
             raise MissingHomeCommunityId(location="home")
-        asked = [query.home] if query.home else [self.home, *self.others]
-        parts = [self._own(query, context)] if self.home in asked else []
+        asked, strangers = self._meant(query)
+        query = replace(query, parameters={name: each for name, each in query.parameters.items() if name != TARGETS})
+        parts = [CommunityAnswer(problems=(error,), answered=False) for error in strangers]
+        parts += [self._own(query, context)] if self.home in asked else []
         parts += self._foreign(query, question, [home for home in asked if home != self.home], context)
         return merged(parts)
+
+    def _meant(self, query: StoredQuery) -> tuple[list[str], list[HubError]]:
+        """Who is to be asked: the query's home, those of its list of communities, or everybody; and unknown ones."""
+        if query.home:
+            return [query.home], []
+        wanted = [home for group in query.parameters.get(TARGETS, ()) for home in group]
+        asked: list[str] = []
+        strangers: list[HubError] = []
+        for home in dict.fromkeys(wanted):
+            try:
+                self._check(home)
+                asked.append(home)
+            except HubError as error:
+                strangers.append(error)
+        return (asked, strangers) if wanted else ([self.home, *self.others], [])
 
     def _own(self, query: StoredQuery, context: Context) -> CommunityAnswer:
         started = time.monotonic()

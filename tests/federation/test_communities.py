@@ -260,6 +260,20 @@ def test_all_answer(house: House) -> None:
     assert {item.reference for item in context.touched if item.kind == "community"} == {NORTH, EAST}
 
 
+def test_only_the_communities_of_the_list_are_asked(house: House) -> None:
+    def asking(*homes: str) -> StoredQuery:
+        query = find()
+        return replace(query, parameters={**query.parameters, "$targetCommunityIdList": (homes,)})
+
+    answer = house.ask(asking(NORTH))
+    assert (list(states(answer)), len(house.north.queries), house.east.queries) == (["NORTH"], 1, [])
+    assert "$targetCommunityIdList" not in house.north.queries[0].parameters
+    assert sorted(states(house.ask(asking(NORTH, HOME)))) == sorted(["NORTH", HOME])
+    answer = house.ask(asking(HOME, "urn:oid:1.2.3.99"))
+    assert (list(states(answer)), kinds(answer.problems)) == ([HOME], [UnknownCommunity])
+    assert not house.east.queries
+
+
 def test_references_only(house: House) -> None:
     house.north.answer = CommunityAnswer((Reference("urn:uuid:1", NORTH),))
     answer = house.ask(find(leaf_class=False))
