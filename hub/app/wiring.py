@@ -19,6 +19,7 @@ from hub.app.outside import drimbox, mail, record
 from hub.app.outside.acknowledging import BusinessAcknowledgements
 from hub.app.outside.published_manifests import PublishedManifests
 from hub.app.patients import fhir as fhir_patients
+from hub.app.patients.about_one import AboutOne
 from hub.app.rooms import Rooms
 from hub.app.running import health
 from hub.app.running.housekeeping import Housekeeping
@@ -45,7 +46,6 @@ from hub.portal.app import build as build_portal
 from hub.storage import migrate
 from hub.subscriptions.patient_feed import PATIENT_FEED
 from hub.subscriptions.service import NOTIFY
-from hub.usecase import Dispatcher
 from hub.values import now
 from hub.wire.atna.questions import question
 from hub.wire.dicomweb.errors import refusal as dicomweb_refuse
@@ -131,7 +131,7 @@ class Hub(Rooms):
 
     def _build_path(self) -> None:
         """The one path of every transaction, and all use cases at its end."""
-        self.dispatch = Dispatcher(
+        self.dispatch = AboutOne(
             [
                 *(self.patients, self.portions, self.visits, self.stewardship, self.documents, self.sharing),
                 *(self.imaging, self.life, self.exchange, self.consents, self.care),
@@ -144,7 +144,8 @@ class Hub(Rooms):
                 *self.drimbox.services,
                 self.oauth,
                 self.trail.service,
-            ]
+            ],
+            self.rights,
         )
         self.pipeline = Pipeline(
             self.database,
