@@ -13,6 +13,8 @@ from hub.patients.store import AuthorityStore
 from hub.storage.engine import Database
 from hub.values import Oid, PatientIdentifier
 
+_MOST_CHARACTERS = 250  #: CX in HL7 v2.5; and an index holds no text of any length
+
 
 class AuthorityDirectory:
     """Which authorities there are, by OID and by the namespace that HL7 v2 peers use.
@@ -23,6 +25,7 @@ class AuthorityDirectory:
     def __init__(self, *, database: Database, configured: Iterable[Authority] = (), accept_new: bool = False) -> None:
         self.database = database
         self.accept_new = accept_new
+        self.anybody = False  #: a feed that names no sender (FHIR, HL7 v3) may be any owner (the sandbox only)
         self.reserved: tuple[str, ...] = ()  #: OIDs that are never learned: those of regional identifiers
         self._configured = tuple(configured)
         self._by_oid: dict[str, Authority] = {}
@@ -89,12 +92,20 @@ class AuthorityDirectory:
     def check_owner(self, identifier: PatientIdentifier, context: Context) -> None:
         """Raises AuthorityNotOwned when ``context.source`` is not the feed that owns the (resolved) authority."""
         authority = self.by_oid(identifier.authority)
+        if self.anybody and not context.source:
+            return
         if authority is not None and authority.owners and context.source not in authority.owners:
-            raise AuthorityNotOwned(location="PID-3.4", authority=authority.oid)
+            raise AuthorityNotOwned(authority=authority.oid)
 
     def _authority(self, identifier: PatientIdentifier) -> Authority | None:
         oid, namespace = identifier.authority, identifier.namespace
         known = self.by_oid(oid) if oid else self.by_namespace(namespace)
+        if known is not None and namespace and known.namespace != namespace:
+            other = self._by_namespace.get(namespace)
+            if other is not None and other in self._configured:
+                raise UnknownAuthority("The assigning authority's namespace and OID name two different authorities.")
+        if len(identifier.value) > _MOST_CHARACTERS:
+            raise Invalid(f"A patient number has at most {_MOST_CHARACTERS} characters.")
         if known is not None or not self.accept_new or not (oid or namespace):
             return known
         if not oid:

@@ -55,7 +55,10 @@ class SearchTooBroad(Invalid):
     """A search that would read the whole index."""
 
     code = "search-too-broad"
-    title = "Give an identifier, a full birth date, or at least two letters of the family name."
+    title = (
+        "Give an identifier, a full birth date, at least two letters of the family name or of the mother's, "
+        "a telephone number, or a place: anything else only narrows."
+    )
 
 
 class UnknownQuery(NotFound):

@@ -7,7 +7,7 @@ from hub.context import Context
 from hub.patients.errors import InvalidCursor, SearchTooBroad, UnknownDomain, UnknownIdentifier
 from hub.patients.lookup_model import Criterion, FindNumbers, Numbers, SearchPersons, Trait
 from hub.patients.model import INS_AUTHORITIES, FindPersons, GetPerson, Person, PersonPage, Traits
-from hub.patients.normalise import given_names, name_keys, words
+from hub.patients.normalise import given_names, mother_key, name_keys, phone_key, place_key, words
 from hub.patients.service import PatientService
 from hub.usecase import use_case
 from hub.values import PatientIdentifier
@@ -15,6 +15,7 @@ from hub.values import PatientIdentifier
 _MOST_QUESTIONS = 20  #: to the index, for one page: a short page with a cursor comes rather than a long scan
 _MOST_BRANCHES = 20  #: alternatives of the criterion that selects
 _MOST_PERSONS = 200
+_MOST_PAGES = 5  #: of people who are only counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class PatientLookup:
         branches = self._branches(command)
         if len(branches) > _MOST_BRANCHES:
             raise SearchTooBroad(f"At most {_MOST_BRANCHES} alternatives can be searched at once.")
-        page = self._page(command, branches, limit)
+        page = self._page(command, branches, limit) if limit else self._counted(command, branches)
         for person in page.persons:
             context.touch("patient", person.regional.cx)
         return page
@@ -93,8 +94,7 @@ class PatientLookup:
         persons: list[Person] = []
         for _ in range(_MOST_QUESTIONS):
             if number == len(branches):
-                total = None if command.cursor or not limit else len(persons)
-                return PersonPage(tuple(persons), total=total if limit or branches else 0)
+                return PersonPage(tuple(persons), total=None if command.cursor else len(persons))
             if len(persons) == limit:
                 break
             wanted = replace(branches[number].question, limit=limit - len(persons), cursor=inner)
@@ -111,6 +111,16 @@ class PatientLookup:
         if number == len(branches) and not command.cursor:
             return PersonPage(tuple(persons), total=len(persons))
         return PersonPage(tuple(persons), f"{number}-{inner}" if number < len(branches) else "")
+
+    def _counted(self, command: SearchPersons, branches: Sequence[_Branch]) -> PersonPage:
+        """How many there are, and nobody. Raises SearchTooBroad."""
+        total, cursor = 0, ""
+        for _ in range(_MOST_PAGES):
+            page = self._page(replace(command, cursor=cursor), branches, _MOST_PERSONS)
+            total, cursor = total + len(page.persons), page.cursor
+            if not cursor:
+                return PersonPage((), total=total)
+        raise SearchTooBroad("Too many people answer this description to be counted: say more about the one you mean.")
 
     def _found(self, question: FindPersons) -> PersonPage:
         try:
@@ -135,9 +145,12 @@ class PatientLookup:
                 _Branch(replace(common, name=value), _fulfils_one(Criterion(Trait.FAMILY, (value,), family.exact)))
                 for value in family.values
             ]
-        if not day:
-            raise SearchTooBroad()
-        return [_Branch(common, lambda _person: True)]
+        if day:
+            return [_Branch(common, lambda _person: True)]
+        return [
+            _Branch(replace(common, key=key), _fulfils_one(Criterion(trait, (value,), exact)))
+            for trait, value, exact, key in _keyed(command.criteria)
+        ]
 
     def _means(self, item: PatientIdentifier, person: Person) -> bool:
         if _has(item)(person):
@@ -249,6 +262,26 @@ _CHECKS: Mapping[Trait, Callable[[Traits, str, bool], bool]] = {
     Trait.PHONE: _phone,
     Trait.MOTHER: _text("mother_name"),
 }
+
+
+#: Trait -> under which key the index finds it, the best first.
+_KEYS: Mapping[Trait, Callable[[str], str]] = {
+    Trait.PHONE: phone_key,
+    Trait.MOTHER: mother_key,
+    Trait.POSTAL_CODE: place_key,
+    Trait.ADDRESS: place_key,
+    Trait.CITY: place_key,
+}
+
+
+def _keyed(criteria: Sequence[Criterion]) -> list[tuple[Trait, str, bool, str]]:
+    """A criterion that selects by itself: each of its values with its key. Raises SearchTooBroad."""
+    for trait, key_of in _KEYS.items():
+        for item in criteria:
+            found = [(trait, value, item.exact, key_of(value)) for value in item.values]
+            if item.trait is trait and all(key for *_, key in found):
+                return found
+    raise SearchTooBroad()
 
 
 def _pushed(criteria: Sequence[Criterion]) -> tuple[str, str]:

@@ -188,8 +188,9 @@ class CrossReference(Command):
 class FindPersons(Command):
     """PDQ (ITI-21) and the portal's search. All given criteria must hold. Outcome: PersonPage.
 
-    ``birth_name`` matches birth or used name by normalised prefix, ``given`` likewise. A search without an identifier,
-    or a birth date, or at least two letters of a name raises SearchTooBroad."""
+    ``name`` matches birth or used name by normalised prefix, ``given`` likewise; ``key`` takes the place of the name: a
+    telephone number, mother's name or place (``normalise``). A search without an identifier, or a birth date, or at
+    least two letters of a name, or a key raises SearchTooBroad."""
 
     identifier: PatientIdentifier | None = None
     identifier_value: str = ""  #: an identifier typed without its authority
@@ -198,6 +199,7 @@ class FindPersons(Command):
     birth_date: str = ""
     sex: str = ""
     postal_code: str = ""
+    key: str = ""
     domains: tuple[str, ...] = ()
     limit: int = 50
     cursor: str = ""

@@ -60,3 +60,37 @@ def name_keys(traits: Traits) -> tuple[str, ...]:
     """What a family name is looked up under: whole, glued, without particles, each part; birth and used name."""
     keys = dict.fromkeys([*_keys(traits.birth_name), *_keys(traits.used_name)])
     return tuple(key for key in keys if key)[:_MOST_KEYS]
+
+
+MOST_LETTERS = 100  #: of a key that is looked for: an index holds no longer ones
+_DIGITS = 9  #: of a telephone number that count, from its end: with and without the country's prefix
+_PHONE, _MOTHER, _PLACE = "#T", "#M", "#P"  # no name begins so
+
+
+def phone_key(number: str) -> str:
+    """What a telephone number is looked up under: 01.23.45.67.89 and +33 1 23 45 67 89 are one; "" for fewer digits."""
+    digits = "".join(character for character in number if character.isascii() and character.isdigit())[-_DIGITS:]
+    return f"{_PHONE}{digits}" if len(digits) == _DIGITS else ""
+
+
+def mother_key(name: str) -> str:
+    """What a mother's maiden name, or its beginning, is looked up under; "" for less than two letters."""
+    text = glued(name)
+    return f"{_MOTHER}{text}"[:MOST_LETTERS] if len(text) > 1 else ""
+
+
+def place_key(text: str) -> str:
+    """What a line of an address, a postal code or a town, or its beginning, is looked up under; "" for a letter."""
+    found = words(text)
+    return f"{_PLACE}{found}"[:MOST_LETTERS] if len(found) > 1 else ""
+
+
+def search_keys(traits: Traits) -> tuple[str, ...]:
+    """Everything that an identity is looked up under, besides its numbers and its birth date."""
+    found = [key[:MOST_LETTERS] for key in name_keys(traits)]
+    if traits.phone:
+        found.append(phone_key(traits.phone))
+    if traits.mother_name:
+        found.append(mother_key(traits.mother_name))
+    found += [place_key(text) for text in (traits.address, traits.city, traits.postal_code) if text]
+    return tuple(key for key in dict.fromkeys(found) if key)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from hub.context import Context
 from hub.patients.errors import SearchTooBroad, UnknownQuery
 from hub.patients.model import FindPersons, Identity, Person, Traits
-from hub.patients.normalise import glued, name_keys, words
+from hub.patients.normalise import glued, mother_key, name_keys, phone_key, place_key, words
 from hub.patients.portions_model import (
     Asked,
     AskedName,
@@ -26,6 +26,7 @@ MOST = 500  #: persons of one answer, portions together
 KEPT = timedelta(hours=1)
 _PAGE, _PAGES = 200, 25
 _DIGITS = 9  #: of a phone number that count, from its end
+_WHOLE = len("YYYYMMDD")
 
 
 class PortionService:
@@ -121,10 +122,21 @@ def _searches(asked: Asked) -> list[FindPersons]:
     first, last = asked.born
     day = first if first == last else ""
     names = asked.names or (AskedName(),)
-    return [
+    searches = [
         FindPersons(name=name.family, given="".join(name.given[:1]), birth_date=day, sex=asked.sex, limit=_PAGE)
         for name in names
     ]
+    if len(day) == _WHOLE or all(len(words(name.family)) > 1 for name in names):
+        return searches
+    key = _key_of(asked.traits)
+    return [replace(search, key=key) for search in searches] if key else searches
+
+
+def _key_of(traits: Traits) -> str:
+    """What selects where neither a name nor a birth date does."""
+    keys = (phone_key(traits.phone), mother_key(traits.mother_name))
+    places = (place_key(text) for text in (traits.address, traits.postal_code, traits.city))
+    return next((key for key in (*keys, *places) if key), "")
 
 
 def _active(person: Person) -> list[Identity]:

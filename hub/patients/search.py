@@ -2,14 +2,14 @@
 
 from hub.patients.errors import InvalidCursor
 from hub.patients.model import FindPersons
-from hub.patients.normalise import words
+from hub.patients.normalise import MOST_LETTERS, words
 from hub.patients.store_search import Criteria, Hit, PatientReader, StoredPerson, matching_keys
 
 
 def criteria(command: FindPersons) -> Criteria:
     """What is asked, normalised."""
     return Criteria(
-        name=words(command.name),
+        name=(command.key or words(command.name))[:MOST_LETTERS],
         given=words(command.given),
         birth_date=command.birth_date.strip()[:8],
         sex=command.sex,

@@ -28,7 +28,8 @@ TRANSACTION = Transaction(
         "Patient Search",
         "identifier=[system]| restricts the domains whose numbers are told",
         "AND and OR, :exact on texts",
-        "a number, a full birth date or two letters of a family name must select: nothing is ever scanned",
+        "a number, a full birth date, two letters of a family name or of the mother's, a telephone number or a place "
+        "must select: nothing is ever scanned",
         "Prefer: handling=lenient",
         "_count and links to the next page",
         "fr-core-patient, fr-core-patient-ins",

@@ -13,15 +13,19 @@ from hub.wire.hl7v3.transmission import Party, write_acknowledgement
 from hub.wire.soap.message import SoapMessage, SoapResponse
 from hub.wire.soap.writing import refuse as soap_refuse
 
-_PATH = "/pix/manager"
+_PATHS = ("/pix/manager", "/xds/registry")  #: XDS has it at the Document Registry too (ITI TF-1: 10.1)
 _EVENTS = {ADDED: "A28", REVISED: "A31"}
 TRANSACTION = Transaction(
     id="ITI-44",
     title="Patient Identity Feed HL7 V3",
     profile="PIXV3",
     initiator="Patient Identity Source",
-    responder="Patient Identifier Cross-reference Manager",
-    bindings=tuple(Soap(_PATH, action(name), action(ACKNOWLEDGEMENT), v3(name)) for name in (ADDED, REVISED, MERGED)),
+    responder="Patient Identifier Cross-reference Manager, Document Registry",
+    bindings=tuple(
+        Soap(path, action(name), action(ACKNOWLEDGEMENT), v3(name))
+        for path in _PATHS
+        for name in (ADDED, REVISED, MERGED)
+    ),
     section="ITI TF-2: 3.44",
     kind=Kind.CHANGE,
     permission="patients.feed",

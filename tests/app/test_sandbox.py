@@ -83,6 +83,17 @@ def test_a_feed_is_taken_and_answers_the_next_question(opened: SandboxProcess) -
         assert opened["affinity_domain"].encode() in client.send(hl7.pix_query(sender, patient.identifier))
 
 
+def test_its_client_may_feed_every_authority_where_nothing_names_the_sender(secure: SandboxProcess) -> None:
+    number = {"system": "urn:oid:1.2.3", "value": "F1"}
+    told = {"resourceType": "Patient", "identifier": [number], "name": [{"family": "TEST", "given": ["ANNE"]}]}
+    with secure.client(token=True) as client:
+        place = f"{secure['fhir']}/Patient"
+        done = client.put(place, params={"identifier": "urn:oid:1.2.3|F1"}, json=told)
+        assert done.status_code == 201
+        other = client.put(place, params={"identifier": "urn:oid:1.2.4|F1"}, json=told | {"identifier": []})
+        assert other.status_code == 400
+
+
 def test_everything_is_ready(opened: SandboxProcess) -> None:
     root = opened["portal"].removesuffix("/portal")
     assert httpx.get(f"{root}/health/ready").json() == {

@@ -11,6 +11,8 @@ from hub.imaging.model import SourceInfo
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.model import Authority, IdentityStatus
 
+_ISO = "ISO"  #: the type of an OID (CX-4.3), which some write for the type of the number (CX-5)
+
 
 def authorities(settings: Settings) -> Iterable[Authority]:
     """The configured authorities with the feed that owns each."""
@@ -19,7 +21,7 @@ def authorities(settings: Settings) -> Iterable[Authority]:
         yield Authority(
             oid=item.oid,
             namespace=item.namespace,
-            type=item.type,
+            type="PI" if item.type == _ISO else item.type,
             name=item.name,
             application=item.application,
             facility=item.facility,

@@ -36,11 +36,17 @@ def parameters_in(message: HttpRequest, known: Iterable[str]) -> tuple[Parameter
 
 
 def texts(found: Iterable[Parameter], name: str) -> tuple[str, ...]:
-    """Every value of a parameter that is a text, a URI or a code. Raises Invalid."""
-    values = tuple(item.value for item in found if item.name == name)
+    """Every value of a parameter that is a text, a URI or a code, an Identifier as ``system|value``. Raises Invalid."""
+    values = tuple(_token(item) for item in found if item.name == name)
     if not all(isinstance(value, str) for value in values):
         raise Invalid("A text is expected.", location=name)
     return values
+
+
+def _token(item: Parameter) -> Any:
+    if item.kind != "valueIdentifier" or not isinstance(item.value, Mapping):
+        return item.value
+    return f"{text(item.value, 'system')}|{text(item.value, 'value')}"
 
 
 def one_text(found: Iterable[Parameter], name: str, *, required: bool = False) -> str:

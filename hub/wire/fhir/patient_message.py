@@ -112,11 +112,12 @@ def _parts(bundle: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, A
     assert isinstance(history, dict)
     if text(header, "resourceType") != "MessageHeader" or text(header, "eventUri") != EVENT:
         raise Invalid(f"The MessageHeader's event is {EVENT}.", location="Bundle.entry[0].resource.eventUri")
-    if not search.is_id(text(header, "id")):
-        raise Invalid("The MessageHeader has an id.", location="Bundle.entry[0].resource.id")
+    number = text(header, "id") or text(rows[0], "fullUrl").removeprefix("urn:uuid:")
+    if not search.is_id(number):
+        raise Invalid("The MessageHeader has an id, or a fullUrl urn:uuid:.", location="Bundle.entry[0].resource.id")
     if text(history, "resourceType") != "Bundle" or text(history, "type") != "history":
         raise Invalid("The message is about a history Bundle.", location="Bundle.entry[1].resource.type")
-    return header, history
+    return {**header, "id": number}, history
 
 
 class _Entry:

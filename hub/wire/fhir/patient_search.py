@@ -31,16 +31,16 @@ PARAMETERS = (
     ("active", "token", "true, false: a number that is not in use any more leads to the person who has it now"),
     ("identifier", "token", "Any identifier: urn:oid:[authority]|[number]; urn:oid:[authority]| restricts the domains"),
     ("family", "string", "Beginning of the birth or used name, or of a part of it"),
-    ("given", "string", "Beginning of a given name"),
+    ("given", "string", "Beginning of a given name, with another parameter that selects"),
     ("birthdate", "date", "Day of birth; with a name also a month, a year, or a period by prefixes"),
-    ("gender", "token", "male, female, other, unknown"),
-    ("telecom", "token", "A telephone number, with another parameter that selects"),
-    ("address", "string", "Beginning of any part of the address, with another parameter that selects"),
-    ("address-city", "string", "Beginning of the city, with another parameter that selects"),
-    ("address-postalcode", "string", "Beginning of the postal code, with another parameter that selects"),
+    ("gender", "token", "male, female, other, unknown, with another parameter that selects"),
+    ("telecom", "token", "A telephone number of nine digits or more"),
+    ("address", "string", "Beginning of any part of the address; of a country, with another parameter that selects"),
+    ("address-city", "string", "Beginning of the city"),
+    ("address-postalcode", "string", "Beginning of the postal code"),
     ("address-state", "string", "Not kept: finds nobody"),
     ("address-country", "string", "Beginning of the country, with another parameter that selects"),
-    ("mothersMaidenName", "string", "Beginning of the mother's maiden name, with another parameter that selects"),
+    ("mothersMaidenName", "string", "Beginning of the mother's maiden name"),
 )
 _NAMES = frozenset(name for name, _, _ in PARAMETERS) | {f"{name}:exact" for name in _TEXTS}
 _MOST_VALUES = 50
@@ -78,7 +78,7 @@ def persons_asked(message: HttpRequest) -> SearchPersons:
         criteria=tuple(_criteria(found)),
         born=(start, end),
         active=_active(found),
-        limit=search.count(found),
+        limit=0 if ("_summary", "count") in message.query else search.count(found),
         cursor=search.single(found, "_cursor"),
     )
 

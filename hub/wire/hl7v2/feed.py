@@ -8,10 +8,11 @@ from hub.patients.steward_model import ChangeIdentifier, OwnerLink, OwnerUnlink,
 from hub.patients.visits_model import FeedVisit, VisitAction
 from hub.values import PatientIdentifier
 from hub.wire.hl7v2 import french
+from hub.wire.hl7v2.doubts import doubt
 from hub.wire.hl7v2.errors import Hl7Invalid, SegmentMissing
 from hub.wire.hl7v2.events import EVENTS, Effect, Event
 from hub.wire.hl7v2.message import Hl7Message, Segment
-from hub.wire.hl7v2.pid import identity, patient_numbers, refused_ins
+from hub.wire.hl7v2.pid import identity, patient_numbers
 from hub.wire.hl7v2.visit import check_class, visit
 
 Feed = FeedIdentity | FeedVisit | MergeIdentities | OwnerLink | OwnerUnlink | ChangeIdentifier | WithdrawIdentity
@@ -44,7 +45,7 @@ def feed(message: Hl7Message, context: Context | None = None) -> Feed:
         _about_one(message)
     found = _DECODE[event.effect](message, code, event)
     pid = message.first("PID")
-    reason = refused_ins(pid) if context is not None and pid is not None else ""
+    reason = doubt(pid) if context is not None and pid is not None else ""
     if context is not None and reason:
         context.led_to(WARNING, reason)
     return found

@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+import pytest
 
 from hub.audit.model import AuditOutcome, AuditSearch
 from hub.context import Context
@@ -101,6 +102,26 @@ def test_refusals_of_ihe_pix(site: Site) -> None:
     assert none.json() == {"resourceType": "Parameters", "parameter": []} or "parameter" not in none.json()
 
 
+def test_ihe_pix_by_post(site: Site) -> None:
+    put(site, patient("A1"))
+    source = {"system": f"urn:oid:{A}", "value": "A1"}
+    for element, value in (("valueString", f"urn:oid:{A}|A1"), ("valueIdentifier", source)):
+        asked = {"resourceType": "Parameters", "parameter": [{"name": "sourceIdentifier", element: value}]}
+        answer = site["ris"].post("Patient/$ihe-pix", json=asked, headers=JSON)
+        assert answer.status_code == 200
+        assert answer.json()["parameter"][0]["name"] == "targetId"
+
+
+def test_a_message_header_named_by_its_full_url(site: Site) -> None:
+    sent = message(("POST", patient("A1")))
+    number = sent["entry"][0]["resource"].pop("id")
+    answer = site["his_a"].post("$process-message", json=sent, headers=JSON)
+    assert answer.status_code == 200
+    assert answer.json()["entry"][0]["resource"]["response"]["identifier"] == number
+    sent["entry"][0]["fullUrl"] = "http://his.example.org/fhir/MessageHeader/1"
+    assert site["his_a"].post("$process-message", json=sent, headers=JSON).status_code == 400
+
+
 def test_searches_that_are_refused_and_lenient_ones(site: Site) -> None:
     put(site, patient("A1"))
     assert issue(site["ris"].get("Patient?gender=female"))[:3] == (400, "error", "too-costly")
@@ -113,6 +134,41 @@ def test_searches_that_are_refused_and_lenient_ones(site: Site) -> None:
     lenient = site["ris"].get("Patient?family=durand&colour=red", headers={"Prefer": "handling=lenient"}).json()
     assert lenient["link"][0]["url"] == f"{site.base}/Patient?family=durand"
     assert [row["search"]["mode"] for row in lenient["entry"]] == ["match", "outcome"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"telecom": "phone|+33 3 80 11 22 33"},
+        {"telecom": "0380112233", "gender": "female"},
+        {"mothersMaidenName": "lé pe"},
+        {"mothersMaidenName:exact": "LE PETIT"},
+        {"address": "12 rue des"},
+        {"address": "dij"},
+        {"address-city": "Dijon,Nantes"},
+        {"address-postalcode": "21", "given": "elo"},
+    ],
+    ids=str,
+)
+def test_a_telephone_an_address_or_a_mother_find_alone(site: Site, query: dict[str, str]) -> None:
+    mother = {"url": "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName", "valueString": "LE PETIT"}
+    described = patient("A1", extension=[mother])
+    described["telecom"] = [{"system": "phone", "value": "03.80.11.22.33"}]
+    described["address"] = [{"line": ["12 rue des Lilas"], "city": "Dijon", "postalCode": "21000"}]
+    put(site, described)
+    put(site, patient("A2"))
+    found = site["ris"].get("Patient", params=query).json()
+    assert [len(found["entry"]), found["total"]] == [1, 1]
+    counted = site["ris"].get("Patient", params=query | {"_summary": "count"}).json()
+    assert (counted["total"], counted.get("entry")) == (1, None)
+    assert site["ris"].get("Patient", params=query | {"_count": "0"}).json()["total"] == 1
+
+
+@pytest.mark.parametrize(
+    "query", ["telecom=0380", "mothersMaidenName=p", "address-country=FRA", "given=elodie", "address=1"]
+)
+def test_what_only_narrows_is_refused_alone(site: Site, query: str) -> None:
+    assert issue(site["ris"].get(f"Patient?{query}"))[:3] == (400, "error", "too-costly")
 
 
 def test_merges_and_removals(site: Site) -> None:

@@ -1,0 +1,48 @@
+"""What of an accepted PID is not taken, or is doubtful: told with an ERR of severity W."""
+
+from dataclasses import dataclass
+
+from hub.wire.hl7v2.message import Segment
+from hub.wire.hl7v2.pid import refused_ins
+
+_UNICODE = frozenset({"utf-8", "utf8", "ascii", "us-ascii"})
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """ERR-2, ERR-3 and the sentence of ERR-5."""
+
+    location: str
+    condition: str
+    text: str
+
+
+WARNINGS = {
+    "ins-key": Doubt("PID^1^3", "103", "The INS is mistyped: its key is wrong. The identity is kept without it."),
+    "ins-not-qualified": Doubt("PID^1^3", "103", "The identity is not qualified: it is kept without its INS."),
+    "ins-without-oid": Doubt(
+        "PID^1^3", "103", "The INS names no authority of the INS: the identity is kept without it."
+    ),
+    "character-set-doubtful": Doubt(
+        "MSH^1^18", "102", "The name reads as UTF-8, which MSH-18 does not say: it is kept as MSH-18 has it."
+    ),
+}
+
+
+def doubt(pid: Segment) -> str:
+    """A key of ``WARNINGS``, or "" where nothing is wrong."""
+    return refused_ins(pid) or ("character-set-doubtful" if misread(pid) else "")
+
+
+def misread(pid: Segment) -> bool:
+    """Whether the name's bytes are UTF-8 although the message names a set of one byte a letter.
+
+    Two or more accented letters of such a set hardly ever make valid UTF-8 by chance."""
+    name = pid.field(5)
+    if name.isascii() or pid.codec.lower() in _UNICODE:
+        return False
+    try:
+        name.encode(pid.codec).decode("utf-8")
+    except UnicodeError:
+        return False
+    return True
