@@ -1,6 +1,7 @@
 """A document by secure mail, by hand: whom to, a look at it before it goes, how far it came."""
 
 import secrets
+from typing import Any
 
 from starlette.responses import Response
 
@@ -60,7 +61,7 @@ class LetterPages:
         )  # fmt: skip
 
     @staticmethod
-    def _values(visit: Visit, person: Person, draft: Draft) -> dict[str, object]:
+    def _values(visit: Visit, person: Person, draft: Draft) -> dict[str, Any]:
         regional = person.regional
         return {
             "person": person,

@@ -1,0 +1,150 @@
+"""Letters by hand in the portal of a whole hub: the form, the look before it goes, what is refused, the trail."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+import pytest
+from argon2 import PasswordHasher
+
+from hub.access.model import HUB
+from hub.app.settings.roles import Role
+from hub.app.wiring import Hub
+from hub.audit.model import AuditSearch
+from hub.context import Context
+from hub.documents.model import ProvideDocuments
+from hub.mail.model import ListLetters
+from hub.patients.model import FeedIdentity, Identity, IdentityStatus
+from hub.portal.handles import Handles
+from hub.portal.visit import SESSION_COOKIE
+from hub.testing.cda import ImagingReport, build_report
+from hub.values import Code
+from tests.app.test_wiring import settings
+from tests.documents.builders import content, entry, submit
+from tests.imaging.living import TRAITS
+from tests.mail.place import DOCTOR, INS, LOCAL
+from tests.mail.test_hub import signed_in
+from tests.portal.conftest import field
+
+UNIQUE_ID = "1.2.250.1.999.90.1"
+MASK = Code("INVISIBLE_PATIENT", "1.2.250.1.213.1.1.4.13", "Non visible par le patient")
+
+
+@dataclass
+class House:
+    hub: Hub
+
+    def document(self, client: httpx.Client, unique_id: str = UNIQUE_ID) -> str:
+        """The path of a document's page, for the session of a client."""
+        person = self.hub.patients.resolve(LOCAL)
+        assert person is not None
+        repository = self.hub.settings.region.repository_unique_id
+        handles = Handles(client.cookies[SESSION_COOKIE])
+        return "/portal/document/" + handles.seal("document", repository, unique_id, person.value, person.authority)
+
+    def letters(self) -> list[tuple[str, str]]:
+        context = Context(principal=HUB)
+        found = self.hub.dispatch.handlers[ListLetters](ListLetters(), context)
+        return [(item.kind.value, item.author) for item in found.letters]
+
+    def audited(self, transaction: str) -> list[str]:
+        self.hub.audit.flush()
+        return [item.outcome.value for item in self.hub.audit.search(AuditSearch(transaction=transaction)).records]
+
+
+def furnish(hub: Hub, *codes: Code, unique_id: str = UNIQUE_ID) -> None:
+    """A person with a report."""
+    context = Context(principal=HUB)
+    identity = Identity(LOCAL, TRAITS, IdentityStatus.VALIDATED, ins=INS)
+    person = hub.patients.feed(FeedIdentity(identity), context).regional
+    report = build_report(
+        ImagingReport(
+            patient_ids=(LOCAL,), traits=TRAITS, study_instance_uid="1.2.3.4", accession_number="ACC-1",
+            placer_number="ORD-1", document_id=unique_id, title=f"Report {unique_id}",
+        )
+    )  # fmt: skip
+    given = entry(
+        person, unique_id=unique_id, mime_type="text/xml", hash="", size=None, repository_unique_id="",
+        title=f"Report {unique_id}",
+    )  # fmt: skip
+    given = replace(given, confidentiality_codes=(*given.confidentiality_codes, *codes))
+    submission = submit(given, patient=person)
+    file = content(hub.content, given.id, report)
+    hub.documents.provide(ProvideDocuments(submission, (file,)), context)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    users = [
+        {"login": name, "name": f"Dr {name}", "roles": [role],
+         "password_argon2": PasswordHasher().hash("secret-of-" + name)}
+        for name, role in (("op", "operator"), ("dr", "clinician"))
+    ]  # fmt: skip
+    mail = {"server": {"host": "127.0.0.1", "port": 1, "security": "none"}, "address": "hub@chu.mssante.fr"}
+    authority = {"namespace": LOCAL.namespace, "oid": LOCAL.authority}
+    made = Hub(settings(tmp_path, mail=mail, users=users, authorities=[authority]))
+    made.start({Role.WEB})
+    try:
+        furnish(made)
+        furnish(made, MASK, unique_id="1.2.250.1.999.90.2")
+        yield House(made)
+    finally:
+        made.stop()
+
+
+def test_a_letter_is_written_looked_at_and_sent(house: House) -> None:
+    with closing(signed_in(house.hub, "dr")) as client:
+        path = house.document(client)
+        page = client.get(path)
+        assert f'href="{path}/mail"' in page.text
+        form = client.get(f"{path}/mail")
+        assert "not been mailed yet" in form.text
+        typed = {
+            "csrf": field(form.text, "csrf"), "recipients": f"{DOCTOR}, {DOCTOR}", "to_patient": "1",
+            "text": "Chère consœur,\r\n<b>bonjour</b>", "tell_delivery": "1",
+        }  # fmt: skip
+        look = client.post(f"{path}/mail", data=typed)
+        assert look.status_code == 200
+        assert "Send this letter?" in look.text
+        assert DOCTOR in look.text
+        assert "The patient" in look.text
+        assert "&lt;b&gt;bonjour&lt;/b&gt;" in look.text
+        assert f"{INS.value}@" not in look.text
+        assert house.letters() == []
+        once = {"once": field(look.text, "once"), "confirmed": "1"}
+        for _ in range(2):
+            answer = client.post(f"{path}/mail", data={**typed, **once})
+            assert answer.headers["location"] == f"{path}/mail?sent=1"
+        assert sorted(house.letters()) == [("patient", "Dr dr"), ("professional", "Dr dr")]
+        after = client.get(f"{path}/mail?sent=1").text
+        assert "on its way" in after
+        assert "Waiting" in after or "waiting" in after
+        back = client.post(f"{path}/mail", data={**typed, "back": "1"})
+        assert f'value="{DOCTOR}, {DOCTOR}"' in back.text
+    assert house.audited("PORTAL-LETTER-SEND") == ["0", "0"]
+
+
+def test_what_is_refused_says_so_and_nothing_goes(house: House) -> None:
+    with closing(signed_in(house.hub, "dr")) as client:
+        path = house.document(client)
+        hidden = house.document(client, "1.2.250.1.999.90.2")
+        csrf = field(client.get(f"{path}/mail").text, "csrf")
+        for where, typed, words in (
+            (path, {}, "to whom the letter goes"),
+            (path, {"recipients": "someone@example.org"}, "not that of a professional"),
+            (path, {"recipients": f"{INS.value}@patient.mssante.fr"}, "not typed: tick it"),
+            (hidden, {"to_patient": "1"}, "hidden from those"),
+        ):
+            for confirmed in ("", "1"):
+                data = {"csrf": csrf, "once": "x", "confirmed": confirmed, **typed}
+                answer = client.post(f"{where}/mail", data=data)
+                assert answer.status_code == 400
+                assert words in answer.text
+        assert client.post(f"{path}/mail", data={"recipients": DOCTOR, "confirmed": "1"}).status_code == 403
+    assert house.letters() == []
+    assert len(house.audited("PORTAL-LETTER-SEND")) == 4
+    assert "0" not in house.audited("PORTAL-LETTER-SEND")
+    with closing(signed_in(house.hub, "op")) as operator:
+        assert operator.get(f"{path}/mail").status_code in (403, 404)
