@@ -149,7 +149,13 @@ def call(**changed: str) -> dict[str, str]:
 
 @contextmanager
 def consumer(
-    root: Path, provider: OpenIdProvider, database: str, archive: dict[str, Any] | None = None, **more: Any
+    root: Path,
+    provider: OpenIdProvider,
+    database: str,
+    archive: dict[str, Any] | None = None,
+    *,
+    size: int = 64,
+    **more: Any,
 ) -> Iterator[Consumer]:
     """``archive``: kind and config of the source PACS_A."""
     keys = root / "pki"
@@ -162,7 +168,7 @@ def consumer(
     secret.write_text(f"{SECRET}\n")
     files = root / "files"
     study = synthetic_ct(
-        files, Label("ELSEWHERE-1", "PAT-TROIS^DOMINIQUE", "19790301", "F", "ACC-1"), slices=3, size=64, series=2
+        files, Label("ELSEWHERE-1", "PAT-TROIS^DOMINIQUE", "19790301", "F", "ACC-1"), slices=3, size=size, series=2
     )  # fmt: skip
     tokens = Introspecting(provider.issuer)
     with ExitStack() as stack:
@@ -227,8 +233,8 @@ def consumer(
         hub = Hub(Settings.model_validate(settings))
         made = Consumer(hub, keys, dmp, source, tokens, provider, study, files, manifest.entry.unique_id)
         made.trust(made.place, "2026-01-01T00:00:00Z")
-        stack.callback(hub.stop)
         hub.start({Role.WEB, Role.WORKER})
+        stack.callback(hub.stop)
         provider.register(hub.public_url())
         yield made
 

@@ -63,6 +63,14 @@ class Sources(Protocol):
         ...
 
 
+class Images(Protocol):
+    """The imaging room."""
+
+    def retrieve(self, command: RetrieveInstances, context: Context) -> InstanceStream:
+        """Instances, as the caller may read them."""
+        ...
+
+
 class Outbox(Protocol):
     """The exchange room's outbox."""
 
@@ -81,7 +89,7 @@ class Outbox(Protocol):
 
 
 class ExportService:
-    """``owner``: whose study it is, and how many instances it has, for the caller. ``retrieve``: as the caller may."""
+    """``owner``: whose study it is, and how many instances it has, for the caller."""
 
     def __init__(
         self,
@@ -94,7 +102,7 @@ class ExportService:
         sources: Sources,
         archives: Iterable[Archive],
         owner: Callable[[str, Context], tuple[PatientIdentifier | None, int | None]],
-        retrieve: Callable[[RetrieveInstances, Context], InstanceStream],
+        images: Images,
         scratch: Path,
         timeout: float = 120.0,
         clock: Callable[[], datetime] = now,
@@ -107,7 +115,7 @@ class ExportService:
         self.sources = sources
         self.archives = {archive.name: archive for archive in archives}
         self.owner = owner
-        self.retrieve = retrieve
+        self.images = images
         self.scratch = scratch
         self.timeout = timeout
         self.clock = clock
@@ -234,7 +242,7 @@ class ExportService:
         """All of it or nothing: a study with holes is not exported."""
         count = 0
         request = InstanceRequest(export.study_instance_uid)
-        for item in self.retrieve(RetrieveInstances((request,)), context):
+        for item in self.images.retrieve(RetrieveInstances((request,)), context):
             if isinstance(item, FailedInstance):
                 raise item.error
             received = self.content.receive(item.chunks)

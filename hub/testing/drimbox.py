@@ -2,6 +2,7 @@
 
 Written from DRIM-M's description of WADO-RS between boxes, with nothing of the hub's own: it is to disagree with it."""
 
+import contextlib
 import email.parser
 import email.policy
 import json
@@ -117,8 +118,9 @@ class Source:
                 self.send_response(status)
                 self.send_header("Content-Type", 'multipart/related; type="application/dicom"; boundary=part')
                 self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(OSError):  # who asked has hung up
+                    self.end_headers()
+                    self.wfile.write(body)
 
             def log_message(self, *_: Any) -> None:
                 """Silent."""

@@ -148,6 +148,6 @@ def _exports(rooms: "Rooms", remote: RemoteService | None) -> ExportService:
             Archive(name, infos[name].authority_oid, infos[name].namespace) for name in settings.drimbox.export_to
         ],
         owner=owner,
-        retrieve=rooms.imaging.retrieve,
+        images=rooms.imaging,
         scratch=rooms.content.incoming(),
     )
