@@ -33,7 +33,7 @@ from hub.storage.engine import Database
 from hub.values import PatientIdentifier
 from hub.wire import dicom
 from hub.wire.dicom import DatasetReader
-from hub.wire.dicom_head import header
+from hub.wire.dicom_head import header_of
 from hub.wire.dimse import part10
 
 log = logging.getLogger(__name__)
@@ -208,7 +208,7 @@ def studies_of(files: Iterable[Path]) -> tuple[Study, ...]:
     groups: dict[tuple[str, str, str], list[DatasetReader]] = {}
     for path in files:
         try:
-            reader = DatasetReader(header(part10.chunks_of(path)))
+            reader = DatasetReader(header_of(path))
             found = dicom.study_of_instances([reader], "")
         except (HubError, OSError) as error:
             told = error.code if isinstance(error, HubError) else type(error).__name__

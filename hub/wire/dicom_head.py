@@ -5,6 +5,8 @@ import itertools
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
@@ -82,6 +84,13 @@ def header(chunks: Iterator[bytes]) -> Dataset:
     dataset, _ = _read(chunks, _PIXEL_DATA - 1)
     for _ in chunks:
         pass
+    return dataset
+
+
+def header_of(path: Path) -> Dataset:
+    """``header`` of a file, of which no more is read than it takes. Raises OSError as well."""
+    with path.open("rb", buffering=0) as file:
+        dataset, _ = _read(iter(partial(file.read, _STEPS[0]), b""), _PIXEL_DATA - 1)
     return dataset
 
 
