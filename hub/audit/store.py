@@ -122,6 +122,7 @@ class AuditStore:
     """The chain of records."""
 
     def __init__(self, work: UnitOfWork) -> None:
+        self._work = work
         self._connection = work.connection
 
     def append(self, bodies: Sequence[str], *, unsure: bool = False) -> int:
@@ -142,16 +143,14 @@ class AuditStore:
 
     def _add(self, entries: Iterable[tuple[AuditRecord, str]]) -> int:
         position, previous = self._lock_head()
-        rows, objects = [], []
+        first = position
         for record, body in entries:
             position, previous = position + 1, link(previous, body)
-            rows.append(_row(record, position, body, previous))
-            objects += _object_rows(record, position)
-        _ADD_RECORD.many(self._connection, rows)
-        if objects:
-            _ADD_OBJECT.many(self._connection, objects)
-        _SET_HEAD.run(self._connection, {"key": _CHAIN, "position": position, "hash": previous})
-        return len(rows)
+            self._work.later(_ADD_RECORD, _row(record, position, body, previous))
+            for item in _object_rows(record, position):
+                self._work.later(_ADD_OBJECT, item)
+        self._work.later(_SET_HEAD, {"key": _CHAIN, "position": position, "hash": previous})
+        return position - first
 
     def head(self) -> tuple[int, str]:
         """Position and hash of the last record."""
@@ -210,6 +209,8 @@ class AuditStore:
         self._lock_head()
 
     def _lock_head(self) -> tuple[int, str]:
+        if self._work.waiting(_SET_HEAD):
+            self._work.flush()
         row = _LOCK_HEAD.first(self._connection, {"key": _CHAIN})
         if row is None:
             _FIRST_HEAD.run(self._connection, {"name": _CHAIN, "position": 0, "hash": GENESIS})

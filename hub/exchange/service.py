@@ -105,9 +105,10 @@ class ExchangeService:
         """Before several are kept in the open unit of work: keep other processes from their sources till its end, and
         see which are repeats, in one statement each."""
         with self.database.transaction() as work:
-            store = MessageStore(work)
-            store.lock(*(f"inbox:{context.source or message.control_id}" for message, context in messages))
-            store.look([(context.source, message.control_id) for message, context in messages])
+            MessageStore(work).hold(
+                [f"inbox:{context.source or message.control_id}" for message, context in messages],
+                [(context.source, message.control_id) for message, context in messages],
+            )
 
     def keep(self, message: KeptMessage, transaction: str, wire: str, context: Context) -> bool:
         """Keep the bytes in the open unit of work as processed: its commit makes bytes and effect durable together.

@@ -29,7 +29,7 @@ from sqlmodel import Field, SQLModel
 from hub.context import Touched
 from hub.exchange.model import Delivery, DeliveryState, InboxMessage, MessageState, Page
 from hub.storage.engine import UnitOfWork
-from hub.storage.prepared import Prepared
+from hub.storage.prepared import Prepared, ask
 from hub.storage.tables import METADATA, KeyText, UtcDateTime
 from hub.values import now
 
@@ -146,23 +146,25 @@ class MessageStore:
 
     def lock(self, *names: str) -> None:
         """Let other processes wait for the end of this unit of work (SQLite has one writer anyway)."""
-        if self._connection.dialect.name == "postgresql":
-            wanted = [name for name in names if name not in self._work.held]
-            if wanted:
-                self._work.held.update(wanted)
-                digests = (hashlib.blake2b(name.encode(), digest_size=8).digest() for name in wanted)
-                keys = sorted({int.from_bytes(digest, "big", signed=True) for digest in digests})
-                _LOCK.run(self._connection, {"keys": keys})
+        ask(self._connection, self._locking(names))
 
-    def look(self, messages: Sequence[tuple[str, str]]) -> None:
-        """See for all (source, control id) at once which are new. Call it when their sources are locked."""
+    def _locking(self, names: Iterable[str]) -> list[tuple[Prepared, dict[str, Any]]]:
+        wanted = [name for name in names if name not in self._work.held]
+        if not wanted or self._connection.dialect.name != "postgresql":
+            return []
+        self._work.held.update(wanted)
+        digests = (hashlib.blake2b(name.encode(), digest_size=8).digest() for name in wanted)
+        return [(_LOCK, {"keys": sorted({int.from_bytes(digest, "big", signed=True) for digest in digests})})]
+
+    def hold(self, names: Iterable[str], messages: Sequence[tuple[str, str]]) -> None:
+        """Take the locks, and see for all (source, control id) at once which are new."""
         sources, controls = [source for source, _ in messages], [control_id for _, control_id in messages]
         values = (
             {"sources": sources, "controls": controls}
             if self._connection.dialect.name == "postgresql"
             else {"asked": orjson.dumps(messages).decode()}
         )
-        known = {(row[0], row[1]) for row in _KNOWN_OF.rows(self._connection, values)}
+        known = {(row[0], row[1]) for row in ask(self._connection, [*self._locking(names), (_KNOWN_OF, values)])[-1]}
         self._work.absent.update(("message", *message) for message in messages if message not in known)
 
     def repeat(self, source: str, control_id: str, transaction: str, sha256: str) -> tuple[str, MessageState] | None:

@@ -121,8 +121,10 @@ class PatientService(Questions):
                         expected[id(command)] = self._received(command.identity, context, stated=command.stated)
             store = BatchStore(work, self.affinity_domain)
             linker = OwnersWord(store, self.affinity_domain, Context(), self._weighing(work, store))
-            store.lock(*(name for identity in expected.values() for name in self._locks(identity, linker)))
-            store.gather([(identity, matching.strict_key(identity)) for identity in expected.values()])
+            store.gather(
+                [(identity, matching.strict_key(identity)) for identity in expected.values()],
+                [name for identity in expected.values() for name in self._locks(identity, linker)],
+            )
             if linker.weighing is not None:
                 linker.weighing.gather(store)
             work.notes.update(expected)
@@ -326,7 +328,9 @@ class PatientService(Questions):
     def _authority(self, identifier: PatientIdentifier, context: Context) -> PatientIdentifier:
         if identifier.authority in self.affinity_domains:
             if not self.external_index:
-                raise AuthorityNotOwned("Regional identifiers are given by this hub: a feed may not announce them.")
+                raise AuthorityNotOwned(
+                    "Regional identifiers are given by this hub: a feed may not announce them.", location="PID-3.4"
+                )
             return identifier
         resolved = self.directory.resolve(identifier, context)
         self.directory.check_owner(resolved, context)

@@ -18,13 +18,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.patients.model import Authority, Identity, IdentityStatus, Traits
-from hub.patients.normalise import given_names, search_keys
+from hub.patients.normalise import given_names, name_keys
 from hub.patients.store_ahead import absent
 from hub.patients.store_links import LinkStore
 from hub.patients.store_tables import AUTHORITY, IDENTITY, NAME, PERSON
 from hub.patients.store_tasks import TaskStore
 from hub.storage.engine import UnitOfWork
-from hub.storage.prepared import Prepared
+from hub.storage.prepared import Prepared, ask
 from hub.values import PatientIdentifier, now
 
 MEMBER_COLUMNS = tuple(
@@ -182,18 +182,25 @@ class PatientStore:
         """Serialise with others that hold one of the names, until the unit of work ends. Sorted: no deadlock.
 
         An import's batch has more names than the server has places for: it keeps everybody out instead."""
-        if self._postgresql:
-            held = self._work.held
-            wanted = [name for name in names if name not in held]
-            held.update(wanted)
-            if len(wanted) > _MOST_LOCKS and _ALONE not in held:
-                held.add(_ALONE)
-                _LOCK_ALONE.run(self._connection, {"feeds": _lock_key(_FEEDS)})
-            if _ALONE in held:
-                wanted = [name for name in wanted if name == LINKS]
-            if wanted:
-                keys = sorted({_lock_key(name) for name in wanted})
-                _LOCK.run(self._connection, {"keys": keys, "feeds": _lock_key(_FEEDS)})
+        locks = self._locking(names)
+        if locks:
+            ask(self._connection, locks)
+
+    def _locking(self, names: Iterable[str]) -> list[tuple[Prepared, dict[str, Any]]]:
+        """The statements that take those of the locks that are not held."""
+        held = self._work.held
+        wanted = [name for name in names if name not in held] if self._postgresql else []
+        held.update(wanted)
+        locks: list[tuple[Prepared, dict[str, Any]]] = []
+        if len(wanted) > _MOST_LOCKS and _ALONE not in held:
+            held.add(_ALONE)
+            locks.append((_LOCK_ALONE, {"feeds": _lock_key(_FEEDS)}))
+        if _ALONE in held:
+            wanted = [name for name in wanted if name == LINKS]
+        if wanted:
+            keys = sorted({_lock_key(name) for name in wanted})
+            locks.append((_LOCK, {"keys": keys, "feeds": _lock_key(_FEEDS)}))
+        return locks
 
     def lock_links(self) -> bool:
         """Serialise with everybody else who links, parts or merges. Take it after ``lock``, before any change.
@@ -208,8 +215,8 @@ class PatientStore:
 
     # Identities
 
-    def gather(self, identities: Sequence[tuple[Identity, int | None]]) -> None:
-        """Where several feeds share the unit of work: read at once what concerns them. Call it under their locks."""
+    def gather(self, identities: Sequence[tuple[Identity, int | None]], names: Iterable[str] = ()) -> None:
+        """Where several feeds share the unit of work: take their locks, and read at once what concerns them."""
 
     def look(self, identities: Sequence[tuple[Identity, int | None]]) -> None:
         """See for all at once (with their strict keys) what of them is not known yet. Call it under their locks."""
@@ -252,14 +259,14 @@ class PatientStore:
 
     def _added(self, key: int, identity: Identity) -> None:
         self._work.notes.setdefault(NEW, set()).add(key)
-        self._add_names(key, search_keys(identity.traits) if identity.active else ())
+        self._add_names(key, name_keys(identity.traits) if identity.active else ())
 
     def change_identity(self, before: Member, identity: Identity, strict_key: int | None) -> Member:
         """The identity as it is now announced; an inactive one lives again."""
         self._appears(identity, strict_key)
         self._write(_CHANGE_IDENTITY, identity_values(identity, strict_key) | {"row_id": before.id})
-        old = search_keys(before.identity.traits) if before.identity.active else ()
-        new = search_keys(identity.traits)
+        old = name_keys(before.identity.traits) if before.identity.active else ()
+        new = name_keys(identity.traits)
         if set(old) != set(new):
             self._forget_names(before.id)
             self._add_names(before.id, new)

@@ -4,6 +4,7 @@ It answers as ``PatientStore`` does. What it has not read, or no longer knows fo
 then what waits is written first."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import orjson
 from sqlalchemy import Connection, insert, text
@@ -15,7 +16,7 @@ from hub.patients.store import BATCH, LINKS, MEMBER_COLUMNS, Member, PatientStor
 from hub.patients.store_search import MEMBERS_OF, PERSONS
 from hub.patients.store_tables import IDENTITY, PERSON
 from hub.storage.engine import UnitOfWork, Values
-from hub.storage.prepared import Prepared
+from hub.storage.prepared import Prepared, ask
 from hub.values import PatientIdentifier, now
 
 _MOST = 200  #: candidates by one key; where there are more the database is asked
@@ -73,15 +74,18 @@ _IDS = {
     "postgresql": "SELECT nextval(pg_get_serial_sequence('{table}', 'id')) FROM generate_series(1, :count)",
     "sqlite": "SELECT coalesce(max(id), 0) FROM {table} WHERE 0 < :count",
 }
+_NUMBERED = (IDENTITY.name, PERSON.name)
 _BY_KEYS = Prepared(lambda dialect: text(_OF_KEYS[dialect]).columns(*MEMBER_COLUMNS))
 _TAKEN_NUMBERS = Prepared(lambda dialect: text(_TAKEN[dialect]))
 _NEXT = {
-    table.name: Prepared(lambda dialect, name=table.name: text(_IDS[dialect].format(table=name)))  # type: ignore[misc]
-    for table in (IDENTITY, PERSON)
+    table: Prepared(lambda dialect, name=table: text(_IDS[dialect].format(table=name)))  # type: ignore[misc]
+    for table in _NUMBERED
 }
 _ADD_IDENTITY = Prepared(lambda _dialect: insert(IDENTITY), *(column.name for column in IDENTITY.c))
 _ADD_PERSON = Prepared(lambda _dialect: insert(PERSON), "id", "value", "authority", "external", "created_at")
 
+Questions = Sequence[tuple[Prepared, Values]]
+Rows = list[tuple[Any, ...]]
 Expected = Sequence[tuple[Identity, int | None]]  #: identities with their strict keys
 
 
@@ -122,13 +126,26 @@ class BatchStore(PatientStore):
 
     # Reading ahead
 
-    def gather(self, expected: Expected) -> None:
-        """Read what concerns these identities. Call it under their locks."""
+    def gather(self, expected: Expected, names: Iterable[str] = ()) -> None:
+        """Take these locks, and read what concerns these identities, with ids and numbers for those that are new."""
+        if not expected:
+            return
         self._expected = expected
-        self._read()
+        numbers = list(dict.fromkeys(new_regional_value() for _ in expected))
+        count = {"count": len(expected)}
+        taken = {**self._lists({"numbers": numbers}), "authority": self._authority}
+        *ids, known = self._read(
+            self._locking(names), [*((_NEXT[name], count) for name in _NUMBERED), (_TAKEN_NUMBERS, taken)]
+        )
+        for table, rows in zip(_NUMBERED, ids, strict=True):
+            last = rows[0][0]
+            self._ids[table] = iter(
+                [row[0] for row in rows] if self._postgresql else range(last + 1, last + 1 + len(expected))
+            )
+        self._spare = [number for number in numbers if (number,) not in known]
+        self._free = set(self._spare)
         if self._postgresql and self._known.met and LINKS not in self._work.held:
             self.lock_links()  # reads again
-        self._reserve(sum(not self._known.numbers.get(_key(identity.identifier)) for identity, _ in expected))
 
     def strangers(self) -> list[Identity]:
         """Of those that were gathered: who is new and met nobody by the rules."""
@@ -148,13 +165,13 @@ class BatchStore(PatientStore):
     def lock_links(self) -> bool:
         """As the base's; what was read before others were kept out is read again. False where it was read since."""
         fresh = LINKS not in self._work.held
-        again = super().lock_links()
-        if again and fresh and self._known.numbers:
-            self._read()
-            self._met = {}
-            for reader in self._readers:
-                reader()
-        return again and fresh
+        if not self._postgresql or not fresh or not self._known.numbers:
+            return super().lock_links() and fresh
+        self._read(self._locking([LINKS]))
+        self._met = {}
+        for reader in self._readers:
+            reader()
+        return True
 
     def cool(self) -> None:
         """Forget what was read: it changes. What waits is written."""
@@ -163,7 +180,8 @@ class BatchStore(PatientStore):
         self._free, self._met, self._readers = set(), {}, []
         self._changes.clear()
 
-    def _read(self) -> None:
+    def _read(self, before: Questions = (), after: Questions = ()) -> list[Rows]:
+        """Who is expected, and who is with them. ``before``, ``after``: asked with it; the rows of the latter."""
         self._work.flush()
         self._known = known = _Known(self._expected)
         pairs = list(known.numbers)
@@ -175,35 +193,25 @@ class BatchStore(PatientStore):
         }
         if not self._postgresql:
             values["pairs"] = pairs
-        found = [member(row) for row in _BY_KEYS.rows(self._work.connection, self._lists(values))]
+        connection = self._work.connection
+        answers = ask(connection, [*before, (_BY_KEYS, self._lists(values)), *after])[len(before) :]
+        found = [member(row) for row in answers[0]]
         known.members_of = {item.person: set() for item in found}
         for item in found:
             known.put(item, matching.strict_key(item.identity))
         if found:
             wanted = self._lists({"persons": sorted({item.person for item in found})})
-            for row in MEMBERS_OF.rows(self._work.connection, wanted):
+            members, persons = ask(connection, [(MEMBERS_OF, wanted), (PERSONS, wanted)])
+            for row in members:
                 known.put_member(member(row))
-            for key, value, authority, survivor, external in PERSONS.rows(self._work.connection, wanted):
+            for key, value, authority, survivor, external in persons:
                 known.persons[key] = PersonRecord(key, PatientIdentifier(value, authority), survivor, external)
+        return answers[1:]
 
     def _lists(self, values: Values) -> Values:
         if self._postgresql:
             return values
         return {name: orjson.dumps(value).decode() for name, value in values.items()}
-
-    def _reserve(self, count: int) -> None:
-        """Ids of rows to come, and regional numbers that nobody has."""
-        self._ids, self._spare, self._free = {}, [], set()
-        if not count:
-            return
-        for table, statement in _NEXT.items():
-            found = [row[0] for row in statement.rows(self._work.connection, {"count": count})]
-            self._ids[table] = iter(found if self._postgresql else range(found[0] + 1, found[0] + 1 + count))
-        numbers = list(dict.fromkeys(new_regional_value() for _ in range(count)))
-        values = {**self._lists({"numbers": numbers}), "authority": self._authority}
-        taken = {row[0] for row in _TAKEN_NUMBERS.rows(self._work.connection, values)}
-        self._spare = [number for number in numbers if number not in taken]
-        self._free = set(self._spare)
 
     # What feeds ask
 

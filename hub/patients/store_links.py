@@ -39,7 +39,7 @@ class Word:
 
 
 _ADD = Prepared(
-    lambda _dialect: insert(LINK),
+    lambda _dialect: insert(LINK).inline(),  # gives no id back: so several rows go in one statement
     *("one", "other", "rule", "message_id", "author", "reason", "evidence", "model_version", "since"),
     *("ended_why", "ended_by"),
 )

@@ -22,11 +22,11 @@ from sqlalchemy import (
 )
 
 from hub.patients.model import Identity, Link
-from hub.patients.normalise import given_names, search_keys
+from hub.patients.normalise import given_names, name_keys
 from hub.patients.store import MEMBER_COLUMNS, Member, member
 from hub.patients.store_tables import IDENTITY, LINK, NAME, PERSON
 from hub.storage.engine import UnitOfWork
-from hub.storage.prepared import Prepared
+from hub.storage.prepared import Prepared, ask
 from hub.storage.tables import prefix_end
 from hub.values import PatientIdentifier
 
@@ -199,12 +199,13 @@ class PatientReader:
             return {}
         wanted = {"persons": array(self._connection, sorted(set(ids)))}
         members: defaultdict[int, list[Member]] = defaultdict(list)
-        for row in MEMBERS_OF.rows(self._connection, wanted):
+        identities, numbers = ask(self._connection, [(MEMBERS_OF, wanted), (PERSONS, wanted)])
+        for row in identities:
             found = member(row)
             members[found.person].append(found)
         regional: dict[int, PatientIdentifier] = {}
         aliases: defaultdict[int, list[PatientIdentifier]] = defaultdict(list)
-        for key, value, authority, survivor, _ in PERSONS.rows(self._connection, wanted):
+        for key, value, authority, survivor, _ in numbers:
             identifier = PatientIdentifier(value, authority)
             if survivor is None:
                 regional[key] = identifier
@@ -271,7 +272,7 @@ def matching_keys(identity: Identity, criteria: Criteria) -> list[str]:
         criteria.postal_code and traits.postal_code != criteria.postal_code
     ):
         return []
-    keys = sorted(key for key in search_keys(traits) if key.startswith(criteria.name))
+    keys = sorted(key for key in name_keys(traits) if key.startswith(criteria.name))
     if len(criteria.birth_date) == 8:
         return [""] if keys or not criteria.name else []
     return keys

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hub.storage import postgresql
 from hub.storage.columns import json_text, json_value
-from hub.storage.prepared import Prepared
+from hub.storage.prepared import Prepared, write
 from hub.storage.tables import METADATA, put_guards
 from hub.storage.writer import SharedWriter
 
@@ -64,8 +64,7 @@ class UnitOfWork:
         if not self._later:
             return
         waiting, self._later = self._later, {}
-        for statement, rows in waiting.items():
-            statement.many(self.connection, rows)
+        write(self.connection, waiting.items())
 
     def on_commit(self, hook: Hook) -> None:
         """Call the hook after the outermost commit."""

@@ -7,12 +7,12 @@ import itertools
 import re
 import select
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import abc, pq
+from psycopg import abc, generators, pq
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
 from sqlalchemy.exc import DisconnectionError
@@ -24,6 +24,9 @@ _NUMBER = re.compile(r"\$(\d+)")
 _TRUSTED_SECONDS = 30.0  #: how long an idle connection is believed to be alive
 _MOST_ROWS = 128  #: rows in one statement
 _DONE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+
+Found = tuple[list[tuple[Any, ...]], int]  #: rows, and how many were changed
+Step = tuple[str, str, Sequence[Any]]  #: name and text of a prepared statement, and its values
 
 
 def numbered(text: str) -> tuple[str, tuple[str, ...]]:
@@ -78,29 +81,32 @@ class Statement:
         self._rows = self._of_rows(text)
         self._texts: dict[int, str] = {}  #: by the number of rows
 
-    def execute(self, connection: Any, values: Sequence[Any]) -> tuple[list[tuple[Any, ...]], int]:
-        """Rows, and how many were changed. Opens a transaction where none is open. Raises psycopg.Error."""
+    def execute(self, connection: Any, values: Sequence[Any]) -> Found:
+        """Carry it out. Opens a transaction where none is open. Raises psycopg.Error."""
+        step = self.step(values)
+        if _begins(connection):
+            return several(connection, [step])[0]
         adapter = Transformer.from_context(connection)
-        result = _execute(connection, self._name, self.text, adapter, values)
-        changed = result.command_tuples or 0
-        if not result.ntuples:
-            return [], changed
-        adapter.set_pgresult(result)
-        return adapter.load_rows(0, result.ntuples, tuple), changed
+        dumped, formats = _dumped(adapter, values)
+        _prepare(connection, [step])
+        result = connection.pgconn.exec_prepared(self._name.encode(), dumped, formats)
+        return _found(adapter, _checked(connection.pgconn, result))
 
-    def executemany(self, connection: Any, rows: list[list[Any]]) -> None:
-        """Once a row: inserts take several rows at a time. Raises psycopg.Error."""
-        adapter = Transformer.from_context(connection)
+    def step(self, values: Sequence[Any]) -> Step:
+        """One execution, for ``several``."""
+        return self._name, self.text, values
+
+    def steps(self, rows: list[list[Any]]) -> Iterator[Step]:
+        """Once a row, for ``several``: inserts take several rows at a time."""
         if self._rows is None:
-            for row in rows:
-                _execute(connection, self._name, self.text, adapter, row)
+            yield from (self.step(row) for row in rows)
             return
         for chunk in _chunks(rows):
             size = len(chunk)
             text = self._texts.get(size)
             if text is None:
                 text = self._texts[size] = self._of_size(*self._rows, size, len(chunk[0]))
-            _execute(connection, f"{self._name}_{size}", text, adapter, [item for row in chunk for item in row])
+            yield f"{self._name}_{size}", text, [item for row in chunk for item in row]
 
     @staticmethod
     def _of_size(head: str, values: str, rows: int, columns: int) -> str:
@@ -112,17 +118,62 @@ class Statement:
         return (found[1], found[2]) if found else None
 
 
-def _execute(connection: Any, name: str, text: str, adapter: abc.Transformer, values: Sequence[Any]) -> Any:
-    driver = connection.pgconn
-    if driver.transaction_status == pq.TransactionStatus.IDLE and "hub_reading" not in connection.__dict__:
-        _checked(driver, driver.exec_(b"BEGIN"))
-    prepared = connection.__dict__.setdefault("hub_prepared", set())
-    if name not in prepared:
-        _checked(driver, driver.prepare(name.encode(), text.encode()))
-        prepared.add(name)
+def several(connection: Any, steps: Iterable[Step]) -> list[Found]:
+    """Carry all out in this order, with one round trip (libpq's pipeline). Opens a transaction where none is open.
+
+    None of them is to answer with very much: the answers wait until everything was sent. Raises psycopg.Error: then
+    those after the one that failed were not carried out."""
+    wanted = list(steps)
+    adapter, driver = Transformer.from_context(connection), connection.pgconn
+    ready = [(name.encode(), *_dumped(adapter, values)) for name, _, values in wanted]
+    _prepare(connection, wanted)
+    begins = _begins(connection)
+    driver.enter_pipeline_mode()
+    if begins:
+        driver.send_query_params(b"BEGIN", None)
+    for statement in ready:
+        driver.send_query_prepared(*statement)
+    driver.pipeline_sync()
+    connection.wait(generators.send(driver))  # waits without the interpreter's lock, as ``get_result`` would not
+    results = [_result(connection) for _ in range(begins + len(ready))]
+    _result(connection)  # of the sync
+    driver.exit_pipeline_mode()
+    done = [_checked(driver, result) for result in results]
+    return [_found(adapter, result) for result in done[int(begins) :]]
+
+
+def _result(connection: Any) -> Any:
+    """Of the next statement of a pipeline."""
+    [result] = connection.wait(generators.fetch_many(connection.pgconn))
+    return result
+
+
+def _prepare(connection: Any, steps: Iterable[Step]) -> None:
+    """Those that this connection does not know yet."""
+    known = connection.__dict__.setdefault("hub_prepared", set())
+    for name, text, _ in steps:
+        if name not in known:
+            _checked(connection.pgconn, connection.pgconn.prepare(name.encode(), text.encode()))
+            known.add(name)
+
+
+def _begins(connection: Any) -> bool:
+    """Whether a transaction must be opened first."""
+    idle = connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
+    return idle and "hub_reading" not in connection.__dict__
+
+
+def _dumped(adapter: abc.Transformer, values: Sequence[Any]) -> tuple[Any, Any]:
     formats = [PyFormat.BINARY if isinstance(value, bytes) else PyFormat.TEXT for value in values]
-    dumped = adapter.dump_sequence(values, formats)
-    return _checked(driver, driver.exec_prepared(name.encode(), dumped, adapter.formats))
+    return adapter.dump_sequence(values, formats), adapter.formats
+
+
+def _found(adapter: abc.Transformer, result: Any) -> Found:
+    changed = result.command_tuples or 0
+    if not result.ntuples:
+        return [], changed
+    adapter.set_pgresult(result)
+    return adapter.load_rows(0, result.ntuples, tuple), changed
 
 
 def _checked(driver: Any, result: Any) -> Any:

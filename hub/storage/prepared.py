@@ -17,12 +17,13 @@ from hub.storage.tables import UtcDateTime
 
 Processor = Callable[[Any], Any]
 Statement = Any  # select, insert, update or delete whose values are bindparams
-Found = tuple[list[tuple[Any, ...]], int]  #: rows, and how many were changed
+Found = postgresql.Found
+Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """Of one database: ``execute`` carries it out on the driver's connection, ``executemany`` once a row."""
+    """Of one database: ``execute`` carries it out on the driver's connection."""
 
     text: str
     names: tuple[str, ...]  #: parameters in order
@@ -30,16 +31,19 @@ class _Compiled:
     fixed: Mapping[str, Any]  #: literals of the statement itself
     results: tuple[tuple[int, Processor], ...]  #: columns that are not as the driver gives them
     execute: Callable[[Any, Sequence[Any]], Found]
-    executemany: Callable[[Any, list[list[Any]]], None]
+    piped: postgresql.Statement | None  #: where the database takes several statements in one round trip
 
-    def bind(self, values: Mapping[str, Any]) -> list[Any]:
+    def bind(self, values: Values) -> list[Any]:
         every = {**self.fixed, **values} if self.fixed else values
         bound = [every[name] for name in self.names]
         for place, processor in self.binds:
             bound[place] = processor(bound[place])
         return bound
 
-    def read(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    def read(self, found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        return [self._read(row) for row in found] if self.results else found
+
+    def _read(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         read = list(row)
         for place, processor in self.results:
             read[place] = processor(read[place])
@@ -55,37 +59,34 @@ class Prepared:
         self._columns = list(columns) or None
         self._by_dialect: dict[str, _Compiled] = {}
 
-    def run(self, connection: Connection, values: Mapping[str, Any]) -> int:
+    def run(self, connection: Connection, values: Values) -> int:
         """Execute; how many rows it changed."""
         return self._execute(connection, values)[1][1]
 
-    def many(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
+    def many(self, connection: Connection, rows: Iterable[Values]) -> None:
         """Execute once a row."""
-        compiled = self._compiled(connection.dialect)
-        try:
-            compiled.executemany(connection.connection.driver_connection, [compiled.bind(values) for values in rows])
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise _converted(connection, compiled, error) from error
+        write(connection, [(self, rows)])
 
-    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    def rows(self, connection: Connection, values: Values) -> list[tuple[Any, ...]]:
         """Execute; all rows."""
         compiled, (found, _) = self._execute(connection, values)
-        return [compiled.read(row) for row in found] if compiled.results else found
+        return compiled.read(found)
 
-    def first(self, connection: Connection, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    def first(self, connection: Connection, values: Values) -> tuple[Any, ...] | None:
         """Execute; the first row, None when there is none."""
         rows = self.rows(connection, values)
         return rows[0] if rows else None
 
-    def _execute(self, connection: Connection, values: Mapping[str, Any]) -> tuple[_Compiled, Found]:
+    def _execute(self, connection: Connection, values: Values) -> tuple[_Compiled, Found]:
         dialect = connection.dialect
-        compiled = self._by_dialect.get(dialect.name) or self._compiled(dialect)
+        compiled = self.compiled(dialect)
         try:
             return compiled, compiled.execute(connection.connection.driver_connection, compiled.bind(values))
         except dialect.loaded_dbapi.Error as error:
-            raise _converted(connection, compiled, error) from error
+            raise _converted(connection, compiled.text, error) from error
 
-    def _compiled(self, dialect: Dialect) -> _Compiled:
+    def compiled(self, dialect: Dialect) -> _Compiled:
+        """As the database takes it."""
         found = self._by_dialect.get(dialect.name)
         if found is None:
             found = self._by_dialect[dialect.name] = self._compile(dialect)
@@ -105,24 +106,56 @@ class Prepared:
         found = (column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns)
         results = tuple((place, processor) for place, processor in enumerate(found) if processor is not None)
         text, names = str(compiler), tuple(compiler.positiontup or ())
-        execute, executemany = _sqlite(text)
+        execute, piped = _sqlite(text), None
         if not compiler.positional:
             text, names = postgresql.numbered(text)
-            statement = postgresql.Statement(text)
-            execute, executemany = statement.execute, statement.executemany
+            piped = postgresql.Statement(text)
+            execute = piped.execute
         ordered = tuple((place, binds[name]) for place, name in enumerate(names) if name in binds)
-        return _Compiled(text, names, ordered, fixed, results, execute, executemany)
+        return _Compiled(text, names, ordered, fixed, results, execute, piped)
 
 
-def _sqlite(text: str) -> tuple[Callable[[Any, Sequence[Any]], Found], Callable[[Any, list[list[Any]]], None]]:
+def ask(connection: Connection, questions: Sequence[tuple[Prepared, Values]]) -> list[list[tuple[Any, ...]]]:
+    """The rows of each of several statements, carried out in this order; on PostgreSQL in one round trip."""
+    wanted = [(statement.compiled(connection.dialect), values) for statement, values in questions]
+    steps = [item.piped.step(item.bind(values)) for item, values in wanted if item.piped is not None]
+    if not steps:
+        return [statement.rows(connection, values) for statement, values in questions]
+    found = _piped(connection, steps)
+    return [item.read(rows) for (item, _), (rows, _) in zip(wanted, found, strict=True)]
+
+
+def write(connection: Connection, waiting: Iterable[tuple[Prepared, Iterable[Values]]]) -> None:
+    """Each statement once a row, in this order; on PostgreSQL all of it in one round trip."""
+    steps: list[postgresql.Step] = []
+    for statement, rows in waiting:
+        item = statement.compiled(connection.dialect)
+        bound = [item.bind(values) for values in rows]
+        if item.piped is not None:
+            steps += item.piped.steps(bound)
+            continue
+        try:
+            driver: Any = connection.connection.driver_connection
+            driver.executemany(item.text, bound)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _converted(connection, item.text, error) from error
+    if steps:
+        _piped(connection, steps)
+
+
+def _piped(connection: Connection, steps: Sequence[postgresql.Step]) -> list[Found]:
+    try:
+        return postgresql.several(connection.connection.driver_connection, steps)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _converted(connection, steps[0][1], error) from error
+
+
+def _sqlite(text: str) -> Callable[[Any, Sequence[Any]], Found]:
     def execute(driver: Any, values: Sequence[Any]) -> Found:
         cursor = driver.execute(text, values)
         return cursor.fetchall(), cursor.rowcount
 
-    def executemany(driver: Any, rows: list[list[Any]]) -> None:
-        driver.executemany(text, rows)
-
-    return execute, executemany
+    return execute
 
 
 def _bind_processor(kind: Any, dialect: Dialect) -> Processor | None:
@@ -140,10 +173,10 @@ def _instant(value: datetime | None) -> str | None:
     return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
 
 
-def _converted(connection: Connection, compiled: _Compiled, error: Exception) -> BaseException:
+def _converted(connection: Connection, text: str, error: Exception) -> BaseException:
     """The driver's error as SQLAlchemy's, without the values."""
     return DBAPIError.instance(
-        compiled.text,
+        text,
         None,
         error,
         connection.dialect.loaded_dbapi.Error,

@@ -1,0 +1,77 @@
+"""Several statements at once: the same on both databases, in one round trip on PostgreSQL."""
+
+import threading
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, insert, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from hub.storage.engine import Database
+from hub.storage.prepared import Prepared, ask, write
+
+ROWS = Table(
+    "tests_pipes", MetaData(), Column("id", Integer, primary_key=True, autoincrement=False), Column("name", String)
+)
+ADD = Prepared(lambda _dialect: insert(ROWS), "id", "name")
+NAME = Prepared(lambda _dialect: select(ROWS.c.name).where(ROWS.c.id == bindparam("key")))
+COUNT = Prepared(lambda _dialect: text("SELECT count(*) FROM tests_pipes"))
+
+
+def rows(first: int, count: int) -> list[dict[str, object]]:
+    return [{"id": number, "name": f"n{number}"} for number in range(first, first + count)]
+
+
+@pytest.fixture(autouse=True)
+def table(database: Database) -> None:
+    with database.engine.begin() as connection:
+        ROWS.create(connection, checkfirst=True)
+
+
+@pytest.mark.parametrize("count", [1, 2, 127, 300, 3000])
+def test_what_is_written_together_is_there(database: Database, count: int) -> None:
+    with database.transaction() as work:
+        write(work.connection, [(ADD, rows(0, count)), (ADD, rows(count, 3))])
+        found = ask(work.connection, [(COUNT, {}), (NAME, {"key": count}), (NAME, {"key": -1})])
+    assert found == [[(count + 3,)], [(f"n{count}",)], []]
+    with database.reading() as work:
+        assert ask(work.connection, [(NAME, {"key": 0}), (COUNT, {})]) == [[("n0",)], [(count + 3,)]]
+
+
+def test_one_that_fails_takes_all_back(database: Database) -> None:
+    with pytest.raises(IntegrityError), database.transaction() as work:
+        write(work.connection, [(ADD, rows(0, 5)), (ADD, rows(4, 2)), (ADD, rows(10, 2))])
+    with database.transaction() as work:  # the connection is as good as before
+        write(work.connection, [(ADD, rows(4, 2))])
+        assert ask(work.connection, [(COUNT, {})]) == [[(2,)]]
+
+
+def test_a_value_that_no_column_takes_leaves_nothing_half_sent(database: Database) -> None:
+    with pytest.raises((DBAPIError, ValueError)), database.transaction() as work:
+        write(work.connection, [(ADD, [*rows(0, 2), {"id": "x", "name": "y"}])])
+    with database.transaction() as work:
+        assert ask(work.connection, [(COUNT, {})]) == [[(0,)]]
+
+
+def test_who_waits_for_a_lock_keeps_nobody_else_from_working(database: Database) -> None:
+    lock = Prepared(
+        lambda dialect: text("SELECT pg_advisory_xact_lock(:key)" if dialect == "postgresql" else "SELECT :key")
+    )
+    failures: list[Exception] = []
+
+    def work_on(number: int) -> None:
+        try:
+            with database.transaction() as work:
+                ask(work.connection, [(lock, {"key": 7}), (COUNT, {})])
+                write(work.connection, [(ADD, rows(10 * number, 10))])
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work_on, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+    assert not any(thread.is_alive() for thread in threads)
+    with database.reading() as work:
+        assert ask(work.connection, [(COUNT, {})]) == [[(80,)]]
