@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from hub.app.demo.national import national_record, record_settings
-from hub.app.demo.region import LOGIN, OPERATOR, PASSWORD, Sites, hospitals, install_missing, settings
+from hub.app.demo.region import LOGIN, OPERATOR, PASSWORD, STEWARD, Sites, hospitals, install_missing, settings
 from hub.app.demo.report import Report, StepFailed
 from hub.app.demo.story import tell
 from hub.app.running import logs
@@ -110,6 +110,7 @@ def _stay(console: Console, url: str) -> None:
         f"\n[bold]The portal is up:[/] {url}/portal\n"
         f"  clinician  {LOGIN} / {PASSWORD}     search for PAT-TROIS, 28/03/1979\n"
         f"  operator   {OPERATOR} / {PASSWORD}\n"
+        f"  steward    {STEWARD} / {PASSWORD}     one INS, two birth dates: a question waits\n"
         "Ctrl-C ends it.",
         highlight=False,
     )

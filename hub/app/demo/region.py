@@ -32,6 +32,7 @@ from hub.values import new_uid, now
 INS_TEST = "1.2.250.1.213.1.4.10"
 LOGIN, PASSWORD = "dr.bernard", "demo"
 OPERATOR = "exploitation"
+STEWARD = "identitovigilance"
 
 #: The person: an INS and strict traits of the public test platforms, not of anybody alive.
 TRAITS = Traits(
@@ -218,6 +219,7 @@ def settings(
         users=(
             User(login=LOGIN, name="Dr Anne Bernard", password_argon2=_hash(), organisation=b.title),
             User(login=OPERATOR, name="Exploitation", password_argon2=_hash(), roles=("operator", "officer")),
+            User(login=STEWARD, name="Sylvie Arnaud", password_argon2=_hash(), roles=("steward",)),
         ),
         web=Web(port=web),
         mllp=Mllp(port=mllp),

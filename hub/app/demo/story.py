@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from hub.app.demo import feeds, national, people, systems
+from hub.app.demo import feeds, national, people, steward, systems
 from hub.app.demo.region import Hospital, Sites
 from hub.app.demo.report import Report
 from hub.app.demo.stage import Stage
@@ -49,6 +49,7 @@ def tell(
         systems.imaging_study(stage)
         systems.demographics(stage)
         national.tell(stage)
+        steward.ask(stage)
         people.operator(stage)
         people.audit(stage)
 
