@@ -73,6 +73,9 @@ NATIONAL = _action("NATIONAL", "Search in the national record (TD3.1)", "documen
 NATIONAL_DOCUMENT = _action(
     "NATIONAL-DOCUMENT", "Read in the national record (TD3.2)", "documents.retrieve", IMPORT, Kind.RETRIEVE
 )
+NATIONAL_WEB = _action(
+    "NATIONAL-WEB", "Open the national record's own page about a person (TD0.9)", "documents.query", PATIENT_RECORD
+)
 NATIONAL_AUTHORISE = _action(
     "NATIONAL-AUTHORISE",
     "Declare oneself authorised on a national record (TD0.3)",

@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from hub.drimbox.model import ExportStudy, OpenCall, OpenRemote
 from hub.mail.model import ListLetters
-from hub.portal import elsewhere, invoke, letters, mail, record, record_read, rights, sign_in_end
+from hub.portal import elsewhere, invoke, letters, mail, record, record_read, record_web, rights, sign_in_end
 from hub.portal.account import Account
 from hub.portal.casework import Casework
 from hub.portal.clinical import Clinical
@@ -29,6 +29,7 @@ from hub.portal.viewer import Viewer
 from hub.portal.web import Front, Route
 from hub.record.model import ListPublications
 from hub.record.reading_model import SearchNational
+from hub.record.web_access import OpenWebPage
 from hub.usecase import Dispatcher
 
 STATIC = Path(__file__).parent / "static"
@@ -109,8 +110,13 @@ def _beyond_the_region(hub: PortalHub, renderer: Renderer, account: Account, cli
     if SearchNational in can:
         renderer.read_with = frozenset(hub.settings.record.read_with)
         exported = exports.of if exports is not None else None
-        national = record_read.NationalPages(clinical, renderer, remote=OpenRemote in can, exports=exported)
+        web = record_web.PAGES if OpenWebPage in can else ()
+        national = record_read.NationalPages(
+            clinical, renderer, remote=OpenRemote in can, exports=exported, web=tuple(web)
+        )
         yield national
+        if web:
+            yield record_web.NationalWebPages(clinical)
         if OpenRemote in can:
             yield elsewhere.RemotePages(clinical, national, exports)
     if OpenCall in can:

@@ -1,9 +1,9 @@
 """The national record beside the region's timeline: what it says of a person, a document read, a study opened."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from starlette.responses import Response
 
@@ -67,15 +67,23 @@ class ExportsOf(Protocol):
 
 
 class NationalPages:
-    """One person's national record. ``remote``: other regions' images can be read. ``exports``: to local archives."""
+    """One person's national record. ``remote``: other regions' images can be read. ``exports``: to local archives.
+    ``web``: the record's own pages that can be opened."""
 
     def __init__(
-        self, clinical: Clinical, renderer: Renderer, *, remote: bool = False, exports: "ExportsOf | None" = None
+        self,
+        clinical: Clinical,
+        renderer: Renderer,
+        *,
+        remote: bool = False,
+        exports: "ExportsOf | None" = None,
+        web: Sequence[str] = (),
     ) -> None:
         self.clinical = clinical
         self.render = renderer.page
         self.remote = remote
         self.exports = exports
+        self.web = tuple(web)
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -96,11 +104,13 @@ class NationalPages:
         shown = visit.query.get("shown", "")
         most = min(int(shown), 10_000) if shown.isdecimal() and len(shown) < 6 else BATCH
         whole, sought = bool(visit.query.get("whole")), visit.query.get("sought", "")
+        archived = bool(visit.query.get("archived"))
         narrow = Narrow(*visit.handles.open("sought", sought)) if sought else None
         answer, problem = NationalAnswer(), ""
         rows: list[Row] = []
         try:
-            answer = visit.perform(actions.NATIONAL, SearchNational(person.regional, whole=whole, narrow=narrow))
+            command = SearchNational(person.regional, whole=whole, narrow=narrow, archived=archived)
+            answer = visit.perform(actions.NATIONAL, command)
             problem = problem_of(answer)
             rows = self._rows(visit, person, answer)
         except HubError as error:
@@ -116,8 +126,10 @@ class NationalPages:
             total=len(rows),
             more=most + BATCH if len(rows) > most else 0,
             whole=whole,
-            sought=sought,
+            archived=archived,
+            kept=kept(whole=whole, archived=archived, sought=sought),
             narrow=narrow,
+            web=self.web,
             declares=answer.status is not None
             and answer.status.standing is Standing.OPEN
             and answer.status.authorisation is Authorisation.NONE,
@@ -302,6 +314,16 @@ def said(visit: Visit, error: HubError) -> str:
             if code.startswith(("record-", "source-")) and visit.phrases.maybe(key, ""):
                 return key
     return "national.failed"
+
+
+def kept(*, whole: bool, archived: bool, sought: str) -> Callable[..., str]:
+    """What links to the same search say, with changes: ``kept(whole="1")``."""
+    now = {"whole": "1" if whole else "", "archived": "1" if archived else "", "sought": sought}
+
+    def query(**changes: object) -> str:
+        return urlencode({name: value for name, value in {**now, **changes}.items() if value})
+
+    return query
 
 
 def told(visit: Visit) -> tuple[str, str] | None:

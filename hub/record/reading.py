@@ -75,7 +75,8 @@ class RecordReader:
 
     @use_case
     def search(self, command: SearchNational, context: Context) -> NationalAnswer:
-        """The approved documents that the record shows to the caller (EX_3.1-1030). Raises as the command says."""
+        """The approved documents that the record shows to the caller (EX_3.1-1030), archived ones where they are
+        asked for. Raises as the command says."""
         asker = self._asker(context)
         ins = self._number(command.person, context)
         if ins is None:
@@ -88,7 +89,7 @@ class RecordReader:
         if status.standing is not Standing.OPEN or not _admitted(asker, status.authorisation):
             return NationalAnswer(status, since=since)
         created = since.strftime("%Y%m%d%H%M%S") if since is not None else ""
-        query = RecordQuery(ins, created_from=created, references=command.references)
+        query = RecordQuery(ins, created, references=command.references, archived=command.archived)
         found = self.record().find(query, asker, timeout=self.deadline)
         entries = sorted(found, key=lambda item: item.service_start_time or item.creation_time, reverse=True)
         wanted = [entry for entry in entries if command.narrow is None or self.codes.fits(entry, command.narrow)]

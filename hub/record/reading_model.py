@@ -24,7 +24,8 @@ class Narrow:
 
 @dataclass(frozen=True, slots=True)
 class SearchNational(Command):
-    """A person's documents there (TD0.2, TD3.1): of the first years, or all. Outcome: NationalAnswer.
+    """A person's documents there (TD0.2, TD3.1): of the first years, or all; valid ones, with ``archived`` those in
+    the record's archive as well. Outcome: NationalAnswer.
 
     Raises ConsultationNotOpen, ConnectorError."""
 
@@ -32,6 +33,7 @@ class SearchNational(Command):
     whole: bool = False
     references: tuple[str, ...] = ()  #: only documents that refer to one of them (CXi, or the number alone)
     narrow: Narrow | None = None
+    archived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,10 @@ class Site:
         connector.close()
         self.person = self.dmp.state.persons[f"{INS.cx}^NH"]
         self.person.authorised.clear()
-        record = {"structure": STRUCTURE, "structure_name": "CH A", "config": connector_settings(self.dmp)}
+        record = {
+            "structure": STRUCTURE, "structure_name": "CH A", "config": connector_settings(self.dmp),
+            "web": "https://dmp.example",
+        }  # fmt: skip
         authorities = [{"namespace": "A", "oid": LOCAL.authority}]
         self.hub = Hub(settings(directory, record=record, authorities=authorities))
         self.hub.start({Role.WEB})
@@ -223,6 +226,42 @@ def test_what_the_region_sent_is_changed_there(site: Site) -> None:
         assert len(links(client.get(f"{person}/national").text)) == 1
         assert client.get(link).status_code == 404
     assert audited(site, "PORTAL-NATIONAL-CHANGE").count(AuditOutcome.SUCCESS) == 3
+
+
+def test_archived_documents_are_shown_on_request(site: Site) -> None:
+    site.own()
+    site.person.authorised.add(READER.id)
+    with site.enter() as client:
+        person = site.page_of(client)
+        page = client.get(f"{person}/national").text
+        link = next(one for one in links(page) if "Nodule" in client.get(one).text)
+        csrf = {"csrf": field(page, "csrf")}
+        page = client.post(f"{link}/change", data={**csrf, "change": "archive"}).text
+        assert "has been changed" in page
+        assert link not in links(page)
+        assert "national?archived=1" in page
+        shown = client.get(f"{person}/national?archived=1").text
+        assert link in links(shown)
+        assert "archived</span>" in shown
+        assert "national?whole=1&amp;archived=1" in shown, "the other links keep it"
+        assert link not in links(client.get(f"{person}/national?whole=1").text)
+        client.post(f"{link}/change", data={**csrf, "change": "restore"})
+        assert link in links(client.get(f"{person}/national").text)
+
+
+def test_the_records_own_pages_open_in_the_browser(site: Site) -> None:
+    site.person.authorised.add(READER.id)
+    with site.enter() as client:
+        person = site.page_of(client)
+        assert f'href="{person}/national/web/accesses"' in client.get(f"{person}/national").text
+        answer = client.get(f"{person}/national/web/accesses", follow_redirects=False)
+        assert answer.headers["location"] == f"https://dmp.example/AccesDirect/HistoriqueAcces/{INS.value}"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert client.get(f"{person}/national/web/elsewhere", follow_redirects=False).status_code == 404
+        identity = Identity(LOCAL, Traits("PAT-TROIS", "DOMINIQUE", birth_date="19790301"), IdentityStatus.PROVISIONAL)
+        site.hub.patients.feed(FeedIdentity(identity), Context())
+        assert client.get(f"{person}/national/web/record", follow_redirects=False).status_code == 409
+    assert sorted(audited(site, "PORTAL-NATIONAL-WEB")) == [AuditOutcome.SUCCESS, AuditOutcome.MINOR_FAILURE]
 
 
 def test_a_handle_of_another_session_opens_nothing(site: Site) -> None:

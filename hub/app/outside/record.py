@@ -24,6 +24,7 @@ from hub.record.drawing import Sender
 from hub.record.narrowing import Schemes
 from hub.record.reading import RecordReader
 from hub.record.service import KIND, RecordService
+from hub.record.web_access import WebAccess
 from hub.storage.engine import UnitOfWork
 from hub.values import Code
 
@@ -62,6 +63,7 @@ class NationalRecordOfHub:
     reader: RecordReader | None
     audit: AuditService
     name: str
+    web: WebAccess | None = None
 
     def connector(self) -> KeepsRecords:
         """The open connector; also what searches in the record (TD3.1, TD3.2) use. Raises HubError."""
@@ -71,9 +73,9 @@ class NationalRecordOfHub:
         return found
 
     @property
-    def services(self) -> tuple[RecordDesk | RecordReader, ...]:
+    def services(self) -> tuple[RecordDesk | RecordReader | WebAccess, ...]:
         """For the dispatcher."""
-        return tuple(one for one in (self.desk, self.reader) if one is not None)
+        return tuple(one for one in (self.desk, self.reader, self.web) if one is not None)
 
     @property
     def desk(self) -> RecordDesk | None:
@@ -120,6 +122,8 @@ def build(rooms: "Rooms", senders: Senders | None = None) -> NationalRecordOfHub
         deadline=settings.deadline,
         codes=Schemes(settings.modality_schemes, settings.region_schemes),
     )
+    if settings.web:
+        made.web = WebAccess(patients=rooms.patients, root=settings.web)
     if settings.publish:
         made.service = _service(rooms, made.connector, senders)
     return made

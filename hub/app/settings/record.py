@@ -27,6 +27,8 @@ class NationalRecord(Table):
     which is Pro Santé Connect's (provider): a card opens the direct mode only where the card itself signs."""
     first_years: float = Field(default=2.0, gt=0, le=100)
     """The first search goes back so many years; everything on request."""
+    web: str = Field(default="", pattern=r"^(https://[^\s/?#]+/?)?$", examples=["https://www.dmp.fr"])
+    """Root of the record's own pages for professionals, opened in their browser (TD0.9); empty: not offered."""
     modality_schemes: tuple[str, ...] = ("DCM", "1.2.840.10008.2.16.4", "1.2.250.1.213.1.1.5.618")
     """Schemes under which the record's entries tell modalities: the code system, or the value set in its place."""
     region_schemes: tuple[str, ...] = ("2.16.840.1.113883.6.96", "1.2.250.1.213.1.1.5.695", "1.2.250.1.213.2.5")
