@@ -98,7 +98,7 @@ class RemoteService:
         self.silence = silence
         self.clock = clock
         self._lock = Lock()
-        self._known: OrderedDict[tuple[str, str], tuple[str, OpenStudy]] = OrderedDict()
+        self._known: OrderedDict[str, OpenStudy] = OrderedDict()
 
     @use_case
     def open(self, command: OpenRemote, context: Context) -> OpenedRemote:
@@ -143,21 +143,32 @@ class RemoteService:
         with self.database.reading() as work:
             store = DrimboxStore(work)
             sealed = store.opened(_hash(session), _hash(session, study_instance_uid), self.clock())
-        if sealed is None:
-            return None
-        found = self._restored(sealed, session, study_instance_uid)
-        if found is None or found.indexed.person is None:
-            return None
-        (may,) = self.rights.visible([_thing(found.indexed.person)], context)
-        return found if may else None
+        found = self._restored(sealed, session) if sealed is not None else None
+        return found if found is not None and self._may(found, context) else None
 
-    def _restored(self, sealed: str, session: str, uid: str) -> OpenStudy | None:
-        key = (_hash(session), uid)
+    def of_person(self, person: PatientIdentifier, context: Context) -> list[OpenStudy]:
+        """See ``hub.imaging.elsewhere.Elsewhere``."""
+        session = context.session
+        if not session or context.principal.scheme is not Scheme.PROVIDER:
+            return []
+        with self.database.reading() as work:
+            rows = DrimboxStore(work).all_opened(_hash(session), self.clock())
+        found = [self._restored(sealed, session) for sealed in rows]
+        return [one for one in found if one is not None and one.indexed.person == person and self._may(one, context)]
+
+    def _may(self, found: OpenStudy, context: Context) -> bool:
+        if found.indexed.person is None:
+            return False
+        (may,) = self.rights.visible([_thing(found.indexed.person)], context)
+        return may
+
+    def _restored(self, sealed: str, session: str) -> OpenStudy | None:
+        key = _hash(session, sealed)
         with self._lock:
             known = self._known.get(key)
-            if known is not None and known[0] == sealed:
+            if known is not None:
                 self._known.move_to_end(key)
-                return known[1]
+                return known
         try:
             record = unseal(session, PURPOSE, sealed)
         except NotSealedHere:
@@ -168,7 +179,7 @@ class RemoteService:
             return None
         made = self._made(manifest, record, person, session)
         with self._lock:
-            self._known[key] = (sealed, made)
+            self._known[key] = made
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         return made

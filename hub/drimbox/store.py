@@ -117,6 +117,11 @@ class DrimboxStore:
         found = self._connection.execute(query).scalar_one_or_none()
         return str(found) if found is not None else None
 
+    def all_opened(self, session_hash: str, at: datetime) -> list[str]:
+        """What is sealed, of everything that is open in a session."""
+        query = select(OPENED.c.sealed).where(OPENED.c.session_hash == session_hash, OPENED.c.expires_at > at)
+        return [str(row[0]) for row in self._connection.execute(query.order_by(OPENED.c.study_hash))]
+
     def forget(self, at: datetime) -> None:
         """What is over."""
         for table in (CALL, OPENED):

@@ -94,6 +94,7 @@ class FederationService:
         if query.person is not None:
             context.touch("patient", query.person.cx)
         indexed, total, status = self._from_index(query, person, context)
+        indexed += self._open_of(person, query, context)
         live = self._live_sources(query, indexed)
         if not live:
             yield self._answer(query, indexed, [status], total, context)
@@ -119,6 +120,15 @@ class FederationService:
             return None
         context.touch("study", found.study.study_instance_uid)
         return StudyAnswer((_narrowed(found.indexed, query),), (found.status,), 1)
+
+    def _open_of(self, person: _Person | None, query: FindStudies, context: Context) -> list[IndexedStudy]:
+        """Of a person whose studies a viewer lists: those of other regions that are open in its session."""
+        if self.elsewhere is None or not context.session or person is None or person.regional is None:
+            return []
+        if not query.live or query.sources or query.study_instance_uids:
+            return []
+        found = self.elsewhere.of_person(person.regional, context)
+        return [item.indexed for item in found if matches(item.study, query, None)]
 
     # the question
 

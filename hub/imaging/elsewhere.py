@@ -2,7 +2,7 @@
 
 For the caller they are as the region's own: searched, described, streamed, cut into frames. Nobody else sees them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from hub.imaging.model import (
 )
 from hub.imaging.readers import of_study
 from hub.imaging.retrieval import Retriever
+from hub.values import PatientIdentifier
 
 
 @dataclass(frozen=True)
@@ -90,4 +91,8 @@ class Elsewhere(Protocol):
 
     def opened(self, study_instance_uid: str, context: Context) -> OpenStudy | None:
         """None: not open in the session of this context, or not for the caller any more."""
+        ...
+
+    def of_person(self, person: PatientIdentifier, context: Context) -> Sequence[OpenStudy]:
+        """The person's studies that are open in the session of this context; by the regional identifier."""
         ...

@@ -68,6 +68,8 @@ def test_the_pixels_of_another_region_are_on_the_screen(
         page.wait_for_timeout(500)
     page.screenshot(path=tmp_path / "viewer.png")
     assert shades(canvas.screenshot()) > 30, "the viewport shows no image"
+    page.locator("[data-cy=study-browser-thumbnail]").first.wait_for(timeout=60_000)
+    page.screenshot(path=tmp_path / "viewer.png")
     assert elsewhere == [], "the browser itself never calls the other box"
     assert site.source.asked, "the hub did"
     context.close()

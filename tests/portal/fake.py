@@ -106,6 +106,11 @@ class Record:
 
 
 @dataclass
+class Drimbox:
+    export_to: tuple[str, ...] = ()
+
+
+@dataclass
 class Settings:
     region: Region = field(default_factory=Region)
     sources: tuple[Source, ...] = (
@@ -122,6 +127,7 @@ class Settings:
     viewer: Path | None = None
     web: Web = field(default_factory=Web)
     record: Record = field(default_factory=Record)
+    drimbox: Drimbox = field(default_factory=Drimbox)
 
 
 @dataclass
