@@ -6,7 +6,7 @@ was sent holds until it is forgotten; one that was found holds as long as it is 
 
 import io
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,10 +56,10 @@ class KeyObjects:
         hidden = rejected | {uid for uid, item in objects.items() if item.rejects}
         return without(study, hidden), {uid: item for uid, item in objects.items() if uid not in hidden}
 
-    def received(self, files: Iterable[Path], source: str) -> tuple[str, ...]:
+    def received(self, files: Iterable[Path], sources: Sequence[str]) -> tuple[str, ...]:
         """Keep the rejection notes among Part 10 files that were sent to the hub; within the open unit of work.
 
-        ``source``: for which source the sender speaks, "" : for all. Returns the studies that lose instances."""
+        ``sources``: for which the sender speaks. Returns the studies that lose instances."""
         touched: dict[str, None] = {}
         with self.database.transaction() as work:
             store = KeyObjectStore(work)
@@ -70,7 +70,8 @@ class KeyObjects:
                     log.warning("a key object that was sent can't be read")
                     continue
                 if note.rejects:
-                    store.keep(source, note, received=True)
+                    for source in sources:
+                        store.keep(source, note, received=True)
                     touched.update(dict.fromkeys(study for study, _ in note.references))
         return tuple(touched)
 

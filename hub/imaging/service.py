@@ -330,10 +330,19 @@ class ImagingService(Reading):
             for _, instance in study.instances
             if is_key_object(instance)
         ]
-        rejected = self.publisher.key_objects.received(notes, command.speaks_for)
+        rejected = self.publisher.key_objects.received(notes, self._speaks_for(command))
         self.look_again(rejected, context)
         others = [command.study_instance_uid] if command.study_instance_uid not in rejected else []
         self.look_again(others, context, delay=self.archive_follows, but=self.archive.name)
+
+    def _speaks_for(self, command: StudyArrived) -> tuple[str, ...]:
+        """The sources from which a sender may take instances: the one that its certificate speaks for, else those of
+        the authority whose patient numbers it uses; and the hub's own archive, where what it sends lies."""
+        assert self.archive is not None
+        authority = self.archive.authority_of(command.calling, command.speaks_for)
+        named = (command.speaks_for,) if command.speaks_for else ()
+        own = named or tuple(info.name for info in self.archives.of_authority(authority))
+        return tuple(dict.fromkeys((*own, self.archive.name)))
 
     def _look_if_named_otherwise(self, row: Any, theirs: PatientIdentifier, context: Context) -> None:
         """A manifest names somebody by a number that is no longer the one, or the archive by a name that was

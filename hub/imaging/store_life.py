@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Index, Text, and_, delete, select, update
+from sqlalchemy import ColumnElement, Index, Text, and_, delete, exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
@@ -140,12 +140,13 @@ class KeyObjectStore:
     def hidden(self, study_instance_uids: Collection[str]) -> dict[tuple[str, str], set[str]]:
         """(source, study) -> what is not shown there: instances that are taken away, and the notes themselves.
 
-        The source is "" for what holds at all of them."""
+        The source is "" for what holds at all of them. What was sent in the name of a source counts as long as the
+        study is known to be there, or nowhere else: nobody takes away what lies at others alone."""
         uids, found = list(study_instance_uids), dict[tuple[str, str], set[str]]()
         rejecting = and_(KEY_OBJECT.c.title_scheme == "DCM", KEY_OBJECT.c.title_code.in_(REJECTIONS))
         for start in range(0, len(uids), _CHUNK):
             some = uids[start : start + _CHUNK]
-            for table, which in ((REJECTED, ()), (KEY_OBJECT, (rejecting,))):
+            for table, which in ((REJECTED, (_counts(),)), (KEY_OBJECT, (rejecting,))):
                 columns = (table.c.source, table.c.study_instance_uid, table.c.sop_instance_uid)
                 query = select(*columns).where(table.c.study_instance_uid.in_(some), *which)
                 for row in self._connection.execute(query):
@@ -155,6 +156,18 @@ class KeyObjectStore:
     def _put(self, table: Any, values: Mapping[str, Any]) -> None:
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         self._connection.execute(dialect.insert(table).values(values).on_conflict_do_nothing())
+
+
+def _counts() -> ColumnElement[bool]:
+    """Whether what a note takes away is its source's to take."""
+    same_study = STUDY.c.study_instance_uid == REJECTED.c.study_instance_uid
+    note = and_(KEY_OBJECT.c.source == REJECTED.c.source, KEY_OBJECT.c.sop_instance_uid == REJECTED.c.note)
+    return or_(
+        REJECTED.c.source == "",
+        exists().where(same_study, STUDY.c.source == REJECTED.c.source),
+        ~exists().where(same_study),
+        exists().where(note, KEY_OBJECT.c.received.is_(False)),
+    )
 
 
 class LifeStore:

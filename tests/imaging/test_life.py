@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.access.model import HUB
 from hub.context import Context
 from hub.documents.model import AssociationType
 from hub.imaging.errors import UnknownInstance
@@ -191,7 +192,7 @@ def test_a_rejection_note_that_was_sent_holds_at_the_archive(
     note.save_as(path, enforce_file_format=True)
     garbage = tmp_path / "garbage.dcm"
     garbage.write_bytes(b"\0" * 200)
-    studies = region.imaging.publisher.key_objects.received([garbage, path, tmp_path / "none"], "")
+    studies = region.imaging.publisher.key_objects.received([garbage, path, tmp_path / "none"], ["PACS_A"])
     assert studies == (STUDY,)
     region.imaging.look_again(studies, Context())
     region.work()
@@ -203,9 +204,16 @@ def test_a_note_of_another_archive_rejects_nothing_here(
 ) -> None:
     path = tmp_path / "note.dcm"
     key_object(region.archive.datasets[:1]).save_as(path, enforce_file_format=True)
-    region.imaging.publisher.key_objects.received([path], "PACS_B")
+    region.imaging.publisher.key_objects.received([path], ["PACS_B"])
     look(region)
     assert instances(only(region, person)) == 5
+    gone = region.archive.datasets[0]
+    wanted = InstanceRequest(STUDY, str(gone.SeriesInstanceUID), str(gone.SOPInstanceUID))
+    given = list(region.imaging.retrieve(RetrieveInstances((wanted,)), Context(principal=HUB)))
+    assert [type(item) for item in given] == [RetrievedInstance]  # what lies at PACS_A alone is not PACS_B's to take
+    region.imaging.publisher.key_objects.received([path], ["PACS_A"])
+    given = list(region.imaging.retrieve(RetrieveInstances((wanted,)), Context(principal=HUB)))
+    assert [type(item) for item in given] == [FailedInstance]
 
 
 def test_a_changed_accession_number_gives_a_new_manifest(region: Living, person: PatientIdentifier) -> None:
