@@ -29,6 +29,7 @@ from hub.audit.service import AuditService
 from hub.connector.contract import Environment
 from hub.connector.loader import Sources, manifests
 from hub.documents.administration import RemovalService, UpdateService
+from hub.documents.amending import AmendingService
 from hub.documents.moving import DocumentsFollow
 from hub.documents.multipatient import MultiPatientService
 from hub.documents.offers import OffersFollow
@@ -159,6 +160,9 @@ class Rooms:
             custodian=Custodian(region.name, region.home_community_id) if settings.mhd.french else None,
             generated={name: Code(value, scheme, shown) for name, (value, shown, scheme) in generated.items()},
             language=region.language,
+        )
+        self.amending = AmendingService(
+            updates=self.updates, source_id=region.source_id, custodian=self.sharing.custodian
         )
 
     def _build_imaging(self, environment: Environment) -> None:

@@ -133,7 +133,8 @@ class Hub(Rooms):
         """The one path of every transaction, and all use cases at its end."""
         self.dispatch = AboutOne(
             [
-                *(self.patients, self.portions, self.visits, self.stewardship, self.documents, self.sharing),
+                *(self.patients, self.portions, self.visits, self.stewardship),
+                *(self.documents, self.sharing, self.amending),
                 *(self.imaging, self.life, self.exchange, self.consents, self.care),
                 *(self.federation, self.communities, self.responding, self.discovery),
                 *(self.updates, self.removals, SingleObjectService(self.imaging, self.scratch.path / "rendering")),

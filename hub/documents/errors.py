@@ -5,7 +5,7 @@ the error is about (an entryUUID, a uniqueId, a slot's name): never a patient's 
 hub's general kind of error, so that wires that do not know XDS still have an answer.
 """
 
-from hub.errors import Category, Conflict, HubError, Invalid, NotFound, Unavailable, Unsupported
+from hub.errors import Ambiguous, Category, Conflict, HubError, Invalid, NotFound, Unavailable, Unsupported
 
 
 class DocumentError(HubError):
@@ -328,3 +328,24 @@ class NothingRemoved(RemoveDocumentsError):
     code = "nothing-removed"
     title = "None of the documents could be removed."
     failures: tuple[tuple[str, HubError], ...] = ()  # uniqueId, error
+
+
+class NotAmendable(Invalid):
+    """A change of metadata that can't be made of this document as it is."""
+
+    code = "not-amendable"
+    title = "The change can't be made of the document as it is."
+
+
+class SeveralDocuments(Ambiguous):
+    """A change of metadata is about one document; here are several."""
+
+    code = "several-documents"
+    title = "Several documents have this identifier."
+
+
+class DocumentChanged(Conflict):
+    """A change of metadata is about another version than the current one."""
+
+    code = "document-changed"
+    title = "The document's metadata are no longer those of this version."

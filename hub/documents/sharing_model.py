@@ -12,7 +12,7 @@ from hub.documents.model import (
     SubmissionSet,
 )
 from hub.usecase import Command
-from hub.values import PatientIdentifier
+from hub.values import Code, PatientIdentifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +128,27 @@ class Published:
     entry: DocumentEntry
     associations: tuple[Association, ...] = ()
     custodian: Custodian | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelChange:
+    """One change of the confidentiality codes. What it is about: one by its place, by its scheme, or the only one.
+
+    ``code`` None: it goes; a code without a scheme keeps the scheme; ``added``: a further one."""
+
+    code: Code | None = None
+    place: int | None = None
+    scheme: str = ""
+    added: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AmendDocument(Command):
+    """A change of one document's metadata. ``status``: the availabilityStatus that it shall have, "" unsaid;
+    ``version``: which one is meant to be changed, 0 any. Outcome: Published."""
+
+    unique_ids: tuple[str, ...] = ()
+    entry_ids: tuple[str, ...] = ()
+    status: str = ""
+    labels: tuple[LabelChange, ...] = ()
+    version: int = 0

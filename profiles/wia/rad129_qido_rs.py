@@ -25,7 +25,8 @@ TRANSACTION = Transaction(
     options=(
         "limit, offset",
         "a status per source in X-Maillage-Sources",
-        "includefield, fuzzymatching: ignored",
+        "includefield: ignored",
+        "fuzzymatching: names are matched literally, with a Warning",
     ),
 )
 

@@ -29,6 +29,8 @@ from hub.wire.http import HttpRequest, HttpResponse
 
 #: What every source had to say to a search: ``PACS_A;state=answered;count=3;ms=12``.
 SOURCES_HEADER = "X-Maillage-Sources"
+_LITERAL = "The fuzzymatching parameter is not supported. Only literal matching has been performed."  #: PS3.18: 8.3.4.2
+_NAMES = frozenset({"PatientName", "ReferringPhysicianName"})
 _MAX_LIMIT = 1000
 _BULK = re.compile(r"^.*?(/studies/.*)$")
 #: The issuer's OID as a sequence attribute: IssuerOfPatientIDQualifiersSequence.UniversalEntityID.
@@ -61,6 +63,7 @@ def find_studies(message: HttpRequest, level: str) -> FindStudies:
         limit=min(_number(message, "limit", 100), _MAX_LIMIT),
         offset=_number(message, "offset", 0),
     )
+    _fuzzy(message)
     if level == "STUDY":
         return command
     if len(uids) != 1:
@@ -93,16 +96,27 @@ def encode_matches(answer: StudyAnswer, message: HttpRequest, level: str) -> Htt
         objects = objects[offset : offset + limit]
     headers = {SOURCES_HEADER: ", ".join(_source(status) for status in answer.statuses)}
     missing = [status for status in answer.statuses if status.state in (SourceState.LATE, SourceState.FAILED)]
+    warnings = [_LITERAL] if _fuzzy(message) and _NAMES & set(_keys(message, level)) else []
     if missing:
         names = ", ".join(f"{status.source} {status.state.value}" for status in missing)
-        headers["Warning"] = f'299 maillage "Incomplete: {names}"'
+        warnings.append(f"Incomplete: {names}")
     elif answer.total is not None and level == "STUDY":
         left = answer.total - offset - len(objects)
         if left > 0:
-            headers["Warning"] = f'299 maillage "There are {left} additional results that can be requested"'
+            warnings.append(f"There are {left} additional results that can be requested")
+    if warnings:
+        headers["Warning"] = ", ".join(f'299 maillage "{text}"' for text in warnings)
     if not objects and not missing:
         return HttpResponse(204, b"", "", headers)
     return HttpResponse(200, b"".join(json_array(objects)), JSON, headers)
+
+
+def _fuzzy(message: HttpRequest) -> bool:
+    """Whether fuzzy matching of names is asked for. Raises Invalid."""
+    text = message.parameter("fuzzymatching", "false")
+    if text not in ("true", "false"):
+        raise Invalid("fuzzymatching is true or false.", location="fuzzymatching")
+    return text == "true"
 
 
 def _objects(studies: Sequence[IndexedStudy], message: HttpRequest, level: str) -> Iterator[dict[str, Any]]:

@@ -142,7 +142,7 @@ def find_documents(message: HttpRequest) -> FindShared:
         raise Invalid("This search needs patient or patient.identifier.", location="patient")
     for name in ("_id", "identifier"):
         for text in found.get(name, ()):
-            unique_ids, entry_ids = _identifiers(name, text)
+            unique_ids, entry_ids = identifiers_asked(name, text)
             by = ((f"{_DE}UniqueId", unique_ids), (f"{_DE}EntryUUID", entry_ids))
             groups.append(tuple(Asked("GetDocuments", {key: (values,)}) for key, values in by if values))
     matching = replace(
@@ -181,7 +181,7 @@ def find_lists(message: HttpRequest) -> FindShared:
         raise Invalid("This search needs patient or patient.identifier.", location="patient")
     for name in ("_id", "identifier"):
         for text in found.get(name, ()):
-            groups.append(lists_by_id(*_identifiers(name, text), kinds=kinds))
+            groups.append(lists_by_id(*identifiers_asked(name, text), kinds=kinds))
     codes = tuple((("content_type_code", "codes"), values) for values in designations)
     matching = Matching(names=tuple(terms.names), codes=codes, statuses=_statuses(found), nothing=_archived(found))
     return replace(_command(found, groups, patient, matching), lists=True)
@@ -330,7 +330,7 @@ def _author_numbers(text: str) -> tuple[str, ...]:
     return tuple(f"{item.code}^{item.system.removeprefix('urn:oid:')}" if item.system else item.code for item in tokens)
 
 
-def _identifiers(name: str, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def identifiers_asked(name: str, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """uniqueIds and entryUUIDs of a parameter's alternatives. Raises Invalid."""
     parts = search.alternatives(text)
     if not parts:

@@ -8,7 +8,7 @@ import orjson
 
 from hub.access.rights_errors import ConsentAlreadyOver, ConsentChanged, ConsentFromTheFuture, UnknownPatient
 from hub.context import Context
-from hub.documents.errors import UnknownPatientId
+from hub.documents.errors import DocumentChanged, NotAmendable, SeveralDocuments, UnknownPatientId
 from hub.errors import (
     AccessDenied,
     Ambiguous,
@@ -60,6 +60,20 @@ class ConsentNotSupported(Unsupported):
     title = "A Consent says one thing: permit or deny, one matter, one actor at most, one period."
 
 
+class PatchFormatNotSupported(Unsupported):
+    """A PATCH in another form than a FHIRPath Patch."""
+
+    code = "fhir-patch-format"
+    title = "A PATCH is a FHIRPath Patch: Parameters as application/fhir+json or application/fhir+xml."
+
+
+class ElementNotAmendable(Unsupported):
+    """A PATCH of an element that may not be changed this way (PDSm 3.1: flux 04)."""
+
+    code = "fhir-patch-element"
+    title = "Only status and securityLabel can be changed this way."
+
+
 class UnknownParameter(Invalid):
     """A search parameter that this server does not know: ignoring it would widen the answer."""
 
@@ -85,6 +99,11 @@ OUTCOMES: Mapping[type[HubError], Row] = {
     NotAcceptable: Row(406, "not-supported"),
     ConditionNotSupported: Row(412, "not-supported"),
     ConsentNotSupported: Row(422, "not-supported"),
+    PatchFormatNotSupported: Row(415, "not-supported"),
+    ElementNotAmendable: Row(405, "not-supported"),
+    NotAmendable: Row(422, "business-rule"),
+    SeveralDocuments: Row(412, "multiple-matches"),
+    DocumentChanged: Row(412, "conflict"),
     UnknownParameter: Row(400, "not-supported"),
     NotAuthenticated: Row(401, "login"),
     AccessDenied: Row(403, "forbidden"),

@@ -12,6 +12,7 @@ from hub.wire.fhir.codes import MHD, URI, code_of
 
 _PROFILE = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/"
 ARCHIVED = f"{_PROFILE}pdsm-ext-is-archived"
+DELETED = f"{_PROFILE}pdsm-ext-is-deleted"
 _DESIGNATION = f"extension:{MHD}/StructureDefinition/ihe-designationType"
 
 #: Terminologies that a code must come from (constr-bind-*): TRE_A00 who is no professional, TRE_R02 sector of activity,

@@ -121,6 +121,18 @@ def test_no_match_is_no_content() -> None:
     assert qido.encode(StudyAnswer(()), request("/studies"), CONTEXT).status == 204
 
 
+def test_fuzzy_matching_is_not_pretended() -> None:
+    fuzzy = (("fuzzymatching", "true"), ("PatientName", "zoe"))
+    answer = qido.encode(StudyAnswer((indexed(),)), request("/studies", fuzzy), CONTEXT)
+    assert answer.headers["Warning"].startswith('299 maillage "The fuzzymatching parameter is not supported. Only lit')
+    both = qido.encode(StudyAnswer((indexed(),), (), 3), request("/studies", (*fuzzy, ("limit", "1"))), CONTEXT)
+    assert both.headers["Warning"].count("299 maillage") == 2
+    for query in ((("fuzzymatching", "false"), fuzzy[1]), fuzzy[:1]):
+        assert "Warning" not in qido.encode(StudyAnswer((indexed(),)), request("/studies", query), CONTEXT).headers
+    with pytest.raises(Invalid):
+        qido.decode(request("/studies", (("fuzzymatching", "perhaps"),)), CONTEXT)
+
+
 def test_more_pages_are_announced() -> None:
     answer = qido.encode(StudyAnswer((indexed(),), (), 3), request("/studies", (("limit", "1"),)), CONTEXT)
     assert "2 additional results" in answer.headers["Warning"]
