@@ -95,7 +95,7 @@ class Stewards:
             for task in page.tasks:
                 if task.id != number and not mine(visit, task):
                     return _address(f"{ROOT}/task/{task.id}", kind=kind, after=digits(after), **told)
-        return _address(ROOT, kind=kind, **told)
+        return _address(ROOT, kind=kind, after=digits(after) if told else "", **told)
 
     # one question
 

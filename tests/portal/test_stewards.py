@@ -125,6 +125,15 @@ def test_the_kind_is_kept_from_one_to_the_next(signed_in: SignedIn) -> None:
     assert client.get(f"{ROOT}/next?kind=collision&after=3").headers["location"] == f"{ROOT}?kind=collision"
 
 
+def test_the_last_decision_is_told_with_its_number(signed_in: SignedIn) -> None:
+    client = signed_in("sylvie")
+    page = client.get(f"{task(3)}?kind=collision")
+    data = {"csrf": field(page.text, "csrf"), "asked": field(page.text, "asked"), "verdict": "leave", "reason": "x"}
+    after = client.post(f"{task(3)}?kind=collision", data=data, follow_redirects=True)
+    assert after.url.path == ROOT
+    assert "Question n° 3" in after.text
+
+
 def test_the_other_of_several_is_the_one_that_was_asked_about(server: Server, signed_in: SignedIn) -> None:
     decide(signed_in("sylvie"), 4, "different", other="1")
     edge = server.hub.index.edges[-1]

@@ -225,6 +225,8 @@ STEWARD_EN = {
     "ended.link": "linked by a steward",
     "ended.no-match": "different persons",
     "key.ins": "INS",
+    "key.same-ins": "same INS",
+    "key.strict-traits": "all strict traits",
     "key.name-born": "name and birth date",
     "key.given-born": "given name and birth date",
     "key.sound-year": "sound of the name, given name, year",

@@ -238,6 +238,8 @@ STEWARD_FR = {
     "ended.link": "reliées par un gestionnaire",
     "ended.no-match": "personnes différentes",
     "key.ins": "INS",
+    "key.same-ins": "même INS",
+    "key.strict-traits": "tous les traits stricts",
     "key.name-born": "nom et date de naissance",
     "key.given-born": "prénom et date de naissance",
     "key.sound-year": "son du nom, prénom, année",
