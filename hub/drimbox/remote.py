@@ -51,6 +51,7 @@ _MODALITIES: Mapping[str, str] = {
     "66.4": "SEG", "88.11": "SR", "88.22": "SR", "88.33": "SR", "88.59": "KO", "88.67": "SR", "104.1": "DOC",
     "128": "PT", "130": "PT", "481.1": "RTIMAGE", "481.2": "RTDOSE", "481.3": "RTSTRUCT", "481.5": "RTPLAN",
 }  # fmt: skip
+_EXAMINATION = re.compile(r"Examen\s*:\s*(\S[^\r\n]*)")
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 
 
@@ -218,6 +219,7 @@ class _Only:
 def _study(manifest: Manifest, record: Mapping[str, Any], person: Person, source: str) -> Study:
     """The study as the manifest and the record describe it."""
     lines = {uid: (modality, text) for uid, modality, text in _SERIES_LINE.findall(manifest.description)}
+    named = _EXAMINATION.search(manifest.description)
     told = [str(item) for item in record["modalities"]]
     series = []
     for number, item in enumerate(manifest.series, 1):
@@ -244,7 +246,7 @@ def _study(manifest: Manifest, record: Mapping[str, Any], person: Person, source
         patient_sex=traits.sex,
         accession_number=manifest.accession_number,
         accession_issuer=manifest.accession_issuer,
-        description=str(record["description"]),
+        description=named.group(1).strip() if named is not None else str(record["description"]),
         started=str(record["started"])[:14],
         modalities=tuple(dict.fromkeys(item.modality for item in series)),
         series=tuple(series),
