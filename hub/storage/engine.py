@@ -29,7 +29,7 @@ SQLITE_PRAGMAS = (
     "synchronous=FULL",
     "foreign_keys=ON",
     "busy_timeout=30000",
-    "cache_size=-65536",
+    "cache_size=-16384",  # KiB of each connection; who writes has more (SharedWriter)
     "wal_autocheckpoint=4000",  # pages: what is written again and again is copied to its place once
 )
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 _LONGEST = 0.02  # seconds after its begin in which a transaction takes in further units of work
+_CACHE = "PRAGMA cache_size=-65536"  # KiB: the pages of indexes that are written all over; readers have the kernel's
 
 
 class SharedWriter:
@@ -71,6 +72,9 @@ class _Group:
         try:
             self._transaction = self.connection.begin()
             self._driver: Any = self.connection.connection.driver_connection
+            if "writes" not in self.connection.info:
+                self._execute(_CACHE)
+                self.connection.info["writes"] = True
             self._execute("BEGIN IMMEDIATE")
         except BaseException:
             self.connection.close()
