@@ -34,6 +34,9 @@ TRANSACTION = Transaction(
         "Document Metadata Publish Recipient Option",
         "Folder Subscription Option",
         "Patient-Independent Subscription Option",
+        "Extended Events Document Metadata Subscription Option",
+        "Update Events Folder Subscription Option",
+        "Extended Events Folder Subscription Option",
     ),
 )
 

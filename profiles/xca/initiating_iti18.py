@@ -24,7 +24,7 @@ TRANSACTION = Transaction(
     section="ITI TF-2: 3.18, 3.38",
     kind=Kind.QUERY,
     permission="documents.query",
-    options=("XDS Affinity Domain",),
+    options=("XDS Affinity Domain", "$targetCommunityIdList"),
     audit=AuditEvent("110112", "Query", "E", type_code="ITI-18"),
 )
 

@@ -170,7 +170,11 @@ def bundle(
     next_page: Mapping[str, str] | None = None,
     outcomes: Iterable[Mapping[str, Any]] = (),
 ) -> HttpResponse:
-    """A searchset. ``next_page``: parameters that replace those of this page; None at the end."""
+    """A searchset. ``next_page``: parameters that replace those of this page; None at the end.
+
+    ``_summary=count`` is answered with the total alone, where it is known."""
+    if total is not None and message.parameter("_summary") == "count":
+        matches, next_page = (), None
     here = _url(message, message.query)
     links = [{"relation": "self", "url": here}]
     if next_page is not None:

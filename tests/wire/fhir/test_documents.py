@@ -26,7 +26,7 @@ from hub.documents.model import (
 from hub.documents.sharing_model import OpenedDocument
 from hub.errors import HubError, Invalid
 from hub.values import Code, PatientIdentifier
-from hub.wire.fhir import r4
+from hub.wire.fhir import r4, search
 from hub.wire.fhir.binary import answer
 from hub.wire.fhir.codes import scheme_of, system_of, unique_id, unique_id_of
 from hub.wire.fhir.document_list import document_list, folder_of, set_of
@@ -252,6 +252,14 @@ def test_any_search_is_read_or_refused(seed: int) -> None:
     for find in (find_documents, find_lists):
         with contextlib.suppress(HubError):
             find(HttpRequest("GET", "/fhir/x", BASE, query=query))
+
+
+def test_who_counts_gets_the_number_alone() -> None:
+    found = {"resourceType": "List", "id": "a"}
+    for query, entries in (((("_summary", "count"),), None), ((("_summary", "true"),), 1), ((), 1)):
+        answer = search.bundle(HttpRequest("GET", "/fhir/List", BASE, query=query), [found], total=7)
+        bundle = json.loads(answer.body)
+        assert (bundle["total"], len(bundle["entry"]) if entries else bundle.get("entry")) == (7, entries)
 
 
 def test_another_server_s_resource_is_not_what_bears_its_id_here() -> None:
