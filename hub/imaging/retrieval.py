@@ -4,8 +4,10 @@ import logging
 import re
 import secrets
 import tempfile
+import threading
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,6 +50,7 @@ _RESOURCE = re.compile(r"(?!(.*/)?\.{1,2}(/|$))[A-Za-z0-9._~,:@=+-]+(/[A-Za-z0-9
 _REMEMBER = 60.0  #: seconds that a live answer to "who holds this study" is believed
 #: From so many wanted instances of a series on, the series is asked for as a whole.
 _WHOLE_SERIES = 4
+_REMEMBERED = 64  #: studies whose SOP classes are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class Retriever:
         self.readers = readers
         self.silence = silence
         self._located: dict[str, tuple[float, list[Study]]] = {}
+        self._known: dict[tuple[str, str], Mapping[str, str]] = {}  # (study, source) -> SOP class by instance
+        self._knowing = threading.Lock()
 
     # instances
 
@@ -86,7 +91,22 @@ class Retriever:
         for request in command.requests:
             check(request)
         parts, failures = self._plan(command.requests, context)
+        for (study, sop_class), count in self._classes(parts).items():
+            context.touch("sop class", f"{study}|{sop_class}|{count}")
         return self._stream(parts, failures, command.transfer_syntaxes)
+
+    def _classes(self, parts: Iterable[Part]) -> Counter[tuple[str, str]]:
+        """How many instances of each SOP class of each study are about to be sent (audit trail, PS3.15: A.5.3.7), as
+        far as the index knows: the record is written when the answer begins."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for part in parts:
+            study = part.request.study_instance_uid
+            known = self._known.get((study, part.sources[0]), {}) if part.sources else {}
+            if part.sources and not part.wanted.keys() <= known.keys():
+                self._indexed(study, "", part.sources)
+                known = self._known.get((study, part.sources[0]), {})
+            counts.update((study, known[uid]) for uid in part.wanted if uid in known)
+        return counts
 
     def _stream(
         self, parts: Iterable[Part], failures: Iterable[FailedInstance], syntaxes: tuple[str, ...]
@@ -127,6 +147,14 @@ class Retriever:
             for uid, request in wanted.items():
                 yield Part(request, sources, {uid: request})
 
+    def _remember(self, study: Study) -> None:
+        """The SOP classes of a study's instances, for the requests for single ones that follow."""
+        classes = {str(item.sop_instance_uid): item.sop_class_uid for _, item in study.instances if item.sop_class_uid}
+        with self._knowing:
+            if len(self._known) >= _REMEMBERED:
+                del self._known[next(iter(self._known))]
+            self._known[study.study_instance_uid, study.source] = classes
+
     def _worth_it(self, study: str, series: str, sources: tuple[str, ...], count: int) -> bool:
         """Whether most of the series is wanted, so that one question is cheaper than many."""
         return count * 2 >= len(self._indexed(study, series, sources)) > 0
@@ -136,6 +164,7 @@ class Retriever:
         with self.database.reading() as work:
             for item in ImagingStore(work).studies([study], deep=True):
                 if item.study.source == sources[0] and item.state is not StudyState.ORDERED:
+                    self._remember(item.study)
                     return [
                         (one.series_instance_uid, instance.sop_instance_uid)
                         for one, instance in item.study.instances
