@@ -8,6 +8,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -37,14 +38,16 @@ def run(*, quick: bool) -> Iterator[Figure]:
         yield Figure("adt", "PostgreSQL", 0.0, "msg/s", note=f"not measured: {error.message}")
         return
     with server:
-        hub, bare_url = server.url(server.create_database()), server.url(server.create_database())
-        yield _figure("PostgreSQL", hub, postgresql_loop(bare_url, count), count)
+        bare = postgresql_loop(server.url(server.create_database()), count)
+        yield _figure("PostgreSQL", server.url(server.create_database()), bare, count)
+        yield _figure("PostgreSQL", server.url(server.create_database()), bare, count, processes=2)
 
 
-def _figure(name: str, url: str, bare: float, count: int) -> Figure:
-    value, milliseconds = hub_rate(url, count)
+def _figure(name: str, url: str, bare: float, count: int, processes: int = 1) -> Figure:
+    value, milliseconds = hub_rate(url, count, processes)
+    several = f", {processes} processes" if processes > 1 else ""
     return Figure(
-        "adt", f"acknowledged ADT^A28, {name}, {SENDERS} connections", value, "msg/s",
+        "adt", f"acknowledged ADT^A28, {name}{several}, {SENDERS} connections", value, "msg/s",
         f"bare insert and commit, one connection, {name}", bare, "at least 0.5", value >= 0.5 * bare,
         "each message: raw bytes, identity, regional identifier, links and audit record on disk before AA; "
         f"the hub's own CPU: {milliseconds:.2f} ms a message, which is the limit while others use the cores",
@@ -68,21 +71,32 @@ def messages(sender: int, count: int) -> list[bytes]:
     return made
 
 
-def hub_rate(url: str, count: int) -> tuple[float, float]:
+def hub_rate(url: str, count: int, processes: int = 1) -> tuple[float, float]:
     """Messages a second, and the hub's own milliseconds of CPU for each."""
-    with tempfile.TemporaryDirectory() as data, SandboxProcess("--open", "--db", url, "--data", data) as box:
-        host, _, port = box["mllp"].rpartition(":")
+    with ExitStack() as stack:
+        boxes = [_box(stack, url) for _ in range(processes)]
         share = count // SENDERS
-        senders = [_Sender(host, int(port), messages(number, share + WARM)) for number in range(SENDERS)]
-        try:
-            _send(senders, WARM)
-            before, started = _cpu(box.process.pid), time.perf_counter()
-            _send(senders, share)
-            elapsed = time.perf_counter() - started
-            return share * SENDERS / elapsed, (_cpu(box.process.pid) - before) * 1000 / (share * SENDERS)
-        finally:
-            for sender in senders:
-                sender.socket.close()
+        senders = [
+            _sender(stack, boxes[number % processes], messages(number, share + WARM)) for number in range(SENDERS)
+        ]
+        _send(senders, WARM)
+        before, started = sum(_cpu(box.process.pid) for box in boxes), time.perf_counter()
+        _send(senders, share)
+        elapsed = time.perf_counter() - started
+        used = sum(_cpu(box.process.pid) for box in boxes) - before
+        return share * SENDERS / elapsed, used * 1000 / (share * SENDERS)
+
+
+def _box(stack: ExitStack, url: str) -> SandboxProcess:
+    data = stack.enter_context(tempfile.TemporaryDirectory())
+    return stack.enter_context(SandboxProcess("--open", "--db", url, "--data", data))
+
+
+def _sender(stack: ExitStack, box: SandboxProcess, batch: list[bytes]) -> "_Sender":
+    host, _, port = box["mllp"].rpartition(":")
+    sender = _Sender(host, int(port), batch)
+    stack.callback(sender.socket.close)
+    return sender
 
 
 class _Sender:

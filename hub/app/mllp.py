@@ -70,6 +70,7 @@ class MllpEndpoint:
             max_bytes=settings.mllp.max_message_mb * 1024 * 1024,
             idle_timeout=settings.mllp.idle_timeout,
             together=self.handle_together if together is not None else None,
+            shared=settings.mllp.processes > 1,
         )
 
     @property

@@ -1,16 +1,25 @@
-"""``web.processes``: real processes on one port, of which one is killed, and then the parent."""
+"""``web.processes``, ``mllp.processes``: real processes on one port, of which one is killed, and then the parent."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
+
+from hub.audit.model import AuditSearch
+from hub.audit.service import AuditService
+from hub.patients.model import Traits
+from hub.storage.engine import Database
+from hub.testing import hl7
+from hub.wire.hl7v2.client import MllpClient
 
 SECONDS = 120.0
 
@@ -38,15 +47,18 @@ def is_free(port: int) -> bool:
 
 
 class Parent:
-    """``maillage serve`` with two web processes."""
+    """``maillage serve`` with two processes of one role."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, role: str = "web") -> None:
         self.port, self.health = free_ports()
+        ports = {"web": 0, "mllp": 0, "dimse": 0, role: self.port}
+        tables = "".join(
+            f"[{name}]\nport = {port}\n{'processes = 2' if name == role else ''}\n" for name, port in ports.items()
+        )
         file = folder / "maillage.toml"
         file.write_text(
-            f"[web]\nport = {self.port}\nprocesses = 2\n[mllp]\nport = 0\n[dimse]\nport = 0\n"
-            f"[health]\nport = {self.health}\n[storage]\ndatabase = '{url}'\ncontent = '{folder}/content'\n"
-            "[security]\nnode_authentication = false\n"
+            f"{tables}[health]\nport = {self.health}\n[storage]\ndatabase = '{url}'\ncontent = '{folder}/content'\n"
+            "[security]\nnode_authentication = false\naccept_new_authorities = true\n"
         )
         command = [
             sys.executable,
@@ -112,3 +124,51 @@ def test_children_end_when_the_parent_is_killed(parent: Parent) -> None:
     children = parent.children()
     parent.process.kill()
     wait_for(lambda: all(gone(pid) for pid in children))
+
+
+@pytest.mark.postgresql
+def test_feeds_of_several_processes_are_one_chain_of_commits(postgresql_url: str, tmp_path: Path) -> None:
+    """Eight hospitals announce the same persons to two processes: each person once, one audit trail."""
+    running = Parent(tmp_path, postgresql_url, "mllp")
+    try:
+        wait_for(lambda: all(running.ready(running.health + child) for child in (1, 2)))
+        failures: list[Exception] = []
+
+        def feed(number: int) -> None:
+            site = hl7.Sender(application=f"HIS{number}", facility=f"H{number}")
+            try:
+                for person in range(6):
+                    with MllpClient("127.0.0.1", running.port, timeout=SECONDS) as client:
+                        answer = client.send(hl7.adt(site, patient(number, person), "A28"))
+                    assert b"|AA|" in answer
+            except Exception as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=feed, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(SECONDS)
+        assert failures == []
+    finally:
+        running.process.send_signal(signal.SIGTERM)
+        running.process.wait(SECONDS)
+    database = Database(postgresql_url)
+    try:
+        with database.engine.connect() as connection:
+            counted = text("SELECT count(*), count(DISTINCT person) FROM patients_identity")
+            assert connection.execute(counted).one() == (48, 6)
+        audit = AuditService(database=database)
+        assert audit.verify().intact
+        assert audit.count(AuditSearch(transaction="ITI-30")) == 48
+        audit.stop()
+    finally:
+        database.dispose()
+
+
+def patient(number: int, person: int) -> hl7.Patient:
+    traits = Traits(
+        birth_name=f"MARTIN {chr(65 + person)}", birth_given="LOUISE", birth_date="19620216", sex="F",
+        birth_place="75056",
+    )  # fmt: skip
+    return hl7.Patient(identifier=hl7.local(f"{person}", f"H{number}", f"1.2.250.1.999.8.{number + 1}"), traits=traits)

@@ -112,26 +112,28 @@ def serve(
     One process for a small site, or the same program many times, each with its role: **web** (SOAP, FHIR, DICOMweb,
     portal), **mllp** (HL7 v2 feeds and queries), **dimse** (DICOM), **worker** (the outbox).
     """
-    from hub.app.web.processes import WebProcesses, this_child  # noqa: PLC0415 (other commands start faster without them)
+    from hub.app.running import processes  # noqa: PLC0415 (other commands start faster without them)
     from hub.app.wiring import Hub  # noqa: PLC0415
 
     loaded = load(settings)
     logs.configure(loaded.logging.level, loaded.logging.format)
-    child, group, roles = this_child(), None, frozenset(role or Role)
+    child, groups, roles = processes.this_child(), list[processes.Processes](), frozenset(role or Role)
     if child is not None:
         loaded = child.settings(loaded)
-    elif Role.WEB in roles and loaded.web.processes > 1:
-        group = WebProcesses(loaded, settings)
-        loaded, roles = group.settings, roles - {Role.WEB}
+    else:
+        for many in (item for item in processes.ROLES if item in roles and processes.wanted(loaded, item) > 1):
+            first = 1 + sum(len(group.numbers) for group in groups)
+            groups.append(processes.Processes(loaded, many, settings, first))
+            loaded, roles = groups[-1].settings, roles - {many}
     hub = Hub(loaded)
     with until_stopped() as stopped, ExitStack() as running:
         if child is not None:
             child.end_with_parent(stopped)
         hub.start(roles)
-        if group is not None:
-            hub.probes["web"] = group.missing
+        for group in groups:
+            hub.probes[group.role.value] = group.missing
             running.enter_context(group)
-            log.info("%d web processes on %s", loaded.web.processes, hub.public_url())
+            log.info("%d processes of the role %s", len(group.numbers), group.role.value)
         for line in hub.addresses():
             log.info("%s", line)
         log.info("started as %s", ", ".join(sorted(roles)))

@@ -196,6 +196,8 @@ class Mllp(Table):
     """Address to listen on."""
     port: int = 2575
     """0: any free one."""
+    processes: int = Field(default=1, ge=1, le=64)
+    """Processes of the role mllp on this port, as for the web; more than one is for PostgreSQL."""
     max_message_mb: int = 32
     """Largest message, in megabytes."""
     idle_timeout: float = 300.0

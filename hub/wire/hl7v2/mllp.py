@@ -122,7 +122,8 @@ class Framer:
 class MllpServer:
     """Listens, frames, and has every message handled in a thread. TLS where ``tls`` is given.
 
-    ``together``: what messages that wait at the same time are given to first, many at once."""
+    ``together``: what messages that wait at the same time are given to first, many at once. ``shared``: other processes
+    listen on the same port, and the system spreads connections among them."""
 
     def __init__(
         self,
@@ -136,8 +137,10 @@ class MllpServer:
         threads: int = 16,
         max_connections: int = 500,
         together: Handle | None = None,
+        shared: bool = False,
     ) -> None:
         self.handler = handler
+        self.shared = shared
         self.host = host
         self.port = port
         self.tls = tls
@@ -160,7 +163,7 @@ class MllpServer:
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Connection(self), self.host, self.port, ssl=self.tls, backlog=512
+            lambda: _Connection(self), self.host, self.port, ssl=self.tls, backlog=512, reuse_port=self.shared or None
         )
         self.port = self._server.sockets[0].getsockname()[1]
 

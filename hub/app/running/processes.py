@@ -1,8 +1,8 @@
-"""Several web processes on one port: both cores, and one that dies takes only its own requests with it.
+"""Several processes of one role on one port: all cores, and one that dies takes only its own requests with it.
 
-Each child is ``maillage serve --role web`` on a socket of its own (SO_REUSEPORT: the system spreads connections). The
-parent has the other roles, holds the port, starts dead children again, and stops them with itself. A child whose parent
-has died notices and stops: the pipe between them has no other end any more."""
+Each child is ``maillage serve --role web`` (or ``mllp``) on a socket of its own (SO_REUSEPORT: the system spreads
+connections). The parent has the other roles, holds the port, starts dead children again, and stops them with itself. A
+child whose parent has died notices and stops: the pipe between them has no other end any more."""
 
 import logging
 import os
@@ -15,12 +15,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hub.app.settings.model import Settings
+from hub.app.settings.roles import Role
 from hub.app.web.server import GRACE, bind
 
 log = logging.getLogger(__name__)
 
-#: What a child is told: its number, the port, the pipe's handle.
-_CHILD, _PORT, _PIPE = "MAILLAGE_WEB_CHILD", "MAILLAGE_WEB_PORT", "MAILLAGE_WEB_PIPE"
+ROLES = (Role.WEB, Role.MLLP)  #: that may have processes of their own; each has a table of the settings by its name
+#: What a child is told: its number, its role, the port, the pipe's handle.
+_TOLD = _CHILD, _ROLE, _PORT, _PIPE = tuple(f"MAILLAGE_CHILD_{name}" for name in ("NUMBER", "ROLE", "PORT", "PIPE"))
 _LOOK = 0.2  #: seconds between two looks at the children
 _STEADY = 10.0  #: seconds after which a child is not taken for one that can't start
 _LONGEST_PAUSE = 30.0
@@ -31,13 +33,14 @@ class Child:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.number = int(environment[_CHILD])
+        self._role = Role(environment[_ROLE])
         self._port = int(environment[_PORT])
         self._pipe = int(environment[_PIPE])
 
     def settings(self, loaded: Settings) -> Settings:
         """Its own: the port that the parent holds, and a health port beside the parent's (``health.port`` + number)."""
         beside = loaded.health.port + self.number if loaded.health.port else 0
-        return _with_port(loaded, self._port).model_copy(
+        return _with_port(loaded, self._role, self._port).model_copy(
             update={"health": loaded.health.model_copy(update={"port": beside})}
         )
 
@@ -57,25 +60,33 @@ def this_child() -> Child | None:
     if _CHILD not in os.environ:
         return None
     child = Child(os.environ)
-    for name in (_CHILD, _PORT, _PIPE):
+    for name in _TOLD:
         del os.environ[name]
     return child
 
 
-class WebProcesses:
-    """The parent's side. A context manager: the children end with it."""
+def wanted(settings: Settings, role: Role) -> int:
+    """How many processes a role shall have; 1: it is in the process itself."""
+    return int(getattr(settings, role.value).processes) if role in ROLES else 1
 
-    def __init__(self, settings: Settings, file: Path | None) -> None:
-        self._socket = bind(settings.web.host, settings.web.port, shared=True)  # it never listens, it holds the port
-        self._number_wanted = settings.web.processes
-        self.settings = _with_port(settings, int(self._socket.getsockname()[1]))
-        serve = ["serve", "--role", "web", *(["--settings", str(file)] if file else [])]
+
+class Processes:
+    """The parent's side. A context manager: the children end with it. ``first``: number of the first child."""
+
+    def __init__(self, settings: Settings, role: Role, file: Path | None, first: int = 1) -> None:
+        table = getattr(settings, role.value)
+        self._socket = bind(table.host, table.port, shared=True)  # it never listens, it holds the port
+        self.role = role
+        self.numbers = range(first, first + wanted(settings, role))
+        self._port = int(self._socket.getsockname()[1])
+        self.settings = _with_port(settings, role, self._port)
+        serve = ["serve", "--role", role.value, *(["--settings", str(file)] if file else [])]
         self._command = [sys.executable, "-c", "from hub.app.commands.main import main; main()", *serve]
         self._read, self._write = os.pipe()
         self._children: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
         self._pauses: dict[int, float] = {}
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._supervise, name="web-processes", daemon=True)
+        self._thread = threading.Thread(target=self._supervise, name=f"{role.value}-processes", daemon=True)
 
     @property
     def pids(self) -> dict[int, int]:
@@ -84,13 +95,12 @@ class WebProcesses:
 
     def missing(self) -> str:
         """For the readiness of the parent: "" when every child runs."""
-        running = len(self.pids)
-        wanted = self._number_wanted
-        return "" if running == wanted else f"{running} of {wanted} web processes run"
+        running, number = len(self.pids), len(self.numbers)
+        return "" if running == number else f"{running} of {number} {self.role.value} processes run"
 
     def start(self) -> None:
         """Start the children, and keep them running."""
-        for number in range(1, self._number_wanted + 1):
+        for number in self.numbers:
             self._start(number)
         self._thread.start()
 
@@ -107,7 +117,7 @@ class WebProcesses:
             try:
                 child.wait(max(0.1, until - time.monotonic()))
             except subprocess.TimeoutExpired:
-                log.warning("a web process did not stop in time: it is killed")
+                log.warning("a process of the role %s did not stop in time: it is killed", self.role.value)
                 child.kill()
                 child.wait()
         self._children.clear()
@@ -115,7 +125,7 @@ class WebProcesses:
         os.close(self._read)
         self._socket.close()
 
-    def __enter__(self) -> "WebProcesses":
+    def __enter__(self) -> "Processes":
         self.start()
         return self
 
@@ -123,8 +133,7 @@ class WebProcesses:
         self.stop()
 
     def _start(self, number: int) -> None:
-        port = str(self.settings.web.port)
-        told = {_CHILD: str(number), _PORT: port, _PIPE: str(self._read)}
+        told = dict(zip(_TOLD, (str(number), self.role.value, str(self._port), str(self._read)), strict=True))
         # A session of its own: Ctrl-C at the terminal is the parent's, which then stops the children in order.
         child = subprocess.Popen(
             self._command,
@@ -147,11 +156,13 @@ class WebProcesses:
                     pause = 0.0 if steady else min(_LONGEST_PAUSE, max(1.0, 2 * self._pauses.get(number, 0.0)))
                     self._pauses[number] = pause
                     due[number] = now + pause
-                    log.error("web process %d ended (%d): it is started again", number, child.returncode)
+                    told = (self.role.value, number, child.returncode)
+                    log.error("%s process %d ended (%d): it is started again", *told)
                 if now >= due[number]:
                     del due[number]
                     self._start(number)
 
 
-def _with_port(settings: Settings, port: int) -> Settings:
-    return settings.model_copy(update={"web": settings.web.model_copy(update={"port": port})})
+def _with_port(settings: Settings, role: Role, port: int) -> Settings:
+    table = getattr(settings, role.value).model_copy(update={"port": port})
+    return settings.model_copy(update={role.value: table})
