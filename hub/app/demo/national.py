@@ -14,6 +14,7 @@ from pydicom import dcmread
 
 from hub.access.model import HUB, Principal, Professional, Scheme
 from hub.access.roles import permissions_of
+from hub.app.demo import remote
 from hub.app.demo.people import signed_in
 from hub.app.demo.region import INS, INS_TEST, OPERATOR, TRAITS
 from hub.app.demo.report import StepFailed, wait_for
@@ -117,6 +118,7 @@ def tell(stage: Stage) -> None:
         found = _found(stage, hub, person)
         _report_read(stage, hub, person, found)
         _images_read(stage, _study_found(stage, hub, person, found))
+        remote.tell(stage, hub, person, _doctor())
 
 
 def fed(stage: Stage) -> None:
@@ -189,6 +191,7 @@ def _other_region(stage: Stage) -> Iterator[tuple[Hub, PatientIdentifier]]:
             region=Region(name="Autre région", affinity_domain="1.2.250.1.999.20"),
             authorities=(Authority(namespace="HOPITAL_2", oid=NUMBERS_ABROAD),),
             record=record_settings(stage.dmp, abroad=True),
+            **remote.consumer_settings(stage, directory),
             web=Web(port=free_port()),
             mllp=Mllp(port=0),
             dimse=DimsePort(port=0),
@@ -277,7 +280,11 @@ def _parts(stage: Stage, url: str, headers: dict[str, str]) -> list[bytes]:
 
 def _do(hub: Hub, transaction: Transaction, command: Command) -> Any:
     """As the other region's portal does it for somebody who came with Pro Santé Connect: permitted, audited."""
-    principal = Principal(
+    return hub.pipeline.perform(transaction, command, _doctor(), Context())
+
+
+def _doctor() -> Principal:
+    return Principal(
         DOCTOR.id,
         f"Dr {DOCTOR.given} {DOCTOR.family}",
         Scheme.PROVIDER,
@@ -287,7 +294,6 @@ def _do(hub: Hub, transaction: Transaction, command: Command) -> Any:
         professional=DOCTOR,
         level="eidas1",
     )
-    return hub.pipeline.perform(transaction, command, principal, Context())
 
 
 def _read(hub: Hub, person: PatientIdentifier, entry: DocumentEntry) -> bytes:
