@@ -68,6 +68,8 @@ class RightsService:
         self.database = database
         self.people: People = people or Nobody()
         self.manifests: Manifests = NoManifests()
+        #: Hear that the glass was broken, in its unit of work.
+        self.listeners: list[Callable[[Broken, Context], object]] = []
         self.settings = settings or RightsSettings()
         self.clock = clock
         self._opposed = False  # whether anybody opposes, or did since this process began
@@ -217,6 +219,8 @@ class RightsService:
             known = [item for item in store.glass([(patient.value, patient.authority)]) if item.until > at]
             if not any(item.professional == broken.professional for item in known):
                 store.add_glass(broken)
+                for listener in self.listeners:
+                    listener(broken, context)
                 log.warning("the glass was broken", extra={"correlation_id": context.correlation_id})
         return broken
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Index, Integer, Text, bindparam, insert, literal_column, select, text, update
+from sqlalchemy import Connection, Index, Integer, Text, bindparam, func, insert, literal_column, select, text, update
 from sqlalchemy.types import BigInteger
 from sqlmodel import Field, SQLModel
 
@@ -323,6 +323,11 @@ class RightsStore:
         if before:
             query = query.where(GLASS.c.key < before)
         return [_broken(row) for row in self._connection.execute(query)]
+
+    def unseen_glass(self) -> int:
+        """How many the officer has not looked at."""
+        found = select(func.count()).select_from(GLASS).where(GLASS.c.seen_at.is_(None))
+        return int(self._connection.execute(found).scalar_one())
 
     def see_glass(self, key: int, by: str, at: datetime) -> bool:
         """The officer has looked at it; False when there is none, or it was looked at before."""

@@ -15,7 +15,7 @@ from hub.app.dimse.server import DimseEndpoint
 from hub.app.keys.expiry import Ends, Watch
 from hub.app.keys.tls import client_context
 from hub.app.mllp import MllpEndpoint
-from hub.app.outside import drimbox, mail, record
+from hub.app.outside import drimbox, mail, officer, record
 from hub.app.outside.acknowledging import BusinessAcknowledgements
 from hub.app.outside.published_manifests import PublishedManifests
 from hub.app.patients import fhir as fhir_patients
@@ -127,6 +127,7 @@ class Hub(Rooms):
             self.database, self.documents, national=self.record is not None and self.record.service is not None
         )
         self.mail = mail.build(self, self.public_url, self.acknowledgements)
+        self.officer = officer.build(self, self.public_url)
         self.drimbox = drimbox.build(self)
 
     def _build_path(self) -> None:
@@ -198,6 +199,7 @@ class Hub(Rooms):
             **self.acknowledgements.handlers(),
             **(self.record.handlers() if self.record else {}),
             **(self.mail.handlers() if self.mail else {}),
+            **(self.officer.handlers() if self.officer else {}),
             **self.drimbox.handlers(),
         }
         self.worker = Worker(self.exchange, handlers)

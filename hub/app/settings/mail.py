@@ -77,6 +77,11 @@ class SecureMail(Table):
     who they are; empty: they get nothing, and their letter is held."""
     notice_address: str = Field(default="", examples=["ne-pas-repondre@maillage.example.org"])
     """From whom notices are."""
+    officer: str = Field(default="", examples=["dpo@maillage.example.org"])
+    """The data-protection officer: told by the server for notices that the glass was broken, without patient data,
+    with a link that asks who they are; empty: the portal's list alone tells it."""
+    officer_minutes: int = Field(default=60, ge=1, le=1440)
+    """What was broken within so many minutes is told in one mail."""
     link_days: float = Field(default=14.0, gt=0)
     """A notice's link works so long."""
 
@@ -91,6 +96,8 @@ class SecureMail(Table):
             raise ValueError("secure mail needs the hub's own address")
         if self.notices.host and "@" not in self.notice_address:
             raise ValueError("notices need notice_address")
+        if self.officer and ("@" not in self.officer or not self.notices.host):
+            raise ValueError("the officer's address is one of mail, and needs the server for notices")
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key go together")
         return self
