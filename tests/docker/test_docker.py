@@ -1,14 +1,21 @@
 """No container engine runs where this is tested: the files are checked against their schema, the steps are run."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from ruamel.yaml import YAML
 
+from hub.access.professions import roles_of
+from hub.app.provider.sign_in import BACK, SIGNED_OUT
 from hub.app.settings.model import Settings
+from hub.wire.oidc.claims import situations
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +33,43 @@ def test_compose_file_follows_its_schema() -> None:
 
 def test_compose_settings_are_valid() -> None:
     Settings.model_validate(tomllib.loads((ROOT / "docker/config/maillage.toml").read_text()))
+
+
+def test_the_hub_knows_the_provider_of_the_compose_file() -> None:
+    """Addresses, names and secrets of the three files fit together; what the provider tells makes a doctor."""
+    compose = YAML(typ="safe").load((ROOT / "docker/compose.yaml").read_text())
+    realm = json.loads((ROOT / "docker/config/realm.json").read_text())
+    settings = Settings.model_validate(tomllib.loads((ROOT / "docker/config/maillage.toml").read_text()))
+    provider, services = settings.pro_sante_connect, compose["services"]
+    name = services["identity"]["environment"]["KC_HOSTNAME"]
+    assert provider.issuer == f"{name}/realms/{realm['realm']}"
+    inside = [provider.discovery, *provider.endpoints.values()]
+    assert all(urlsplit(str(url)).hostname in services for url in inside)
+    assert all(urlsplit(str(url)).path.startswith(urlsplit(provider.issuer).path) for url in inside)
+    (client,) = realm["clients"]
+    assert client["clientId"] == provider.client_id
+    assert client["redirectUris"] == [settings.web.public_url + BACK]
+    assert client["attributes"]["post.logout.redirect.uris"] == settings.web.public_url + SIGNED_OUT
+    assert provider.client_secret_file == Path("/run/secrets/oidc")
+    assert all("oidc" in services[role]["secrets"] for role in ("web", "feeds"))
+    secret = compose["secrets"]["oidc"]["environment"]
+    assert client["secret"] == f"${{{secret}}}"
+    asked = (ROOT / "docker/env.example").read_text()
+    needed = set(re.findall(r"\$\{(\w+)", (ROOT / "docker/compose.yaml").read_text() + json.dumps(realm)))
+    assert all(f"{variable}=\n" in asked for variable in needed)
+    (scope,) = realm["clientScopes"]
+    assert {*client["defaultClientScopes"], "openid"} == {*provider.scope.split()}
+    told = {mapper["config"].get("claim.name"): mapper["config"] for mapper in scope["protocolMappers"]}
+    assert told.pop("acr")["claim.value"] in provider.acr
+    user = realm["users"][0]
+    claims = {
+        claim: config.get("claim.value") or user[config["user.attribute"]]
+        for claim, config in told.items()
+        if claim and config["userinfo.token.claim"] == "true"
+    }
+    (doctor,) = situations(claims)
+    assert (doctor.id, doctor.family, doctor.structure) == ("899700000001", "BERNARD", "1690000001")
+    assert "clinician" in roles_of(doctor)
 
 
 @pytest.mark.slow
@@ -61,6 +105,7 @@ def test_nginx_configuration_is_valid(tmp_path: Path) -> None:
         .read_text()
         .replace("/pki/", f"{tmp_path}/")
         .replace("http://web:", "http://127.0.0.1:")
+        .replace("http://identity:", "http://127.0.0.1:")
     )
     # Debian 12's nginx knows the older spelling of the same switch.
     text = text.replace("listen 8443 ssl;\n        http2 on;", "listen 8443 ssl http2;").replace(

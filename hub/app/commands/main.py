@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from hub import __version__
+from hub.app.commands import failures
 from hub.app.commands.access import access
 from hub.app.commands.audit import audit
 from hub.app.commands.doctor import doctor
@@ -29,7 +30,6 @@ from hub.app.settings import file as settings_file
 from hub.app.settings.file import SettingsRefused
 from hub.app.settings.model import Settings
 from hub.app.settings.roles import Role
-from hub.errors import HubError
 from hub.pipeline.catalogue import discover
 from hub.storage import migrate
 from hub.storage.engine import Database
@@ -73,15 +73,19 @@ SettingsOption = Annotated[
 
 
 def main() -> None:
-    """Entry point: errors that the hub raises on purpose are told in one sentence, exit code 1."""
+    """Entry point: what the hub refuses, and what stops it from outside, is told in one sentence, exit code 1."""
     try:
         app()
     except SettingsRefused as error:
         for mistake in error.mistakes:
-            err.print(f"[red]mistake[/red] {escape(str(mistake))}", highlight=False)
+            err.print(f"[red]mistake[/red] {escape(str(mistake))}", highlight=False, soft_wrap=True)
         sys.exit(1)
-    except HubError as error:
-        err.print(f"[red]{error.code}[/red] {escape(error.message)}", highlight=False)
+    except Exception as error:
+        stopped = failures.told(error)
+        if stopped is None:
+            raise
+        where = f"{stopped.location}: " if stopped.location.startswith("--") else ""
+        err.print(f"[red]{stopped.code}[/red] {escape(where + stopped.message)}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -95,7 +99,7 @@ def load(file: Path | None) -> Settings:
     """The settings, warnings told."""
     settings = settings_file.load(file or settings_file.default_file())
     for warning in settings_file.warnings(settings):
-        err.print(f"[yellow]warning[/yellow] {escape(str(warning))}", highlight=False)
+        err.print(f"[yellow]warning[/yellow] {escape(str(warning))}", highlight=False, soft_wrap=True)
     return settings
 
 
@@ -171,10 +175,10 @@ def check(settings: SettingsOption = None) -> None:
         mistakes = error.mistakes
         loaded = None
     for mistake in mistakes:
-        out.print(f"[red]mistake[/red] {escape(str(mistake))}", highlight=False)
+        out.print(f"[red]mistake[/red] {escape(str(mistake))}", highlight=False, soft_wrap=True)
     if loaded is not None:
         for warning in settings_file.warnings(loaded):
-            out.print(f"[yellow]warning[/yellow] {escape(str(warning))}", highlight=False)
+            out.print(f"[yellow]warning[/yellow] {escape(str(warning))}", highlight=False, soft_wrap=True)
     if mistakes:
         raise typer.Exit(1)
     out.print(f"[green]ok[/green] {file or 'no settings file: the defaults'}", highlight=False)
@@ -232,6 +236,8 @@ def db_current(settings: SettingsOption = None) -> None:
 def _database(settings: Path | None) -> Iterator[Database]:
     loaded = settings_file.load(settings or settings_file.default_file())
     database = Database(loaded.storage.database)
+    if database.sqlite and database.url.database:
+        Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
     try:
         yield database
     finally:
@@ -294,6 +300,14 @@ def sandbox(
         typer.echo(json.dumps(box.description()))
         sys.stdout.flush()
         stopped.wait()
+
+
+@app.command()
+def password() -> None:
+    """Hash a password for `[[users]]` of the settings (`password_argon2`). It is asked for twice, and shown nowhere."""
+    from argon2 import PasswordHasher  # noqa: PLC0415 (other commands start faster without it)
+
+    typer.echo(PasswordHasher().hash(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)))
 
 
 @app.command()

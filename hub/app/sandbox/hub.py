@@ -55,6 +55,14 @@ ENDPOINTS: Mapping[str, tuple[str, str]] = {
     "dsub_broker": ("ITI-52", "/dsub/broker"),
     "dsub_pullpoints": ("ITI-69", "/dsub/pullpoints"),
 }
+#: Settings whose value an option is -> the option.
+OPTIONS: Mapping[tuple[int | str, ...], str] = {
+    ("affinity_domain",): "--affinity-domain",
+    ("other_affinity_domains", 0): "--affinity-domain",
+    ("repository_unique_id",): "--repository-id",
+    ("home_community_id",): "--home-community",
+    ("database",): "--db",
+}
 ALL_ROLES = ("clinician", "operator", "steward", "officer")
 
 
@@ -213,7 +221,8 @@ class Sandbox:
                 vocabulary=options.vocabulary,
             )
         except ValidationError as error:
-            raise SandboxOption("; ".join(item["msg"] for item in error.errors(include_input=False))) from error
+            mistake = error.errors(include_input=False)[0]
+            raise SandboxOption(said(mistake), location=OPTIONS.get(mistake["loc"][:2], "")) from error
 
     def _authorities(self) -> tuple[Authority, ...]:
         """Those of the file, and those that the seed's people need."""
@@ -231,6 +240,11 @@ class Sandbox:
     def _clean(self) -> None:
         if self.temporary:
             shutil.rmtree(self.data, ignore_errors=True)
+
+
+def said(mistake: Any) -> str:
+    """What pydantic says of a value, as people say it."""
+    return str(mistake["msg"]).removeprefix("Value error, ")
 
 
 def seeded_authorities() -> tuple[Authority, ...]:
@@ -285,4 +299,5 @@ def read_authorities(file: Path) -> tuple[Authority, ...]:
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise SandboxOption(f"{where}: {first['msg']}", location="--authorities") from error
+        told = f"{where}: {said(first)}" if where else "The file must hold a JSON list of authorities."
+        raise SandboxOption(told, location="--authorities") from error

@@ -72,9 +72,9 @@ def load(file: Path | None) -> Settings:
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
-        raise SettingsRefused(str(file), (Mistake("", 0, f"can't be read: {error.strerror}"),)) from error
+        raise SettingsRefused(str(file), (Mistake("", 0, f"{file} can't be read: {error.strerror}"),)) from error
     except UnicodeDecodeError as error:
-        raise SettingsRefused(str(file), (Mistake("", 0, "is not UTF-8"),)) from error
+        raise SettingsRefused(str(file), (Mistake("", 0, f"{file} is not UTF-8"),)) from error
     return parse(text, str(file))
 
 

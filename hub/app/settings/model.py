@@ -15,7 +15,7 @@ from hub.app.settings.record import NationalRecord
 from hub.app.settings.rights import Rights
 from hub.app.settings.saml import Saml
 from hub.app.settings.sharing import Community, Gateways, Mobile, NotificationRecipient, OnDemand, Subscriptions
-from hub.app.settings.table import AETitleText, OidText, Table
+from hub.app.settings.table import AETitleText, DatabaseUrl, OidText, Table
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 LISTENERS = ("web", "mllp", "dimse", "health")  #: the tables of what listens
@@ -175,7 +175,7 @@ class Web(Table):
 
     host: str = "127.0.0.1"
     """Address to listen on."""
-    port: int = 8080
+    port: int = Field(default=8080, ge=0, le=65535)
     """0: any free one."""
     processes: int = Field(default=1, ge=1, le=64)
     """Processes of the role web on this port, each restarted when it dies; 1: the role is in the process itself."""
@@ -194,7 +194,7 @@ class Mllp(Table):
 
     host: str = "127.0.0.1"
     """Address to listen on."""
-    port: int = 2575
+    port: int = Field(default=2575, ge=0, le=65535)
     """0: any free one."""
     processes: int = Field(default=1, ge=1, le=64)
     """Processes of the role mllp on this port, as for the web; more than one is for PostgreSQL."""
@@ -211,7 +211,7 @@ class DimsePort(Table):
 
     host: str = "127.0.0.1"
     """Address to listen on."""
-    port: int = 11112
+    port: int = Field(default=11112, ge=0, le=65535)
     """0: any free one."""
     ae_title: AETitleText = "MAILLAGE"
     """The hub's own, as called by others and as C-MOVE destination of its own retrievals."""
@@ -239,7 +239,7 @@ class Security(Table):
 class Storage(Table):
     """Where everything is kept."""
 
-    database: str = "sqlite:///var/maillage.sqlite"
+    database: DatabaseUrl = "sqlite:///var/maillage.sqlite"
     """URL of the database: sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/NAME."""
     content: Path = Path("var/content")
     """Directory of documents; the roles of several machines must share it."""
@@ -279,7 +279,7 @@ class HealthPort(Table):
 
     host: str = "127.0.0.1"
     """Address to listen on."""
-    port: int = 9180
+    port: int = Field(default=9180, ge=0, le=65535)
     """0: not served."""
 
 

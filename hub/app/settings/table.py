@@ -6,8 +6,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from hub.values import AETitle, Oid, setting
 
+
+def database_url(text: str) -> str:
+    """Raises ValueError; the message never holds the URL: a password may be in it."""
+    if not text.startswith(("sqlite://", "postgresql://", "postgresql+psycopg://")):
+        raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+    return text
+
+
 OidText = Annotated[str, AfterValidator(setting(Oid))]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
+DatabaseUrl = Annotated[str, AfterValidator(database_url)]
 AETitleText = Annotated[str, AfterValidator(setting(AETitle))]
 CodeText = Annotated[str, Field(pattern=r"^[^^|]+\^[^^|]*\^[^^|]+$")]
 DocumentCode = Literal[
