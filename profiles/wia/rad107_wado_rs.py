@@ -14,7 +14,14 @@ from hub.imaging.model import (
 )
 from hub.pipeline.transaction import AuditEvent, Dicomweb, Kind, Transaction
 from hub.wire.dicomweb.media import DICOM, choose, transfer_syntaxes
-from hub.wire.dicomweb.server import encode_instances, encode_metadata, encode_passed, encode_single, request_of
+from hub.wire.dicomweb.server import (
+    accepted,
+    encode_instances,
+    encode_metadata,
+    encode_passed,
+    encode_single,
+    request_of,
+)
 from hub.wire.drimbox import MANIFEST_HEADER
 from hub.wire.http import HttpRequest, HttpResponse
 
@@ -60,7 +67,7 @@ def decode(message: HttpRequest, context: Context) -> Command:
     request = request_of(message)
     context.manifest = message.headers.get(MANIFEST_HEADER, "").strip()
     rest = _rest(message)
-    accept = _accept(message)
+    accept = accepted(message)
     if rest == "metadata":
         return GetMetadata(request)
     if rest:
@@ -76,14 +83,9 @@ def encode(outcome: Any, message: HttpRequest, context: Context) -> HttpResponse
         return encode_metadata(outcome, message)
     if rest:
         return encode_passed(outcome)
-    _, chosen = choose(_accept(message), (DICOM,))
+    _, chosen = choose(accepted(message), (DICOM,))
     single = "instance" in message.path_parameters and chosen.media_type == DICOM
     return encode_single(outcome) if single else encode_instances(outcome)
-
-
-def _accept(message: HttpRequest) -> str:
-    """The Accept header; the query parameter of the same name goes before it (PS3.18: 8.3.3.1)."""
-    return message.parameter("accept") or message.headers.get("accept", "")
 
 
 def _rest(message: HttpRequest) -> str:

@@ -23,6 +23,7 @@ TRANSACTION = Transaction(
     permission="imaging.query",
     audit=AuditEvent("110112", "Query", "E"),
     options=(
+        "application/dicom+json, multipart application/dicom+xml",
         "limit, offset",
         "a status per source in X-Maillage-Sources",
         "includefield: ignored",

@@ -58,7 +58,7 @@ ATTRIBUTES = (
 )
 BY_KEYWORD: Mapping[str, Attribute] = {item.keyword: item for item in ATTRIBUTES}
 #: Parameters of a query that are no attributes.
-CONTROL = ("includefield", "limit", "offset", "fuzzymatching", "emptyvaluematching", "multiplevaluematching")
+CONTROL = ("accept", "includefield", "limit", "offset", "fuzzymatching", "emptyvaluematching", "multiplevaluematching")
 LEVELS = ("STUDY", "SERIES", "IMAGE")
 
 

@@ -10,8 +10,9 @@ import orjson
 
 from hub.wire.dicomweb.errors import NotAcceptable
 
-JSON, DICOM, OCTETS, MULTIPART = (
+JSON, XML, DICOM, OCTETS, MULTIPART = (
     "application/dicom+json",
+    "application/dicom+xml",
     "application/dicom",
     "application/octet-stream",
     "multipart/related",

@@ -24,7 +24,8 @@ from hub.values import Oid, PatientIdentifier
 from hub.wire import multipart
 from hub.wire.dicom import attributes, to_json
 from hub.wire.dicomweb.attributes import CONTROL, attribute_of, date_range, keyword_of
-from hub.wire.dicomweb.media import DICOM, JSON, boundary, choose, json_array, multipart_type
+from hub.wire.dicomweb.media import DICOM, JSON, XML, boundary, choose, json_array, multipart_type
+from hub.wire.dicomweb.native import native_parts
 from hub.wire.http import HttpRequest, HttpResponse
 
 #: What every source had to say to a search: ``PACS_A;state=answered;count=3;ms=12``.
@@ -86,10 +87,9 @@ def _keys(message: HttpRequest, level: str) -> dict[str, str]:
 
 
 def encode_matches(answer: StudyAnswer, message: HttpRequest, level: str) -> HttpResponse:
-    """The matches as DICOM JSON; what the sources said in a header, and a warning when one did not answer.
-
-    Raises NotAcceptable."""
-    choose(message.headers.get("accept", ""), (JSON,))
+    """The matches as DICOM JSON, or XML for who prefers it; what the sources said in a header, and a warning when one
+    did not answer. Raises NotAcceptable."""
+    chosen, _ = choose(accepted(message), (JSON, XML))
     limit, offset = _number(message, "limit", _MAX_LIMIT), _number(message, "offset", 0)
     objects = list(_objects(answer.studies, message, level))
     if level != "STUDY":
@@ -106,8 +106,11 @@ def encode_matches(answer: StudyAnswer, message: HttpRequest, level: str) -> Htt
             warnings.append(f"There are {left} additional results that can be requested")
     if warnings:
         headers["Warning"] = ", ".join(f'299 maillage "{text}"' for text in warnings)
-    if not objects and not missing:
+    if not objects and (not missing or chosen == XML):  # no part, no multipart message
         return HttpResponse(204, b"", "", headers)
+    if chosen == XML:
+        text = boundary()
+        return HttpResponse(200, multipart.write(native_parts(objects), text), multipart_type(text, XML), headers)
     return HttpResponse(200, b"".join(json_array(objects)), JSON, headers)
 
 
@@ -188,6 +191,11 @@ def _same_number(text: str, number: int | None) -> bool:
         return False
 
 
+def accepted(message: HttpRequest) -> str:
+    """The Accept header; the query parameter of the same name goes before it (PS3.18: 8.3.3.1)."""
+    return message.parameter("accept") or message.headers.get("accept", "")
+
+
 def request_of(message: HttpRequest) -> InstanceRequest:
     """The study, series or instance that a path names."""
     named = message.path_parameters
@@ -258,8 +266,12 @@ def _part(item: RetrievedInstance) -> multipart.Part:
 
 def encode_metadata(objects: Iterable[Mapping[str, Any]], message: HttpRequest) -> HttpResponse:
     """Metadata, object by object as they come; bulk data is reached through the hub. Raises NotAcceptable."""
-    choose(message.headers.get("accept", ""), (JSON,))
-    return HttpResponse(200, json_array(rewritten(item, message.base) for item in objects), JSON)
+    chosen, _ = choose(accepted(message), (JSON, XML))
+    found = (rewritten(item, message.base) for item in objects)
+    if chosen == XML:
+        text = boundary()
+        return HttpResponse(200, multipart.write(native_parts(found), text), multipart_type(text, XML))
+    return HttpResponse(200, json_array(found), JSON)
 
 
 def rewritten(value: Any, base: str) -> Any:

@@ -121,6 +121,21 @@ def test_no_match_is_no_content() -> None:
     assert qido.encode(StudyAnswer(()), request("/studies"), CONTEXT).status == 204
 
 
+def test_who_prefers_xml_gets_it() -> None:
+    for accept in ('multipart/related; type="application/dicom+xml"', "application/dicom+xml"):
+        for query in ((), (("accept", accept),)):
+            asked = request("/studies", query, accept="" if query else accept)
+            answer = qido.encode(StudyAnswer((indexed(),)), asked, CONTEXT)
+            assert answer.media_type.startswith('multipart/related; type="application/dicom+xml"; boundary=')
+            assert body(answer).count(b"<NativeDicomModel") == 1
+    late = SourceStatus("PACS_B", SourceState.LATE)
+    answer = qido.encode(StudyAnswer((), (late,)), request("/studies", accept="application/dicom+xml"), CONTEXT)
+    assert (answer.status, "Incomplete" in answer.headers["Warning"]) == (204, True)
+    objects = [{"00080018": {"vr": "UI", "Value": ["1.2"]}}] * 2
+    metadata = request("/studies/1.2/metadata", accept="application/dicom+xml", study="1.2")
+    assert body(wado.encode(iter(objects), metadata, CONTEXT)).count(b"<NativeDicomModel") == 2
+
+
 def test_fuzzy_matching_is_not_pretended() -> None:
     fuzzy = (("fuzzymatching", "true"), ("PatientName", "zoe"))
     answer = qido.encode(StudyAnswer((indexed(),)), request("/studies", fuzzy), CONTEXT)
