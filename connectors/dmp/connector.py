@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from connectors.dmp import lots, people
+from connectors.dmp import certificates, lots, people
 from connectors.dmp.config import DmpConfig
 from connectors.dmp.errors import refusal, said
 from hub.access.model import Professional
@@ -74,6 +74,7 @@ STATUSES: Mapping[Life, str] = {
     Life.ARCHIVED: "urn:asip:ci-sis:2010:StatusType:Archived",
     Life.DELETED: "urn:asip:ci-sis:2010:StatusType:Deleted",
 }
+_ANSWER = 2.0  #: seconds that a server has to refuse our certificate, before anything is sent that hides why
 _CHANGE = Code("07", "1.2.250.1.213.2.2", "Consultation")
 
 
@@ -108,6 +109,7 @@ class DmpConnector:
         """The keys, the address, whether the certificate is taken, whether the VIHF is."""
         return carry_out(
             [
+                ("certificates", lambda: certificates.look(self.config)),
                 ("keys", self._check_keys),
                 ("connection", self._check_connection),
                 ("certificate", self._check_certificate),
@@ -340,6 +342,11 @@ class DmpConnector:
                 socket.create_connection((host, port), min(self.config.timeout, 10.0)) as line,
                 self._tls.wrap_socket(line, server_hostname=host) as secure,
             ):
+                secure.settimeout(_ANSWER)
+                with contextlib.suppress(TimeoutError):  # silence: nothing is wrong so far
+                    secure.recv(1)
+                    return False
+                secure.settimeout(min(self.config.timeout, 10.0))
                 secure.sendall(f"HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
                 secure.recv(1)
         except ssl.SSLError as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from hub.connector.contract import ConnectorError, SourceUnavailable
+from hub.connector.contract import ConnectorError, SourceMisconfigured, SourceUnavailable
 from hub.connector.record import (
     NoRecord,
     RecordCertificateRefused,
@@ -19,6 +19,7 @@ from hub.wire.ebxml.names import ERROR
 CODES: Mapping[str, type[ConnectorError]] = {
     "DMPInvalidCertificate": RecordCertificateRefused,
     "DMPInvalidSignature": RecordCertificateRefused,
+    "DMPInvalidVIHF": SourceMisconfigured,
     "DMPNotFound": NoRecord,
     "DMPClosedRecord": RecordClosed,
     "DMPPatientOpposition": RecordOpposed,

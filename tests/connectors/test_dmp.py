@@ -297,7 +297,7 @@ def test_another_authority_s_connection_certificate(dmp: DmpSimulator, tmp_path:
     )
     with pytest.raises(RecordCertificateRefused):
         connector.status(INS, ORGANISATION, timeout=SECONDS)
-    assert [step.passed for step in connector.check()] == [True, True, False]
+    assert [step.passed for step in connector.check()] == [True, True, True, False]
     connector.close()
 
 
@@ -312,7 +312,7 @@ def test_the_seal_is_another_certificate(dmp: DmpSimulator, pki: Path) -> None:
     assert dmp.state.asked[-1].status == "DMPInvalidCertificate"
     issue(pki, SEAL, "foreign", "1999999999", name="foreign")
     connector = connect(dmp, seal_certificate=pki / "foreign.crt", seal_key=pki / "foreign.key")
-    with pytest.raises(RecordRefused):
+    with pytest.raises(SourceMisconfigured):
         connector.status(INS, ORGANISATION, timeout=SECONDS)
     assert dmp.state.asked[-1].status == "DMPInvalidVIHF"
 

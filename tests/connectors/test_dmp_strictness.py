@@ -2,20 +2,24 @@
 
 What the connector would send is taken on its way and changed: the simulator's own words say which rule was broken."""
 
+import io
 import re
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from lxml import etree
+from pydicom import dcmread
 
 from connectors.dmp import connector as module
 from connectors.dmp import lots
 from connectors.dmp.connector import DmpConnector
+from hub.access.assertion_model import X509_SUBJECT, Name
 from hub.connector.contract import ConnectorError
 from hub.connector.record import ORGANISATION, Lot
 from hub.testing.dmp.metadata import ENTRY, RIM, SET, SIGNATURE, UNIQUE
@@ -92,6 +96,14 @@ def _field(**values: Any) -> Callable[[Any], Any]:
         )),
         (_attribute(RESOURCE, f"207058575627097^^^&{INS.authority}&ISO^NH"), "DMPInvalidVIHF"),
         (_field(audiences=(frozenset({"urn:dmp"}),)), "DMPInvalidVIHF"),
+        (_field(context_class="urn:oasis:names:tc:SAML:2.0:ac:classes:Password"), "DMPInvalidVIHF"),
+        (_field(context_class=""), "DMPInvalidVIHF"),
+        (_field(subject=Name("nobody")), "DMPInvalidVIHF"),
+        (_field(issuer=Name("CN=another,OU=1750100125,O=HOPITAL,C=FR", X509_SUBJECT)), "DMPInvalidVIHF"),
+        (_field(issuer=Name("CN=another", "urn:oasis:names:tc:SAML:1.1:nameid-format:entity")), "DMPInvalidVIHF"),
+        (_field(issuer=Name("HOPITAL", X509_SUBJECT)), "DMPInvalidVIHF"),
+        (_field(not_on_or_after=datetime(2020, 1, 1, tzinfo=UTC)), "DMPInvalidVIHF"),
+        (_field(not_before=datetime(2099, 1, 1, tzinfo=UTC)), "DMPInvalidVIHF"),
     ],
 )  # fmt: skip
 def test_each_attribute_of_the_vihf(
@@ -194,7 +206,7 @@ def _author(pattern: str, new: str) -> Callable[[Any], None]:
     def change(body: Any) -> None:
         for entry in entries(body):
             for item in entry.iter(f"{{{RIM}}}Value"):
-                if (item.text and "IDNPS" in item.text) or "IDNST" in (item.text or ""):
+                if any(word in (item.text or "") for word in ("IDNPS", "IDNST", "^EI", "^RI")):
                     item.text = re.sub(pattern, new, item.text)
 
     return change
@@ -202,6 +214,7 @@ def _author(pattern: str, new: str) -> Callable[[Any], None]:
 
 META = "XDSRegistryMetadataError"
 HAS_MEMBER = "urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember"
+STUDY = "urn:ihe:iti:xds:2016:studyInstanceUID"
 SIGNS = "urn:ihe:iti:2007:AssociationType:signs"
 CLASS = "urn:uuid:41a5887f-8865-4c09-adf7-e362475b143a"
 BROKEN: dict[str, tuple[Callable[[Any], None], str]] = {
@@ -236,6 +249,11 @@ BROKEN: dict[str, tuple[Callable[[Any], None], str]] = {
         _value("urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427", "PA-1^^^&1.2.3&ISO"),
         "XDSUnknownPatientId",
     ),
+    "study reference": (_slot("urn:ihe:iti:xds:2013:referenceIdList", f"A1^^^^{STUDY}"), META),
+    "place that is unknown": (
+        _code("urn:uuid:f33fb8ac-18af-42cc-ae0e-ed0b0bdb91e1", "SNR", "1.2.250.1.71.4.2.4"),
+        META,
+    ),
     "no signature": (_without("Association", associationType=SIGNS), META),
     "no member": (_without("Association", associationType=HAS_MEMBER), META),
     "no submissionTime": (_without("Slot", name="submissionTime"), META),
@@ -252,8 +270,84 @@ def test_each_rule_of_the_metadata(
     assert dmp.state.of(f"{INS.cx}^NH") == []
 
 
+#: Of manifests alone.
+MANIFEST: dict[str, tuple[Callable[[Any], None], str]] = {
+    "its type": (_code("urn:uuid:f0306f51-975f-434e-a61c-c59651d33983", "18748-4", "2.16.840.1.113883.6.1"), META),
+    "its study": (_slot("urn:ihe:iti:xds:2013:referenceIdList"), META),
+    "its author": (_author(r"\^U\^\^\^", "^D^^^"), META),
+}
+
+
+@pytest.mark.parametrize("rule", MANIFEST)
+def test_each_rule_of_a_manifests_metadata(
+    dmp: DmpSimulator, connector: DmpConnector, monkeypatch: pytest.MonkeyPatch, rule: str
+) -> None:
+    change, code = MANIFEST[rule]
+    sent(connector, monkeypatch, change, lot(kos(study())))
+    assert told(dmp) == code
+
+
+#: Keyword of the manifest -> what it must not be.
+CONTENT: dict[str, Any] = {
+    "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.11", "Modality": "SR", "SeriesNumber": 1, "InstanceNumber": 2,
+    "TimezoneOffsetFromUTC": "", "ValueType": "TEXT", "ContinuityOfContent": "CONTINUOUS", "AccessionNumber": "A1",
+    "PatientID": "207058575627097", "SOPInstanceUID": "1.2.3", "ReferencedRequestSequence": [],
+    "CurrentRequestedProcedureEvidenceSequence": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("keyword", CONTENT)
+def test_each_rule_of_a_manifest(dmp: DmpSimulator, connector: DmpConnector, keyword: str) -> None:
+    made = kos(study())
+    dataset = dcmread(io.BytesIO(made.content))
+    setattr(dataset, keyword, CONTENT[keyword])
+    written = io.BytesIO()
+    dataset.save_as(written)
+    with pytest.raises(ConnectorError):
+        connector.submit(lot(replace(made, content=written.getvalue())), ORGANISATION, timeout=SECONDS)
+    assert told(dmp) == "InvalidDocumentContent"
+
+
+def test_a_signature_in_another_form(
+    dmp: DmpSimulator, connector: DmpConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = b"http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
+    exclusive = b"http://www.w3.org/2001/10/xml-exc-c14n#"
+    monkeypatch.setattr(module, "issue", lambda *given: issue(*given).replace(exclusive, other))
+    with pytest.raises(ConnectorError):
+        connector.status(INS, ORGANISATION, timeout=SECONDS)
+    assert told(dmp) == "DMPInvalidSignature"
+
+
+@pytest.mark.parametrize("name", ["MessageID", "To", "Action", "ReplyTo"])
+def test_each_header_of_addressing(dmp: DmpSimulator, name: str) -> None:
+    kept = [item for item in ("MessageID", "To", "Action", "ReplyTo") if item != name]
+    headers = "".join(f'<w:{item} s:mustUnderstand="1">urn:x</w:{item}>' for item in kept)
+    envelope = (
+        '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" '
+        f'xmlns:w="http://www.w3.org/2005/08/addressing"><s:Header>{headers}</s:Header><s:Body><a/></s:Body></s:Envelope>'
+    )
+    with httpx.Client(verify=context(dmp, dmp.pki)) as client:
+        answer = client.post(
+            f"{dmp.url}/registry", content=envelope, headers={"Content-Type": "application/soap+xml"}, timeout=60
+        )
+    assert f"wsa:{name} is missing" in answer.text
+
+
+def test_only_the_published_suites(dmp: DmpSimulator) -> None:
+    made = context(dmp, dmp.pki)
+    made.maximum_version = ssl.TLSVersion.TLSv1_2
+    with httpx.Client(verify=made) as client:
+        assert client.post(f"{dmp.url}/elsewhere", content=b"", timeout=60).status_code == 404
+    made = context(dmp, dmp.pki)
+    made.maximum_version = ssl.TLSVersion.TLSv1_2
+    made.set_ciphers("ECDHE-RSA-AES128-SHA256:AES256-SHA256")
+    with httpx.Client(verify=made) as client, pytest.raises(httpx.HTTPError):
+        client.post(f"{dmp.url}/elsewhere", content=b"", timeout=60)
+
+
 def test_as_many_rules_as_are_named() -> None:
-    assert len(ENTRY) == 24
+    assert len(ENTRY) == 25
     assert len(SIGNATURE) == 11
     assert len(SET) == 6
 

@@ -28,12 +28,13 @@ pytestmark = pytest.mark.interop
 CIBA = "urn:openid:params:grant-type:ciba"
 SECRET = "a secret of the tests"
 RIS, OTHER, HUB = "ris-at-the-provider", "other-at-the-provider", "hub-at-the-provider"
+SIGNED = "signed-at-the-provider"  #: claims about its users come as JWT
 
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[OpenIdProvider]:
     with OpenIdProvider() as provider:
-        for client in (RIS, OTHER, HUB):
+        for client in (RIS, OTHER, HUB, SIGNED):
             provider.steer(
                 "client",
                 client_id=client,
@@ -42,6 +43,7 @@ def provider() -> Iterator[OpenIdProvider]:
                 response_types=[],
                 grant_types=[CIBA],
                 backchannel_token_delivery_mode="poll",
+                **({"userinfo_signed_response_alg": "RS256"} if client == SIGNED else {}),
             )
         yield provider
 
@@ -99,6 +101,25 @@ def test_a_nurse_of_one_place(site: TokenHub, provider: OpenIdProvider) -> None:
     assert (asked.principal_id, asked.principal_name, asked.scheme) == (NURSE, "Alix ESSAI", "provider")
     with site.caller(token=found["access_token"]) as http:
         assert http.get("/fhir/ImagingStudy").status_code == 401, "bound to the certificate"
+
+
+def test_claims_that_come_signed(tmp_path: Path, provider: OpenIdProvider) -> None:
+    """application/jwt of userinfo, for the client that the token was issued to: verified, and refused where it can't
+    be; a provider that does not sign where it must is refused as well."""
+    keys = f"{provider.issuer}/jwks"
+    about = {"userinfo": f"{provider.issuer}/me", "acr": (), "clients": {"pacs": (RIS, SIGNED)}}
+    with token_hub(tmp_path / "a", exchange=exchange_of(provider.issuer, jwks=keys, **about)) as site:
+        answer = site.ask(form(professionals_token(provider, NURSE, SIGNED)), node="pacs")
+        assert answer.status_code == 200, answer.text
+        said = json.loads(jws.extract_compact(answer.json()["access_token"].encode()).payload)
+        assert said["sub"] == NURSE
+        assert site.ask(form(professionals_token(provider, NURSE)), node="pacs").status_code == 200, "JSON is read too"
+    with token_hub(tmp_path / "b", exchange=exchange_of(provider.issuer, **about)) as site:
+        refused(site, "temporarily_unavailable", form(professionals_token(provider, NURSE, SIGNED)), status=503)
+    strict = exchange_of(provider.issuer, jwks=keys, signed_claims=True, **about)
+    with token_hub(tmp_path / "c", exchange=strict) as site:
+        assert site.ask(form(professionals_token(provider, NURSE, SIGNED)), node="pacs").status_code == 200
+        assert "not signed" in refused(site, "invalid_grant", form(professionals_token(provider, NURSE)))
 
 
 def refused(site: TokenHub, error: str, asked: dict[str, str], *, node: str = "pacs", status: int = 400) -> str:

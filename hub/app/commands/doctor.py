@@ -1,14 +1,18 @@
 """``maillage doctor``: says in words what is wrong."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from hub.app.settings import file as settings_file
+
+if TYPE_CHECKING:
+    from hub.app.keys.doctor import Finding
 
 out = Console(width=None if sys.stdout.isatty() else 160)
 
@@ -39,8 +43,23 @@ def tls(  # noqa: PLR0917 (typer reads options from parameters)
     own = settings_file.load(settings or settings_file.default_file()).tls
     given = {"certificate": certificate, "key": key, "ca": ca}
     own = own.model_copy(update={what: file for what, file in given.items() if file is not None})
+    _say(examine(host, port, own, name=name))
+
+
+@doctor.command("record")
+def record(
+    settings: Annotated[Path | None, typer.Option("--settings", "-s", help="The hub's settings.")] = None,
+) -> None:
+    """Look at the national record of [record]: settings, both certificates, the connection, mutual TLS, and whether the
+    record reads the VIHF (TD0.2 about a number that nobody has). Exit code 1 when anything is wrong."""
+    from hub.app.outside.record_doctor import examine  # noqa: PLC0415 (other commands start faster without it)
+
+    _say(examine(settings_file.load(settings or settings_file.default_file()).record))
+
+
+def _say(findings: Iterable["Finding"]) -> None:
     wrong = False
-    for finding in examine(host, port, own, name=name):
+    for finding in findings:
         wrong = wrong or not finding.good
         mark = "[green]ok[/green]" if finding.good else "[red]wrong[/red]"
         out.print(f"{mark} {escape(finding.text)}", highlight=False)

@@ -16,7 +16,7 @@ from hub.access.tokens_errors import (
 )
 from hub.access.tokens_model import ACCESS_TOKEN_TYPE, JWT_TYPE
 from hub.app.oauth.issuer import TokenIssuer
-from hub.app.oauth.peers import Peer
+from hub.app.oauth.peers import Peer, Signing
 from hub.app.settings.nodes import Tls
 from hub.app.settings.oauth import Exchange
 from hub.errors import Misconfigured
@@ -57,6 +57,9 @@ class TokenExchange:
             secret=settings.client_secret,
             ca=settings.ca,
             timeout=settings.timeout,
+            signing=Signing(
+                settings.issuer, str(settings.jwks or ""), tuple(settings.algorithms), required=settings.signed_claims
+            ),
         )
 
     @property
@@ -109,13 +112,20 @@ class TokenExchange:
         if settings.audience and settings.audience not in _audience(claims):
             raise GrantRefused("The professional's token was made for another audience.")
         if settings.userinfo and "SubjectNameID" not in claims:
-            told = self._peer.userinfo(settings.userinfo, token)
+            told = self._told(token, str(issued_to))
             if not claims.get("sub") or told.get("sub") != claims["sub"]:
                 raise GrantRefused("The provider's claims are about somebody else.")
             claims = {**told, **claims}
         if settings.acr and claims.get("acr") not in settings.acr:
             raise GrantRefused("The professional was not authenticated strongly enough (acr).")
         return claims
+
+    def _told(self, token: str, issued_to: str) -> Claims:
+        """What the provider says of the person, signed or not. Raises GrantRefused, IssuerSilent."""
+        try:
+            return self._peer.userinfo(str(self.settings.userinfo), token, issued_to=issued_to)
+        except TokenRefused as error:
+            raise GrantRefused(f"The provider's claims are not accepted: {error.message}") from error
 
     def _left(self, claims: Claims) -> timedelta:
         at = self.issuer.tokens.clock()

@@ -4,6 +4,7 @@ import logging
 import ssl
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -12,10 +13,13 @@ from typing import Any
 import httpx
 import orjson
 
-from hub.access.tokens_errors import IssuerSilent
+from hub.access.tokens_errors import IssuerSilent, TokenSignature
+from hub.app.keys.remote import RemoteKeys
 from hub.app.keys.tls import client_context
 from hub.app.settings.nodes import Tls
 from hub.values import now
+from hub.wire.jose.keys import Keys, KeyUnusable, public_keys
+from hub.wire.oidc.tokens import Expected, signed_userinfo
 
 log = logging.getLogger(__name__)
 Claims = Mapping[str, Any]
@@ -27,14 +31,35 @@ KEPT = timedelta(seconds=30)  #: how long an answer may be used again
 MOST_KEPT = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """How a server signs claims about people. ``keys``: URL of its JWK set; ``required``: unsigned ones won't do."""
+
+    issuer: str
+    keys: str = ""
+    algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256")
+    required: bool = False
+
+
 class Peer:
     """One server. ``client_id``, ``secret``: as whom it is asked; without a secret the hub shows its certificate."""
 
-    def __init__(self, tls: Tls, *, client_id: str, secret: str, ca: Path | None, timeout: float = 5.0) -> None:
+    def __init__(
+        self,
+        tls: Tls,
+        *,
+        client_id: str,
+        secret: str,
+        ca: Path | None,
+        timeout: float = 5.0,
+        signing: Signing | None = None,
+    ) -> None:
         self._tls = tls.model_copy(update={"ca": ca})
         self._client_id = client_id
         self._secret = secret
         self._timeout = timeout
+        self._signing = signing
+        self._keys = RemoteKeys(self._fetch_keys)
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
 
@@ -46,11 +71,37 @@ class Peer:
         found = self._call("POST", url, data=form, auth=(self._client_id, self._secret) if self._secret else None)
         return {**found, "active": found.get("active") is True}
 
-    def userinfo(self, url: str, token: str) -> Claims:
-        """The claims about whom the token is of. Raises IssuerSilent."""
-        return self._call("GET", url, headers={"Authorization": f"Bearer {token}"})
+    def userinfo(self, url: str, token: str, *, issued_to: str = "") -> Claims:
+        """The claims about whom the token is of: JSON, or a JWT of the server for the client that the token was issued
+        to (OIDC Core 5.3.2). Raises IssuerSilent; TokenRefused for one that is not to be believed."""
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, application/jwt"}
+        status, kind, body = self._send("GET", url, headers=headers)
+        signing, signed = self._signing, kind.partition(";")[0].strip().lower() == "application/jwt"
+        if status == httpx.codes.OK and signed:
+            if signing is None or not signing.keys:
+                raise IssuerSilent("The issuer's claims are signed, and no keys of it are configured.")
+            expected = Expected(signing.issuer, issued_to, signing.algorithms)
+            return self._keys.use(lambda keys: signed_userinfo(body, keys, expected))
+        if status == httpx.codes.OK and signing is not None and signing.required:
+            raise TokenSignature("The issuer's claims are not signed.")
+        return _object(status, body)
+
+    def _fetch_keys(self) -> Keys:
+        assert self._signing is not None
+        status, _, body = self._send("GET", self._signing.keys)
+        if status != httpx.codes.OK:
+            raise IssuerSilent("The issuer's keys can't be had.")
+        try:
+            return public_keys(body)
+        except KeyUnusable as error:
+            raise IssuerSilent("The issuer's keys can't be used.") from error
 
     def _call(self, method: str, url: str, **options: Any) -> Claims:
+        status, _, body = self._send(method, url, **options)
+        return _object(status, body)
+
+    def _send(self, method: str, url: str, **options: Any) -> tuple[int, str, bytes]:
+        """Status, content type, body. Raises IssuerSilent."""
         try:
             with (
                 httpx.Client(
@@ -58,27 +109,30 @@ class Peer:
                 ) as client,
                 client.stream(method, url, **_accepting(options)) as response,
             ):
-                body = _limited(response)
+                return response.status_code, response.headers.get("content-type", ""), _limited(response)
         except (httpx.HTTPError, ssl.SSLError, OSError) as error:
             log.warning("an authorisation server does not answer: %s", type(error).__name__)
             raise IssuerSilent() from error
-        try:
-            found = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise IssuerSilent("The issuer of the token answers with something that is no JSON.") from error
-        if not isinstance(found, dict):
-            raise IssuerSilent("The issuer of the token answers with something that is no object.")
-        if response.status_code == httpx.codes.BAD_REQUEST and found.get("error") in NO_TOKEN:
-            return {"active": False}
-        if response.status_code != httpx.codes.OK:
-            log.warning("an authorisation server answers %d", response.status_code)
-            raise IssuerSilent("The issuer of the token refuses to be asked.")
-        return found
 
     def _trust(self) -> ssl.SSLContext:
         with self._lock:
             self._context = self._context or client_context(self._tls)
             return self._context
+
+
+def _object(status: int, body: bytes) -> Claims:
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise IssuerSilent("The issuer of the token answers with something that is no JSON.") from error
+    if not isinstance(found, dict):
+        raise IssuerSilent("The issuer of the token answers with something that is no object.")
+    if status == httpx.codes.BAD_REQUEST and found.get("error") in NO_TOKEN:
+        return {"active": False}
+    if status != httpx.codes.OK:
+        log.warning("an authorisation server answers %d", status)
+        raise IssuerSilent("The issuer of the token refuses to be asked.")
+    return found
 
 
 def _accepting(options: dict[str, Any]) -> dict[str, Any]:

@@ -7,31 +7,27 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 import httpx
 
 from hub.access.sign_in_errors import ClaimsUnusable, ProviderUnavailable
-from hub.access.tokens_errors import TokenKey
+from hub.app.keys.remote import RemoteKeys
 from hub.app.settings.nodes import Tls
 from hub.app.settings.psc import ProSanteConnect
 from hub.errors import Misconfigured
 from hub.values import new_key, now
 from hub.wire.jose import jwt
-from hub.wire.jose.keys import Keys, SigningKey, signing_key
+from hub.wire.jose.keys import SigningKey, signing_key
 from hub.wire.oidc import provider as answers
 from hub.wire.oidc import tokens
 from hub.wire.oidc.provider import Endpoints, PhoneRequest, Tokens
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 CIBA = "urn:openid:params:grant-type:ciba"
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MAX_ANSWER = 1024 * 1024
-KEPT_SECONDS = 3600.0  #: metadata and keys
-#: An unknown key may have been published since the set was fetched: it is fetched again, at most so often.
-AGAIN_SECONDS = 10.0
+KEPT_SECONDS = 3600.0  #: metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,7 @@ class Provider:
         )
         self._lock = threading.Lock()
         self._endpoints: tuple[float, Endpoints] | None = None
-        self._keys: tuple[float, Keys] | None = None
+        self._keys = RemoteKeys(lambda: answers.keys(self._get(self._needed(self.endpoints.jwks_uri))))
         self._secret = _secret(settings)
         self._key = _key(settings)
 
@@ -110,7 +106,7 @@ class Provider:
         """Whom the tokens are about: ID token and claims, both verified. ``nonce`` "": none was sent.
 
         Raises TokenRefused and SignInRefused."""
-        said = self._with_keys(
+        said = self._keys.use(
             lambda keys: tokens.id_token(
                 given.id_token,
                 keys,
@@ -125,12 +121,12 @@ class Provider:
 
     def same_person(self, id_token: str, subject: str) -> bool:
         """Whether a renewed ID token is about the same person. Raises TokenRefused."""
-        said = self._with_keys(lambda keys: tokens.id_token(id_token, keys, self.expected, self._clock()))
+        said = self._keys.use(lambda keys: tokens.id_token(id_token, keys, self.expected, self._clock()))
         return jwt.text(said, "sub") == subject
 
     def logout(self, text: str) -> tokens.Logout:
         """What a logout token says. Raises LogoutRefused, TokenRefused."""
-        return self._with_keys(lambda keys: tokens.logout_token(text, keys, self.expected, self._clock()))
+        return self._keys.use(lambda keys: tokens.logout_token(text, keys, self.expected, self._clock()))
 
     def _claims(self, access_token: str, subject: str) -> jwt.Claims:
         endpoint = self._needed(self.endpoints.userinfo_endpoint)
@@ -140,34 +136,11 @@ class Provider:
                 raise ProviderUnavailable()
             raise ClaimsUnusable("The provider does not give the person's claims.")
         kind = answer.headers.get("content-type", "")
-        return self._with_keys(
+        return self._keys.use(
             lambda keys: tokens.userinfo(
                 kind, answer.content, keys, self.expected, subject, signed=self.settings.signed_claims
             )
         )
-
-    # Keys
-
-    def _with_keys(self, work: Callable[[Keys], T]) -> T:
-        """With the keys as they were fetched; once more with fresh ones when a key is not among them."""
-        try:
-            return work(self._current(KEPT_SECONDS))
-        except TokenKey:
-            with self._lock:
-                age = time.monotonic() - self._keys[0] if self._keys else 0.0
-            if age < AGAIN_SECONDS:
-                raise
-        return work(self._current(AGAIN_SECONDS))
-
-    def _current(self, oldest: float) -> Keys:
-        with self._lock:
-            kept = self._keys
-        if kept is None or time.monotonic() - kept[0] > oldest:
-            found = answers.keys(self._get(self._needed(self.endpoints.jwks_uri)))
-            kept = (time.monotonic(), found)
-            with self._lock:
-                self._keys = kept
-        return kept[1]
 
     # HTTP
 

@@ -53,6 +53,15 @@ class Exchange(Table):
         examples=["https://auth.esw.esante.gouv.fr/auth/realms/esante-wallet/protocol/openid-connect/userinfo"],
     )
     """Where it tells who the professional is, when introspection does not."""
+    jwks: HttpUrl | None = Field(
+        default=None,
+        examples=["https://auth.esw.esante.gouv.fr/auth/realms/esante-wallet/protocol/openid-connect/certs"],
+    )
+    """Where its public keys are: what it tells may be signed (application/jwt), for the client of the token."""
+    algorithms: tuple[SignatureAlgorithm, ...] = ("RS256", "PS256", "ES256")
+    """Signatures that are accepted there."""
+    signed_claims: bool = False
+    """Whether what it tells must be signed; what is signed is verified in any case."""
     audience: str = ""
     """aud that its tokens must have; empty: it is not looked at (the client they were issued to always is)."""
     acr: tuple[str, ...] = ("eidas1",)
@@ -73,6 +82,8 @@ class Exchange(Table):
     def _complete(self) -> Self:
         if bool(self.issuer) != (self.introspection is not None):
             raise ValueError("issuer and introspection go together")
+        if self.signed_claims and self.jwks is None:
+            raise ValueError("signed_claims needs jwks")
         return self
 
 

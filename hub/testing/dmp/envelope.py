@@ -83,8 +83,8 @@ def read(content_type: str, data: bytes) -> Incoming:
     found = envelope.find(f"{{{SOAP}}}Body")
     if found is None or len(found) != 1:
         raise Fault("Client", "The Body must have one element.")
-    for name in ("Action", "MessageID", "To"):
-        if not _header(envelope, name):
+    for name in ("Action", "MessageID", "To", "ReplyTo"):
+        if envelope.find(f"{{{SOAP}}}Header/{{{WSA}}}{name}") is None:
             raise Fault("Client", f"The header wsa:{name} is missing.")
     must = envelope.find(f"{{{SOAP}}}Header/{{{WSA}}}Action")
     if must is None or must.get(f"{{{SOAP}}}mustUnderstand") not in ("1", "true"):

@@ -239,9 +239,30 @@ def _references(view: View) -> bool:
         parts = text.split("^")
         if len(parts) < 5 or not parts[0] or parts[4] not in REFERENCES:
             return False
+        if parts[4].endswith("studyInstanceUID") and not re.fullmatch(OID, parts[0]):
+            return False
         if parts[4].endswith(("accession", "order")) and not re.fullmatch(rf"&{OID}&ISO", parts[3]):
             return False
     return True
+
+
+KOS_TYPE, KOS_FORMAT = "IMG-KOS", "1.2.840.10008.5.1.4.1.1.88.59"
+#: Codes of places that are unknown, or the patient's own.
+NOWHERE = frozenset({("SNR", "1.2.250.1.213.1.1.4.6"), ("EXP_PATIENT", "1.2.250.1.213.1.1.4.6")})
+
+
+def _manifest(view: View) -> bool:
+    """A manifest's type and format go together; its author is a system, and it names its study."""
+    kinds = view.codes(TYPE)[0].code == KOS_TYPE, view.codes(FORMAT)[0].code == KOS_FORMAT
+    if not any(kinds):
+        return True
+    persons = [text for item in view.authors(AUTHOR) for text in item["authorPerson"]]
+    references = {text.split("^")[-1] for text in view.slot("urn:ihe:iti:xds:2013:referenceIdList")}
+    return (
+        all(kinds)
+        and all(re.fullmatch(XCN_SYSTEM, text) for text in persons)
+        and "urn:ihe:iti:xds:2016:studyInstanceUID" in references
+    )
 
 
 def _events(view: View) -> bool:
@@ -280,17 +301,29 @@ ENTRY: tuple[tuple[str, Rule, str], ...] = (
     ("formatCode", _format, _METADATA),
     (
         "healthcareFacilityTypeCode",
-        one(FACILITY, lambda code: code.scheme == "1.2.250.1.71.4.2.4" and code.code in FACILITIES),
+        one(
+            FACILITY,
+            lambda code: (
+                (code.scheme == "1.2.250.1.71.4.2.4" and code.code in FACILITIES) or (code.code, code.scheme) in NOWHERE
+            ),
+        ),
         _METADATA,
     ),
     (
         "practiceSettingCode",
-        one(PRACTICE, lambda code: code.scheme == "1.2.250.1.213.1.1.4.9" and code.code in PRACTICES),
+        one(
+            PRACTICE,
+            lambda code: (
+                (code.scheme == "1.2.250.1.213.1.1.4.9" and code.code in PRACTICES)
+                or (code.code, code.scheme) in NOWHERE
+            ),
+        ),
         _METADATA,
     ),
     ("confidentialityCode", _confidentiality, _METADATA),
     ("eventCodeList", _events, _METADATA),
     ("referenceIdList", _references, _METADATA),
+    ("manifest", _manifest, _METADATA),
     ("sourcePatientId", slot("sourcePatientId", rf"[^^]+\^\^\^&{OID}&ISO\^(PI|NH)"), _METADATA),
     ("sourcePatientInfo", _source_info, _METADATA),
     ("no repositoryUniqueId yet", lambda view: not view.slot("repositoryUniqueId"), _METADATA),

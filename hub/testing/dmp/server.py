@@ -31,6 +31,11 @@ PROVIDE, QUERY, RETRIEVE, UPDATE, EXISTS, AUTHORISE = (
     "urn:hl7-org:v3:PRPA_IN201307UV02",
     "urn:si-dmp-habilitations:setAuthorization",
 )
+#: What the service offers in TLS 1.2 (PDT-INF-579).
+SUITES = (
+    "ECDHE-RSA-AES256-SHA384", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+)  # fmt: skip
 #: Service -> its actions.
 SERVICES = {
     "registry": (QUERY, UPDATE),
@@ -81,6 +86,7 @@ class DmpSimulator:
     def _context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(":".join(SUITES))
         context.load_cert_chain(self.pki / f"{SERVER}.crt", self.pki / f"{SERVER}.key")
         context.load_verify_locations(self.pki / f"{AUTHORITY}.crt")
         context.verify_mode = ssl.CERT_REQUIRED

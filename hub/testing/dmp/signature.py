@@ -31,8 +31,9 @@ def check_signature(data: bytes, set_id: str, documents: dict[str, bytes], trust
         raise Broken(BAD, "The submission set is not signed by a certificate for signatures.")
     _signed_certificate(root, signer)
     listed = _manifest(root)
-    if listed.pop(f"urn:oid:{set_id}", None) is None:
-        raise Broken(BAD, "The manifest does not name the submission set.")
+    named = listed.pop(f"urn:oid:{set_id}", None)
+    if named is None or _value(named) != b"\0":
+        raise Broken(BAD, "The manifest does not name the submission set (with the digest AA==).")
     if set(listed) != {f"urn:oid:{item}" for item in documents}:
         raise Broken(BAD, "The manifest does not name the documents.")
     for unique_id, content in documents.items():

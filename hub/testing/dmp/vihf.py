@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from hub.testing.dmp.envelope import DS, SAML, Element, Fault, parse
 from hub.testing.dmp.trust import Trust, common_name, signs, structure_of
@@ -18,6 +19,13 @@ RESOURCE = "urn:oasis:names:tc:xacml:2.0:resource:resource-id"
 PURPOSE = "urn:oasis:names:tc:xspa:1.0:subject:purposeofuse"
 SUBJECT = "urn:oasis:names:tc:xspa:1.0:subject:subject-id"
 SECRET = "urn:oasis:names:tc:xspa:1.0:resource:patient:hl7:confidentiality-code"
+ENVELOPED, EXCLUSIVE = f"{DS}enveloped-signature", "http://www.w3.org/2001/10/xml-exc-c14n#"
+SHORT = {"SN": NameOID.SURNAME, "GN": NameOID.GIVEN_NAME, "title": NameOID.TITLE}
+#: AuthnContextClassRef as the samples have it.
+CLASSES = frozenset(
+    f"urn:oasis:names:tc:SAML:2.0:ac:classes:{name}"
+    for name in ("SmartcardPKI", "TLSClient", "MobileTwoFactorUnregistered", "unspecified")
+)
 MODES = ("DIRECTE", "INDIRECTE", "INDIRECTE_RENFORCEE")
 PURPOSES = "1.2.250.1.213.1.1.4.248"
 #: Code systems of roles, and what a code of each looks like.
@@ -74,6 +82,7 @@ def read_vihf(data: bytes, trust: Trust, tls: x509.Certificate, *, version: str 
     structure = _text(values["Identifiant_Structure"])
     name_id = (assertion.findtext(f"{{{SAML}}}Subject/{{{SAML}}}NameID") or "").strip()
     _signer(mode, signer, structure, name_id)
+    _issuer(assertion, signer)
     if mode == "INDIRECTE_RENFORCEE" and assertion.find(f".//{{{SAML}}}AuthnContextDecl") is None:
         raise Fault("DMPInvalidVIHF", "INDIRECTE_RENFORCEE needs an AuthnContextDecl.")
     if not re.fullmatch(PERSON, name_id):
@@ -89,8 +98,8 @@ def _form(assertion: Element) -> None:
     for name in ("Issuer", "Subject", "AuthnStatement", "AttributeStatement"):
         if len(assertion.findall(f"{{{SAML}}}{name}")) != 1:
             raise Fault("DMPInvalidVIHF", f"The assertion must hold one {name}.")
-    if assertion.findtext(f".//{{{SAML}}}AuthnContextClassRef") is None:
-        raise Fault("DMPInvalidVIHF", "AuthnContextClassRef is missing.")
+    if (assertion.findtext(f".//{{{SAML}}}AuthnContextClassRef") or "").strip() not in CLASSES:
+        raise Fault("DMPInvalidVIHF", "AuthnContextClassRef is missing, or none of those that are known.")
     issuer = assertion.find(f"{{{SAML}}}Issuer")
     assert issuer is not None
     if issuer.get("Format") != X509_NAME or "CN=" not in (issuer.text or ""):
@@ -118,6 +127,10 @@ def _signed(assertion: Element, trust: Trust, tls: x509.Certificate) -> x509.Cer
     if len(found) != 1:
         raise Fault("DMPInvalidSignature", "The assertion must have one signature of its own.")
     links = found[0].findall(f"{{{DS}}}SignedInfo/{{{DS}}}Reference")
+    forms = [item.get("Algorithm") for item in found[0].iterfind(f"{{{DS}}}SignedInfo//{{{DS}}}Transform")]
+    canonical = found[0].find(f"{{{DS}}}SignedInfo/{{{DS}}}CanonicalizationMethod")
+    if forms != [ENVELOPED, EXCLUSIVE] or canonical is None or canonical.get("Algorithm") != EXCLUSIVE:
+        raise Fault("DMPInvalidSignature", "The signature is enveloped, in the exclusive canonical form.")
     if len(links) != 1 or links[0].get("URI") != f"#{assertion.get('ID')}":
         raise Fault("DMPInvalidSignature", "The signature must be about the whole assertion.")
     signer = trust.verified(found[0], ("ID",))
@@ -214,6 +227,17 @@ def _subject(mode: str, values: Mapping[str, Element]) -> None:
         SUBJECT not in values or not any((item.text or "").strip() for item in _values(values[SUBJECT]))
     ):
         raise Fault("DMPInvalidVIHF", f"The attribute {SUBJECT} is missing.")
+
+
+def _issuer(assertion: Element, signer: x509.Certificate) -> None:
+    """Issuer is the subject of the certificate that signs, whatever the order of its parts."""
+    text = assertion.findtext(f"{{{SAML}}}Issuer") or ""
+    try:
+        named = x509.Name.from_rfc4514_string(text, SHORT)
+    except ValueError:
+        raise Fault("DMPInvalidVIHF", "The Issuer is no distinguished name.") from None
+    if {(item.oid, item.value) for item in named} != {(item.oid, item.value) for item in signer.subject}:
+        raise Fault("DMPInvalidVIHF", "The Issuer is not the subject of the signer's certificate.")
 
 
 def _signer(mode: str, signer: x509.Certificate, structure: str, name_id: str) -> None:

@@ -89,11 +89,7 @@ def userinfo(
     """The claims of a userinfo answer (OIDC Core 5.3.2): JSON, or a signed JWT. ``signed``: nothing else will do."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/jwt":
-        claims = jwt.signed(body.decode("ascii", "replace").strip(), keys, expected.rules(), size=MAX_CLAIMS)
-        if "iss" in claims and claims["iss"] != expected.issuer:
-            raise TokenIssuer(location="iss")
-        if "aud" in claims and expected.client_id not in jwt.audiences(claims):
-            raise TokenAudience(location="aud")
+        claims = signed_userinfo(body, keys, expected)
     elif signed:
         raise TokenSignature("The provider's claims are not signed.")
     elif kind == "application/json":
@@ -102,6 +98,16 @@ def userinfo(
         raise ProviderUnavailable("The provider's claims are neither JSON nor a JWT.")
     if not _same(_text(claims, "sub"), subject):
         raise SubjectMismatch()
+    return claims
+
+
+def signed_userinfo(body: bytes, keys: Keys, expected: Expected) -> Claims:
+    """The claims of a userinfo answer that is a signed JWT. Raises TokenRefused; TokenKey for a key that may be new."""
+    claims = jwt.signed(body.decode("ascii", "replace").strip(), keys, expected.rules(), size=MAX_CLAIMS)
+    if "iss" in claims and claims["iss"] != expected.issuer:
+        raise TokenIssuer(location="iss")
+    if "aud" in claims and expected.client_id not in jwt.audiences(claims):
+        raise TokenAudience(location="aud")
     return claims
 
 
