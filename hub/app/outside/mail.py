@@ -3,7 +3,6 @@
 import logging
 import ssl
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hub.access.model import HUB
 from hub.app.keys.tls import client_context
 from hub.app.outside.mail_clients import Mailbox, Relay
+from hub.app.running.rounds import Rounds
 from hub.app.settings.mail import SecureMail
 from hub.app.settings.model import Settings
 from hub.audit.service import AuditService
@@ -131,8 +131,7 @@ class MailOfHub:
         self.mailbox = mailbox
         self.audit = audit
         self.poll = poll
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._rounds = Rounds("mailbox", self._round)
 
     @property
     def services(self) -> tuple[MailDesk, LettersByHand]:
@@ -186,29 +185,21 @@ class MailOfHub:
 
     def start(self) -> None:
         """Start looking."""
-        if self.mailbox is None:
-            return
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="mailbox", daemon=True)
-        self._thread.start()
+        if self.mailbox is not None:
+            self._rounds.start()
 
     def stop(self) -> None:
         """End it."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(10.0)
-            self._thread = None
+        self._rounds.stop()
 
-    def _run(self) -> None:
-        while True:
-            try:
-                self.look()
-            except MailUnavailable:
-                log.warning("the hub's mailbox can't be looked into; looked again in %d seconds", self.poll)
-            except Exception:
-                log.exception("looking into the hub's mailbox failed; looked again in %d seconds", self.poll)
-            if self._stopping.wait(self.poll):
-                return
+    def _round(self) -> float:
+        try:
+            self.look()
+        except MailUnavailable:
+            log.warning("the hub's mailbox can't be looked into; looked again in %d seconds", self.poll)
+        except Exception:
+            log.exception("looking into the hub's mailbox failed; looked again in %d seconds", self.poll)
+        return self.poll
 
 
 def build(rooms: "Rooms", public_url: Callable[[], str], senders: Senders | None = None) -> MailOfHub | None:

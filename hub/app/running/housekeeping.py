@@ -1,9 +1,9 @@
 """What must be done now and then: bytes that nobody refers to leave the content store."""
 
 import logging
-import threading
 from collections.abc import Callable, Iterable
 
+from hub.app.running.rounds import Rounds
 from hub.storage.content import ContentStore
 
 log = logging.getLogger(__name__)
@@ -28,32 +28,26 @@ class Housekeeping:
         self.content = content
         self.known = known
         self.every = every
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._rounds = Rounds("housekeeping", self._round, first=every)
 
     def start(self) -> None:
         """Start the thread."""
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
         """End it."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(10.0)
-            self._thread = None
+        self._rounds.stop()
 
-    def _run(self) -> None:
-        while not self._stopping.wait(self.every):
+    def _round(self) -> float:
+        try:
+            gone = self.content.sweep(self.known)
+        except Exception:
+            log.exception("the content store could not be swept; the next round tries again")
+        else:
+            log.info("content store swept: %d files that nobody refers to removed", gone)
+        for sweep in self.also:
             try:
-                gone = self.content.sweep(self.known)
+                sweep()
             except Exception:
-                log.exception("the content store could not be swept; the next round tries again")
-            else:
-                log.info("content store swept: %d files that nobody refers to removed", gone)
-            for sweep in self.also:
-                try:
-                    sweep()
-                except Exception:
-                    log.exception("something could not be swept; the next round tries again")
+                log.exception("something could not be swept; the next round tries again")
+        return self.every

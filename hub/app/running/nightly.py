@@ -1,10 +1,10 @@
 """The nightly check: what is published is compared with what the sources hold, and repaired."""
 
 import logging
-import threading
 from datetime import datetime, timedelta
 
 from hub.access.model import HUB
+from hub.app.running.rounds import Rounds
 from hub.context import Context
 from hub.errors import HubError
 from hub.imaging.life import ManifestLife
@@ -22,31 +22,25 @@ class NightlyCheck:
         self.life = life
         self.at = at
         self.repair = repair
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._due = datetime.min
+        self._rounds = Rounds("nightly-check", self._round)
 
     def start(self) -> None:
         """Start the thread."""
-        if not self.at:
-            return
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="nightly-check", daemon=True)
-        self._thread.start()
+        if self.at:
+            self._due = next_time(self._now(), self.at)
+            self._rounds.start()
 
     def stop(self) -> None:
         """End it; a check that runs ends with the process, and the next night starts another."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(10.0)
-            self._thread = None
+        self._rounds.stop()
 
-    def _run(self) -> None:
-        due = next_time(self._now(), self.at)
-        while not self._stopping.wait(min(_LONGEST_WAIT, max(0.0, (due - self._now()).total_seconds()))):
-            if self._now() < due:
-                continue
-            self.run(due)
-            due = next_time(self._now(), self.at)
+    def _round(self) -> float:
+        """Check when it is time; seconds until the clock is looked at again."""
+        if self._now() >= self._due:
+            self.run(self._due)
+            self._due = next_time(self._now(), self.at)
+        return min(_LONGEST_WAIT, max(0.0, (self._due - self._now()).total_seconds()))
 
     def run(self, due: datetime) -> None:
         """The check of one night, unless another process does it."""
