@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hub.documents.changes import Change, Changed
 from hub.documents.model import Folder
 from hub.exchange.store import new_id
+from hub.subscriptions.errors import TopicNotSupported
 from hub.subscriptions.filters import FILTERS
 from hub.subscriptions.model import Notification, Subscription, Topic
 
@@ -32,8 +33,20 @@ EVENTS: Mapping[Topic, Mapping[Change, str]] = {
     Topic.UPDATE_FOLDER: _OF_A_FOLDER,
     Topic.EXTENDED_FOLDER: {**_OF_A_FOLDER, Change.REMOVED: "Delete"},
 }
+#: What a publisher's topic says behind a slash, and what has happened then.
+PUBLISHED: Mapping[str, Change] = {
+    ending: change for change, ending in EVENTS[Topic.EXTENDED_FOLDER].items() if ending
+} | {"": Change.REGISTERED}
 #: They tell references only: no metadata, and nothing that would have to be permitted for it.
 MINIMAL = frozenset({Topic.MINIMAL_DOCUMENT_ENTRY, Topic.EXTENDED_MINIMAL})
+
+
+def published(topic: str) -> Change:
+    """What another registry says has happened. Raises TopicNotSupported."""
+    change = PUBLISHED.get(topic.partition("/")[2])
+    if change is None or (topic and topic.partition("/")[0] not in set(Topic)):
+        raise TopicNotSupported
+    return change
 
 
 def concerned(subscription: Subscription, changes: Iterable[Changed]) -> list[Changed]:

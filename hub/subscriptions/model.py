@@ -107,10 +107,13 @@ class Unsubscribe(Command):
 
 @dataclass(frozen=True, slots=True)
 class Publish(Command):
-    """ITI-54: another registry's publication. Outcome: how many notifications it led to."""
+    """ITI-54: another registry's publication. Outcome: how many notifications it led to.
+
+    ``topic``: which may say behind a slash what happened (DSUB extensions: 3.54.4.2.2); "" registered."""
 
     objects: tuple[Published, ...]
     producer: str = ""
+    topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)

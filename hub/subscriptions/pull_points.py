@@ -62,10 +62,16 @@ class PullPointService:
         """The oldest notifications of a pull point of the caller, which lets them go. Raises PullPointNotFound."""
         context.touch("pull point", command.pull_point_id)
         limit = MOST_AT_ONCE if command.limit is None else min(command.limit, MOST_AT_ONCE)
+        found: tuple[Notification, ...] = ()
         with self.database.transaction() as work:
             store = NotificationStore(work)
-            found = tuple(store.take(_own(store, command.pull_point_id, context).id, limit))
-            found = self.told(found, context)
+            point = _own(store, command.pull_point_id, context).id
+            while len(found) < limit:  # what may not be told leaves no gap: the next ones come in its place
+                wanted = limit - len(found)
+                taken = store.take(point, wanted)
+                found += self.told(taken, context)
+                if len(taken) < wanted:
+                    break
         for item in found:
             for reference in (*(one.id for one in item.objects), *(one for one, _ in item.references)):
                 context.touch("document entry", reference)

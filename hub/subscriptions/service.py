@@ -22,7 +22,7 @@ from hub.subscriptions.errors import (
     UnacceptableInitialTerminationTime,
     UnacceptableTerminationTime,
 )
-from hub.subscriptions.events import MINIMAL, concerned, notifications
+from hub.subscriptions.events import MINIMAL, concerned, notifications, published
 from hub.subscriptions.filters import FILTERS, matches, read_filter
 from hub.subscriptions.model import (
     Notification,
@@ -170,10 +170,13 @@ class SubscriptionService:
 
     @use_case
     def publish(self, command: Publish, context: Context) -> int:
-        """Tell subscribers of what another registry has registered (ITI TF-2: 3.54)."""
+        """Tell subscribers of what another registry has registered, or what happened to it (ITI TF-2: 3.54).
+
+        Raises TopicNotSupported."""
         for item in command.objects:
             context.touch("document" if isinstance(item, DocumentEntry) else "submission set", item.unique_id)
-        return self.happened([Changed(Change.REGISTERED, item) for item in command.objects], context)
+        change = published(command.topic)
+        return self.happened([Changed(change, item) for item in command.objects], context)
 
     def happened(self, changes: Sequence[Changed], context: Context) -> int:
         """Tell whoever wants to hear of these, in the open unit of work; how many notifications that makes."""

@@ -1,7 +1,7 @@
 """DSUB's extended topics: updates, deprecations, removals and what happens to folders (DSUB extensions: 3.53.4.3)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -10,8 +10,9 @@ from hub.context import Context
 from hub.documents.administration import RemovalService
 from hub.documents.model import DEPRECATED, AssociationType, DocumentEntry, Folder, RemoveMetadata
 from hub.documents.withdrawal import WithdrawalService
+from hub.subscriptions.errors import TopicNotSupported
 from hub.subscriptions.events import EVENTS
-from hub.subscriptions.model import Topic
+from hub.subscriptions.model import Publish, Topic
 from tests.documents.builders import ANNE, BERT, ask, entry, folder, member, relation, submit
 from tests.documents.updates import carry_out, change, registered_entry, registered_folder, restricted, revision, update
 from tests.subscriptions.room import Room, about, wanted
@@ -115,6 +116,24 @@ def test_what_happens_to_a_folder(room: Room) -> None:
     assert since(6) == ["ihe:ExtendedFolder/RemoveDocument", "ihe:UpdateFolder/RemoveDocument"]
     carry_out(room.documents, update(revision(group, title="other")))
     assert since(8) == ["ihe:ExtendedFolder/UpdateMetadata", "ihe:UpdateFolder/UpdateMetadata"]
+
+
+def test_what_another_registry_says_has_happened(room: Room) -> None:
+    room.subscribe(topic=FULL)
+    room.subscribe()
+    item = replace(entry(), id="urn:uuid:9b0c1a52-0000-4000-8000-000000000003", patient_id=ANNE)
+
+    def publish(topic: str) -> int:
+        return room.broker.publish(Publish((item,), "urn:oid:1.2.3", topic), room.context())
+
+    assert publish(f"{FULL}/Deprecate") == 1
+    assert publish(f"{MINIMAL}/Delete") == 1
+    assert publish(FULL) == publish("") == 2
+    plain = str(Topic.FULL_DOCUMENT_ENTRY)
+    assert sorted(topics(room)) == sorted([f"{FULL}/Deprecate", f"{FULL}/Delete", *[FULL, plain] * 2])
+    for topic in ("ihe:Elsewhere", f"{FULL}/Shredded", "x/Delete"):
+        with pytest.raises(TopicNotSupported):
+            publish(topic)
 
 
 def test_every_topic_says_what_it_tells() -> None:

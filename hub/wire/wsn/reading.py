@@ -157,7 +157,7 @@ def read_publication(body: Element) -> Publish:
     for item in objects:
         if not item.id or not item.unique_id:
             raise RegistryMetadataError("A published object has no id or no uniqueId.", location="RegistryObjectList")
-    return Publish(objects, _producer(messages[0]))
+    return Publish(objects, _producer(messages[0]), str(messages[0].findtext(wsnt("Topic")) or "").strip())
 
 
 def read_notifications(body: Element) -> tuple[Notification, ...]:
