@@ -1,5 +1,6 @@
 """Searches with many criteria over what the index can find: one criterion selects, the others are looked at."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -42,6 +43,9 @@ class PatientLookup:
         if len(branches) > _MOST_BRANCHES:
             raise SearchTooBroad(f"At most {_MOST_BRANCHES} alternatives can be searched at once.")
         page = self._page(command, branches, limit) if limit else self._counted(command, branches)
+        if command.counted and page.total is None:
+            with contextlib.suppress(SearchTooBroad):
+                page = replace(page, total=self._counted(command, branches).total)
         for person in page.persons:
             context.touch("patient", person.regional.cx)
         return page

@@ -48,6 +48,7 @@ class SearchPersons(Command):
     active: bool | None = None
     limit: int = 50
     cursor: str = ""
+    counted: bool = False  #: with the number of all of them, where it is not too large to be told
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,3 +256,8 @@ def test_pix_query_that_breaks_a_rule(database: Database, old: str, new: str) ->
     answer = answered(patients(database), iti45, etree.fromstring(text.replace(old, new).encode()))
     assert (acknowledged(answer), code(answer, "queryAck/queryResponseCode")) == ("AE", "QE")
     assert every(answer, "acknowledgementDetail/location")
+
+
+def test_the_registry_takes_the_feed_too() -> None:
+    wanted = {(path, name) for path in ("/pix/manager", "/xds/registry") for name in ("1301", "1302", "1304")}
+    assert {(item.path, item.action[-8:-4]) for item in iti44.TRANSACTION.bindings} == wanted  # type: ignore[union-attr]

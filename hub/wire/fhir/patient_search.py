@@ -80,6 +80,7 @@ def persons_asked(message: HttpRequest) -> SearchPersons:
         active=_active(found),
         limit=0 if ("_summary", "count") in message.query else search.count(found),
         cursor=search.single(found, "_cursor"),
+        counted=("_total", "accurate") in message.query,
     )
 
 

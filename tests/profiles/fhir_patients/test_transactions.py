@@ -171,6 +171,17 @@ def test_what_only_narrows_is_refused_alone(site: Site, query: str) -> None:
     assert issue(site["ris"].get(f"Patient?{query}"))[:3] == (400, "error", "too-costly")
 
 
+def test_the_total_of_several_pages_is_told_where_it_is_asked_for(site: Site) -> None:
+    for place in range(3):
+        put(site, patient(f"A{place}"))
+    first = site["ris"].get("Patient", params={"family": "durand", "_count": "2", "_total": "accurate"}).json()
+    assert (len(first["entry"]), first["total"]) == (2, 3)
+    follow = next(link["url"] for link in first["link"] if link["relation"] == "next")
+    second = site["ris"].get(follow).json()
+    assert (len(second["entry"]), second["total"]) == (1, 3)
+    assert "total" not in site["ris"].get("Patient", params={"family": "durand", "_count": "2"}).json()
+
+
 def test_merges_and_removals(site: Site) -> None:
     put(site, patient("A1"))
     put(site, patient("A2", family="DUPOND"))
