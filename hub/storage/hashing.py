@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 LARGE = 4 * 1024 * 1024  #: bytes from which on threads are worth their start
-_STRETCH = 512 * 1024  #: bytes handed over at once
+_STRETCH = 1024 * 1024  #: bytes handed over at once
 _AHEAD = 8  #: stretches that wait for a hash: then the receiver waits
 _Stretch = list[bytes] | None
 

@@ -17,7 +17,7 @@ from hub.errors import DeadlineExceeded, Malformed
 EXTENSION = "maillage.direct_body"
 LARGE = 1024 * 1024  #: bytes that must be left of a body to make it worth while
 STRETCH = 512 * 1024  #: bytes that have to come within the time allowed
-_PIECE = 256 * 1024
+_PIECE = 1024 * 1024
 _SLICE = 1.0  #: seconds after which is looked whether the connection is being closed
 
 
