@@ -13,6 +13,6 @@ MANIFEST = Manifest(
     notes=(
         "Built from published facts and tried against the hub's own simulator: homologation by the CNDA has not been "
         "passed, and its interface specification (SEL-MP-037) was not available.",
-        "TD0.5, TD1 (administrative data) and the web access TD0.9 are not offered.",
+        "TD0.4, TD0.5, TD1 (administrative data, authorisations) and secret connections are not offered.",
     ),
 )
