@@ -142,7 +142,7 @@ def test_documents_of_other_types(signed_in: SignedIn) -> None:
     shown = client.get(f"{path}/original?inline=1")
     assert (shown.headers["content-type"], shown.headers["content-disposition"]) == ("application/pdf", "inline")
     unknown, path = titles["Fichier joint"]
-    assert "ne peut pas être affiché" in unknown
+    assert "téléchargez" in unknown
     assert client.get(f"{path}/original?inline=1").headers["content-type"] == "application/octet-stream"
 
 

@@ -169,7 +169,7 @@ EN = {
     "document.type": "Type",
     "document.patient_in_document": "Patient named by the document",
     "document.full_screen": "Full screen",
-    "document.not_shown": "This type of document can't be shown here.",
+    "document.not_shown": "This type of document isn't shown here: download the original.",
     "document.unreadable": "The document could not be read; the original can be downloaded.",
     "document.custodian": "Kept by",
     "document.legal_authenticator": "Authenticated by",

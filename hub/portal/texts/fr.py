@@ -169,7 +169,7 @@ FR = {
     "document.type": "Type",
     "document.patient_in_document": "Patient désigné par le document",
     "document.full_screen": "Plein écran",
-    "document.not_shown": "Ce type de document ne peut pas être affiché ici.",
+    "document.not_shown": "Ce type de document ne s'affiche pas ici : téléchargez l'original.",
     "document.unreadable": "Le document n'a pas pu être lu ; l'original peut être téléchargé.",
     "document.custodian": "Conservé par",
     "document.legal_authenticator": "Validé par",

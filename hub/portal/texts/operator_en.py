@@ -145,4 +145,9 @@ OPERATOR_EN: Mapping[str, str] = {
     "action.PORTAL-TRAIL": "Looked who saw what of a person",
     "action.PORTAL-TRAIL-EXPORT": "Exported who saw what",
     "action.PORTAL-COLLECTORS": "Looked at the collectors",
+    "identifier_type.PI": "Patient number",
+    "identifier_type.AN": "Stay number",
+    "identifier_type.ACSN": "Accession number",
+    "identifier_type.INS": "National identifier (INS)",
+    "identifier_type.NIA": "Provisional national identifier",
 }

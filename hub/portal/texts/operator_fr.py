@@ -145,4 +145,9 @@ OPERATOR_FR: Mapping[str, str] = {
     "action.PORTAL-TRAIL": "Qui a vu quoi d'une personne",
     "action.PORTAL-TRAIL-EXPORT": "Export de qui a vu quoi",
     "action.PORTAL-COLLECTORS": "Collecteurs des traces",
+    "identifier_type.PI": "Numéro de patient (IPP)",
+    "identifier_type.AN": "Numéro de séjour",
+    "identifier_type.ACSN": "Numéro d'examen",
+    "identifier_type.INS": "Matricule INS",
+    "identifier_type.NIA": "Matricule INS provisoire",
 }
