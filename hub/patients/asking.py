@@ -28,8 +28,16 @@ class Asking:
     ) -> None:
         """One question about an identity and others."""
         everybody = list({item.id: item for item in others if item.id != member.id}.values())
-        if not everybody:
-            return
+        if everybody:
+            self._ask(kind, member, everybody, reason, score)
+
+    def ask_alone(self, kind: TaskKind, member: Member, reason: str) -> None:
+        """One question about an identity by itself."""
+        self._ask(kind, member, [], reason)
+
+    def _ask(
+        self, kind: TaskKind, member: Member, everybody: Sequence[Member], reason: str, score: Score | None = None
+    ) -> None:
         evidence = evidence_of(score) if score is not None else ""
         question = Question(
             kind,
@@ -79,8 +87,12 @@ class Asking:
             return False
         members = self.store.by_ids(task.everybody)
         first = members[0]
+        if len(members) == 1:  # asked by itself: somebody who agrees with it is linked to it again
+            members = self.store.members(first.person)
+            if len(members) == 1:
+                return False
         return len({item.person for item in members}) == 1 and not any(
-            contradicts(first.identity, item.identity) for item in members[1:]
+            contradicts(first.identity, item.identity) for item in members if item.id != first.id
         )
 
 

@@ -93,6 +93,8 @@ class Linker:
             self.links.end([edge.id for edge in edges if _lost_by(edge, before.id)], "alive-again")
             self._part(placed, "alive-again")
         self._separate_ins(placed)
+        if before.identity.active and matching.somebody_else(before.identity, identity):
+            self._reused(placed)
         self.join(placed)
         self._ask_about_change(placed, before, edges)
         self.revisit(revisit, placed)
@@ -189,6 +191,14 @@ class Linker:
             placed.persons.add(member.person)
             self.cut(placed, others, "ins-conflict")
             self.asking.ask(TaskKind.INS_CONFLICT, placed.member, others, "linked once, and now different INS")
+
+    def _reused(self, placed: Placed) -> None:
+        """Its owner seems to have given the number to somebody else: nobody's word about the first holds for them."""
+        member = placed.member
+        others = [other for other in self.store.members(member.person) if other.id != member.id]
+        if others and not any(edge.rule == EXTERNAL for edge in self.links.edges([member.id])):
+            placed.persons.add(member.person)
+            self.cut(placed, others, "number-reused")
 
     def cut(self, placed: Placed, others: Sequence[Member], why: str, by: str = "") -> None:
         """End what connects an identity, and its owner's other numbers of it, with others of its person."""
@@ -330,6 +340,9 @@ class Linker:
         others = [item for item in self.store.by_ids(linked) if matching.contradiction(member.identity, item.identity)]
         others = [item for item in others if item.identity.active]
         self.asking.ask(TaskKind.STRICT_TRAITS, member, others, f"strict trait changed: {changed}")
+        alone = not others and len(self.store.members(member.person)) == 1
+        if alone and matching.somebody_else(before.identity, member.identity):
+            self.asking.ask_alone(TaskKind.STRICT_TRAITS, member, "the number seems to be somebody else's now")
 
     def _ask_wrong_join(self, member: Member) -> set[int]:
         """Of one person, and yet different: the others' rows."""

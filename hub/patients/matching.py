@@ -104,6 +104,18 @@ def contradiction(one: Identity, other: Identity) -> str:
     return next(_contradictions(one, other), "")
 
 
+_REUSED = 3  #: of name, given name, birth date and sex: a correction changes one, seldom two at once
+
+
+def somebody_else(before: Identity, after: Identity) -> bool:
+    """Whether a number seems to have been given to another person: most of what nobody changes is different.
+
+    Fillers are no name (an unknown casualty, a newborn): who gets a name is nobody else."""
+    if glued(before.traits.birth_name) in NOBODY or glued(before.traits.birth_given) in NOBODY:
+        return False
+    return len([name for name in _contradictions(before, after) if name != "birth-place"]) >= _REUSED
+
+
 def _contradictions(one: Identity, other: Identity) -> Iterator[str]:
     mine, theirs = strict(one.traits), strict(other.traits)
     names = ("birth-name", "birth-given", "birth-date", "sex", "birth-place")

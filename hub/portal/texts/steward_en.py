@@ -213,6 +213,7 @@ STEWARD_EN = {
     "ended.contradiction": "the traits contradict",
     "ended.merge": "merged by the hospital",
     "ended.external": "external index",
+    "ended.number-reused": "number given to somebody else",
     "ended.alive-again": "identity in use again",
     "ended.steward": "a steward's decision",
     "ended.merged-anew": "merged otherwise",

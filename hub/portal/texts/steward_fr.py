@@ -226,6 +226,7 @@ STEWARD_FR = {
     "ended.contradiction": "les traits se contredisent",
     "ended.merge": "fusion par l'établissement",
     "ended.external": "index externe",
+    "ended.number-reused": "numéro donné à quelqu'un d'autre",
     "ended.alive-again": "identité de nouveau utilisée",
     "ended.steward": "décision d'un gestionnaire",
     "ended.merged-anew": "fusionnées autrement",
