@@ -151,7 +151,7 @@ class Region:
                 found.append(" ".join(statement.split()))
 
         def prepared(self: Prepared, connection: Any, values: Any) -> Any:
-            note(self._compiled(connection.dialect).text)
+            note(self.compiled(connection.dialect).text)
             return execute(self, connection, values)
 
         def plainly(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
