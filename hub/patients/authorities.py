@@ -3,6 +3,7 @@
 import dataclasses
 import uuid
 from collections.abc import Iterable
+from typing import cast
 
 from hub.context import Context
 from hub.errors import Invalid
@@ -10,7 +11,7 @@ from hub.patients.errors import AuthorityNotOwned, UnknownAuthority
 from hub.patients.ins_model import NAMESPACES
 from hub.patients.model import Authority
 from hub.patients.store import AuthorityStore
-from hub.storage.engine import Database
+from hub.storage.engine import Database, UnitOfWork
 from hub.values import Oid, PatientIdentifier
 
 _MOST_CHARACTERS = 250  #: CX in HL7 v2.5; and an index holds no text of any length
@@ -117,19 +118,34 @@ class AuthorityDirectory:
             raise Invalid("A namespace has at most 227 characters.")
         with self.database.transaction() as work:
             AuthorityStore(work).add(authority)
-            work.on_commit(lambda: self._remember(authority))
+            self._remember_at_commit(authority, work)
         return authority
 
     def _learned(self, oid: str, namespace: str) -> Authority | None:
+        current = self.database.current
+        known = current.notes.get(_learned_as(oid, namespace)) if current is not None else None
+        if known is not None:
+            return cast("Authority", known)
         with self.database.reading() as work:  # perhaps by another process
             found = AuthorityStore(work).find(oid, namespace)
-        if found is not None and work.writing:  # perhaps learned just now, and not for good before the commit
-            work.on_commit(lambda: self._remember(found))
+        if found is not None and work.writing:
+            self._remember_at_commit(found, work)
         elif found is not None:
             self._remember(found)
         return found
+
+    def _remember_at_commit(self, authority: Authority, work: UnitOfWork) -> None:
+        """Perhaps it was learned just now: this unit of work knows it, the others when it is there for good."""
+        work.on_commit(lambda: self._remember(authority))
+        for name in (_learned_as(authority.oid, ""), _learned_as("", authority.namespace)):
+            work.notes.setdefault(name, authority)
 
     def _remember(self, authority: Authority) -> None:
         self._by_oid[authority.oid] = authority
         if authority.namespace:
             self._by_namespace.setdefault(authority.namespace, authority)
+
+
+def _learned_as(oid: str, namespace: str) -> tuple[str, str, str]:
+    """Note of a unit of work."""
+    return ("patients:learned", oid, "" if oid else namespace)

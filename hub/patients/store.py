@@ -22,7 +22,7 @@ from hub.patients.normalise import given_names, name_keys
 from hub.patients.store_ahead import absent
 from hub.patients.store_links import LinkStore
 from hub.patients.store_tables import AUTHORITY, IDENTITY, NAME, PERSON
-from hub.patients.store_tasks import TaskStore
+from hub.patients.store_tasks import UNASKED, TaskStore
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared, ask
 from hub.values import PatientIdentifier, now
@@ -258,7 +258,8 @@ class PatientStore:
         return Member(key, person, person if home else None, survivor, identity)
 
     def _added(self, key: int, identity: Identity) -> None:
-        self._work.notes.setdefault(NEW, set()).add(key)
+        for note in (NEW, UNASKED):
+            self._work.notes.setdefault(note, set()).add(key)
         self._add_names(key, name_keys(identity.traits) if identity.active else ())
 
     def change_identity(self, before: Member, identity: Identity, strict_key: int | None) -> Member:

@@ -46,6 +46,8 @@ class TaskRecord:
         return frozenset((self.identity, *self.others))
 
 
+#: Note of a unit of work: the rows' ids of identities that it made and that no question is about yet.
+UNASKED = "patients:unasked"
 _COLUMNS = tuple(
     TASK.c[name]
     for name in (
@@ -93,13 +95,10 @@ class TaskStore:
     def ask(self, question: Question, message_id: str = "") -> bool:
         """Ask, once; False when it is open already, or was decided for the same evidence."""
         everybody = {question.identity, *question.others}
-        for identity in everybody:
-            for row in _ASKED.rows(self._connection, {"identity": identity, "kind": question.kind.value}):
-                others, closed, decided, fingerprint = row
-                if {identity, *others} == everybody and (
-                    closed is None or (decided and fingerprint == question.fingerprint)
-                ):
-                    return False
+        unasked: set[int] = self._work.notes.get(UNASKED, set())
+        if not everybody & unasked and self._asked(question, everybody):
+            return False
+        unasked -= everybody
         at = now()
         values = {
             "kind": question.kind.value, "identity": question.identity, "others": sorted(question.others),
@@ -107,10 +106,20 @@ class TaskStore:
             "message_id": message_id, "created_at": at, "changed_at": at, "proposed": "", "proposed_by": "",
             "decided": "", "decided_by": "", "decided_why": "",
         }  # fmt: skip
-        [(task,)] = _ASK.rows(self._connection, values)
+        [(task,)] = _ASK.rows(self._work.connection, values)  # what waits may go on waiting: no row refers to it
         for key in everybody:
             self._work.later(_ABOUT_WHOM, {"identity": key, "task": task})
         return True
+
+    def _asked(self, question: Question, everybody: set[int]) -> bool:
+        for identity in everybody:
+            for row in _ASKED.rows(self._connection, {"identity": identity, "kind": question.kind.value}):
+                others, closed, decided, fingerprint = row
+                if {identity, *others} == everybody and (
+                    closed is None or (decided and fingerprint == question.fingerprint)
+                ):
+                    return True
+        return False
 
     def about(self, identity: int) -> list[TaskRecord]:
         """Open tasks that name the identity."""

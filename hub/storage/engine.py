@@ -130,6 +130,11 @@ class Database:
         # The connection is back in the pool: a hook may use the database.
         work.finished(committed=True)
 
+    @property
+    def current(self) -> UnitOfWork | None:
+        """The unit of work that is open in this thread of control; what waits in it may not be written yet."""
+        return self._current.get()
+
     def reading(self) -> AbstractContextManager[UnitOfWork]:
         """A unit of work that only reads; sees what an open one of this thread of control has written."""
         current = self._current.get()
