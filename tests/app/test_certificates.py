@@ -225,20 +225,23 @@ def test_a_new_certificate_counts_without_a_restart(directory: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
+    ("name", "reason", "alert"),
     [
-        ("expired", "certificate-expired"),
-        ("seal", "certificate-for-another-purpose"),
-        ("foreign/his", "certificate-of-another-authority"),
+        ("expired", "certificate-expired", "certificate expired"),
+        ("seal", "certificate-for-another-purpose", "certificate"),
+        ("foreign/his", "certificate-of-another-authority", "unknown ca"),
     ],
 )
-def test_a_handshake_that_fails_is_counted(directory: Path, name: str, reason: str) -> None:
+def test_a_handshake_that_fails_is_counted_and_the_peer_told_why(
+    directory: Path, name: str, reason: str, alert: str
+) -> None:
     certificates = Certificates(settings(directory))
     server = WebServer(tells_tls, "127.0.0.1", 0, certificates.server_context("web"))
     server.start()
     try:
-        with client(directory, name) as caller, pytest.raises(httpx.TransportError):
+        with client(directory, name) as caller, pytest.raises(httpx.TransportError) as refused:
             caller.get(server.url)
+        assert f"alert {alert}" in str(refused.value) or "unsupported certificate" in str(refused.value)
         assert until(lambda: certificates.handshakes.count("web", reason) == 1)
     finally:
         server.stop()

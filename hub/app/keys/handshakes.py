@@ -1,6 +1,8 @@
 """TLS handshakes that fail: nobody is known yet, so they are counted and told, by port and reason."""
 
+import contextlib
 import logging
+import socket
 import ssl
 import threading
 import time
@@ -14,6 +16,7 @@ from prometheus_client.registry import Collector
 log = logging.getLogger(__name__)
 
 _TOLD_EVERY = 10.0  #: seconds between two lines about the same port and reason: anybody can make a handshake fail
+_LINGER = 1.0  #: seconds that a refused peer has to read why
 #: X.509 verification errors of OpenSSL.
 _VERIFY: Mapping[int, str] = {
     9: "certificate-not-yet-valid",
@@ -74,11 +77,22 @@ class Handshakes(Collector):
         told = self.failed
 
         class Object(ssl.SSLObject):
+            refused: ssl.SSLError | None = None
+
             def do_handshake(self) -> None:
+                if self.refused is not None:
+                    raise self.refused
                 try:
                     super().do_handshake()
                 except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                     raise
+                except ssl.SSLCertVerificationError as error:
+                    told(port, error)
+                    # An event loop that is told of the failure drops the connection, and with it the alert that says
+                    # what is wrong with the certificate. One that is told to wait sends it first; the peer, or the
+                    # loop's limit for handshakes, ends the connection.
+                    self.refused = error
+                    raise ssl.SSLWantReadError() from error
                 except ssl.SSLError as error:
                     told(port, error)
                     raise
@@ -91,6 +105,8 @@ class Handshakes(Collector):
                     raise
                 except ssl.SSLError as error:
                     told(port, error)
+                    if isinstance(error, ssl.SSLCertVerificationError):
+                        _let_read(self)
                     raise
 
         return Object, Socket
@@ -107,3 +123,14 @@ class Handshakes(Collector):
         for key, count in failed.items():
             family.add_metric(key, count)
         yield family
+
+
+def _let_read(connection: socket.socket) -> None:
+    """The alert has been sent; a peer that sent more meanwhile would lose it by a reset: wait a little for its end."""
+    until = time.monotonic() + _LINGER
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_WR)
+        while (left := until - time.monotonic()) > 0:
+            connection.settimeout(left)
+            if not socket.socket.recv(connection, 65536):
+                return
