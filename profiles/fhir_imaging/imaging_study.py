@@ -53,7 +53,7 @@ def decode(message: HttpRequest, context: Context) -> FindStudies:  # noqa: ARG0
     start, end = search.days(found.get("started", ()), "started")
     modalities = [search.token(text).code for text in search.alternatives(search.single(found, "modality"))]
     return FindStudies(
-        person=_person(found),
+        person=_person(found, message.base),
         study_instance_uids=uids or ids,
         accession_number=accession,
         modalities=tuple(modalities),
@@ -101,10 +101,10 @@ def _identifiers(text: str) -> tuple[tuple[str, ...], str]:
     return uids, next((item.code for item in tokens), "") if not uids else ""
 
 
-def _person(found: dict[str, tuple[str, ...]]) -> PatientIdentifier | None:
+def _person(found: dict[str, tuple[str, ...]], base: str) -> PatientIdentifier | None:
     reference, identifier = search.single(found, "patient"), search.single(found, "patient.identifier")
     if reference:
-        return PatientIdentifier(search.reference_id(reference, "Patient", "patient"), "")
+        return PatientIdentifier(search.reference_id(reference, "Patient", "patient", base), "")
     return search.identifier(identifier, "patient.identifier") if identifier else None
 
 

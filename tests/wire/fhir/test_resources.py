@@ -204,10 +204,12 @@ def test_only_json_is_spoken(message: HttpRequest) -> None:
 
 @pytest.mark.parametrize("text", ["Patient/R1", "R1", f"{BASE}/Patient/R1"])
 def test_references(text: str) -> None:
-    assert search.reference_id(text, "Patient", "patient") == "R1"
+    assert search.reference_id(text, "Patient", "patient", BASE) == "R1"
 
 
-@pytest.mark.parametrize("text", ["Group/R1", "", "Patient/", "Patient/../x y"])
+@pytest.mark.parametrize(
+    "text", ["Group/R1", "", "Patient/", "Patient/../x y", "https://other.example/fhir/Patient/R1"]
+)
 def test_what_is_no_reference(text: str) -> None:
     with pytest.raises(Invalid):
         search.reference_id(text, "Patient", "patient")
