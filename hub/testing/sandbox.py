@@ -16,7 +16,7 @@ import httpx
 
 from hub.errors import Unavailable
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 STOP_SECONDS = 30.0
 
 
