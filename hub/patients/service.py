@@ -328,9 +328,7 @@ class PatientService(Questions):
     def _authority(self, identifier: PatientIdentifier, context: Context) -> PatientIdentifier:
         if identifier.authority in self.affinity_domains:
             if not self.external_index:
-                raise AuthorityNotOwned(
-                    "Regional identifiers are given by this hub: a feed may not announce them.", location="PID-3.4"
-                )
+                raise AuthorityNotOwned("Regional identifiers are given by this hub: a feed may not announce them.")
             return identifier
         resolved = self.directory.resolve(identifier, context)
         self.directory.check_owner(resolved, context)

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.patients.model import Authority, Identity, IdentityStatus, Traits
-from hub.patients.normalise import given_names, name_keys
+from hub.patients.normalise import given_names, search_keys
 from hub.patients.store_ahead import absent
 from hub.patients.store_links import LinkStore
 from hub.patients.store_tables import AUTHORITY, IDENTITY, NAME, PERSON
@@ -260,14 +260,14 @@ class PatientStore:
     def _added(self, key: int, identity: Identity) -> None:
         for note in (NEW, UNASKED):
             self._work.notes.setdefault(note, set()).add(key)
-        self._add_names(key, name_keys(identity.traits) if identity.active else ())
+        self._add_names(key, search_keys(identity.traits) if identity.active else ())
 
     def change_identity(self, before: Member, identity: Identity, strict_key: int | None) -> Member:
         """The identity as it is now announced; an inactive one lives again."""
         self._appears(identity, strict_key)
         self._write(_CHANGE_IDENTITY, identity_values(identity, strict_key) | {"row_id": before.id})
-        old = name_keys(before.identity.traits) if before.identity.active else ()
-        new = name_keys(identity.traits)
+        old = search_keys(before.identity.traits) if before.identity.active else ()
+        new = search_keys(identity.traits)
         if set(old) != set(new):
             self._forget_names(before.id)
             self._add_names(before.id, new)

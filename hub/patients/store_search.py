@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from hub.patients.model import Identity, Link
-from hub.patients.normalise import given_names, name_keys
+from hub.patients.normalise import given_names, search_keys
 from hub.patients.store import MEMBER_COLUMNS, Member, member
 from hub.patients.store_tables import IDENTITY, LINK, NAME, PERSON
 from hub.storage.engine import UnitOfWork
@@ -272,7 +272,7 @@ def matching_keys(identity: Identity, criteria: Criteria) -> list[str]:
         criteria.postal_code and traits.postal_code != criteria.postal_code
     ):
         return []
-    keys = sorted(key for key in name_keys(traits) if key.startswith(criteria.name))
+    keys = sorted(key for key in search_keys(traits) if key.startswith(criteria.name))
     if len(criteria.birth_date) == 8:
         return [""] if keys or not criteria.name else []
     return keys
