@@ -124,6 +124,8 @@ def test_an_archive_that_is_down_gets_it_later(site: Consumer, archive: Site) ->
         path, _ = opened(site, browser)
         exported(browser, path)
         assert until(lambda: state(site) == "sending source-unavailable"), state(site)
+        # the worker notes its attempt a moment after the room did
+        assert until(lambda: len(site.hub.exchange.deliveries(Page(state=DeliveryState.WAITING.value))) == 1)
         (waiting,) = site.hub.exchange.deliveries(Page(state=DeliveryState.WAITING.value))
         assert (waiting.kind, waiting.destination, waiting.error_code) == (
             "export-study", "source:PACS_A", "source-unavailable",
