@@ -1,5 +1,6 @@
 """One rejected instance, looked for on every path on which the hub tells of images or gives them away."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,8 @@ class Places:
         message = SoapMessage("urn:x", write_imaging_retrieve(requests, ["1.2.840.10008.1.2.1"]), mtom=True)
         stream = self.hub.imaging.retrieve(rad69.decode(message, Context(principal=HUB)), Context(principal=HUB))
         answer = rad69.encode(stream, message, Context(principal=HUB))
-        assert answer.body is not None
-        return {item.text or "" for item in answer.body.iterfind("{*}DocumentResponse/{*}DocumentUniqueId")}
+        text = answer.filling.text if answer.filling is not None else ""
+        return set(re.findall("<xdsb:DocumentUniqueId>([^<]+)<", text))
 
     def _wado(self, ds: Dataset) -> int:
         uids = {"studyUID": STUDY, "seriesUID": ds.SeriesInstanceUID, "objectUID": ds.SOPInstanceUID}
