@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "de7a4c4b5ed6"
+revision = "0a4efb410713"
 down_revision = None
 branch_labels = None
 depends_on = None
