@@ -36,7 +36,6 @@ _SHORT = 64 * 1024  #: bytes of a message that others may wait for
 ANSWER = "hl7-answer"  #: kind of the deliveries that ``MllpEndpoint.deliver`` carries out
 
 
-
 class MllpEndpoint:
     """The hub's HL7 v2 port. ``enqueue``: the outbox for application acknowledgements; without it none are sent.
     ``certificates``: what is believed of those that are shown.

@@ -95,7 +95,7 @@ class Search:
         found = {item.id for item in entries}
         others = [target for target in targets if target not in found]
         folders = self.store.get(Folder, "id", others)
-        known = found | {item.id for item in (*sets, *folders)}
+        known = found | {item.id for item in sets} | {item.id for item in folders}
         between = [
             item
             for item in self.store.get(Association, "id", others)

@@ -229,7 +229,8 @@ def test_a_client_can_not_speak_for_another_source(hub: Hub) -> None:
 
 
 def test_refused_message_can_be_replayed(hub: Hub) -> None:
-    hub.send(adt(HIS, ZOE, "A28", control_id="m1").replace(A.encode(), b"1.2.250.1.999.2.7"))
+    message = adt(HIS, ZOE, "A28", control_id="m1")
+    hub.send(message.replace(A.encode(), b"1.2.250.1.999.2.7").replace(b"^^^CHA&", b"^^^CHX&"))
     [row] = hub.exchange.messages(Page())
     assert row.state is MessageState.REFUSED
     assert hub.exchange.replay_message(ReplayMessage(row.id), Context()).state is MessageState.REFUSED

@@ -65,7 +65,9 @@ class Outbox:
     def __init__(self) -> None:
         self.queued: list[dict[str, Any]] = []
 
-    def enqueue(self, _destination: str, _kind: str, payload: Any, _context: Context, *, key: str = "") -> str:
+    def enqueue(
+        self, _destination: str, _kind: str, payload: Any, _context: Context, *, key: str = "", due_at: object = None
+    ) -> str:
         assert key
         self.queued.append(payload)
         return key

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +152,16 @@ class Outbox:
         self.waiting: dict[str, Mapping[str, Any]] = {}
 
     def enqueue(
-        self, destination: str, kind: str, payload: Mapping[str, Any], context: Context, *, key: str = ""
+        self,
+        destination: str,
+        kind: str,
+        payload: Mapping[str, Any],
+        context: Context,
+        *,
+        key: str = "",
+        due_at: datetime | None = None,
     ) -> str:
+        assert due_at is None
         assert (destination, kind, "R1" in key) == ("registry", OFFER, False)
         assert isinstance(context, Context)
         self.waiting[key] = payload

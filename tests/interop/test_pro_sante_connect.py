@@ -241,8 +241,9 @@ def test_no_token_can_be_read_from_the_database(region: Region) -> None:
 def test_the_keys_of_the_provider_may_change(region: Region, tmp_path: Path) -> None:
     enter(region)
     provider = tokens_of(region.hub)._provider
-    assert provider._keys is not None
-    provider._keys = (provider._keys[0] - 60, type(provider._keys[1])())  # a set that its tokens are not signed with
+    assert provider._keys._kept is not None
+    at, keys = provider._keys._kept
+    provider._keys._kept = (at - 60, type(keys)())  # a set that its tokens are not signed with
     assert enter(region).get("/portal/search").status_code == 200
 
 

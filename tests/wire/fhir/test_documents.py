@@ -258,6 +258,7 @@ def test_who_counts_gets_the_number_alone() -> None:
     found = {"resourceType": "List", "id": "a"}
     for query, entries in (((("_summary", "count"),), None), ((("_summary", "true"),), 1), ((), 1)):
         answer = search.bundle(HttpRequest("GET", "/fhir/List", BASE, query=query), [found], total=7)
+        assert isinstance(answer.body, bytes)
         bundle = json.loads(answer.body)
         assert (bundle["total"], len(bundle["entry"]) if entries else bundle.get("entry")) == (7, entries)
 
