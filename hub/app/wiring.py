@@ -9,6 +9,7 @@ from typing import Any
 
 from hub import __version__
 from hub.app import mllp
+from hub.app.audit.alerts import NodeAlerts
 from hub.app.audit.forwarding import LagMetrics
 from hub.app.audit.trail import AuditTrail
 from hub.app.dimse.server import DimseEndpoint
@@ -96,7 +97,7 @@ class Hub(Rooms):
         self._build_path()
         self._build_feeds()
         self._build_worker()
-        self._build_metrics()
+        self._build_watch()
         self.dimse: DimseEndpoint | None = None
         self.roles: frozenset[Role] = frozenset()
         self.web: WebServer | None = None
@@ -207,7 +208,8 @@ class Hub(Rooms):
             self.content, self._in_use, also=(self.replies.sweep, Watch(self.settings).tell, *self.sweeps)
         )
 
-    def _build_metrics(self) -> None:
+    def _build_watch(self) -> None:
+        self.certificates.handshakes.listener = NodeAlerts(self.audit).refused
         for collector in (self.certificates.handshakes, Ends(self.certificates), LagMetrics(self.trail.forwarder)):
             self.metrics.registry.register(collector)
         self.metrics.observe(self._counts, lambda: {source.name: source.kind for source in self.settings.sources})

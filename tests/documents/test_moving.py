@@ -68,7 +68,7 @@ class Outbox:
     def enqueue(
         self, _destination: str, _kind: str, payload: Any, _context: Context, *, key: str = "", due_at: object = None
     ) -> str:
-        assert key
+        assert (bool(key), due_at) == (True, None)
         self.queued.append(payload)
         return key
 

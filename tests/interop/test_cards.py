@@ -23,7 +23,7 @@ from hub.app.settings.model import DimsePort, Mllp, Settings, Storage, Web
 from hub.app.settings.nodes import Cards, Client, Tls
 from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
-from hub.audit.model import AuditRecord, AuditSearch
+from hub.audit.model import AuditOutcome, AuditRecord, AuditSearch
 from hub.testing.sites import free_port
 from tests.browser.conftest import ARGUMENTS
 from tests.token_card import TokenCard, write_card
@@ -181,6 +181,32 @@ def test_a_bad_certificate_gets_no_handshake(hub: Hub, made: Path, name: str, re
         get(hub.public_url(), made, name)
     assert until(lambda: hub.certificates.handshakes.count("web", reason) == before + 1)
     assert b"maillage_tls_handshakes_failed_total" in hub.metrics.text()
+    alert = records(hub)[-1]
+    assert (alert.transaction, alert.event_code, alert.event_type) == ("TLS-HANDSHAKE", "110113", "110126")
+    assert alert.detail == f"The TLS handshake on the port web failed: {reason}."
+
+
+def test_a_feed_that_can_not_prove_itself_leaves_a_record(made: Path, tmp_path: Path) -> None:
+    with running(made, tmp_path, client_certificates="required") as hub:
+        hub.mllp.start()
+        context = ssl.create_default_context(cafile=made / "ca.crt")
+        context.load_cert_chain(made / "foreign/cps.crt", made / "foreign/cps.key")
+        host, _, port = hub.mllp_address().partition(":")
+        assert heard(context, host, int(port)) == b""
+        assert until(lambda: hub.certificates.handshakes.count("mllp", "certificate-of-another-authority") == 1)
+        (alert,) = [record for record in records(hub) if record.transaction == "TLS-HANDSHAKE"]
+        hub.mllp.stop()
+    assert (alert.called, alert.outcome) == ("mllp", AuditOutcome.SERIOUS_FAILURE)
+
+
+def heard(context: ssl.SSLContext, host: str, port: int) -> bytes:
+    """What comes by TLS before the end; with TLS 1.3 a refusal follows the client's own handshake."""
+    with socket.create_connection((host, port), timeout=60) as connection:
+        try:
+            with context.wrap_socket(connection, server_hostname=host) as wire:
+                return wire.recv(1)
+        except (ssl.SSLError, ConnectionError):
+            return b""
 
 
 def get(base: str, made: Path, name: str) -> httpx.Response:

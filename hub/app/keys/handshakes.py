@@ -1,4 +1,4 @@
-"""TLS handshakes that fail: nobody is known yet, so they are counted and told, by port and reason."""
+"""TLS handshakes that fail: counted and told, by port and reason, since nobody is known yet."""
 
 import contextlib
 import logging
@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
@@ -36,6 +36,8 @@ _REASONS: Mapping[str, str] = {
     "NO_SHARED_CIPHER": "no-shared-cipher",
     "NO_SUITABLE_SIGNATURE_ALGORITHM": "no-shared-cipher",
 }
+#: Why a peer that speaks TLS could not prove who it is.
+CERTIFICATE_REASONS = frozenset(_VERIFY.values()) | {"certificate-refused", "no-certificate"}
 
 
 def reason_of(error: ssl.SSLError | OSError) -> str:
@@ -49,14 +51,16 @@ def reason_of(error: ssl.SSLError | OSError) -> str:
 
 
 class Handshakes(Collector):
-    """Those that failed, as a metric and in the log."""
+    """Those that failed, as a metric and in the log. ``listener``: told of each (port, reason, the peer's address;
+    "" on ports with an event loop, which tells nobody)."""
 
     def __init__(self) -> None:
+        self.listener: Callable[[str, str, str], None] | None = None
         self._lock = threading.Lock()
         self._failed: Counter[tuple[str, str]] = Counter()
         self._told: dict[tuple[str, str], float] = {}
 
-    def failed(self, port: str, error: ssl.SSLError | OSError) -> None:
+    def failed(self, port: str, error: ssl.SSLError | OSError, peer: str = "") -> None:
         """Count one."""
         key = (port, reason_of(error))
         with self._lock:
@@ -67,6 +71,8 @@ class Handshakes(Collector):
                 self._told[key] = at
         if tell:
             log.warning("a TLS handshake on the port %s failed: %s (%d so far)", *key, count)
+        if self.listener is not None:
+            self.listener(*key, peer)
 
     def count(self, port: str, reason: str) -> int:
         """How many so far."""
@@ -99,12 +105,13 @@ class Handshakes(Collector):
 
         class Socket(ssl.SSLSocket):
             def do_handshake(self, *arguments: Any, **options: Any) -> None:
+                peer = _address(self)  # who has gone when it is refused has none any more
                 try:
                     super().do_handshake(*arguments, **options)
                 except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                     raise
                 except ssl.SSLError as error:
-                    told(port, error)
+                    told(port, error, peer)
                     if isinstance(error, ssl.SSLCertVerificationError):
                         _let_read(self)
                     raise
@@ -123,6 +130,13 @@ class Handshakes(Collector):
         for key, count in failed.items():
             family.add_metric(key, count)
         yield family
+
+
+def _address(connection: socket.socket) -> str:
+    try:
+        return str(connection.getpeername()[0])
+    except OSError:  # gone already
+        return ""
 
 
 def _let_read(connection: socket.socket) -> None:
