@@ -27,7 +27,7 @@ from hub.testing.sites import Site, dicomweb_site
 from hub.values import PatientIdentifier, new_uid, now
 from tests.drimbox import Authority, signed
 from tests.interop.oidc_provider import NUMBER, NURSE, STRANGER_ID, OpenIdProvider
-from tests.interop.test_token_exchange import exchange_of, professionals_token, provider
+from tests.interop.test_token_exchange import SIGNED, exchange_of, professionals_token, provider
 
 __all__ = ["provider"]  #: the fixture
 pytestmark = pytest.mark.interop
@@ -91,6 +91,7 @@ def region(tmp_path_factory: pytest.TempPathFactory, provider: OpenIdProvider) -
     region = Region.__new__(Region)
     region.directory, region.study, region.archive = directory, study.study_instance_uid, archive
     region.trust("box")
+    exchange = {"userinfo": f"{provider.issuer}/me", "jwks": f"{provider.issuer}/jwks", "acr": (), "clients": {}}
     settings = Settings.model_validate(
         {
             "authorities": [{"namespace": "HOSPITAL_A", "oid": OID}],
@@ -116,7 +117,7 @@ def region(tmp_path_factory: pytest.TempPathFactory, provider: OpenIdProvider) -
                 "client_certificates": "optional",
             },
             "imaging": {"manifest": "drim-m", "check_at": ""},
-            "oauth": {"exchange": exchange_of(provider.issuer, userinfo=f"{provider.issuer}/me", acr=(), clients={})},
+            "oauth": {"exchange": exchange_of(provider.issuer, **exchange)},
             "drimbox": {
                 "white_list": directory / "list.xml",
                 "authorities": [directory / "ans.crt"],
@@ -163,6 +164,14 @@ def test_a_series_by_its_manifest(region: Region, provider: OpenIdProvider) -> N
     assert (record.transaction, record.principal_id, record.scheme) == ("RAD-107", NUMBER, "provider")
     assert uid in json.dumps(record.objects, default=str) or uid in str(record)
     assert region.study in str(record)
+
+
+def test_whose_claims_come_signed(region: Region, provider: OpenIdProvider) -> None:
+    """The provider answers for this software with a JWT of its own key."""
+    token = professionals_token(provider, client=SIGNED)
+    answer = region.box().get(f"{region.root}/{region.study}", token=token, manifest=region.manifest_id())
+    assert answer.status == 200
+    assert region.last().principal_id == NUMBER
 
 
 def refused(region: Region, token: str, manifest: str, path: str = "", box: str = "box") -> tuple[int, str]:

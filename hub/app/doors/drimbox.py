@@ -10,7 +10,8 @@ from hub.access.sign_in_errors import ClaimsUnusable
 from hub.access.tokens_errors import TokenAudience, TokenClaims, TokenEnded, TokenIssuer, TokenPast, TokenRefused
 from hub.app.doors.trust_list import TrustList
 from hub.app.keys.certificates import Certificates
-from hub.app.oauth.peers import Claims, Peer
+from hub.app.oauth.exchange import provider_of_professionals
+from hub.app.oauth.peers import Claims
 from hub.app.settings.drimbox import Drimbox
 from hub.app.settings.nodes import Tls
 from hub.app.settings.oauth import Exchange
@@ -47,9 +48,7 @@ class Provider:
 
     def __init__(self, settings: Exchange, tls: Tls) -> None:
         self.settings = settings
-        self._peer = Peer(
-            tls, client_id=settings.client_id, secret=settings.client_secret, ca=settings.ca, timeout=settings.timeout
-        )
+        self._peer = provider_of_professionals(settings, tls)
 
     def claims(self, token: str) -> Claims:
         """What it says of the professional. Raises TokenRefused, IssuerSilent."""
@@ -67,7 +66,8 @@ class Provider:
         if settings.audience and settings.audience not in jwt.audiences(claims):
             raise TokenAudience()
         if settings.userinfo and "SubjectNameID" not in claims:
-            told = self._peer.userinfo(settings.userinfo, token)
+            issued_to = str(claims.get("client_id") or claims.get("azp") or "")
+            told = self._peer.userinfo(settings.userinfo, token, issued_to=issued_to)
             if not claims.get("sub") or told.get("sub") != claims["sub"]:
                 raise TokenClaims("The provider's claims are about somebody else.", location="sub")
             claims = {**told, **claims}

@@ -42,6 +42,20 @@ class Exchanged:
     actor: Mapping[str, str] = field(default_factory=dict)
 
 
+def provider_of_professionals(settings: Exchange, tls: Tls) -> Peer:
+    """The provider of the professionals' tokens, as the settings say how to reach and believe it."""
+    return Peer(
+        tls,
+        client_id=settings.client_id,
+        secret=settings.client_secret,
+        ca=settings.ca,
+        timeout=settings.timeout,
+        signing=Signing(
+            settings.issuer, str(settings.jwks or ""), tuple(settings.algorithms), required=settings.signed_claims
+        ),
+    )
+
+
 class TokenExchange:
     """Asks the provider."""
 
@@ -51,16 +65,7 @@ class TokenExchange:
         unknown = [name for name in settings.clients if issuer.tokens.client(name) is None]
         if unknown:
             raise Misconfigured(f"oauth.exchange.clients names {unknown[0]}, which is none of clients.")
-        self._peer = Peer(
-            tls,
-            client_id=settings.client_id,
-            secret=settings.client_secret,
-            ca=settings.ca,
-            timeout=settings.timeout,
-            signing=Signing(
-                settings.issuer, str(settings.jwks or ""), tuple(settings.algorithms), required=settings.signed_claims
-            ),
-        )
+        self._peer = provider_of_professionals(settings, tls)
 
     @property
     def active(self) -> bool:
