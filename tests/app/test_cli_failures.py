@@ -1,14 +1,17 @@
 """What stops a command from outside is told in one sentence, exit code 1: no traceback, no secret."""
 
+import logging
 import socket
 import sqlite3
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from hub.app.commands.main import main
+from hub.app.running.logs import OURS, TRUSTED
 from hub.app.sandbox.hub import Options, Sandbox, SandboxOption
 
 SETTINGS = """
@@ -48,8 +51,15 @@ class Typed:
 
 
 @pytest.fixture
-def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
-    return Typed(tmp_path, monkeypatch, capsys)
+def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Typed]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield Typed(tmp_path, monkeypatch, capsys)
+    root.handlers[:] = handlers  # the command's own writes to what pytest closes
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+    for name in (*OURS, *TRUSTED):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.mark.parametrize("command", [("serve",), ("db", "current"), ("audit", "verify")])
