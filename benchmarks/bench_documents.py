@@ -193,7 +193,10 @@ def _submitted(database: str, url: str, count: int) -> Iterator[Figure]:
             ("ITI-42", REGISTER, box["xds_registry"]),
             ("ITI-41", PROVIDE, box["xds_repository"]),
         ):
-            rate, used = _submit(box.process.pid, place, action, count)
+            try:
+                rate, used = _submit(box.process.pid, place, action, count)
+            except RuntimeError as error:
+                raise RuntimeError(f"{error}; the hub's log ends with: {box.log[-2000:]}") from error
             yield Figure(
                 "documents", f"{name}, {database}, {SENDERS} connections", rate, "submissions/s",
                 note=f"one document each{' of 2 KB' if name == 'ITI-41' else ''}, all on the disk before Success; "

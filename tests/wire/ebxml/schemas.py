@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from tests.wire.xsd import made_once
+
 VERSION = "5.1.0"
 SHA256 = "a53766834d74e31dab777b1f9aeb487f11c1ddc9ec2098c663a914769bbacb22"
 ARTIFACT = f"org.openehealth.ipf.commons:ipf-commons-ihe-xds:{VERSION}"
@@ -49,7 +51,7 @@ def wsdl_directory() -> Path:
     return target
 
 
-@cache
+@made_once
 def _schema(name: str) -> etree.XMLSchema:
     tree = etree.parse(str(wsdl_directory() / "schema" / name))
     if name == XDSB:

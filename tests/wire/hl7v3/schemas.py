@@ -13,6 +13,7 @@ import pytest
 from lxml import etree
 
 from tests.wire.ebxml.schemas import BUILD, PLUGIN
+from tests.wire.xsd import made_once
 
 VERSION = "4.8.0"
 SHA256 = "e4c7edf20bbf73157147af0ad54912ef92579f69dc4df45c48967a3fb0459afc"
@@ -48,7 +49,7 @@ def directory() -> Path:
 NOT_OF_IHE = frozenset({"PRPA_IN201307UV02", "PRPA_IN201308UV02"})
 
 
-@cache
+@made_once
 def _schema(name: str) -> etree.XMLSchema:
     return etree.XMLSchema(etree.parse(str(directory() / name)))
 

@@ -12,6 +12,7 @@ import pytest
 from lxml import etree
 
 from tests.wire.ebxml.schemas import XS, wsdl_directory
+from tests.wire.xsd import made_once
 
 REQUIREMENT = "onvif-zeep-async==4.0.4"
 SHA256 = "e0b662a935008cca225b0ec377bc0dfdc5e0988d2166ea3efe4c45505f5b7b63"
@@ -45,7 +46,7 @@ def schema_directory() -> Path:
     return target
 
 
-@cache
+@made_once
 def _schema(name: str) -> etree.XMLSchema:
     """With the schemas of what stands inside: filters and metadata."""
     inside = wsdl_directory() / "schema" / "ebRS30" / "lcm.xsd"
