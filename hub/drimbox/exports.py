@@ -24,6 +24,7 @@ from hub.exchange.model import Delivery
 from hub.imaging.errors import UnknownStudy
 from hub.imaging.model import FailedInstance, InstanceRequest, InstanceStream, RetrieveInstances
 from hub.imaging.ports import Contents
+from hub.outbox import Outbox
 from hub.patients.model import Person
 from hub.storage.engine import Database
 from hub.usecase import use_case
@@ -68,23 +69,6 @@ class Images(Protocol):
 
     def retrieve(self, command: RetrieveInstances, context: Context) -> InstanceStream:
         """Instances, as the caller may read them."""
-        ...
-
-
-class Outbox(Protocol):
-    """The exchange room's outbox."""
-
-    def enqueue(
-        self,
-        destination: str,
-        kind: str,
-        payload: Mapping[str, Any],
-        context: Context,
-        *,
-        key: str = "",
-        due_at: datetime | None = None,
-    ) -> str:
-        """Have something delivered once the open unit of work is committed."""
         ...
 
 
