@@ -4,11 +4,11 @@ What the call says is sealed with its uuid, which only the calling system's user
 comes with it, and to no other."""
 
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from hub.access.model import Principal
 from hub.context import Context
@@ -22,6 +22,8 @@ from hub.storage.engine import Database
 from hub.usecase import use_case
 from hub.values import PatientIdentifier, now
 from hub.wire.sealed import NotSealedHere, seal, unseal
+
+T = TypeVar("T")
 
 PURPOSE = "contextual call"
 #: Calls of one system that nobody has followed yet.
@@ -168,15 +170,15 @@ def _contradictions(told: Traits, known: Traits) -> Iterator[str]:
         yield "Patient.gender"
 
 
-def _restored(values: dict[str, object]) -> Call:
-    def made(name: str, kind: type) -> object:
-        return kind(**values[name])  # type: ignore[arg-type]
+def _restored(values: Mapping[str, Any]) -> Call:
+    def made(name: str, kind: type[T]) -> T:
+        return kind(**values[name])
 
     return Call(
-        made("national", PatientIdentifier),  # type: ignore[arg-type]
-        made("local", PatientIdentifier),  # type: ignore[arg-type]
-        made("traits", Traits),  # type: ignore[arg-type]
-        made("sought", Sought),  # type: ignore[arg-type]
+        made("national", PatientIdentifier),
+        made("local", PatientIdentifier),
+        made("traits", Traits),
+        made("sought", Sought),
         str(values["informed"]),
         str(values["situation"]),
     )

@@ -7,6 +7,7 @@ import io
 import secrets
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,7 @@ def _manifest(study: Study, url: str) -> RecordDocument:
         retrieve_url=url,
         flavour=Flavour.DRIM_M,
     )
-    told = Publishing(study=study, source=source, person=PERSON, local=LOCAL, created=at, zone=at.tzinfo, order=order)  # type: ignore[arg-type]
+    told = Publishing(study=study, source=source, person=PERSON, local=LOCAL, created=at, zone=UTC, order=order)
     entry = manifest_entry(told, "manifest", spec.sop_instance_uid)
     traits = (f"PID-5|{TRAITS.birth_name}^{TRAITS.birth_given}^^^^^L", f"PID-7|{TRAITS.birth_date}", "PID-8|F")
     entry = replace(

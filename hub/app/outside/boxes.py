@@ -18,6 +18,7 @@ from hub.drimbox.remote_errors import RemoteGone, RemoteNotTrusted, RemoteTokenR
 from hub.errors import AccessDenied, HubError, Invalid, Malformed, NotAuthenticated, NotFound, Unavailable
 from hub.imaging.manifest import Manifest
 from hub.imaging.model import InstanceRequest, RetrievedInstance, SourceState, SourceStatus, Study
+from hub.values import Uid
 from hub.wire.dicom_head import peek
 from hub.wire.dicomweb.client import CertificateRefused, DicomwebClient, Roots
 from hub.wire.drimbox import MANIFEST_HEADER
@@ -48,7 +49,7 @@ class Boxes:
 
     def look(self, manifest: Manifest, session: str) -> tuple[SourceStatus, ...]:
         """What each box says when it is asked for one image."""
-        study = Study(manifest.study_instance_uid, "")  # type: ignore[arg-type]
+        study = Study(Uid(manifest.study_instance_uid), "")
         connector = self.source("look", study, manifest, session)
         found: dict[str, SourceStatus] = {}
         for series in manifest.series:

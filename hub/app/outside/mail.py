@@ -197,8 +197,6 @@ class MailOfHub:
             self.look()
         except MailUnavailable:
             log.warning("the hub's mailbox can't be looked into; looked again in %d seconds", self.poll)
-        except Exception:
-            log.exception("looking into the hub's mailbox failed; looked again in %d seconds", self.poll)
         return self.poll
 
 
