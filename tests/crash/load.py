@@ -50,7 +50,6 @@ class Feed:
 
     def messages(self) -> Iterator[Message]:
         """Without end."""
-        reports = iter(self.hospitals)
         for count in itertools.count(len(self.sent)):
             number = f"{self.name}-{count}"
             hospital = Hospital(
@@ -61,21 +60,21 @@ class Feed:
             yield Message(f"{number}.A", hl7.adt(sender, hospital.patient, control_id=f"{number}.A"), number)
             order = hl7.orm(sender, hospital.patient, hospital.examination, control_id=f"{number}.O")
             yield Message(f"{number}.O", order)
-            reported = next(reports, None)
-            if reported is not None:
+            if self.hospitals:
+                reported = self.hospitals[0]
                 # A round that is cut off here starts with this study again: another message, so another control id.
                 control_id = f"{reported.number}.{count}"
                 yield Message(f"{control_id}.A", reported.announcement(f"{control_id}.A"), reported.number)
-                self.hospitals.remove(reported)  # from here on the report is sent, again if need be
+                del self.hospitals[0]  # from here on the report is sent, again if need be
                 yield Message(f"{control_id}.R", reported.report(f"{control_id}.R"))
 
     def run(self, connect: Callable[[], Mllp], stop: threading.Event) -> None:
         """Send until the hub is gone."""
         try:
             with connect() as connection:
-                for message in self.messages():
-                    if stop.is_set():
-                        return
+                messages = self.messages()
+                while not stop.is_set():  # asked before the next one is made: a message that was made is sent or told
+                    message = next(messages)
                     self.sent.append(message)
                     check(message, connection.send(message.raw))
         except SILENT:
