@@ -7,6 +7,9 @@ STAMP := $(VENV)/.stamp
 # Two processes, one file of tests at a time each: files share their expensive servers.
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
+# Some machines forbid byte code: every start would compile 560 modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup requirements demo test check format bench docs clean
 

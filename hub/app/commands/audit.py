@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from hub.access.model import Principal, Scheme
+from hub.app.commands.options import SettingsOption
 from hub.app.settings import file as settings_file
 from hub.app.settings.model import Settings
 from hub.audit.chain import dump
@@ -41,7 +42,6 @@ USED = Transaction(
     permission="audit.query",
     audit=AuditEvent("110101", "Audit Log Used", "R"),
 )
-SettingsOption = Annotated[Path | None, typer.Option("--settings", "-s", help="The settings file.", show_default=False)]
 PatientOption = Annotated[
     str, typer.Option(help="A person's number as CX (`123^^^&1.2.3&ISO`): only records of this person, by any number.")
 ]

@@ -1,8 +1,5 @@
 """What stops a command from outside: told in one sentence, without a traceback."""
 
-from alembic.script.revision import RevisionError
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-
 from hub.errors import HubError, Misconfigured, Unavailable
 
 
@@ -36,6 +33,9 @@ class FileUnusable(Misconfigured):
 
 def told(error: Exception) -> HubError | None:
     """The sentence for an operator; None: a defect, whose traceback is wanted."""
+    from alembic.script.revision import RevisionError  # noqa: PLC0415 (commands start faster without them)
+    from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError  # noqa: PLC0415
+
     match error:
         case HubError():
             found: HubError | None = error

@@ -16,23 +16,13 @@ from rich.markup import escape
 
 from hub import __version__
 from hub.app.commands import failures
-from hub.app.commands.access import access
-from hub.app.commands.audit import audit
-from hub.app.commands.doctor import doctor
-from hub.app.commands.imaging import imaging
-from hub.app.commands.oauth import oauth
-from hub.app.commands.patients import patients
-from hub.app.commands.pki import pki_app
-from hub.app.commands.xdm import xdm
-from hub.app.commands.xds import xds
+from hub.app.commands.groups import Groups
+from hub.app.commands.options import SettingsOption
 from hub.app.running import logs
 from hub.app.settings import file as settings_file
 from hub.app.settings.file import SettingsRefused
 from hub.app.settings.model import Settings
 from hub.app.settings.roles import Role
-from hub.pipeline.catalogue import discover
-from hub.storage import migrate
-from hub.storage.engine import Database
 
 log = logging.getLogger(__name__)
 out = Console(width=None if sys.stdout.isatty() else 160)
@@ -40,6 +30,7 @@ err = Console(stderr=True)
 
 app = typer.Typer(
     name="maillage",
+    cls=Groups,
     help="The hub that makes every medical image of a region findable and readable by those who may see it.\n\n"
     "Start here: `maillage demo` plays a whole region on this machine; `maillage check` looks through your settings; "
     "`maillage serve` runs the hub.",
@@ -48,28 +39,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-db = typer.Typer(no_args_is_help=True, help="The database: bring its tables up to date, tell where they are.")
-app.add_typer(db, name="db")
-app.add_typer(pki_app, name="pki")
-app.add_typer(doctor, name="doctor")
-app.add_typer(audit, name="audit")
-app.add_typer(access, name="access")
-app.add_typer(oauth, name="oauth")
-app.add_typer(imaging, name="imaging")
-app.add_typer(patients, name="patients")
-app.add_typer(xds, name="xds")
-app.add_typer(xdm, name="xdm")
-
-SettingsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--settings",
-        "-s",
-        help="The settings file. Default: `$MAILLAGE_SETTINGS`, else `maillage.toml` here, else safe defaults on "
-        "loopback.",
-        show_default=False,
-    ),
-]
 
 
 def main() -> None:
@@ -204,6 +173,7 @@ def transactions(
     Addresses, actors, permissions and audit events: `--json`, or the reference page of the transactions.
     """
     from hub.app.reference.describe import transaction_lines, transaction_rows  # noqa: PLC0415
+    from hub.pipeline.catalogue import discover  # noqa: PLC0415
 
     rows = transaction_rows(discover())
     if as_json:
@@ -211,37 +181,6 @@ def transactions(
         return
     for line in transaction_lines(rows):
         typer.echo(line[: out.width].rstrip() if sys.stdout.isatty() else line)
-
-
-@db.command("upgrade")
-def db_upgrade(settings: SettingsOption = None) -> None:
-    """Bring the database's tables up to this version. Safe to run twice, and by several processes at once."""
-    with _database(settings) as database:
-        waiting = migrate.pending(database)
-        migrate.upgrade(database)
-        out.print(f"upgraded by {len(waiting)} revision(s), now at {migrate.current(database) or 'nothing'}")
-
-
-@db.command("current")
-def db_current(settings: SettingsOption = None) -> None:
-    """Tell the revision of the database's tables, and what an upgrade would apply. Exit code 1 if anything."""
-    with _database(settings) as database:
-        waiting = migrate.pending(database)
-        out.print(f"at {migrate.current(database) or 'nothing'}; {len(waiting)} revision(s) to apply")
-        if waiting:
-            raise typer.Exit(1)
-
-
-@contextmanager
-def _database(settings: Path | None) -> Iterator[Database]:
-    loaded = settings_file.load(settings or settings_file.default_file())
-    database = Database(loaded.storage.database)
-    if database.sqlite and database.url.database:
-        Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield database
-    finally:
-        database.dispose()
 
 
 @app.command()

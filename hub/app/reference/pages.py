@@ -223,10 +223,12 @@ def command_line() -> str:
 
 
 def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for name, child in sorted(getattr(command, "commands", {}).items()):
-        if getattr(child, "commands", None) is None:
+    for name in sorted(command.list_commands(None)):
+        child = command.get_command(None, name)
+        if hasattr(child, "list_commands"):
+            yield from _commands(child, (*path, name))
+        else:
             yield (*path, name), child
-        yield from _commands(child, (*path, name))
 
 
 def _help(command: Any) -> str:
