@@ -364,7 +364,7 @@ def iti39(region: Region, target: Target) -> str:
     return soap(region, "/xca/responding", ACTION + "CrossGatewayRetrieve", body, mtom=True)
 
 
-def _images(region: Region, target: Target, home: str = "") -> str:
+def images(region: Region, target: Target, home: str = "") -> str:
     source = next(iter(region.hub.imaging.archives.infos.values())).repository_unique_id
     at = f"<xdsb:HomeCommunityId>{home}</xdsb:HomeCommunityId>" if home else ""
     return (
@@ -381,13 +381,13 @@ def _images(region: Region, target: Target, home: str = "") -> str:
 @probe("RAD-69")
 def rad69(region: Region, target: Target) -> str:
     return soap(
-        region, "/xds/imaging", "urn:ihe:rad:2009:RetrieveImagingDocumentSet", _images(region, target), mtom=True
+        region, "/xds/imaging", "urn:ihe:rad:2009:RetrieveImagingDocumentSet", images(region, target), mtom=True
     )
 
 
 @probe("RAD-75")
 def rad75(region: Region, target: Target) -> str:
-    body = _images(region, target, region.hub.documents.home)
+    body = images(region, target, region.hub.documents.home)
     action = "urn:ihe:rad:2011:CrossGatewayRetrieveImagingDocumentSet"
     return soap(region, "/xca/responding", action, body, mtom=True)
 
