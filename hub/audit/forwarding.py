@@ -12,15 +12,14 @@ from hub.audit.store_trail import TrailStore
 from hub.storage.engine import Database
 from hub.values import new_key
 
-TURN = timedelta(seconds=60)
-
 
 class Forwarding:
-    """``destinations``: their names. One object is one process's."""
+    """``destinations``: their names. One object is one process's. ``turn``: how long nobody else may send."""
 
     def __init__(self, database: Database, destinations: Sequence[str]) -> None:
         self.database = database
         self.destinations = tuple(destinations)
+        self.turn = timedelta(seconds=60)
         self._owner = new_key()
 
     def open(self, destination: str, *, history: bool) -> None:
@@ -35,7 +34,7 @@ class Forwarding:
             if not self._due(work_head=AuditStore(work).head()[0], lags=TrailStore(work).lags([destination], 0)):
                 return []
         with self.database.transaction() as work:
-            position = TrailStore(work).take(destination, self._owner, TURN)
+            position = TrailStore(work).take(destination, self._owner, self.turn)
         if position is None:
             return []
         with self.database.reading() as work:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 from hub.app.audit.forwarding import AuditForwarder
@@ -16,7 +17,9 @@ def main(url: str, address: str, keys: str) -> None:
     directory = Path(keys)
     tls = Tls(certificate=directory / "hub.crt", key=directory / "hub.key", ca=directory / "ca.crt")
     settings = Atna(destinations=(Collector(name="arr", address=address, batch=100),))
-    AuditForwarder(settings, Database(url), lambda: Own("hub-1"), lambda: client_context(tls)).start()
+    forwarder = AuditForwarder(settings, Database(url), lambda: Own("hub-1"), lambda: client_context(tls))
+    forwarder.forwarding.turn = timedelta(seconds=5)  # who comes after one that was killed waits for its end
+    forwarder.start()
     while True:
         time.sleep(1)
 

@@ -33,6 +33,7 @@ from tests.audit.collector import Rsyslog
 OWN = Own("hub-1", "REGION", "https://hub.example", "hub.example", "4711", {"ITI-18": "Registry Stored Query"})
 ROOT = Path(__file__).parents[2]
 MANY = 2_000
+IN_VAIN = 5.0  #: seconds given to a collector that will not answer
 pytestmark = pytest.mark.timeout(600)
 #: The document that each record of this test touched: its number.
 _NUMBER = re.compile(r'ParticipantObjectID="1\.2\.3\.([0-9]+)"')
@@ -119,7 +120,8 @@ def test_a_collector_that_we_do_not_know_gets_nothing(
     numbered(sender.service, range(1))
     for shown, believed in ((tmp_path / "other", keys), (keys, tmp_path / "other")):
         context = client_context(Tls(certificate=shown / "hub.crt", key=shown / "hub.key", ca=believed / "ca.crt"))
-        forwarder = AuditForwarder(atna(rsyslog.address), database, lambda: OWN, lambda given=context: given)  # type: ignore[misc]
+        own = atna(rsyslog.address, timeout=IN_VAIN)
+        forwarder = AuditForwarder(own, database, lambda: OWN, lambda given=context: given)  # type: ignore[misc]
         with pytest.raises(CollectorUnavailable):
             forwarder.step("arr", 10)
         forwarder.forwarding.release()
@@ -190,7 +192,7 @@ def test_a_collector_that_does_not_confirm_gets_it_again(database: Database, key
 
         peer = threading.Thread(target=fall_over)
         peer.start()
-        own = atna(address, ca=keys / "ca.crt")
+        own = atna(address, ca=keys / "ca.crt", timeout=IN_VAIN)
         forwarder = AuditForwarder(own, database, lambda: OWN, lambda: client_context(tls(keys)))
         forwarder.forwarding.open("arr", history=True)
         numbered(service, range(1))
