@@ -366,16 +366,25 @@ class _Connection(asyncio.Protocol):
             self.close()
 
     def _answered(self, answer: bytes | None) -> None:
-        if answer is None:
+        try:
+            told = self._tell(answer)
+        except Exception:  # whatever it is, the peer must not wait for an answer that will not come
+            log.exception("an HL7 answer could not be handed over")
+            told = False
+        if not told:
             self.close()
-        if answer is None or self.transport is None or self.transport.is_closing():
             self.waiting.clear()
-        else:
-            self.transport.write(frame(answer))
-            self._heard = self.loop.time()
-            if len(self.waiting) <= _WAITING // 2 and self._bytes <= self.server.max_bytes:
-                self.transport.resume_reading()
         self._next()
+
+    def _tell(self, answer: bytes | None) -> bool:
+        """Write the answer; False where nobody can be told."""
+        if answer is None or self.transport is None or self.transport.is_closing():
+            return False
+        self.transport.write(frame(answer))
+        self._heard = self.loop.time()
+        if len(self.waiting) <= _WAITING // 2 and self._bytes <= self.server.max_bytes:
+            self.transport.resume_reading()
+        return True
 
     def _idle(self) -> None:
         silent = self.loop.time() - self._heard

@@ -300,6 +300,7 @@ def test_an_answer_that_cannot_be_handed_over_keeps_nobody_elses() -> None:
                 peers[0].sendall(frame(b"odd"))
             for number, peer in enumerate(peers[1:]):
                 assert answers(peer, 1) == [b"AA:%d" % number]
+        assert peers[0].recv(1) == b"", "it would wait for ever"
 
 
 def test_many_peers_that_come_and_go_are_all_answered() -> None:
