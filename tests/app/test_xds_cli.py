@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -281,3 +282,25 @@ def test_a_package_out_and_in(terminal: Terminal, tmp_path: Path) -> None:
         again = xdm(f"import {whole} --patient Y-1")
         assert again.exit_code == 1
         assert "XDS" in again.stderr
+        # two submissions in a package, one of them known already: the other one is registered, and both are told
+        with (
+            zipfile.ZipFile(whole) as first,
+            zipfile.ZipFile(one) as second,
+            zipfile.ZipFile(tmp_path / "two.zip", "w") as both,
+        ):
+            for part in first.namelist():
+                both.writestr(part, first.read(part))
+            for part in (name for name in second.namelist() if "SUBSET01" in name):
+                both.writestr(part.replace("SUBSET01", "SUBSET02"), second.read(part))
+        some = xdm(f"import {tmp_path / 'two.zip'} --patient Y-1 --json")
+        assert some.exit_code == 2, (some.output, some.exception)
+        said = json.loads(some.stdout)
+        assert (said["submissions"], said["documents"], said["refused"][0]["submission"]) == (1, 1, "SUBSET01")
+        assert said["refused"][0]["errors"][0]["code"] == "XDSDuplicateUniqueIdInRegistry"
+        none = xdm(f"import {tmp_path / 'two.zip'} --patient Y-1")
+        assert none.exit_code == 1
+        assert "SUBSET02 was refused" in none.stderr
+        (tmp_path / "no.zip").write_bytes(b"no package")
+        no_package = xdm(f"import {tmp_path / 'no.zip'} --json")
+        assert no_package.exit_code == 1
+        assert json.loads(no_package.stdout)["errors"][0]["code"] == "xdm-package"

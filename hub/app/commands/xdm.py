@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,9 +22,11 @@ from hub.app.commands.xds import (
     SandboxOption,
     TimeoutOption,
     TokenOption,
+    err,
     told,
 )
 from hub.app.commands.xds_queries import ask
+from hub.app.commands.xds_show import as_json, show_problems
 from hub.app.commands.xds_submission import patient_of
 from hub.app.commands.xds_target import Caller, Refused, Target, caller, check, target
 from hub.documents.model import APPROVED, DocumentEntry, DocumentRequest, Submission
@@ -49,6 +52,7 @@ def export(
     submission_set: Annotated[str, typer.Option(help="uniqueId of a submission set: its documents only.")] = "",
     output: Annotated[Path, typer.Option("--output", "-o", help="The package to write.")] = Path("documents.zip"),
     institution: Annotated[str, typer.Option(help="Who hands the documents over.")] = "",
+    contact: Annotated[str, typer.Option(help="Address or telephone of the institution, for README.TXT.")] = "",
     registry: Annotated[str, typer.Option(help="URL of the registry.")] = "",
     repository: RepositoryOption = "",
     sandbox: SandboxOption = None,
@@ -71,7 +75,14 @@ def export(
         person = entries[0].patient_id if entries else PatientIdentifier("", "")
         with tempfile.NamedTemporaryFile(dir=output.parent, delete=False) as file:
             try:
-                write_package(file, documents, person, source_id=SOURCE_ID, institution=institution)  # type: ignore[arg-type]
+                write_package(
+                    file,  # type: ignore[arg-type]
+                    documents,
+                    person,
+                    source_id=SOURCE_ID,
+                    institution=institution,
+                    contact=contact,
+                )
                 file.flush()
                 Path(file.name).replace(output)
             except BaseException:
@@ -114,15 +125,38 @@ def import_(
 ) -> None:
     """Provide and register what a package holds (ITI-41): each of its submissions wholly or not at all.
 
-    The package is read to its end, and every document compared with its size and hash, before anything is sent.
+    The package is read to its end, and every document compared with its size and hash, before anything is sent. Where
+    some submissions are refused, the others are registered nevertheless (exit code 2) and each refusal is told.
     """
     where = target(sandbox, repository=repository, cert=cert, key=key, ca=ca, token=token, timeout=timeout)
     person = patient_of(patient, where.domain) if patient else None
+    refused: list[tuple[str, Refused]] = []
     with tempfile.TemporaryDirectory(prefix="maillage-xdm-") as directory, told(json), caller(where) as calls:
         packages = read_package(file, Path(directory))
         for package in packages:
-            _provide(calls, where.address("repository"), package, person)
-    _say({"submissions": len(packages), "documents": sum(len(one.files) for one in packages)}, json)
+            try:
+                _provide(calls, where.address("repository"), package, person)
+            except Refused as error:
+                refused.append((package.name, error))
+        if len(refused) == len(packages) == 1:
+            raise refused[0][1]
+    names = {name for name, _ in refused}
+    kept = [package for package in packages if package.name not in names]
+    facts = {"submissions": len(kept), "documents": sum(len(one.files) for one in kept)}
+    _say_refused(facts, refused, json)
+    if refused:
+        raise typer.Exit(2 if kept else 1)
+
+
+def _say_refused(facts: dict[str, Any], refused: Sequence[tuple[str, Refused]], as_json_text: bool) -> None:
+    if as_json_text:
+        told_refused = [{"submission": name, "errors": as_json(error.problems)} for name, error in refused]
+        _say({**facts, "refused": told_refused} if refused else facts, True)
+        return
+    _say(facts, False)
+    for name, error in refused:
+        err.print(f"{name} was refused:", markup=False, highlight=False)
+        show_problems(err, error.problems)
 
 
 def _provide(calls: Caller, url: str, package: ReadPackage, person: PatientIdentifier | None) -> None:

@@ -17,7 +17,7 @@ from hub.app.commands.xds_queries import FindOption, ask, queries_table
 from hub.app.commands.xds_show import as_json, show_objects, show_problems
 from hub.app.commands.xds_target import Caller, Refused, Target, caller, check, target
 from hub.documents.model import DocumentRequest
-from hub.errors import Invalid
+from hub.errors import HubError, Invalid
 from hub.imaging.model import InstanceRequest
 from hub.values import is_uid, new_key
 from hub.wire.ebxml.errors import RegistryProblem, read_problems
@@ -79,7 +79,7 @@ CODE = "code^display^scheme"
 
 @contextmanager
 def told(as_json_text: bool) -> Iterator[None]:
-    """What the peer refused, with its own codes, and exit code 1."""
+    """What the peer refused, with its own codes, or what stopped us, and exit code 1."""
     try:
         yield
     except Refused as error:
@@ -87,6 +87,12 @@ def told(as_json_text: bool) -> Iterator[None]:
             typer.echo(orjson.dumps({"errors": as_json(error.problems)}).decode())
         else:
             show_problems(err, error.problems)
+        raise typer.Exit(1) from None
+    except HubError as error:
+        if not as_json_text:
+            raise  # in one sentence, as every command's
+        problem = RegistryProblem(error.code, error.message, location=error.location)
+        typer.echo(orjson.dumps({"errors": as_json([problem])}).decode())
         raise typer.Exit(1) from None
 
 

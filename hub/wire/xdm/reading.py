@@ -17,7 +17,7 @@ from hub.wire.xdm.errors import PackageInvalid, PackageTooLarge
 from hub.wire.xml import parse_xml
 
 _METADATA = re.compile(r"IHE_XDM/([^/]{1,64})/METADATA\.XML", re.IGNORECASE)
-_SAFE = re.compile(r"(?!(.*/)?\.{0,2}(/|$))[^\\:\x00-\x1f]{1,255}")
+_SAFE = re.compile(r"[^/\\:\x00-\x1f][^\\:\x00-\x1f]{0,254}")
 _CHUNK = 256 * 1024
 _MAX_METADATA = 32 * 1024 * 1024
 
@@ -32,10 +32,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ReadPackage:
-    """One submission of a package. ``files``: DocumentEntry id -> where its bytes were put."""
+    """One submission of a package. ``files``: DocumentEntry id -> where its bytes were put; ``name``: its directory."""
 
     submission: Submission
     files: dict[str, Path]
+    name: str = ""
 
 
 @contextmanager
@@ -82,25 +83,43 @@ def _subset(archive: zipfile.ZipFile, names: dict[str, zipfile.ZipInfo], metadat
     files: dict[str, Path] = {}
     entries = []
     for number, entry in enumerate(submission.entries, 1):
-        part = _part_of(entry, base, names)
+        part = _part_of(entry, number, base, names)
         path = directory / f"{number:05}"
-        entries.append(_kept(archive, part, entry, path))
+        entries.append(_kept(archive, part, entry, number, path))
         files[entry.id] = path
-    return ReadPackage(replace(submission, entries=tuple(entries)), files)
+    return ReadPackage(replace(submission, entries=tuple(entries)), files, base.rpartition("/")[2])
 
 
-def _part_of(entry: DocumentEntry, base: str, names: dict[str, zipfile.ZipInfo]) -> zipfile.ZipInfo:
-    """The part that a URI means, relative to METADATA.XML. Raises PackageInvalid."""
-    place = entry.uri.removeprefix("./")
-    for candidate in (place, unquote(place)):
-        if _SAFE.fullmatch(candidate) and not candidate.startswith("/"):
-            part = names.get(f"{base}/{candidate}".upper())
-            if part is not None and not part.is_dir():
-                return part
-    raise PackageInvalid("A document is not in the package where its URI says.", location=entry.id[:80])
+def _part_of(entry: DocumentEntry, number: int, base: str, names: dict[str, zipfile.ZipInfo]) -> zipfile.ZipInfo:
+    """The part that a URI means, relative to METADATA.XML, also with ``../`` (ITI TF-2: 3.32.4.1.2.2).
+
+    It is only ever looked up among the package's own names. Raises PackageInvalid."""
+    for candidate in (entry.uri, unquote(entry.uri)):
+        place = _place(base, candidate)
+        part = names.get(place.upper()) if place else None
+        if part is not None and not part.is_dir():
+            return part
+    raise PackageInvalid(f"Document {number} is not in the package where its URI says.", location=entry.id[:80])
 
 
-def _kept(archive: zipfile.ZipFile, part: zipfile.ZipInfo, entry: DocumentEntry, path: Path) -> DocumentEntry:
+def _place(base: str, uri: str) -> str:
+    """The name in the package that a relative URI means; "" where it leads out of the package, or is none."""
+    if not _SAFE.fullmatch(uri):
+        return ""
+    steps = base.split("/")
+    for step in uri.split("/"):
+        if step == "..":
+            if not steps:
+                return ""
+            steps.pop()
+        elif step not in ("", "."):
+            steps.append(step)
+    return "/".join(steps)
+
+
+def _kept(
+    archive: zipfile.ZipFile, part: zipfile.ZipInfo, entry: DocumentEntry, number: int, path: Path
+) -> DocumentEntry:
     """The bytes in a file, and the entry with their size and hash. Raises PackageInvalid where it says others."""
     sha1, size = hashlib.sha1(usedforsecurity=False), 0
     with path.open("wb") as file:
@@ -109,7 +128,7 @@ def _kept(archive: zipfile.ZipFile, part: zipfile.ZipInfo, entry: DocumentEntry,
             size += len(chunk)
             file.write(chunk)
     if entry.size not in (None, size) or entry.hash.lower() not in ("", sha1.hexdigest()):
-        raise PackageInvalid("A document is not the one that its size and hash say.", location=entry.id[:80])
+        raise PackageInvalid(f"Document {number} is not the one that its size and hash say.", location=entry.id[:80])
     return replace(entry, size=size, hash=sha1.hexdigest(), uri="")
 
 

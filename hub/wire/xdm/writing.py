@@ -40,9 +40,17 @@ class PackedDocument:
 
 
 def write_package(
-    out: BinaryIO, documents: Sequence[PackedDocument], patient: PatientIdentifier, *, source_id: str, institution: str
+    out: BinaryIO,
+    documents: Sequence[PackedDocument],
+    patient: PatientIdentifier,
+    *,
+    source_id: str,
+    institution: str,
+    contact: str = "",
 ) -> None:
-    """The package as a zip file: one new submission set about one patient. Raises PackageInvalid when it is empty."""
+    """The package as a zip file: one new submission set about one patient. Raises PackageInvalid when it is empty.
+
+    ``contact``: how to reach ``institution``, for whoever gets the package."""
     if not documents:
         raise PackageInvalid("There is no document to export.")
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
@@ -53,7 +61,7 @@ def write_package(
         submission = _submission(entries, patient, source_id, institution)
         archive.writestr(f"{SUBSET}/METADATA.XML", serialise(write_submission(submission)))
         archive.writestr("INDEX.HTM", _index(entries, institution))
-        archive.writestr("README.TXT", _readme(len(entries), institution))
+        archive.writestr("README.TXT", _readme(institution, contact))
 
 
 def _packed(archive: zipfile.ZipFile, document: PackedDocument, name: str) -> DocumentEntry:
@@ -106,16 +114,21 @@ def _index(entries: Iterable[DocumentEntry], institution: str) -> str:
     )
     return (
         '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML Basic 1.0//EN" "http://www.w3.org/TR/xhtml-basic/xhtml-basic10.dtd">\n'
-        '<html xmlns="http://www.w3.org/1999/xhtml"><head><title>Documents</title></head>\n'
+        '<html xmlns="http://www.w3.org/1999/xhtml" xml:lang="en"><head>'
+        '<meta http-equiv="Content-Type" content="text/html; charset=UTF-8" />'
+        "<title>Documents</title></head>\n"
         f"<body><h1>{escape(institution or 'Documents')}</h1>\n"
         f'<ul>\n{rows}</ul>\n<p><a href="README.TXT">README.TXT</a></p></body></html>\n'
     )
 
 
-def _readme(count: int, institution: str) -> str:
-    return (
-        f"{institution or 'Maillage'}\r\n\r\n"
-        f"Clinical documents of one patient ({count}), as IHE XDM (ITI-32) packs them.\r\n"
-        f"INDEX.HTM lists them for a browser. {SUBSET}/METADATA.XML describes them for systems.\r\n"
-        f"Written by Maillage {__version__}.\r\n"
+def _readme(institution: str, contact: str) -> str:
+    """Nothing of it is about the patient (ITI TF-2: 3.32.4.1.2.2). With a byte order mark where it is not ASCII."""
+    text = (
+        f"{institution or 'Institution: not stated.'}\r\n"
+        f"Contact: {contact or 'whoever handed this package over.'}\r\n\r\n"
+        "Clinical documents as IHE XDM (ITI-32) packs them.\r\n"
+        f"INDEX.HTM lists them for a browser. {SUBSET}/METADATA.XML describes them for systems.\r\n\r\n"
+        f"Written by Maillage {__version__}. The institution above operates it and answers for it.\r\n"
     )
+    return text if text.isascii() else f"\ufeff{text}"

@@ -93,6 +93,34 @@ def test_a_uri_leads_nowhere_else(package: Path, tmp_path: Path, uri: str) -> No
     assert caught.value.code in ("xdm-package", "registry-metadata-error")
 
 
+@pytest.mark.parametrize("uri", ["../../SHARED/A.XML", "./../SUBSET01/../../SHARED/A.XML", "..%2F../shared/a.xml"])
+def test_a_uri_may_lead_to_another_directory_of_the_package(package: Path, tmp_path: Path, uri: str) -> None:
+    moved = metadata(package).replace(b"DOC00001.XML", uri.encode())
+    other = rewritten(package, tmp_path / "x.zip", METADATA_XML=moved, **{"SHARED/A.XML": CONTENTS[0]})
+    [found] = read_package(other, tmp_path / "read")
+    assert found.files[found.submission.entries[0].id].read_bytes() == CONTENTS[0]
+    assert found.name == "SUBSET01"
+
+
+def test_index_and_read_me_are_read_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(b"x")
+    file = tmp_path / "package.zip"
+    with file.open("wb") as out:
+        write_package(
+            out, [PackedDocument(entry(title="Première"), path)], ANNE,
+            source_id="1.2.3", institution="Hôpital", contact="+33 1 00 00 00 00",
+        )  # fmt: skip
+    with zipfile.ZipFile(file) as archive:
+        index, read_me = archive.read("INDEX.HTM"), archive.read("README.TXT")
+    etree.fromstring(index.partition(b"\n")[2])  # XHTML
+    assert "Première" in html.fromstring(index).text_content()  # as a browser finds the encoding
+    text = read_me.decode("utf-8-sig")
+    assert read_me.startswith(b"\xef\xbb\xbfH")
+    assert "Contact: +33 1 00 00 00 00" in text
+    assert ANNE.value not in text
+
+
 def test_names_in_the_zip_are_never_paths_here(package: Path, tmp_path: Path) -> None:
     bad = rewritten(package, tmp_path / "bad.zip", **{"../../evil": b"x", "/abs": b"x"})
     read_package(bad, tmp_path / "a" / "b" / "read")
