@@ -25,7 +25,13 @@ from hub.pipeline.transaction import Durability, Hl7
 from hub.wire.hl7v2.answers import COMMITTED, acknowledge, application_answer, refuse, refuse_commit
 from hub.wire.hl7v2.charset import codec_named
 from hub.wire.hl7v2.client import MllpClient
-from hub.wire.hl7v2.errors import FieldMissing, UnknownEvent, UnknownMessageType, UnsupportedVersion
+from hub.wire.hl7v2.errors import (
+    FieldMissing,
+    UnknownEvent,
+    UnknownMessageType,
+    UnsupportedProcessing,
+    UnsupportedVersion,
+)
 from hub.wire.hl7v2.message import Hl7Message
 from hub.wire.hl7v2.mllp import MllpServer, Peer
 
@@ -33,6 +39,7 @@ log = logging.getLogger(__name__)
 
 WIRE = "hl7v2"
 _SHORT = 64 * 1024  #: bytes of a message that others may wait for
+_PRODUCTION = "P"  #: what an empty MSH-11 counts as
 ANSWER = "hl7-answer"  #: kind of the deliveries that ``MllpEndpoint.deliver`` carries out
 
 
@@ -55,6 +62,7 @@ class MllpEndpoint:
         self.together = together
         self.enqueue = enqueue
         self.tls = settings.tls
+        self.processing = frozenset[str](settings.mllp.processing_ids)
         self.events = _events(catalogue)
         self.feeds = {(feed.application, feed.facility): feed for feed in settings.feeds}
         self.charsets = {
@@ -197,13 +205,17 @@ class MllpEndpoint:
         return Hl7Message.parse(raw, charset=charset, default_charset=self.default_charset)
 
     def _bound(self, message: Hl7Message) -> Bound:
-        """The transaction that takes the message. Raises FieldMissing, UnknownMessageType, UnknownEvent."""
+        """The transaction that takes the message.
+
+        Raises FieldMissing, UnsupportedVersion, UnsupportedProcessing, UnknownMessageType, UnknownEvent."""
         msh = message.msh
         kind = msh.require(9)
         if not message.control_id:
             raise FieldMissing(location=msh.at(10))
         if not message.version.startswith("2."):
             raise UnsupportedVersion(location=msh.at(12))
+        if msh.field(11) not in self.processing and (msh.value(11) or _PRODUCTION) not in self.processing:
+            raise UnsupportedProcessing(location=msh.at(11))
         bound = self.events.get(message.event)
         if bound is not None:
             return bound

@@ -29,7 +29,7 @@ TRANSACTION = Transaction(
         "Inpatient/Outpatient Encounter Management",
         "Pending Event Management",
         "Historic Movement Management (ZBE, Z99)",
-        "PAM-FR: ZFA-9 to ZFA-12 recorded; ZFA, ZFD, ZFV, ZFM checked",
+        "PAM-FR: ZFA-9 to ZFA-12 recorded; ZBE, ZFA, ZFD, ZFM, ZFP, ZFV checked",
     ),
 )
 

@@ -102,12 +102,12 @@ def refuse(error: HubError, message: Hl7Message, context: Context) -> bytes:
     """AE with the parameter or the domain at fault (3.21.4.2.2.8)."""
     if message.event == CANCEL:
         return refuse_message(error, message, context)
-    location, condition = "", ""
+    location, more, condition = "", list[str](), ""
     if isinstance(error, UnknownDomain):
-        asked = query.domain_location(message, DOMAINS, error.context.get("domain", ""))
-        location, condition = asked or "QPD-3", UNKNOWN_KEY
+        location, *more = query.unknown_domains(message, DOMAINS, error) or ["QPD-3"]
+        condition = UNKNOWN_KEY
     elif isinstance(error, SearchTooBroad):
         location = "QPD-3"
     elif isinstance(error, InvalidCursor | UnknownQuery):
         location = "DSC-1"
-    return query.refuse_query(message, _KIND, _STRUCTURE, error, location=location, condition=condition)
+    return query.refuse_query(message, _KIND, _STRUCTURE, error, location=location, more=more, condition=condition)

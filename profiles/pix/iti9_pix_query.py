@@ -48,11 +48,12 @@ def encode(outcome: Sequence[PatientIdentifier], message: Hl7Message, context: C
 
 
 def refuse(error: HubError, message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
-    """AE with the place that 3.9.4.2.2.6 names: QPD^1^3^1^1 number, QPD^1^3^1^4 its domain, QPD^1^4^n wanted domain."""
-    location, condition = "", ""
+    """AE with the place that 3.9.4.2.2.6 names: QPD^1^3^1^1 number, QPD^1^3^1^4 its domain, QPD^1^4^n wanted domain
+    (one ERR for each that is not known)."""
+    location, more, condition = "", list[str](), ""
     if isinstance(error, UnknownDomain):
-        asked = query.domain_location(message, _DOMAINS, error.context.get("domain", ""))
-        location, condition = asked or "QPD-3.4", UNKNOWN_KEY
+        location, *more = query.unknown_domains(message, _DOMAINS, error) or ["QPD-3.4"]
+        condition = UNKNOWN_KEY
     elif isinstance(error, UnknownIdentifier):
         location = "QPD-3.1"
-    return query.refuse_query(message, _KIND, _STRUCTURE, error, location=location, condition=condition)
+    return query.refuse_query(message, _KIND, _STRUCTURE, error, location=location, more=more, condition=condition)

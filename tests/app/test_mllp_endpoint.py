@@ -177,6 +177,9 @@ def test_unknown_sender_is_named_by_its_msh(hub: Hub) -> None:
         (b"ADT^A28", b"ADT^A99", "AR", "MSH^1^9^1^2", "201", "hl7-event"),
         (b"ADT^A28", b"MFN^M02", "AR", "MSH^1^9", "200", "hl7-message-type"),
         (b"|P|2.5^", b"|P|3^", "AR", "MSH^1^12", "203", "hl7-version"),
+        (b"|P|2.5^", b"|T|2.5^", "AR", "MSH^1^11", "202", "hl7-processing-id"),
+        (b"|P|2.5^", b"|D^A|2.5^", "AR", "MSH^1^11", "202", "hl7-processing-id"),
+        (b"|P|2.5^", b"|X|2.5^", "AR", "MSH^1^11", "202", "hl7-processing-id"),
         (b"|m1|", b"||", "AE", "MSH^1^10", "101", "hl7-field-missing"),
         (b"UNICODE UTF-8", b"KLINGON", "AR", "MSH^1^18", "102", "hl7-character-set"),
         (b"\rPID|", b"\rpid|", "AR", "", "100", "hl7-malformed"),
@@ -195,6 +198,15 @@ def test_bad_messages_are_refused_and_kept(
     assert (source, state, code) == ("HIS_A", MessageState.REFUSED, error)
     assert hub.exchange.message(hub.exchange.messages(Page())[0].id).raw == raw
     assert hub.records.audited[-1][2] == error
+
+
+def test_messages_for_training_are_taken_where_a_setting_says_so(hub: Hub) -> None:
+    hub.endpoint.processing = frozenset("PT")
+    for number, purpose in enumerate([b"|T|", b"|P^A|", b"||"]):
+        raw = adt(HIS, ZOE, "A28", control_id=f"m{number}").replace(b"|P|2.5^", purpose + b"2.5^")
+        assert hub.send(raw).require("MSA").value(1) == "AA"
+    raw = adt(HIS, ZOE, "A28", control_id="m9").replace(b"|P|2.5^", b"|D|2.5^")
+    assert hub.send(raw).require("ERR").value(3) == "202"
 
 
 def test_garbage_is_answered_and_kept(hub: Hub) -> None:

@@ -193,7 +193,7 @@ def _other_region(stage: Stage) -> Iterator[tuple[Hub, PatientIdentifier]]:
             record=record_settings(stage.dmp, abroad=True),
             **remote.consumer_settings(stage, directory),
             web=Web(port=free_port()),
-            mllp=Mllp(port=0),
+            mllp=Mllp(port=0, processing_ids=("P", "T", "D")),
             dimse=DimsePort(port=0),
             health=HealthPort(port=0),
             security=Security(node_authentication=False),

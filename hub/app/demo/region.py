@@ -222,7 +222,7 @@ def settings(
             User(login=STEWARD, name="Sylvie Arnaud", password_argon2=_hash(), roles=("steward",)),
         ),
         web=Web(port=web),
-        mllp=Mllp(port=mllp),
+        mllp=Mllp(port=mllp, processing_ids=("P", "T", "D")),
         dimse=DimsePort(port=dimse),
         security=Security(node_authentication=False),
         storage=Storage(database=f"sqlite:///{directory / 'maillage.sqlite'}", content=directory / "content"),

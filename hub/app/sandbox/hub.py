@@ -206,7 +206,7 @@ class Sandbox:
                 ),
                 tls=tls,
                 web=Web(port=0),
-                mllp=Mllp(port=0),
+                mllp=Mllp(port=0, processing_ids=("P", "T", "D")),
                 dimse=DimsePort(port=0, destinations={title: place for _, pair in sources for title, place in pair}),
                 security=Security(
                     node_authentication=not options.open, accept_new_authorities=options.authorities is None

@@ -204,6 +204,9 @@ class Mllp(Table):
     """Seconds after which a silent connection is closed."""
     default_charset: str = "utf-8"
     """Character set of messages whose MSH-18 is empty."""
+    processing_ids: tuple[Literal["P", "T", "D"], ...] = Field(default=("P",), min_length=1, examples=[("P", "T")])
+    """What messages are for (MSH-11, HL7 table 0103) that this hub takes: P production, T training, D debugging. Others
+    are refused (AR, 202); their bytes stay in the inbox. An empty MSH-11 is P. The sandbox and the demo take all."""
 
 
 class DimsePort(Table):

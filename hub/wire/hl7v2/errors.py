@@ -104,6 +104,13 @@ class UnsupportedVersion(Unsupported):
     title = "Only versions 2.x of HL7 are read here."
 
 
+class UnsupportedProcessing(Unsupported):
+    """MSH-11 says that the message is for training or debugging, and this hub works for real; or the other way."""
+
+    code = "hl7-processing-id"
+    title = "This hub does not take messages of this processing id (MSH-11)."
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One row: the application acknowledgement (HL7 table 0008) and the condition (HL7 table 0357)."""
@@ -148,6 +155,7 @@ ANSWERS: dict[type[HubError], Answer] = {
     UnknownMessageType: Answer("AR", "200"),
     UnknownEvent: Answer("AR", "201"),
     UnsupportedVersion: Answer("AR", "203"),
+    UnsupportedProcessing: Answer("AR", "202"),
     errors.NotAuthenticated: Answer("AR", "207"),
     errors.AccessDenied: Answer("AR", "207"),
     errors.NotFound: Answer("AE", "204"),

@@ -22,7 +22,6 @@ _ACTIONS = {
     Effect.DISCHARGE: VisitAction.DISCHARGE,
     Effect.CANCEL: VisitAction.CANCEL,
 }
-_BEGINNINGS = frozenset({"A01", "A04", "A05"})
 _NULL = '""'  #: HL7's word that a value is deleted; an empty field says nothing
 #: Field of PID -> the traits that go with it.
 _TRAITS = {
@@ -103,13 +102,9 @@ def _visit(message: Hl7Message, code: str, event: Event) -> FeedIdentity:
 
 
 def _effect(effect: Effect, code: str, moved: french.Movement) -> Effect:
-    """Of Z99: what taking back, or changing, the original event means."""
+    """Of Z99: what the original event means."""
     original = EVENTS.get(moved.original) if code == "Z99" else None
-    if original is None or original.effect not in _ACTIONS:
-        return effect
-    if moved.action == "CANCEL":
-        return Effect.CANCEL if moved.original in _BEGINNINGS else Effect.VISIT
-    return original.effect
+    return original.effect if original is not None and original.effect in _ACTIONS else effect
 
 
 def _merge(message: Hl7Message, code: str, event: Event) -> MergeIdentities:  # noqa: ARG001

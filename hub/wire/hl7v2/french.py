@@ -19,6 +19,10 @@ CHOICES = {
     "NA": Choice.UNKNOWN,
 }
 _ACTIONS = ("INSERT", "UPDATE", "CANCEL")
+#: ZBE-9 (PAM-FR 6.13.9), its letters in any order: who is responsible changes, medically, for lodging, for care; the
+#: bed; the administrative side; both of these.
+_NATURES = frozenset({"M", "H", "S", "MS", "HS", "HM", "HMS", "L", "D", "DL"})
+_CORRECTION = "C"  #: nobody moved: of Z99 only
 
 
 def _one_of(*values: str) -> Check:
@@ -54,8 +58,14 @@ FIELDS: dict[str, dict[int, Check]] = {
         8: dtm,
     },
     "ZFV": {4: dtm, 5: dtm},
-    "ZFM": {number: _one_of(*"0123456789U") for number in (1, 2)},
-    "ZFP": {},
+    "ZFM": {  # the stay as hospitals are paid for it (PMSI)
+        1: _one_of(*"0678NO"),
+        2: _one_of(*"0456789"),
+        3: _one_of(*"123456789RU"),
+        4: _one_of(*"123456789RU"),
+        5: _one_of(*"5UV"),
+    },
+    "ZFP": {1: _one_of(*"12345678"), 2: _number},  # occupation (INSEE's PCS)
 }
 
 
@@ -112,8 +122,14 @@ def movement(message: Hl7Message, *, required: bool = False) -> Movement:
         raise TableValueUnknown("ZBE-4 must be INSERT, UPDATE or CANCEL.", location=zbe.at(4))
     if historic not in ("Y", "N"):
         raise TableValueUnknown("ZBE-5 must be Y or N.", location=zbe.at(5))
-    if action != "INSERT" and message.event.endswith("^Z99") and not original:
+    corrects = message.event.endswith("^Z99")
+    if corrects and action != "UPDATE":
+        raise TableValueUnknown("Z99 corrects a movement: its ZBE-4 is UPDATE (PAM-FR 5.3.2).", location=zbe.at(4))
+    if corrects and not original:
         raise FieldMissing("The original trigger event is missing.", location=zbe.at(6))
+    nature = zbe.value(9)
+    if nature and "".join(sorted(nature)) not in _NATURES and not (corrects and nature == _CORRECTION):
+        raise TableValueUnknown("ZBE-9 is not a nature of this movement (PAM-FR 6.13.9).", location=zbe.at(9))
     at = instant(zbe.require(2), zbe.at(2))
     return Movement(f"{number}^{authority}", action, historic == "Y", original, at)
 

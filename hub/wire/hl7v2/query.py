@@ -7,7 +7,7 @@ from hub.errors import HubError, lookup
 from hub.patients.errors import InvalidCursor
 from hub.values import PatientIdentifier
 from hub.wire.hl7v2 import writer
-from hub.wire.hl7v2.answers import answer
+from hub.wire.hl7v2.answers import answer, err
 from hub.wire.hl7v2.datatypes import hd
 from hub.wire.hl7v2.errors import ANSWERS, FieldMissing, TableValueUnknown
 from hub.wire.hl7v2.message import Hl7Message
@@ -45,13 +45,11 @@ def within(identifiers: Sequence[PatientIdentifier], wanted: Collection[str]) ->
     return [item for item in identifiers if not wanted or item.authority in wanted or item.namespace in wanted]
 
 
-def domain_location(message: Hl7Message, field: int, domain: str) -> str:
-    """Which repetition of the domains' field names a domain; "" when none does."""
-    qpd = message.require("QPD")
-    for number, item in enumerate(qpd.repetitions(field), 1):
-        if domain and domain in (item.value(4, 2), item.value(4, 1)):
-            return f"{qpd.at(field)}[{number}]"
-    return ""
+def unknown_domains(message: Hl7Message, field: int, error: HubError) -> list[str]:
+    """Where the domains' field names the unknown ones: each repetition that does; empty when none does."""
+    qpd, unknown = message.require("QPD"), f" {error.context.get('domains', '')} "
+    named = (item.value(4, 2) or item.value(4, 1) for item in qpd.repetitions(field))
+    return [f"{qpd.at(field)}[{number}]" for number, name in enumerate(named, 1) if name and f" {name} " in unknown]
 
 
 def quantity(message: Hl7Message, default: int, most: int) -> int:
@@ -89,11 +87,19 @@ def respond(
 
 
 def refuse_query(
-    message: Hl7Message, kind: str, structure: str, error: HubError, *, location: str = "", condition: str = ""
+    message: Hl7Message,
+    kind: str,
+    structure: str,
+    error: HubError,
+    *,
+    location: str = "",
+    more: Sequence[str] = (),
+    condition: str = "",
 ) -> bytes:
-    """The RSP with AE (or AR): ERR, QAK, QPD echoed."""
+    """The RSP with AE (or AR): ERR, one for each of the ``more`` places as well, QAK, QPD echoed."""
     code = lookup(ANSWERS, error).acknowledgement
-    segments = [_qak(message, code, None), _qpd(message)]
+    segments = [err(error, message.version, place, condition) for place in more]
+    segments += [_qak(message, code, None), _qpd(message)]
     return answer(
         message, kind, code, segments, structure=structure, error=error, location=location, condition=condition
     )

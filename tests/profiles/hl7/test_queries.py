@@ -122,6 +122,13 @@ def test_pix_errors_name_their_place(
     assert reply.first("PID") is None
 
 
+def test_pix_names_every_domain_that_it_does_not_know(database: Database) -> None:
+    domains = [("NO", "1.2.3"), ("CHB", B), ("NOBODY", ""), ("NEITHER", "1.2.33")]
+    reply = ask(iti9, service(database).cross_reference, pix_query(ASKING, local("A1", "CHA", A), domains))
+    told = [(err.field(2), err.value(3), err.value(4)) for err in reply.all("ERR")]
+    assert told == [(f"QPD^1^4^{number}", "204", "E") for number in (1, 3, 4)]
+
+
 def test_pix_without_an_identifier(database: Database) -> None:
     raw = pix_query(ASKING, local("A1", "CHA", A)).replace(f"A1^^^CHA&{A}&ISO^PI".encode(), b"")
     reply = ask(iti9, service(database).cross_reference, raw)
