@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0a4efb410713"
+revision = "2977463acd61"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -423,11 +423,11 @@ def upgrade() -> None:
         "drimbox_export_object",
         sa.Column("export", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("sop_instance_uid", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
-        sa.Column("sha256", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("content", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.PrimaryKeyConstraint("export", "sop_instance_uid", name=op.f("pk_drimbox_export_object")),
     )
     with op.batch_alter_table("drimbox_export_object", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_drimbox_export_object_sha256"), ["sha256"], unique=False)
+        batch_op.create_index(batch_op.f("ix_drimbox_export_object_content"), ["content"], unique=False)
 
     op.create_table(
         "drimbox_opened",
@@ -593,7 +593,7 @@ def upgrade() -> None:
         sa.Column("patient_authority", sa.String(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
-        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("content", sa.String(), nullable=False),
         sa.Column("mime_type", sa.String(), nullable=False),
         sa.Column("placer_number", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("filler_number", sa.String(), nullable=False),
@@ -613,10 +613,10 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("imaging_report", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_imaging_report_accession_number"), ["accession_number"], unique=False)
+        batch_op.create_index(batch_op.f("ix_imaging_report_content"), ["content"], unique=False)
         batch_op.create_index(batch_op.f("ix_imaging_report_document_id"), ["document_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_imaging_report_placer_number"), ["placer_number"], unique=False)
         batch_op.create_index(batch_op.f("ix_imaging_report_set_id"), ["set_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_imaging_report_sha256"), ["sha256"], unique=False)
         batch_op.create_index(batch_op.f("ix_imaging_report_study_instance_uid"), ["study_instance_uid"], unique=False)
 
     op.create_table(
@@ -1152,10 +1152,10 @@ def downgrade() -> None:
     op.drop_table("imaging_study")
     with op.batch_alter_table("imaging_report", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_imaging_report_study_instance_uid"))
-        batch_op.drop_index(batch_op.f("ix_imaging_report_sha256"))
         batch_op.drop_index(batch_op.f("ix_imaging_report_set_id"))
         batch_op.drop_index(batch_op.f("ix_imaging_report_placer_number"))
         batch_op.drop_index(batch_op.f("ix_imaging_report_document_id"))
+        batch_op.drop_index(batch_op.f("ix_imaging_report_content"))
         batch_op.drop_index(batch_op.f("ix_imaging_report_accession_number"))
 
     op.drop_table("imaging_report")
@@ -1193,7 +1193,7 @@ def downgrade() -> None:
 
     op.drop_table("drimbox_opened")
     with op.batch_alter_table("drimbox_export_object", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_drimbox_export_object_sha256"))
+        batch_op.drop_index(batch_op.f("ix_drimbox_export_object_content"))
 
     op.drop_table("drimbox_export_object")
     with op.batch_alter_table("drimbox_export", schema=None) as batch_op:
