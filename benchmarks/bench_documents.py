@@ -173,13 +173,13 @@ def _register_many(url: str, content: Path, repository: str, count: int) -> list
     rows = []
     for number in range(count):
         data = f"<document number='{number}'>".encode() + bytes(2000) + b"</document>"
-        sha256 = hashlib.sha256(data).hexdigest()
-        path = store.directory / sha256[:2] / sha256[2:4] / sha256
+        address = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+        path = store.directory / address[:2] / address[2:4] / address
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         made = document(patient_number(0), choose)
         entry = replace(made, size=len(data), repository_unique_id=repository, mime_type="text/xml")
-        rows.append(entry_row(entry, sha256, datetime(2026, 1, 1, tzinfo=UTC)))
+        rows.append(entry_row(entry, address, datetime(2026, 1, 1, tzinfo=UTC)))
     with database.transaction() as work:
         work.connection.execute(insert(ENTRY), rows)
     database.dispose()

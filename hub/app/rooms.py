@@ -268,9 +268,9 @@ class Rooms:
         self.communities, self.responding = self.gateways.communities, self.gateways.responding
         self.discovery, self.replies = self.gateways.discovery, self.gateways.replies
 
-    def _in_use(self, sha256: str) -> bool:
+    def _in_use(self, address: str) -> bool:
         """Whether a document or a study's metadata has these bytes."""
-        return self.documents.refers_to(sha256) or self.imaging.knows_content(sha256)
+        return self.documents.refers_to(address) or self.imaging.knows_content(address)
 
     def infos(self) -> tuple[SourceInfo, ...]:
         """What the imaging rooms know of every source."""

@@ -333,9 +333,9 @@ class Hub(Rooms):
         port = self.dimse.port if self.dimse is not None else self.settings.dimse.port
         return f"{self.settings.dimse.ae_title}@{self.settings.dimse.host}:{port}"
 
-    def _in_use(self, sha256: str) -> bool:
+    def _in_use(self, address: str) -> bool:
         """Whether anything has these bytes: a document, a study's metadata, an export that waits."""
-        return super()._in_use(sha256) or self.drimbox.knows_content(sha256)
+        return super()._in_use(address) or self.drimbox.knows_content(address)
 
     def addresses(self) -> Iterator[str]:
         """What is served where, in sentences."""

@@ -112,7 +112,7 @@ def _note(stored: Submission, patient: str, context: Context) -> None:
 class Discard(Protocol):
     """The content store, as the removal sees it."""
 
-    def delete(self, sha256: str) -> None:
+    def delete(self, address: str) -> None:
         """Remove content that nobody refers to; silent when it is not there."""
         ...
 
@@ -120,7 +120,7 @@ class Discard(Protocol):
 class RemovalService:
     """ITI-62 on the registry and ITI-86 on the repository of ``documents``.
 
-    ``in_use``: whether anybody of this hub refers to a content's SHA-256."""
+    ``in_use``: whether anybody of this hub refers to the content at an address."""
 
     def __init__(self, *, documents: DocumentService, content: Discard, in_use: Callable[[str], bool]) -> None:
         self.documents = documents
@@ -191,12 +191,12 @@ class RemovalService:
 
     def _discard(self, contents: set[str]) -> None:
         """Delete bytes that nobody refers to. Whoever is just registering the same ones has told so or waits."""
-        for sha256 in sorted(contents):
+        for address in sorted(contents):
             try:
                 with self.database.transaction() as work:
-                    RemovalStore(work).guard([sha256], alone=True)
-                    if not self.in_use(sha256):
-                        self.content.delete(sha256)
+                    RemovalStore(work).guard([address], alone=True)
+                    if not self.in_use(address):
+                        self.content.delete(address)
             except (HubError, OSError):
                 log.exception("the bytes of a removed document could not be deleted; the next sweep tries again")
 

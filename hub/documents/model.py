@@ -188,7 +188,6 @@ class Content:
     path: Path
     size: int
     sha1: str
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,7 @@ class OnDemandDocuments:
                 Association(f"instead{number}", AssociationType.REPLACE, snapshot.id, item.id)
                 for number, item in enumerate(item for item in former if item.status == APPROVED)
             ]
-            content = Content(snapshot.id, file.path, file.size, file.sha1, file.sha256)
+            content = Content(snapshot.id, file.path, file.size, file.sha1)
             self.documents.provide(ProvideDocuments(self._submission(snapshot, also), (content,)), context)
 
     # Offering

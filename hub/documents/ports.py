@@ -14,6 +14,6 @@ class Spool(Protocol):
         """Spool bytes."""
         ...
 
-    def path(self, sha256: str) -> Path:
+    def path(self, address: str) -> Path:
         """Where the content is. Raises NotFound."""
         ...

@@ -66,11 +66,11 @@ from hub.values import Oid, PatientIdentifier, now
 class Contents(Protocol):
     """The content store, as this room sees it."""
 
-    def put(self, path: Path, sha256: str) -> bool:
-        """Move a spooled file in; durable when this returns."""
+    def put(self, path: Path, sha1: str) -> str:
+        """Move a spooled file in; durable when this returns. Returns its address."""
         ...
 
-    def path(self, sha256: str) -> Path:
+    def path(self, address: str) -> Path:
         """Where the content is. Raises NotFound."""
         ...
 
@@ -88,7 +88,7 @@ class _Kept:
     """A document whose bytes are here."""
 
     mime_type: str
-    sha256: str
+    address: str
     patient: PatientIdentifier
 
 
@@ -186,10 +186,8 @@ class DocumentService:
             domains=self.affinity_domains,
         )
         registration.check()
-        RemovalStore(work).guard(content.sha256 for content in contents.values())
-        for content in contents.values():
-            self.content.put(content.path, content.sha256)
-        kept = {entry_id: content.sha256 for entry_id, content in contents.items()}
+        RemovalStore(work).guard(content.sha1 for content in contents.values())
+        kept = {entry_id: self.content.put(content.path, content.sha1) for entry_id, content in contents.items()}
         submission = registration.carry_out(kept, context.message_id)
         note_strangers(moving, submission.entries, self.patients, survivors)
         context.touch("patient", registration.survivor.cx)
@@ -318,13 +316,13 @@ class DocumentService:
         with self.database.reading() as work:
             store = DocumentStore(work, patient=survivors.of_key)
             found = {
-                unique_id: _Kept(mime_type, sha256, patient)
-                for unique_id, mime_type, sha256, patient in store.kept(wanted)
+                unique_id: _Kept(mime_type, address, patient)
+                for unique_id, mime_type, address, patient in store.kept(wanted)
             }
             plain = self.rights.plain(context)
             missing = [item for item in wanted if item not in found or not plain]
-            for unique_id, mime_type, sha256, patient in RemovalStore(work).unlisted(missing) if missing else ():
-                found[unique_id] = _Kept(mime_type, sha256, survivors(patient))
+            for unique_id, mime_type, address, patient in RemovalStore(work).unlisted(missing) if missing else ():
+                found[unique_id] = _Kept(mime_type, address, survivors(patient))
             if not plain:
                 whose = {item: kept.patient for item, kept in found.items()}
                 may = readable(self.rights, ShowingStore(work).marks(wanted), whose, survivors, context)
@@ -354,7 +352,7 @@ class DocumentService:
         kept = found[request.document_unique_id]
         context.touch("patient", kept.patient.cx)
         try:
-            path = self.content.path(kept.sha256)
+            path = self.content.path(kept.address)
         except NotFound as error:
             raise DocumentUniqueIdError("The document's content is not in the store.", location=location) from error
         return RetrievedDocument(request, kept.mime_type, path, path.stat().st_size)
@@ -422,10 +420,10 @@ class DocumentService:
             raise error
         return outcome.documents[0]
 
-    def refers_to(self, sha256: str) -> bool:
+    def refers_to(self, address: str) -> bool:
         """Whether a registered document has these bytes: what the content store's sweep asks."""
         with self.database.reading() as work:
-            return DocumentStore(work).refers_to(sha256) or RemovalStore(work).refers_to(sha256)
+            return DocumentStore(work).refers_to(address) or RemovalStore(work).refers_to(address)
 
     def _entries(self, field: str, value: str) -> list[DocumentEntry]:
         if not is_unique_id(value):

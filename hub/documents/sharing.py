@@ -238,7 +238,7 @@ class SharingService:
         try:
             for entry_id, data in documents:
                 file = self.content.receive([data])
-                contents.append(Content(entry_id, file.path, file.size, file.sha1, file.sha256))
+                contents.append(Content(entry_id, file.path, file.size, file.sha1))
         except BaseException:
             for content in contents:
                 content.path.unlink(missing_ok=True)

@@ -311,9 +311,9 @@ class DocumentStore:
             for unique_id, body, content, patient in self._connection.execute(statement).all():
                 yield unique_id, mime_type_of(body), content, self._patient(patient)
 
-    def refers_to(self, sha256: str) -> bool:
+    def refers_to(self, address: str) -> bool:
         """Whether a document with these bytes is registered."""
-        return self._connection.scalar(select(exists().where(ENTRY.c.content == sha256))) or False
+        return self._connection.scalar(select(exists().where(ENTRY.c.content == address))) or False
 
     def contents_of(self, entry_ids: Iterable[str]) -> dict[str, str]:
         """The SHA-256 of the bytes that are kept here, by entry id."""

@@ -22,6 +22,7 @@ from hub.documents.model import (
 )
 from hub.documents.store import ASSOCIATION, ENTRY, FOLDER, SUBMISSION_SET, TERM, UNIQUE_ID
 from hub.documents.store_moving import MovingStore
+from hub.storage.content import hash_of
 from hub.storage.engine import UnitOfWork
 from hub.storage.tables import METADATA, KeyText
 from hub.values import PatientIdentifier
@@ -132,24 +133,25 @@ class RemovalStore:
         )
 
     def unlisted(self, unique_ids: Iterable[str]) -> Iterator[tuple[str, str, str, PatientIdentifier]]:
-        """Documents without an entry: uniqueId, media type, SHA-256, and whose."""
+        """Documents without an entry: uniqueId, media type, address of the content, and whose."""
         for chunk in _chunks(unique_ids):
             for row in self._connection.execute(select(UNLISTED).where(UNLISTED.c.unique_id.in_(chunk))).all():
                 yield row.unique_id, row.mime_type, row.content, patient_of(row.patient)
 
-    def refers_to(self, sha256: str) -> bool:
+    def refers_to(self, address: str) -> bool:
         """Whether a document without an entry has these bytes."""
-        return self._connection.scalar(select(exists().where(UNLISTED.c.content == sha256))) or False
+        return self._connection.scalar(select(exists().where(UNLISTED.c.content == address))) or False
 
     def guard(self, contents: Iterable[str], *, alone: bool = False) -> None:
         """Until the end of the unit of work nobody deletes these bytes; ``alone``: nobody registers them either.
 
+        ``contents``: their addresses, or the SHA-1 of which the address will be made.
         SQLite has one writer, who is alone anyway."""
         if not self._postgresql:
             return
         lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
-        for sha256 in sorted(set(contents)):
-            key = int.from_bytes(hashlib.sha256(b"content " + sha256.encode()).digest()[:8], "big", signed=True)
+        for sha1 in sorted({hash_of(content) for content in contents}):
+            key = int.from_bytes(hashlib.sha256(b"content " + sha1.encode()).digest()[:8], "big", signed=True)
             self._connection.execute(text(f"SELECT {lock}(:key)"), {"key": key})
 
     def _is_unlisted(self, unique_id: str) -> bool:

@@ -295,7 +295,7 @@ class Updating:
 
     def _store(self, message_id: str, contents: Mapping[str, str]) -> Submission:
         new = [self.current[revision.item.id] for revision in self.plan.revisions]
-        kept = {self.former[old]: sha256 for old, sha256 in contents.items() if self._stays(old)}
+        kept = {self.former[old]: address for old, address in contents.items() if self._stays(old)}
         submission = Submission(
             self.plan.submission_set,
             tuple(item for item in new if isinstance(item, DocumentEntry)),

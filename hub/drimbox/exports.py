@@ -175,10 +175,10 @@ class ExportService:
         """For the worker."""
         return {KIND: self.deliver}
 
-    def knows_content(self, sha256: str) -> bool:
+    def knows_content(self, address: str) -> bool:
         """Whether an object that waits has these bytes: the content store's sweep asks."""
         with self.database.reading() as work:
-            return DrimboxStore(work).knows_content(sha256)
+            return DrimboxStore(work).knows_content(address)
 
     def sweep(self) -> None:
         """What nobody fetches any more has failed; what failed long ago is let go of."""
@@ -230,11 +230,11 @@ class ExportService:
             if isinstance(item, FailedInstance):
                 raise item.error
             received = self.content.receive(item.chunks)
-            self.content.put(received.path, received.sha256)
+            address = self.content.put(received.path, received.sha1)
             count += 1
             with self.database.transaction() as work:
                 store = DrimboxStore(work)
-                store.add_object(export.id, item.sop_instance_uid, received.sha256)
+                store.add_object(export.id, item.sop_instance_uid, address)
                 store.change_export(export.id, fetched=count, changed_at=self.clock())
         return count
 
@@ -259,9 +259,9 @@ class ExportService:
             objects = DrimboxStore(work).objects(export.id)
         stored = export.stored
         with tempfile.TemporaryDirectory(dir=self.scratch) as directory:
-            for uid, sha256 in objects:
+            for uid, address in objects:
                 target = Path(directory) / "object.dcm"
-                reconcile(self.content.path(sha256), target, export.study_instance_uid, number, self.clock())
+                reconcile(self.content.path(address), target, export.study_instance_uid, number, self.clock())
                 connector.store(target, timeout=self.timeout)
                 stored += 1
                 with self.database.transaction() as work:

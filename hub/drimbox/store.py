@@ -67,7 +67,7 @@ class ExportObjectRow(SQLModel, table=True):
 
     export: str = Field(primary_key=True, sa_type=KeyText)
     sop_instance_uid: str = Field(primary_key=True, sa_type=KeyText)
-    sha256: str = Field(sa_type=KeyText, index=True)
+    content: str = Field(sa_type=KeyText, index=True)
 
 
 CALL = METADATA.tables["drimbox_call"]
@@ -164,16 +164,16 @@ class DrimboxStore:
         """Change a row."""
         self._connection.execute(update(EXPORT).where(EXPORT.c.id == key).values(**values))
 
-    def add_object(self, export: str, sop_instance_uid: str, sha256: str) -> None:
+    def add_object(self, export: str, sop_instance_uid: str, address: str) -> None:
         """A fetched object; the last of several with one UID counts."""
         self.take_object(export, sop_instance_uid)
         self._connection.execute(
-            insert(OBJECT), {"export": export, "sop_instance_uid": sop_instance_uid, "sha256": sha256}
+            insert(OBJECT), {"export": export, "sop_instance_uid": sop_instance_uid, "content": address}
         )
 
     def objects(self, export: str) -> list[tuple[str, str]]:
-        """(SOPInstanceUID, SHA-256) of what is not stored yet."""
-        query = select(OBJECT.c.sop_instance_uid, OBJECT.c.sha256).where(OBJECT.c.export == export)
+        """(SOPInstanceUID, address of the content) of what is not stored yet."""
+        query = select(OBJECT.c.sop_instance_uid, OBJECT.c.content).where(OBJECT.c.export == export)
         return [(row[0], row[1]) for row in self._connection.execute(query.order_by(OBJECT.c.sop_instance_uid))]
 
     def take_object(self, export: str, sop_instance_uid: str) -> None:
@@ -186,9 +186,9 @@ class DrimboxStore:
         """All of them: the export failed."""
         self._connection.execute(delete(OBJECT).where(OBJECT.c.export == export))
 
-    def knows_content(self, sha256: str) -> bool:
+    def knows_content(self, address: str) -> bool:
         """Whether an object has these bytes."""
-        query = select(OBJECT.c.sha256).where(OBJECT.c.sha256 == sha256).limit(1)
+        query = select(OBJECT.c.content).where(OBJECT.c.content == address).limit(1)
         return self._connection.execute(query).first() is not None
 
 

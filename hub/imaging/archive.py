@@ -95,6 +95,8 @@ class HubArchive:
         )
         for sop_class, count in classes.items():
             context.touch("sop class", f"{uid}|{sop_class}|{count}")
+        for number in {study.accession_number for study in arrived if study.accession_number}:
+            context.touch("accession", f"{uid}|{number}")
         with self.database.transaction() as work:
             store = ImagingStore(work)
             store.forget_orders(uid)

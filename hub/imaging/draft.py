@@ -26,7 +26,7 @@ class Draft:
         """A document, and the entryUUID of the one that it replaces ("" : none)."""
         received = self._content.receive([content])
         self.entries.append(entry)
-        self.contents.append(Content(entry.id, received.path, received.size, received.sha1, received.sha256))
+        self.contents.append(Content(entry.id, received.path, received.size, received.sha1))
         if replaces and replaces not in self.replaced.values():
             self.replaced[entry.id] = replaces
 

@@ -334,7 +334,7 @@ class Publisher:
         return codec.digest(spec.study, *map(str, about))
 
     def _add_report(self, publishing: Publishing, report: Any, draft: Draft) -> None:
-        content = self.content.path(report.sha256).read_bytes()
+        content = self.content.path(report.content).read_bytes()
         entry = report_entry(
             publishing,
             report.id,

@@ -1,5 +1,6 @@
 """What becomes of the reports that a message takes back."""
 
+from hashlib import sha256
 from typing import Any
 
 from hub.imaging.errors import UnknownReport
@@ -47,18 +48,18 @@ def wanted_report(report: Report) -> Wanted:
     return Wanted(report.study_instance_uid, report.accession_number, report.placer_number, authority=authority)
 
 
-def report_values(report: Report, sha256: str) -> dict[str, Any]:
-    """The columns of a report's row; ``sha256`` of its bytes in the content store."""
+def report_values(report: Report, address: str) -> dict[str, Any]:
+    """The columns of a report's row; ``address`` of its bytes in the content store."""
     return {
         # A report that names itself nowhere is named by its bytes: sent twice, it is one document.
-        "document_id": report.document_id or f"2.25.{int(sha256[:32], 16)}",
+        "document_id": report.document_id or f"2.25.{int.from_bytes(sha256(report.content).digest()[:16])}",
         "set_id": report.set_id,
         "source": report.source,
         "patient_id": report.patient.value,
         "patient_authority": report.patient.authority,
         "status": report.status,
         "state": "waiting" if report.status in FINAL else "withdrawn" if report.status in WITHDRAWN else "preliminary",
-        "sha256": sha256,
+        "content": address,
         "mime_type": report.mime_type,
         "placer_number": report.placer_number,
         "filler_number": report.filler_number,

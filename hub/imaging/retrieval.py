@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydicom import dcmread
 
@@ -63,6 +63,16 @@ class Part:
     whole: bool = False  #: everything is wanted, also what is newer than the index
 
 
+class Known(NamedTuple):
+    """What the audit trail tells of a study. ``classes``: SOP class by instance."""
+
+    classes: Mapping[str, str]
+    accession_number: str
+
+
+_UNKNOWN = Known({}, "")
+
+
 class Retriever:
     """Retrieval use cases. ``silence``: seconds that a source may keep quiet within an answer."""
 
@@ -81,7 +91,7 @@ class Retriever:
         self.readers = readers
         self.silence = silence
         self._located: dict[str, tuple[float, list[Study]]] = {}
-        self._known: dict[tuple[str, str], Mapping[str, str]] = {}  # (study, source) -> SOP class by instance
+        self._known: dict[tuple[str, str], Known] = {}  # by study and source
         self._knowing = threading.Lock()
 
     # instances
@@ -91,22 +101,24 @@ class Retriever:
         for request in command.requests:
             check(request)
         parts, failures = self._plan(command.requests, context)
-        for (study, sop_class), count in self._classes(parts).items():
-            context.touch("sop class", f"{study}|{sop_class}|{count}")
+        self._tell(parts, context)
         return self._stream(parts, failures, command.transfer_syntaxes)
 
-    def _classes(self, parts: Iterable[Part]) -> Counter[tuple[str, str]]:
-        """How many instances of each SOP class of each study are about to be sent (audit trail, PS3.15: A.5.3.7), as
-        far as the index knows: the record is written when the answer begins."""
+    def _tell(self, parts: Iterable[Part], context: Context) -> None:
+        """How many instances of each SOP class of each study are about to be sent, and its accession number (audit
+        trail, PS3.15: A.5.3.7), as far as the index knows: the record is written when the answer begins."""
         counts: Counter[tuple[str, str]] = Counter()
         for part in parts:
             study = part.request.study_instance_uid
-            known = self._known.get((study, part.sources[0]), {}) if part.sources else {}
-            if part.sources and not part.wanted.keys() <= known.keys():
+            known = self._known.get((study, part.sources[0]), _UNKNOWN) if part.sources else _UNKNOWN
+            if part.sources and not part.wanted.keys() <= known.classes.keys():
                 self._indexed(study, "", part.sources)
-                known = self._known.get((study, part.sources[0]), {})
-            counts.update((study, known[uid]) for uid in part.wanted if uid in known)
-        return counts
+                known = self._known.get((study, part.sources[0]), _UNKNOWN)
+            counts.update((study, known.classes[uid]) for uid in part.wanted if uid in known.classes)
+            if known.accession_number:
+                context.touch("accession", f"{study}|{known.accession_number}")
+        for (study, sop_class), count in counts.items():
+            context.touch("sop class", f"{study}|{sop_class}|{count}")
 
     def _stream(
         self, parts: Iterable[Part], failures: Iterable[FailedInstance], syntaxes: tuple[str, ...]
@@ -148,12 +160,12 @@ class Retriever:
                 yield Part(request, sources, {uid: request})
 
     def _remember(self, study: Study) -> None:
-        """The SOP classes of a study's instances, for the requests for single ones that follow."""
+        """What the trail tells of a study, for the requests for single instances that follow."""
         classes = {str(item.sop_instance_uid): item.sop_class_uid for _, item in study.instances if item.sop_class_uid}
         with self._knowing:
             if len(self._known) >= _REMEMBERED:
                 del self._known[next(iter(self._known))]
-            self._known[study.study_instance_uid, study.source] = classes
+            self._known[study.study_instance_uid, study.source] = Known(classes, study.accession_number)
 
     def _worth_it(self, study: str, series: str, sources: tuple[str, ...], count: int) -> bool:
         """Whether most of the series is wanted, so that one question is cheaper than many."""

@@ -187,11 +187,10 @@ class ImagingService(Reading):
         if any(not (item.study_instance_uid or item.accession_number or item.placer_number) for item in reports):
             raise ReportIncomplete()
         received = [self.content.receive([report.content]) for report in reports]
-        for file in received:
-            # Durable before the row that names it is; bytes whose row is rolled back are swept away by their age.
-            self.content.put(file.path, file.sha256)
+        # Durable before the row that names it is; bytes whose row is rolled back are swept away by their age.
+        addresses = [self.content.put(file.path, file.sha1) for file in received]
         with self.database.transaction() as work:
-            rows = [report_values(item, file.sha256) for item, file in zip(reports, received, strict=True)]
+            rows = [report_values(item, address) for item, address in zip(reports, addresses, strict=True)]
             final = [self._keep(work, item, row, context) for item, row in zip(reports, rows, strict=True)]
             told = [(item, str(row["document_id"])) for item, row in zip(reports, rows, strict=True)]
             for listener in self.report_listeners:
@@ -283,10 +282,10 @@ class ImagingService(Reading):
                     return item
         raise UnknownStudy()
 
-    def knows_content(self, sha256: str) -> bool:
+    def knows_content(self, address: str) -> bool:
         """Whether a report has these bytes: the content store's sweep asks."""
         with self.database.reading() as work:
-            return ImagingStore(work).knows_content(sha256)
+            return ImagingStore(work).knows_content(address)
 
     def close(self) -> None:
         """Stop fetching; the cache stays."""

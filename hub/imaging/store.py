@@ -217,7 +217,7 @@ class ImagingStore:
 
     def keep_report(self, values: Mapping[str, Any]) -> str:
         """Insert the report, or update the row of the same document and bytes. Returns the row's id."""
-        same = and_(REPORT.c.document_id == values["document_id"], REPORT.c.sha256 == values["sha256"])
+        same = and_(REPORT.c.document_id == values["document_id"], REPORT.c.content == values["content"])
         known = self._connection.execute(select(REPORT.c.id).where(same).with_for_update()).scalar()
         if known is not None:
             kept = {name: value for name, value in values.items() if name not in ("state", "received_at")}
@@ -250,10 +250,11 @@ class ImagingStore:
         query = select(REPORT).where(or_(*either)).order_by(REPORT.c.received_at, REPORT.c.id)
         return list(self._connection.execute(query).all())
 
-    def knows_content(self, sha256: str) -> bool:
+    def knows_content(self, address: str) -> bool:
         """Whether a report has these bytes."""
         return (
-            self._connection.execute(select(REPORT.c.id).where(REPORT.c.sha256 == sha256).limit(1)).first() is not None
+            self._connection.execute(select(REPORT.c.id).where(REPORT.c.content == address).limit(1)).first()
+            is not None
         )
 
     def forget_order(self, source: str, study_instance_uid: str) -> None:

@@ -82,7 +82,7 @@ class ReportRow(SQLModel, table=True):
     patient_authority: str
     status: str
     state: str  # waiting, published, replaced, withdrawn
-    sha256: str = Field(index=True)
+    content: str = Field(index=True)
     mime_type: str = "text/xml"
     placer_number: str = Field(default="", sa_type=KeyText, index=True)
     filler_number: str = ""

@@ -1,7 +1,9 @@
-"""Content beside the database: files named by the SHA-256 of their bytes, on disk before anybody is told so."""
+"""Content beside the database: the same bytes once, on disk before anybody is told so."""
 
 import fcntl
+import itertools
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,26 +11,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hub.errors import Invalid, NotFound, TooLarge
-from hub.storage.hashing import Hashes
+from hub.storage.hashing import Hash
 from hub.storage.writeback import Writeback
 from hub.values import new_key
 
-_HEX = frozenset("0123456789abcdef")
+_ADDRESS = re.compile(r"[0-9a-f]{40}(-[1-9][0-9]{0,8})?")
+_COMPARED = 1024 * 1024  #: bytes that are compared at a time
 _EARLY = 8 * 1024 * 1024  #: bytes of a large file that are handed to the disk at a time, while the next ones come
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFile:
-    """A spooled file: not durable yet. ``size`` in bytes, hashes in lower-case hexadecimal."""
+    """A spooled file: not durable yet. ``size`` in bytes, ``sha1`` in lower-case hexadecimal."""
 
     path: Path
     size: int
     sha1: str
-    sha256: str
+
+
+def hash_of(address: str) -> str:
+    """The SHA-1 of the bytes at an address: what all addresses have in common that such bytes may get."""
+    return address[:40]
 
 
 class ContentStore:
-    """Content-addressed files, ``ab/cd/abcd...``, two directory levels.
+    """Files by an address that ``put`` gives to their bytes, ``ab/cd/abcd...``, two directory levels.
+
+    The address is the SHA-1 of the bytes. No hash is believed (two documents with one SHA-1 can be made): bytes are
+    taken for the same when they are, each compared with each. Others with that SHA-1 get a number behind it, ``-1``.
 
     Content belongs to whoever refers to it in the database, and may be shared: a rolled back unit of work leaves its
     content alone (another may refer to the same bytes by now), and ``sweep`` removes what nobody refers to."""
@@ -48,51 +58,56 @@ class ContentStore:
         """Spool the chunks, hashing as they pass. Raises TooLarge beyond ``limit`` bytes; leaves nothing on failure."""
         path = self._incoming / new_key()
         try:
-            with path.open("wb") as file, Hashes() as hashes:
+            with path.open("wb") as file, Hash() as made:
                 writeback = Writeback(file.fileno(), _EARLY)
                 for chunk in chunks:
-                    hashes.update(chunk)
-                    if limit is not None and hashes.size > limit:
+                    made.update(chunk)
+                    if limit is not None and made.size > limit:
                         raise TooLarge()
                     file.write(chunk)
-                    writeback.written(hashes.size)
-                sha1, sha256 = hashes.digests()
+                    writeback.written(made.size)
+                sha1 = made.digest()
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        return ReceivedFile(path, hashes.size, sha1, sha256)
+        return ReceivedFile(path, made.size, sha1)
 
-    def put(self, path: Path, sha256: str) -> bool:
-        """Move a spooled file in; durable when this returns. True when the content is new, once for any content."""
-        target = self._name(sha256)
-        self._make_directory(target.parent)
+    def put(self, path: Path, sha1: str) -> str:
+        """Move a spooled file in, whose SHA-1 ``receive`` told; durable when this returns. Returns its address."""
+        self._make_directory(self._name(sha1).parent)
         with self._guard(fcntl.LOCK_SH):
-            try:
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
-                os.link(path, target)
-                new = True
-            except FileExistsError:
-                os.utime(target)  # young again: a sweep that runs now leaves it
-                new = False
-        _sync_directory(target.parent)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            address = next(address for address in _addresses(sha1) if self._is_at(address, path))
+        _sync_directory(self._name(sha1).parent)
         path.unlink()
-        return new
+        return address
 
-    def path(self, sha256: str) -> Path:
+    def _is_at(self, address: str, path: Path) -> bool:
+        """Link the file to the address; False when other bytes are there."""
+        target = self._name(address)
+        try:
+            os.link(path, target)
+        except FileExistsError:
+            if not _same(path, target):
+                return False
+            os.utime(target)  # young again: a sweep that runs now leaves it
+        return True
+
+    def path(self, address: str) -> Path:
         """Where the content is. Raises NotFound."""
-        path = self._name(sha256)
+        path = self._name(address)
         if not path.is_file():
             raise NotFound("The content is not in the store.")
         return path
 
-    def delete(self, sha256: str) -> None:
+    def delete(self, address: str) -> None:
         """Remove content that nobody refers to; silent when it is not there."""
         with self._guard(fcntl.LOCK_EX):
-            self._name(sha256).unlink(missing_ok=True)
+            self._name(address).unlink(missing_ok=True)
 
     def __iter__(self) -> Iterator[str]:
-        """The SHA-256 of all content."""
+        """The addresses of all content."""
         for first in sorted(self.directory.glob("??")):
             for second in sorted(first.glob("??")):
                 yield from sorted(file.name for file in second.iterdir())
@@ -103,11 +118,11 @@ class ContentStore:
         Returns how many files went. The age must be well above the longest unit of work."""
         limit = time.time() - older_than
         removed = 0
-        for sha256 in self:
-            if self._older(self._name(sha256), limit) and not known(sha256):
+        for address in self:
+            if self._older(self._name(address), limit) and not known(address):
                 with self._guard(fcntl.LOCK_EX):
-                    if self._older(self._name(sha256), limit):  # not put again meanwhile
-                        self._name(sha256).unlink(missing_ok=True)
+                    if self._older(self._name(address), limit):  # not put again meanwhile
+                        self._name(address).unlink(missing_ok=True)
                         removed += 1
         for file in self._incoming.iterdir():
             if self._older(file, limit):
@@ -115,10 +130,12 @@ class ContentStore:
                 removed += 1
         return removed
 
-    def _name(self, sha256: str) -> Path:
-        if len(sha256) != 64 or not _HEX.issuperset(sha256):
-            raise Invalid("Content is named by the lower-case hexadecimal SHA-256 of its bytes.")
-        return self.directory / sha256[:2] / sha256[2:4] / sha256
+    def _name(self, address: str) -> Path:
+        if not _ADDRESS.fullmatch(address):
+            raise Invalid(
+                "Content has the lower-case hexadecimal SHA-1 of its bytes for address, and perhaps a number."
+            )
+        return self.directory / address[:2] / address[2:4] / address
 
     def _make_directory(self, directory: Path) -> None:
         if directory.is_dir():
@@ -140,6 +157,23 @@ class ContentStore:
             return path.stat().st_mtime < limit
         except FileNotFoundError:
             return False
+
+
+def _addresses(sha1: str) -> Iterator[str]:
+    yield sha1
+    for number in itertools.count(1):
+        yield f"{sha1}-{number}"
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two files have the same bytes."""
+    with one.open("rb") as first, other.open("rb") as second:
+        if os.fstat(first.fileno()).st_size != os.fstat(second.fileno()).st_size:
+            return False
+        while piece := first.read(_COMPARED):
+            if piece != second.read(_COMPARED):
+                return False
+    return True
 
 
 def _sync_directory(directory: Path) -> None:

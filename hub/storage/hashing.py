@@ -1,4 +1,4 @@
-"""SHA-1 and SHA-256 of a stream at once: large ones in two threads beside whoever receives it."""
+"""SHA-1 of a stream, which XDS wants: a large one's in a thread beside whoever receives it."""
 
 import hashlib
 import threading
@@ -6,64 +6,61 @@ from queue import Queue
 from types import TracebackType
 from typing import Any, Self
 
-LARGE = 4 * 1024 * 1024  #: bytes from which on threads are worth their start
+LARGE = 4 * 1024 * 1024  #: bytes from which on a thread is worth its start
 _STRETCH = 1024 * 1024  #: bytes handed over at once
-_AHEAD = 8  #: stretches that wait for a hash: then the receiver waits
+_AHEAD = 8  #: stretches that wait for the hash: then the receiver waits
 _Stretch = list[bytes] | None
 
 
-class Hashes:
-    """A context manager: its threads end with it. Not thread-safe.
+class Hash:
+    """A context manager: its thread ends with it. Not thread-safe.
 
-    The hash functions let other threads run meanwhile, so a stream is received as fast as the slower of both hashes
-    it, not as both and the receiving together."""
+    The hash function lets other threads run meanwhile, so a stream takes as long as its hash or its receiving, not as
+    both."""
 
     def __init__(self) -> None:
         self.size = 0  #: bytes so far
         self._sha1: Any = hashlib.sha1(usedforsecurity=False)
-        self._sha256: Any = hashlib.sha256()
         self._waiting: list[bytes] = []
         self._held = 0  # bytes of these
-        self._queues: list[Queue[_Stretch]] = []
-        self._threads: list[threading.Thread] = []
+        self._queue: Queue[_Stretch] = Queue(_AHEAD)
+        self._thread: threading.Thread | None = None
 
     def update(self, chunk: bytes) -> None:
         """What comes next."""
         self.size += len(chunk)
         if self.size <= LARGE:
             self._sha1.update(chunk)
-            self._sha256.update(chunk)
             return
         self._waiting.append(chunk)
         self._held += len(chunk)
         if self._held >= _STRETCH:
             self._hand_over()
 
-    def digests(self) -> tuple[str, str]:
-        """SHA-1 and SHA-256 in lower-case hexadecimal; nothing may follow."""
+    def digest(self) -> str:
+        """Lower-case hexadecimal; nothing may follow."""
         if self._waiting:
             self._hand_over()
         self._end()
-        return self._sha1.hexdigest(), self._sha256.hexdigest()
+        return str(self._sha1.hexdigest())
 
     def _hand_over(self) -> None:
-        if not self._threads:
-            for made in (self._sha1, self._sha256):
-                queue: Queue[_Stretch] = Queue(_AHEAD)
-                thread = threading.Thread(target=_work, args=(made, queue), name="hash", daemon=True)
-                self._queues.append(queue)
-                self._threads.append(thread)
-                thread.start()
-        for queue in self._queues:
-            queue.put(self._waiting)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="hash", daemon=True)
+            self._thread.start()
+        self._queue.put(self._waiting)
         self._waiting, self._held = [], 0
 
+    def _work(self) -> None:
+        while (stretch := self._queue.get()) is not None:
+            for chunk in stretch:
+                self._sha1.update(chunk)
+
     def _end(self) -> None:
-        for queue in self._queues:
-            queue.put(None)
-        for thread in self._threads:
-            thread.join()
-        self._queues, self._threads = [], []
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+            self._thread = None
 
     def __enter__(self) -> Self:
         return self
@@ -72,9 +69,3 @@ class Hashes:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._end()
-
-
-def _work(made: Any, queue: "Queue[_Stretch]") -> None:
-    while (stretch := queue.get()) is not None:
-        for chunk in stretch:
-            made.update(chunk)

@@ -132,11 +132,11 @@ class Region:
         sets = self.rows("SELECT unique_id, count(*) FROM documents_submission_set GROUP BY unique_id")
         assert {count for _, count in sets} <= {1}
         content = self.data / "content"
-        for _, sha256 in rows:  # whatever is registered is whole
-            data = (content / sha256[:2] / sha256[2:4] / sha256).read_bytes()
-            assert hashlib.sha256(data).hexdigest() == sha256
+        for _, address in rows:  # whatever is registered is whole
+            data = (content / address[:2] / address[2:4] / address).read_bytes()
+            assert hashlib.sha1(data).hexdigest() == address
         for path in content.glob("??/??/*"):
-            assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+            assert hashlib.sha1(path.read_bytes()).hexdigest() == path.name
 
     def settle(self, seconds: float = 60) -> None:
         """Until nothing is left to do."""

@@ -172,7 +172,7 @@ def register(service: DocumentService, submission: Submission) -> Registered:
 
 def content(store: ContentStore, entry_id: str, data: bytes) -> Content:
     received = store.receive([data])
-    return Content(entry_id, received.path, received.size, received.sha1, received.sha256)
+    return Content(entry_id, received.path, received.size, received.sha1)
 
 
 def ask(

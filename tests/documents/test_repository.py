@@ -24,6 +24,7 @@ from hub.documents.model import DocumentEntry, DocumentRequest, ProvideDocuments
 from hub.documents.service import DocumentService
 from hub.storage.content import ContentStore
 from hub.storage.engine import Database
+from tests import collision
 from tests.documents.builders import REPOSITORY, STRANGER, content, entry, register, submit
 
 DATA = b"\x00DICOM" * 1000
@@ -56,7 +57,7 @@ def test_a_document_comes_back_byte_for_byte(service: DocumentService, store: Co
     assert found.path.read_bytes() == DATA
     assert (found.mime_type, found.size) == (given.mime_type, len(DATA))
     assert spooled(store) == []
-    assert service.refers_to(hashlib.sha256(DATA).hexdigest())
+    assert service.refers_to(hashlib.sha1(DATA).hexdigest())
 
 
 def test_a_hash_and_size_that_fit_are_accepted(service: DocumentService) -> None:
@@ -116,6 +117,15 @@ def test_the_same_bytes_are_kept_once(service: DocumentService, store: ContentSt
     assert service.open_content(two.unique_id).path.read_bytes() == DATA
 
 
+def test_two_documents_with_one_hash_come_back_each_as_itself(service: DocumentService, store: ContentStore) -> None:
+    one, two = entry(**UNSAID), entry(**UNSAID)
+    first = provide(service, submit(one), (one.id, collision.ONE))
+    assert provide(service, submit(two), (two.id, collision.OTHER)).hash == first.hash
+    assert service.open_content(one.unique_id).path.read_bytes() == collision.ONE
+    assert service.open_content(two.unique_id).path.read_bytes() == collision.OTHER
+    assert store.sweep(service.refers_to, older_than=-1) == 0
+
+
 def test_a_rolled_back_unit_of_work_leaves_nothing_in_the_registry(
     service: DocumentService, database: Database, store: ContentStore
 ) -> None:
@@ -144,7 +154,7 @@ def test_each_wanted_document_has_its_own_answer(service: DocumentService, store
     provide(service, submit(good), (good.id, DATA))
     provide(service, submit(lost), (lost.id, b"lost"))
     register(service, submit(elsewhere))
-    store.delete(hashlib.sha256(b"lost").hexdigest())
+    store.delete(hashlib.sha1(b"lost").hexdigest())
     wanted = (
         DocumentRequest(REPOSITORY, good.unique_id),
         DocumentRequest(REPOSITORY, lost.unique_id),

@@ -1,4 +1,4 @@
-"""The hashes of a stream, whatever pieces it comes in and however large it is."""
+"""The hash of a stream, whatever pieces it comes in and however large it is."""
 
 import hashlib
 import os
@@ -6,28 +6,28 @@ import threading
 
 import pytest
 
-from hub.storage.hashing import LARGE, Hashes
+from hub.storage.hashing import LARGE, Hash
 
 DATA = os.urandom(LARGE + 1_234_567)
 
 
 @pytest.mark.parametrize("size", [0, 1, LARGE, LARGE + 1, len(DATA)])
 @pytest.mark.parametrize("piece", [8191, 300_000, len(DATA)])
-def test_hashes_are_those_of_the_whole(size: int, piece: int) -> None:
+def test_the_hash_is_that_of_the_whole(size: int, piece: int) -> None:
     data = DATA[:size]
-    with Hashes() as hashes:
+    with Hash() as made:
         for start in range(0, size, piece):
-            hashes.update(data[start : start + piece])
-        found = hashes.digests()
-    assert hashes.size == size
-    assert found == (hashlib.sha1(data, usedforsecurity=False).hexdigest(), hashlib.sha256(data).hexdigest())
+            made.update(data[start : start + piece])
+        found = made.digest()
+    assert made.size == size
+    assert found == hashlib.sha1(data, usedforsecurity=False).hexdigest()
 
 
-def test_threads_end_when_the_stream_breaks() -> None:
+def test_the_thread_ends_when_the_stream_breaks() -> None:
     def broken() -> None:
-        with Hashes() as hashes:
-            hashes.update(DATA)
-            hashes.update(DATA)
+        with Hash() as made:
+            made.update(DATA)
+            made.update(DATA)
             raise OSError("broken")
 
     with pytest.raises(OSError, match="broken"):

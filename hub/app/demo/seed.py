@@ -60,6 +60,6 @@ def _report(hub: Hub, one: Hospital, person: PatientIdentifier, context: Context
     )
     entry = report_entry(publishing, ENTRY, cda.document_id, mime_type="text/xml", structured=True)
     received = hub.content.receive([build_report(cda)])
-    content = Content(ENTRY, received.path, received.size, received.sha1, received.sha256)
+    content = Content(ENTRY, received.path, received.size, received.sha1)
     made = submission(publishing, (entry,), {}, source_id=hub.settings.region.source_id)
     hub.dispatch(ProvideDocuments(made, (content,)), context)

@@ -84,9 +84,9 @@ class DrimboxOfHub:
         finally:
             self.audit.record(EXPORTED, context, failure, int((time.monotonic() - started) * 1000))
 
-    def knows_content(self, sha256: str) -> bool:
+    def knows_content(self, address: str) -> bool:
         """Whether an export waits for these bytes."""
-        return self.exports is not None and self.exports.knows_content(sha256)
+        return self.exports is not None and self.exports.knows_content(address)
 
     def close(self) -> None:
         """Fetch nothing more, and close the connections."""

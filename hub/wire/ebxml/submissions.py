@@ -82,7 +82,7 @@ def read_provided(message: SoapMessage) -> tuple[Submission, tuple[Content, ...]
                 f"Every Document needs an id and a part of its own: {entry_id[:80]}.", location=entry_id[:80]
             )
         taken.add(found.path)
-        contents[entry_id] = Content(entry_id, found.path, found.size, found.sha1, found.sha256)
+        contents[entry_id] = Content(entry_id, found.path, found.size, found.sha1)
     _check_pairs([entry.id for entry in submission.entries], contents)
     return submission, tuple(contents.values())
 

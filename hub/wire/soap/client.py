@@ -50,25 +50,23 @@ class Spooled:
     path: Path
     size: int
     sha1: str
-    sha256: str
 
 
 def spool_to(directory: Path) -> Receive:
     """A ``receive`` that writes temporary files into a directory."""
 
     def receive(chunks: Iterable[bytes]) -> Received:
-        sha1, sha256, size = hashlib.sha1(usedforsecurity=False), hashlib.sha256(), 0
+        sha1, size = hashlib.sha1(usedforsecurity=False), 0
         with tempfile.NamedTemporaryFile(dir=directory, delete=False) as file:
             try:
                 for chunk in chunks:
                     sha1.update(chunk)
-                    sha256.update(chunk)
                     size += len(chunk)
                     file.write(chunk)
             except BaseException:
                 Path(file.name).unlink()
                 raise
-        return Spooled(Path(file.name), size, sha1.hexdigest(), sha256.hexdigest())
+        return Spooled(Path(file.name), size, sha1.hexdigest())
 
     return receive
 

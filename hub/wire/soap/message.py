@@ -34,11 +34,6 @@ class Received(Protocol):
         """Hexadecimal."""
         ...
 
-    @property
-    def sha256(self) -> str:
-        """Hexadecimal."""
-        ...
-
 
 #: Spools chunks into a file, hashing as they pass.
 Receive = Callable[[Iterable[bytes]], Received]
@@ -63,7 +58,6 @@ class Attachment:
     path: Path
     size: int
     sha1: str
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +114,7 @@ class SoapMessage:
             raise Malformed("Inline binary content is not valid base64.") from None
         file = self.receive([data])
         self._spooled.append(file.path)
-        return Attachment("", "application/octet-stream", file.path, file.size, file.sha1, file.sha256)
+        return Attachment("", "application/octet-stream", file.path, file.size, file.sha1)
 
     def discard(self) -> None:
         """Remove every spooled file that nobody has moved away. Call it when the answer is on its way."""

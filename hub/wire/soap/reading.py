@@ -170,7 +170,7 @@ def _package(
             raise Malformed("Every part of an MTOM package needs a Content-ID of its own.")
         file = receive(part.chunks)
         media_type = part.content_type.media_type
-        attachments[key] = Attachment(content_id, media_type, file.path, file.size, file.sha1, file.sha256)
+        attachments[key] = Attachment(content_id, media_type, file.path, file.size, file.sha1)
     if root is None:
         raise Malformed("The MTOM package has no root part (or not the one that its start parameter names).")
     return root

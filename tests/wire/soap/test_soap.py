@@ -90,7 +90,6 @@ def test_an_mtom_request_keeps_attachments_in_files(receive: Receive, href: str,
     assert message.mtom
     assert found.path.read_bytes() == content
     assert (found.size, found.sha1) == (len(content), hashlib.sha1(content).hexdigest())
-    assert found.sha256 == hashlib.sha256(content).hexdigest()
     assert content not in message.raw
     message.discard()
     assert not found.path.exists()
