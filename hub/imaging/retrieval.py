@@ -2,7 +2,6 @@
 
 import logging
 import re
-import secrets
 import tempfile
 import threading
 import time
@@ -22,6 +21,7 @@ from hub.imaging import frames as pixel_frames
 from hub.imaging import transcode
 from hub.imaging.cache import InstanceCache
 from hub.imaging.errors import TransferSyntaxNotPossible, UnknownInstance, UnknownStudy
+from hub.imaging.frame_parts import frame_parts
 from hub.imaging.headers import metadata_of
 from hub.imaging.locate import Archives
 from hub.imaging.model import (
@@ -39,7 +39,6 @@ from hub.imaging.readers import StudyReaders
 from hub.imaging.store import ImagingStore
 from hub.storage.engine import Database
 from hub.values import is_uid, new_uid
-from hub.wire import multipart
 from hub.wire.dicom_deflated import check_size
 
 log = logging.getLogger(__name__)
@@ -351,7 +350,7 @@ class Retriever:
         numbers = pixel_frames.frame_numbers(match.group(1) or "1")
         if match.group(2) or match.group(3):
             return _rendered(path, numbers[0], command, thumbnail="thumbnail" in command.path)
-        return _frame_parts(path, numbers, command.accept)
+        return frame_parts(path, numbers, command.accept)
 
     # where
 
@@ -429,18 +428,3 @@ def _rendered(path: Path, number: int, command: RetrieveFrames, *, thumbnail: bo
         path, number, media_type=media_type, window=query.get("window", ""), viewport=viewport
     )
     return PassedThrough(media_type, iter((content,)))
-
-
-def _frame_parts(path: Path, numbers: Sequence[int], accept: str) -> PassedThrough:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        stored = str(dcmread(path, stop_before_pixels=True, specific_tags=[]).file_meta.TransferSyntaxUID)
-    named = re.findall(r'transfer-syntax="?([0-9.*]+)', accept)
-    native = "*" in named or stored in named or "image/" in accept
-    syntax, found = pixel_frames.frames(path, numbers, native=native)
-    boundary = secrets.token_hex(16)
-    headers = {"Content-Type": f"application/octet-stream; transfer-syntax={syntax}"}
-    parts = (multipart.Part(headers, iter((frame,))) for frame in found)
-    return PassedThrough(
-        f'multipart/related; type="application/octet-stream"; boundary={boundary}', multipart.write(parts, boundary)
-    )

@@ -44,6 +44,9 @@ def test_single_instances(indexed: Room) -> None:
         context = Context(principal=HUB)
         indexed.service.retrieve(RetrieveInstances((wanted,)), context)
         assert told(context) == {f"{STUDY}|{first.SOPClassUID}|1"}
+        numbers = {item.reference for item in context.touched if item.kind == "accession"}
+        assert numbers == {f"{STUDY}|{first.AccessionNumber}"}
+        assert first.AccessionNumber
     missing = Context(principal=HUB)
     indexed.service.retrieve(RetrieveInstances((InstanceRequest(STUDY, "1.2", "1.2.3"),)), missing)
     assert told(missing) == set()

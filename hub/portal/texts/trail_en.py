@@ -83,5 +83,6 @@ TRAIL_EN = {
     "collectors.behind": "does not take records",
     "collectors.well": "well",
     "collectors.none": "The trail stays in this hub: no collector is set (atna.destinations).",
+    "effect.accession": "accession number",
     "effect.sop class": "objects",
 }

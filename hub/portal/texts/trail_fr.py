@@ -85,5 +85,6 @@ TRAIL_FR = {
     "collectors.behind": "ne prend pas les traces",
     "collectors.well": "en ordre",
     "collectors.none": "Les traces restent dans ce nœud : aucun collecteur n’est configuré (atna.destinations).",
+    "effect.accession": "numéro d'accession",
     "effect.sop class": "objets",
 }

@@ -13,6 +13,7 @@ from hub.wire.atna.vocabulary import (
     SOURCE,
     STRUCTURE,
     Coded,
+    accessions,
     hub_gives,
     hub_sent,
     purpose_of,
@@ -122,9 +123,11 @@ def _thing(root: Element, record: AuditRecord, item: Touched) -> None:
     if item.kind == "patient" and record.reason:
         _detail(found, "urn:maillage:reason", record.reason)
     if item.kind == "study":
-        classes = sop_classes(record, item.reference)
-        if classes:
+        classes, numbers = sop_classes(record, item.reference), accessions(record, item.reference)
+        if classes or numbers:
             description = _element(found, "ParticipantObjectDescription")
+            for number in numbers:
+                _element(description, "Accession", Number=number)
             for uid, count in classes:
                 _element(description, "SOPClass", UID=uid, NumberOfInstances=str(count))
 

@@ -78,8 +78,8 @@ def roles_of(record: AuditRecord) -> list[Coded]:
 
 
 def things(record: AuditRecord) -> list[Touched]:
-    """What was touched, without the question and what it found in studies: those have a place of their own."""
-    return [item for item in record.objects if item.kind not in ("query", "sop class")]
+    """What was touched, without the question and what studies hold: those have a place of their own."""
+    return [item for item in record.objects if item.kind not in ("query", "sop class", "accession")]
 
 
 def questions(record: AuditRecord) -> list[str]:
@@ -92,3 +92,9 @@ def sop_classes(record: AuditRecord, study: str) -> list[tuple[str, int]]:
     """SOP classes of a study's instances that were touched, and how many (``study|class|count``)."""
     rows = [item.reference.split("|") for item in record.objects if item.kind == "sop class"]
     return [(row[1], int(row[2])) for row in rows if len(row) == 3 and row[0] == study and row[2].isdecimal()]
+
+
+def accessions(record: AuditRecord, study: str) -> list[str]:
+    """A study's accession numbers (``study|number``)."""
+    rows = [item.reference.split("|", 1) for item in record.objects if item.kind == "accession"]
+    return [row[1] for row in rows if len(row) == 2 and row[0] == study]

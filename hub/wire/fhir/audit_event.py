@@ -14,6 +14,7 @@ from hub.wire.atna.vocabulary import (
     SOURCE,
     STRUCTURE,
     Coded,
+    accessions,
     hub_gives,
     hub_sent,
     purpose_of,
@@ -24,6 +25,7 @@ from hub.wire.atna.vocabulary import (
 )
 
 BALP = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
+ACCESSION = "http://hl7.org/fhir/StructureDefinition/auditevent-Accession"
 TRANSACTIONS = "urn:ihe:event-type-code"
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
 HL7 = "http://terminology.hl7.org/CodeSystem"
@@ -131,6 +133,9 @@ def _thing(record: AuditRecord, item: Touched) -> dict[str, Any]:
     found = _entity(row.type_code, row.role, _identifier(item))
     if item.kind == "patient" and record.reason:
         found["detail"] = [{"type": "reason", "valueString": record.reason}]
+    numbers = accessions(record, item.reference) if item.kind == "study" else []
+    if numbers:
+        found["extension"] = [{"url": ACCESSION, "valueIdentifier": {"value": number}} for number in numbers]
     return found
 
 

@@ -32,7 +32,7 @@ RECORD = AuditRecord(
     objects=(
         Touched("patient", "R1^^^&1.2.250.1.999.1.1&ISO"), Touched("document", "1.2.3"),
         Touched("submission set", "1.2.4"), Touched("study", "1.2.5"),
-        Touched("sop class", "1.2.5|1.2.840.10008.5.1.4.1.1.2|12"),
+        Touched("sop class", "1.2.5|1.2.840.10008.5.1.4.1.1.2|12"), Touched("accession", "1.2.5|ACC-1|B"),
         Touched("query", "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"), Touched("task", "4"),
     ),
     called="/xds/registry", query=b64encode(b"<q/>").decode(), query_form="ebxml", organisation="H\u00f4pital A",
@@ -117,6 +117,8 @@ def test_a_query_by_a_professional() -> None:
     assert query.find("ParticipantObjectDetail").get("type") == "QueryEncoding"
     (study,) = (item for item in things if item.get("ParticipantObjectID") == "1.2.5")
     assert study.find("ParticipantObjectDescription/SOPClass").get("NumberOfInstances") == "12"
+    assert study.find("ParticipantObjectDescription/Accession").get("Number") == "ACC-1|B"
+    assert len([item for item in things if item.find("ParticipantObjectDescription") is not None]) == 1
     (structure,) = (item for item in things if item.get("ParticipantObjectTypeCode") == "3")
     assert structure.get("ParticipantObjectID") == "1750100125"
 
