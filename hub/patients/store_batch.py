@@ -13,7 +13,6 @@ from hub.patients import matching
 from hub.patients.model import Identity
 from hub.patients.numbering import new_regional_value
 from hub.patients.store import BATCH, LINKS, MEMBER_COLUMNS, Member, PatientStore, PersonRecord, identity_values, member
-from hub.patients.store_search import MEMBERS_OF, PERSONS
 from hub.patients.store_tables import IDENTITY, PERSON
 from hub.storage.engine import UnitOfWork, Values
 from hub.storage.prepared import Prepared, ask
@@ -21,43 +20,62 @@ from hub.values import PatientIdentifier, now
 
 _MOST = 200  #: candidates by one key; where there are more the database is asked
 _COLUMNS = ", ".join(f"m.{column.name}" for column in MEMBER_COLUMNS)
-_OF_KEYS = {
+#: Those with one of the numbers or keys, everybody in use of their persons, and the persons.
+_TOGETHER = {
     "postgresql": f"""
-        SELECT {_COLUMNS} FROM patients_identity AS m WHERE m.id IN (
+        WITH found AS MATERIALIZED (
             SELECT k.id FROM unnest(CAST(:numbers AS varchar[]), CAST(:authorities AS varchar[])) AS a(value, authority)
             CROSS JOIN LATERAL (
                 SELECT x.id FROM patients_identity AS x
-                WHERE x.value = a.value COLLATE "C" AND x.authority = a.authority COLLATE "C"
+                WHERE x.value = a.value COLLATE "C" AND x.authority = a.authority COLLATE "C" LIMIT 1
             ) AS k
-            UNION ALL
+            UNION
             SELECT k.id FROM unnest(CAST(:ins AS varchar[])) AS a(value)
             CROSS JOIN LATERAL (
                 SELECT x.id FROM patients_identity AS x
                 WHERE x.ins_value = a.value COLLATE "C" AND x.active ORDER BY x.id LIMIT {_MOST + 1}
             ) AS k
-            UNION ALL
+            UNION
             SELECT k.id FROM unnest(CAST(:strict AS bigint[])) AS a(value)
             CROSS JOIN LATERAL (
                 SELECT x.id FROM patients_identity AS x
                 WHERE x.strict_key = a.value AND x.active ORDER BY x.id LIMIT {_MOST + 1}
             ) AS k
+        ), everybody AS MATERIALIZED (
+            SELECT id FROM found
+            UNION
+            SELECT o.id FROM found AS f
+            CROSS JOIN LATERAL (SELECT x.person FROM patients_identity AS x WHERE x.id = f.id LIMIT 1) AS y
+            CROSS JOIN LATERAL (
+                SELECT x.id FROM patients_identity AS x WHERE x.person = y.person AND x.active OFFSET 0
+            ) AS o
         )
+        SELECT {_COLUMNS}, p.value, p.authority, p.survivor, p.external FROM everybody AS e
+        CROSS JOIN LATERAL (SELECT x.* FROM patients_identity AS x WHERE x.id = e.id LIMIT 1) AS m
+        CROSS JOIN LATERAL (SELECT x.* FROM patients_person AS x WHERE x.id = m.person LIMIT 1) AS p
     """,  # noqa: S608 (our own columns)
     "sqlite": f"""
-        SELECT {_COLUMNS} FROM patients_identity AS m WHERE m.id IN (
+        WITH found AS MATERIALIZED (
             SELECT x.id FROM json_each(:pairs) AS a CROSS JOIN patients_identity AS x
             ON x.value = json_extract(a.value, '$[0]') AND x.authority = json_extract(a.value, '$[1]')
-            UNION ALL
+            UNION
             SELECT x.id FROM json_each(:ins) AS a CROSS JOIN patients_identity AS x ON x.id IN (
                 SELECT y.id FROM patients_identity AS y
                 WHERE y.ins_value = a.value AND y.active ORDER BY y.id LIMIT {_MOST + 1}
             )
-            UNION ALL
+            UNION
             SELECT x.id FROM json_each(:strict) AS a CROSS JOIN patients_identity AS x ON x.id IN (
                 SELECT y.id FROM patients_identity AS y
                 WHERE y.strict_key = a.value AND y.active ORDER BY y.id LIMIT {_MOST + 1}
             )
+        ), everybody AS MATERIALIZED (
+            SELECT id FROM found
+            UNION
+            SELECT o.id FROM found AS f CROSS JOIN patients_identity AS y ON y.id = f.id
+            CROSS JOIN patients_identity AS o ON o.person = y.person AND o.active
         )
+        SELECT {_COLUMNS}, p.value, p.authority, p.survivor, p.external FROM everybody AS e
+        CROSS JOIN patients_identity AS m ON m.id = e.id CROSS JOIN patients_person AS p ON p.id = m.person
     """,  # noqa: S608
 }
 _TAKEN = {
@@ -75,7 +93,8 @@ _IDS = {
     "sqlite": "SELECT coalesce(max(id), 0) FROM {table} WHERE 0 < :count",
 }
 _NUMBERED = (IDENTITY.name, PERSON.name)
-_BY_KEYS = Prepared(lambda dialect: text(_OF_KEYS[dialect]).columns(*MEMBER_COLUMNS))
+_PERSON_COLUMNS = tuple(PERSON.c[name] for name in ("value", "authority", "survivor", "external"))
+_READ = Prepared(lambda dialect: text(_TOGETHER[dialect]).columns(*MEMBER_COLUMNS, *_PERSON_COLUMNS))
 _TAKEN_NUMBERS = Prepared(lambda dialect: text(_TAKEN[dialect]))
 _NEXT = {
     table: Prepared(lambda dialect, name=table: text(_IDS[dialect].format(table=name)))  # type: ignore[misc]
@@ -159,7 +178,7 @@ class BatchStore(PatientStore):
 
     def meet(self, ids: Iterable[int], again: Callable[[], None]) -> None:
         """Read at once whom feeds will be compared with. ``again`` does so anew, where others may have changed them."""
-        self._met = {item.id: item for item in super().by_ids(ids)}
+        self._met = {item.id: item for item in super().by_ids(set(ids).difference(self._known.members))}
         self._readers = [again]
 
     def lock_links(self) -> bool:
@@ -194,18 +213,14 @@ class BatchStore(PatientStore):
         if not self._postgresql:
             values["pairs"] = pairs
         connection = self._work.connection
-        answers = ask(connection, [*before, (_BY_KEYS, self._lists(values)), *after])[len(before) :]
-        found = [member(row) for row in answers[0]]
-        known.members_of = {item.person: set() for item in found}
-        for item in found:
-            known.put(item, matching.strict_key(item.identity))
-        if found:
-            wanted = self._lists({"persons": sorted({item.person for item in found})})
-            members, persons = ask(connection, [(MEMBERS_OF, wanted), (PERSONS, wanted)])
-            for row in members:
-                known.put_member(member(row))
-            for key, value, authority, survivor, external in persons:
-                known.persons[key] = PersonRecord(key, PatientIdentifier(value, authority), survivor, external)
+        answers = ask(connection, [*before, (_READ, self._lists(values)), *after])[len(before) :]
+        for row in answers[0]:
+            found, (value, authority, survivor, external) = member(row[:-4]), row[-4:]
+            if found.person not in known.persons:
+                number = PatientIdentifier(value, authority)
+                known.persons[found.person] = PersonRecord(found.person, number, survivor, external)
+                known.members_of[found.person] = set()
+            known.put(found, matching.strict_key(found.identity))
         return answers[1:]
 
     def _lists(self, values: Values) -> Values:
@@ -261,11 +276,40 @@ class BatchStore(PatientStore):
         if key is None:
             self.cool()
             return super().add_person(identifier, external=external)
+        return self._new_person(key, identifier).id
+
+    def newcomer(self, identity: Identity, strict_key: int | None) -> Member | None:
+        """Add somebody whom nobody knew and nobody meets by the rules, with a person, as ``add_person`` and
+        ``add_identity`` would. None: that has to be looked at."""
+        known, number, ins = self._known, identity.identifier, identity.ins
+        same_ins = known.ins.get(ins.value, _SOMEBODY) if ins is not None else _NOBODY
+        same_traits = known.strict.get(strict_key, _SOMEBODY) if strict_key is not None else _NOBODY
+        if known.numbers.get(_key(number), 0) is not None or same_ins or same_traits or not self._spare:
+            return None
+        person, key = next(self._ids[PERSON.name], None), next(self._ids[IDENTITY.name], None)
+        if person is None or key is None:
+            return None
+        regional = self._new_person(person, PatientIdentifier(self._spare.pop(), self._authority))
+        return self._new_identity(key, identity, strict_key, regional.id, person)
+
+    def _new_person(self, key: int, identifier: PatientIdentifier) -> PersonRecord:
         values = {"id": key, "value": identifier.value, "authority": identifier.authority, "external": False}
         self._work.later(_ADD_PERSON, {**values, "created_at": now()})
-        self._known.persons[key] = PersonRecord(key, identifier, None, external=False)
+        record = self._known.persons[key] = PersonRecord(key, identifier, None, external=False)
         self._known.members_of[key] = set()
-        return key
+        return record
+
+    def _new_identity(
+        self, key: int, identity: Identity, strict_key: int | None, person: int, home: int | None
+    ) -> Member:
+        number = identity.identifier
+        where = {"id": key, "value": number.value, "authority": number.authority, "person": person, "home": home}
+        self._work.later(_ADD_IDENTITY, {**identity_values(identity, strict_key), **where})
+        self._added(key, identity)
+        self._changes.add(key)
+        added = Member(key, person, home, None, identity)
+        self._known.put(added, strict_key)
+        return added
 
     def _unused(self, identifier: PatientIdentifier) -> bool:
         return identifier.value in self._free and identifier.authority == self._authority
@@ -278,14 +322,7 @@ class BatchStore(PatientStore):
         if key is None:
             self.cool()
             return super().add_identity(identity, person, strict_key, home=home, survivor=survivor)
-        number = {"value": identity.identifier.value, "authority": identity.identifier.authority}
-        where = {"id": key, "person": person, "home": person if home else None}
-        self._work.later(_ADD_IDENTITY, {**identity_values(identity, strict_key), **number, **where})
-        self._added(key, identity)
-        self._changes.add(key)
-        added = Member(key, person, person if home else None, None, identity)
-        self._known.put(added, strict_key)
-        return added
+        return self._new_identity(key, identity, strict_key, person, person if home else None)
 
     def change_identity(self, before: Member, identity: Identity, strict_key: int | None) -> Member:
         """As the base's."""
@@ -341,6 +378,7 @@ class BatchStore(PatientStore):
 
 
 _NOBODY: frozenset[int] = frozenset()
+_SOMEBODY = frozenset({0})  #: who has a key that was not asked for is not known
 
 
 def _key(identifier: PatientIdentifier) -> tuple[str, str]:
