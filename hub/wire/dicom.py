@@ -219,6 +219,14 @@ _INSTANCE: Mapping[str, Callable[[Instance], Any]] = {
 }
 
 
+#: What a match has at each level, besides where it can be retrieved.
+KEYWORDS: Mapping[str, frozenset[str]] = {
+    "STUDY": frozenset(_STUDY),
+    "SERIES": frozenset((*_STUDY, *_SERIES)),
+    "IMAGE": frozenset((*_STUDY, *_SERIES, *_INSTANCE)),
+}
+
+
 def attributes(study: Study, series: Series | None = None, instance: Instance | None = None) -> dict[str, Any]:
     """Attributes by keyword of one match at STUDY, SERIES or IMAGE level; empty values are "", [] or None."""
     found = {keyword: value(study) for keyword, value in _STUDY.items()}

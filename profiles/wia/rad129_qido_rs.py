@@ -26,7 +26,7 @@ TRANSACTION = Transaction(
         "application/dicom+json, multipart application/dicom+xml",
         "limit, offset",
         "a status per source in X-Maillage-Sources",
-        "includefield: ignored",
+        "includefield: a Warning names what no match has",
         "fuzzymatching: names are matched literally, with a Warning",
     ),
 )

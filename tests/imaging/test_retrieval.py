@@ -31,6 +31,7 @@ from hub.imaging.model import (
 )
 from hub.values import PatientIdentifier
 from hub.wire import multipart
+from hub.wire.dicomweb.media import OCTETS
 from tests.imaging.archive import STUDY, A, B, part10, read, study_files
 from tests.imaging.conftest import Room
 
@@ -231,6 +232,39 @@ def test_frames_of_a_source_that_gives_instances_only(room: Room) -> None:
     [(syntax, frame)] = parts(frames(room, 3, "frames/1", f"multipart/related; transfer-syntax={EXPLICIT}"))
     assert np.array_equal(np.frombuffer(frame, "<i2"), study_files()[2].pixel_array.ravel())
     assert room.b.calls.count("retrieve") == 3  # one per series
+
+
+@pytest.mark.parametrize(
+    ("number", "accept", "media_type", "syntax"),
+    [
+        (4, "image/jp2", "image/jp2", J2K),
+        (4, 'multipart/related; type="image/jp2"', "image/jp2", J2K),
+        (4, f"multipart/related; type=image/jp2; transfer-syntax={J2K}", "image/jp2", J2K),
+        (4, "image/*", "image/jp2", J2K),
+        (4, f'multipart/related; type="application/octet-stream"; transfer-syntax={J2K}', OCTETS, J2K),
+        (4, 'multipart/related; type="image/jls", multipart/related; type="image/jp2"', "image/jp2", J2K),
+        (4, "*/*", OCTETS, EXPLICIT),
+        (1, "image/jp2, application/octet-stream; q=0.5", OCTETS, EXPLICIT),
+    ],
+)
+def test_frames_in_a_media_type_of_their_own(
+    room: Room, number: int, accept: str, media_type: str, syntax: str
+) -> None:
+    room.b.datasets = study_files()
+    passed = frames(room, number, "frames/1", accept)
+    assert f'type="{media_type}"' in passed.media_type
+    [part] = [
+        (part.content_type, len(b"".join(part.chunks))) for part in multipart.read(passed.chunks, passed.media_type)
+    ]
+    assert (part[0].media_type, part[0].parameters["transfer-syntax"]) == (media_type, syntax)
+    assert part[1]
+
+
+@pytest.mark.parametrize(("number", "accept"), [(1, "image/jp2"), (4, "image/jls"), (4, "text/html"), (4, "video/mp4")])
+def test_frames_in_no_media_type_that_is_taken(room: Room, number: int, accept: str) -> None:
+    room.b.datasets = study_files()
+    with pytest.raises(TransferSyntaxNotPossible):
+        frames(room, number, "frames/1", accept)
 
 
 @pytest.mark.parametrize("name", ["SC_rgb_rle_2frame.dcm", "SC_rgb_small_odd_big_endian.dcm", "MR_small_bigendian.dcm"])

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
 from hub.errors import Invalid
-from hub.wire.dicom import hex_tag
+from hub.wire.dicom import KEYWORDS, hex_tag
 
 
 class Matching(StrEnum):
@@ -60,6 +60,12 @@ BY_KEYWORD: Mapping[str, Attribute] = {item.keyword: item for item in ATTRIBUTES
 #: Parameters of a query that are no attributes.
 CONTROL = ("accept", "includefield", "limit", "offset", "fuzzymatching", "emptyvaluematching", "multiplevaluematching")
 LEVELS = ("STUDY", "SERIES", "IMAGE")
+_ALWAYS = (
+    "SpecificCharacterSet", "RetrieveURL", "InstanceAvailability", "RetrieveAETitle",
+    "OtherPatientIDsSequence", "IssuerOfPatientIDQualifiersSequence",
+)  # fmt: skip
+#: Attributes of the matches, by level: includefield adds none (PS3.18: 8.3.4.3).
+INCLUDED: Mapping[str, frozenset[str]] = {level: KEYWORDS[level].union(_ALWAYS) for level in LEVELS}
 
 
 def keyword_of(name: str) -> str:
@@ -72,6 +78,14 @@ def keyword_of(name: str) -> str:
             return str(keyword)
     hex_tag(name)  # raises Invalid for what is no keyword either
     return name
+
+
+def known_keyword(name: str) -> str:
+    """The keyword of an includefield, a keyword or tag, or a path of them into sequences; "" when it is none."""
+    first = name.partition(".")[0]
+    if len(first) == 8 and all(letter in "0123456789abcdefABCDEF" for letter in first):
+        return str(keyword_for_tag(int(first, 16)))
+    return first if tag_for_keyword(first) is not None else ""
 
 
 def attribute_of(name: str, level: str) -> Attribute:

@@ -23,7 +23,7 @@ from hub.imaging.model import (
 from hub.values import Oid, PatientIdentifier
 from hub.wire import multipart
 from hub.wire.dicom import attributes, to_json
-from hub.wire.dicomweb.attributes import CONTROL, attribute_of, date_range, keyword_of
+from hub.wire.dicomweb.attributes import CONTROL, INCLUDED, attribute_of, date_range, keyword_of, known_keyword
 from hub.wire.dicomweb.media import DICOM, JSON, XML, boundary, choose, json_array, multipart_type
 from hub.wire.dicomweb.native import native_parts
 from hub.wire.http import HttpRequest, HttpResponse
@@ -33,6 +33,7 @@ SOURCES_HEADER = "X-Maillage-Sources"
 _LITERAL = "The fuzzymatching parameter is not supported. Only literal matching has been performed."  #: PS3.18: 8.3.4.2
 _NAMES = frozenset({"PatientName", "ReferringPhysicianName"})
 _MAX_LIMIT = 1000
+_MOST_NAMED = 20
 _BULK = re.compile(r"^.*?(/studies/.*)$")
 #: The issuer's OID as a sequence attribute: IssuerOfPatientIDQualifiersSequence.UniversalEntityID.
 _ISSUER = re.compile(r"(00100024|IssuerOfPatientIDQualifiersSequence)\.(00400032|UniversalEntityID)")
@@ -97,6 +98,7 @@ def encode_matches(answer: StudyAnswer, message: HttpRequest, level: str) -> Htt
     headers = {SOURCES_HEADER: ", ".join(_source(status) for status in answer.statuses)}
     missing = [status for status in answer.statuses if status.state in (SourceState.LATE, SourceState.FAILED)]
     warnings = [_LITERAL] if _fuzzy(message) and _NAMES & set(_keys(message, level)) else []
+    warnings += _not_included(message, level)
     if missing:
         names = ", ".join(f"{status.source} {status.state.value}" for status in missing)
         warnings.append(f"Incomplete: {names}")
@@ -112,6 +114,19 @@ def encode_matches(answer: StudyAnswer, message: HttpRequest, level: str) -> Htt
         text = boundary()
         return HttpResponse(200, multipart.write(native_parts(objects), text), multipart_type(text, XML), headers)
     return HttpResponse(200, b"".join(json_array(objects)), JSON, headers)
+
+
+def _not_included(message: HttpRequest, level: str) -> list[str]:
+    """A warning where an includefield is none, or names what no answer of this level has (PS3.18: 8.3.4.3)."""
+    wanted = {name for text in message.parameters("includefield") for name in text.split(",") if name}
+    known = {item: keyword for item in wanted - {"all"} if (keyword := known_keyword(item))}
+    warnings = (
+        ["An includefield names no attribute known here and was ignored."] if wanted - {"all"} - set(known) else []
+    )
+    absent = sorted({keyword for keyword in known.values() if keyword not in INCLUDED[level]})
+    if absent:
+        warnings.append(f"Not available, though asked for by includefield: {', '.join(absent[:_MOST_NAMED])}")
+    return warnings
 
 
 def _fuzzy(message: HttpRequest) -> bool:

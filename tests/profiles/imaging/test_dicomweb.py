@@ -97,6 +97,22 @@ def test_searches_that_are_refused(query: tuple[tuple[str, str], ...]) -> None:
         qido.decode(request("/studies", query), CONTEXT)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("all", ""),
+        ("00081030,PatientSex,0020000D", ""),
+        ("00081110.00081155", "Not available, though asked for by includefield: ReferencedStudySequence"),
+        ("StationName,Rows", "Not available, though asked for by includefield: Rows, StationName"),
+        ("nonsense", "An includefield names no attribute known here and was ignored."),
+        ("<script>,00291010", "An includefield names no attribute known here and was ignored."),
+    ],
+)
+def test_what_includefield_can_t_have_is_told(text: str, told: str) -> None:
+    answer = qido.encode(StudyAnswer((indexed(),), (), 1), request("/studies", (("includefield", text),)), CONTEXT)
+    assert answer.headers.get("Warning", "") == (f'299 maillage "{told}"' if told else "")
+
+
 def test_studies_as_json() -> None:
     answer = qido.encode(
         StudyAnswer((indexed(),), (SourceStatus("index", SourceState.INDEX, 1),), 1), request("/studies"), CONTEXT
