@@ -30,8 +30,10 @@ _CHECKED = (IdentityStatus.VALIDATED, IdentityStatus.QUALIFIED)
 class Finder(Protocol):
     """Who decides whether a stranger is one of us."""
 
-    def match(self, traits: Traits, identifiers: Sequence[PatientIdentifier]) -> Match:
-        """One person or none."""
+    def match(
+        self, traits: Traits, identifiers: Sequence[PatientIdentifier], only: PatientIdentifier | None = None
+    ) -> Match:
+        """One person or none; ``only``: nobody but whom this means."""
         ...
 
 
@@ -61,7 +63,7 @@ class DiscoveryService:
         """ITI-55 (ITI TF-2: 3.55.4.2.3): exactly one person, or none, perhaps with the traits that could decide.
 
         Raises DiscoveryIncomplete, SeveralMatches."""
-        match = self.matcher.match(command.traits, command.identifiers)
+        match = self.matcher.match(command.traits, command.identifiers, command.only)
         if match.person is not None:
             context.touch("patient", match.person.regional.cx)
         if command.community:

@@ -122,6 +122,7 @@ class DiscoverPatient(Command):
     traits: Traits
     identifiers: tuple[PatientIdentifier, ...] = ()
     community: str = ""  #: homeCommunityId of the asker, urn:oid: form
+    only: PatientIdentifier | None = None  #: nobody but whom this means: looked up by it, whoever is described
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from hub.context import Context
 from hub.errors import Ambiguous, Invalid
+from hub.patients.errors import UnknownDomain
 from hub.patients.ins_model import valid
 from hub.patients.matching import basis, contradiction, strict
 from hub.patients.model import FindPersons, Identity, IdentityStatus, Person, PersonPage, Traits
@@ -56,8 +57,10 @@ class Matcher:
     def __init__(self, index: Index) -> None:
         self.index = index
 
-    def match(self, traits: Traits, identifiers: Sequence[PatientIdentifier]) -> Match:
-        """Raises DiscoveryIncomplete, SeveralMatches."""
+    def match(
+        self, traits: Traits, identifiers: Sequence[PatientIdentifier], only: PatientIdentifier | None = None
+    ) -> Match:
+        """``only``: nobody but whom this means, looked up by it: it costs the same whoever is described. Raises DiscoveryIncomplete, SeveralMatches."""
         stranger = described(traits, identifiers)
         numbered = {person.regional: person for person in map(self.index.person, identifiers) if person is not None}
         if numbered:
@@ -66,7 +69,7 @@ class Matcher:
             if identifiers:
                 return Match()
             raise DiscoveryIncomplete()
-        candidates = self._candidates(traits)
+        candidates = self._candidates(traits, only)
         exact = [person for person in candidates if any(basis(stranger, item) for item in person.identities)]
         if len(exact) > 1:
             raise SeveralMatches()
@@ -80,10 +83,13 @@ class Matcher:
             raise SeveralMatches()
         return persons[0]
 
-    def _candidates(self, traits: Traits) -> tuple[Person, ...]:
+    def _candidates(self, traits: Traits, only: PatientIdentifier | None) -> tuple[Person, ...]:
         """Persons with that name and birth date; whom they are is audited only when one is named."""
-        wanted = FindPersons(name=traits.birth_name, birth_date=traits.birth_date, limit=_MOST)
-        return self.index.find(wanted, Context()).persons
+        wanted = FindPersons(only, name=traits.birth_name, birth_date=traits.birth_date, limit=_MOST)
+        try:
+            return self.index.find(wanted, Context()).persons
+        except UnknownDomain:  # the only person is nobody here
+            return ()
 
 
 def described(traits: Traits, identifiers: Iterable[PatientIdentifier]) -> Identity:

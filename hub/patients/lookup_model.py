@@ -88,6 +88,7 @@ class MatchPerson(Command):
     numbers: tuple[PatientIdentifier, ...] = ()
     only_certain: bool = False
     limit: int = 20
+    only: PatientIdentifier | None = None  #: nobody but whom this means: looked up by it, whoever is described
 
 
 @dataclass(frozen=True, slots=True)

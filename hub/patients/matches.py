@@ -9,7 +9,7 @@ from typing import Protocol
 
 from hub.context import Context
 from hub.patients.discovery import DiscoveryIncomplete
-from hub.patients.errors import SearchTooBroad
+from hub.patients.errors import SearchTooBroad, UnknownDomain
 from hub.patients.ins_model import qualify
 from hub.patients.lookup_model import Grade, Matched, MatchPerson
 from hub.patients.matching import basis, contradiction, strict, vetoes
@@ -86,18 +86,21 @@ class MatchService:
         traits = command.described.traits
         born = traits.birth_date
         questions = [
-            FindPersons(name=name, birth_date=born, limit=_MOST)
+            FindPersons(command.only, name=name, birth_date=born, limit=_MOST)
             for name in dict.fromkeys((traits.birth_name, traits.used_name))
             if len(words(name)) >= 2
         ]
         if len(born) == 8:
-            questions += [FindPersons(given=traits.birth_given, birth_date=born, limit=_MOST)]
+            questions += [FindPersons(command.only, given=traits.birth_given, birth_date=born, limit=_MOST)]
         for question in questions:
             try:
                 yield from self.patients.find(question, Context()).persons
-            except SearchTooBroad:
+            except (SearchTooBroad, UnknownDomain):  # the latter: the only person is nobody here
                 continue
-        yield from self._blocked(command.described)
+        if command.only is None:
+            yield from self._blocked(command.described)
+        elif self.scorer is not None:
+            yield from self._alike(command.described, self._numbered([command.only]))
 
     def _blocked(self, described: Identity) -> Iterable[Person]:
         """Those who share a blocking key of the model."""
@@ -108,6 +111,14 @@ class MatchService:
             members = map(PatientReader(work).identity, KeyStore(work).candidates(keys, 0)[:_MOST] if keys else ())
             numbers = [member.identity.identifier for member in members if member is not None]
         return self._numbered(numbers)
+
+    def _alike(self, described: Identity, persons: Iterable[Person]) -> Iterable[Person]:
+        """Of these, who shares a blocking key of the model: nothing is looked up."""
+        assert self.scorer is not None
+        wanted = {key for _, key in self.scorer.keys(described)}
+        for person in persons:
+            if any(key in wanted for item in person.identities for _, key in self.scorer.keys(item)):
+                yield person
 
     @staticmethod
     def _by_number(described: Identity, person: Person, *, several: bool) -> Matched:

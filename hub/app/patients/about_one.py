@@ -2,8 +2,8 @@
 
 Rights decide whom the proof is about (rules ``another-patient``, ``patient-unnamed``). A question that names somebody
 else is carried out about a number that was made up this moment; one that describes somebody is asked about the one
-person, or its answer holds nobody else. So errors, totals and pages are those of a stranger. To look for whoever is
-described (ITI-55, ITI-119) costs what it costs everybody: candidates are read before they are compared."""
+person, or its answer holds nobody else. So errors, totals and pages are those of a stranger, and so is the cost: to
+look for whoever is described (ITI-55, ITI-119) is to compare them with the one person, who is found by their number."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -58,10 +58,20 @@ class OnePerson:
         """The identifier if it means them, else one of the same authority that means nobody."""
         return identifier if self.is_meant(identifier) else replace(identifier, value=new_key())
 
+    @property
+    def only(self) -> PatientIdentifier:
+        """By what they are looked up; nobody's where the proof names nobody."""
+        return self.identifier or replace(_NOBODY, value=new_key())
+
+    def these(self, identifiers: Sequence[PatientIdentifier]) -> tuple[PatientIdentifier, ...]:
+        """Those that mean them; in the place of others such as mean nobody, of the same authorities."""
+        answers = self.meant(identifiers)
+        pairs = zip(identifiers, answers, strict=True)
+        return tuple(item if mine else replace(item, value=new_key()) for item, mine in pairs)
+
     def asked(self, asked: Asked) -> Asked:
         """What is asked, of them alone: found by their number, so that it costs the same whomever it describes."""
-        me = self.identifier or replace(_NOBODY, value=new_key())
-        return replace(asked, identifiers=((me,), *asked.identifiers))
+        return replace(asked, identifiers=((self.only,), *asked.identifiers))
 
     def among(self, persons: tuple[Person, ...]) -> tuple[Person, ...]:
         """Them, if they are among the persons: told, and so noted for the audit trail."""
@@ -112,7 +122,9 @@ def _searched(room: Handler, command: SearchPersons, context: Context, one: OneP
 
 
 def _matched(room: Handler, command: MatchPerson, context: Context, one: OnePerson) -> tuple[Matched, ...]:
-    found: tuple[Matched, ...] = room(replace(command, only_certain=False, limit=_MOST), context)
+    numbers = one.these(command.numbers)
+    wide = replace(command, numbers=numbers, only=one.only, only_certain=False, limit=_MOST)
+    found: tuple[Matched, ...] = room(wide, context)
     persons = one.among(tuple(item.person for item in found))
     mine = [item for item in found if item.person in persons]
     kept = [item for item in mine if not command.only_certain or item.grade.value == "certain"]
@@ -138,12 +150,10 @@ def _visits(room: Handler, command: FindVisits, context: Context, one: OnePerson
 
 
 def _discovered(room: Handler, command: DiscoverPatient, context: Context, one: OnePerson) -> Discovered:
-    meant = one.meant(command.identifiers)
-    others = [replace(item, value=new_key()) for item in command.identifiers]
-    asked = tuple(item if mine else other for item, other, mine in zip(command.identifiers, others, meant, strict=True))
+    asked = replace(command, identifiers=one.these(command.identifiers), only=one.only)
     nobody: Discovered = room(replace(command, traits=Traits(), identifiers=(_NOBODY,)), context)
     try:
-        found: Discovered = room(replace(command, identifiers=asked), context)
+        found: Discovered = room(asked, context)
     except SeveralMatches:
         found = nobody
     return found if one.among((found.person,) if found.person is not None else ()) else nobody
