@@ -25,6 +25,7 @@ HOMONYM = frozenset({"HOMO", "HOMD"})
 _OF_THE_INS = {"birth-date", "sex"}  # what the number itself says: never a matter of spelling
 _VALIDATED = (IdentityStatus.VALIDATED, IdentityStatus.QUALIFIED)
 _UNKNOWN_PLACE = frozenset({"", "99999", "00000"})
+_STRICT = ("birth-name", "birth-given", "birth-date", "sex", "birth-place")  # as ``strict`` has them
 
 
 def validated(identity: Identity) -> bool:
@@ -118,8 +119,9 @@ def somebody_else(before: Identity, after: Identity) -> bool:
 
 def _contradictions(one: Identity, other: Identity) -> Iterator[str]:
     mine, theirs = strict(one.traits), strict(other.traits)
-    names = ("birth-name", "birth-given", "birth-date", "sex", "birth-place")
-    for name, a, b in zip(names, mine, theirs, strict=True):
+    if mine == theirs:
+        return
+    for name, a, b in zip(_STRICT, mine, theirs, strict=True):
         if not a or not b or a == b:
             continue
         if name == "birth-given" and _same_list(one.traits, other.traits):

@@ -45,6 +45,10 @@ class Traits:
     mother_name: str = ""
     multiple_birth: bool = False
 
+    def __hash__(self) -> int:
+        """Of what tells people apart: a hash of all fields costs several times as much, and caches ask for it often."""
+        return hash((self.birth_name, self.birth_given, self.birth_date, self.birth_place))
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:

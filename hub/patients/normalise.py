@@ -29,6 +29,8 @@ def words(text: str) -> str:
         parts = unicodedata.normalize("NFKD", upper.translate(_LIGATURES))
         bare = "".join(part for part in parts if not unicodedata.combining(part))
         upper = unicodedata.normalize("NFC", bare).upper()  # letters that only a decomposed one has
+    elif upper.isalnum():
+        return upper
     return _OTHER.sub(" ", upper).strip()
 
 

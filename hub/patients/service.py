@@ -46,6 +46,7 @@ Expecting = Callable[[Iterable[PatientIdentifier]], None]
 Weigh = Callable[[UnitOfWork, PatientStore], Weighing]
 Heard = Callable[[PatientIdentifier, Sequence[Said], Context], None]
 Regrouped = Callable[[Sequence[PatientIdentifier], Context], None]
+_WEIGHING = "patients:weighing"  #: note of a unit of work
 
 
 class PatientService(Questions):
@@ -77,6 +78,7 @@ class PatientService(Questions):
         self.regrouped: list[Regrouped] = []
         self.heard: list[Heard] = []  #: called with what a patient said, and under which identity
         self.weigh: Weigh | None = None  #: the score, where there is one
+        self._linking = False  # the last feeds that came together had somebody to link: the next will, too
 
     # Feeds
 
@@ -121,9 +123,10 @@ class PatientService(Questions):
                         expected[id(command)] = self._received(command.identity, context, stated=command.stated)
             store = BatchStore(work, self.affinity_domain)
             linker = OwnersWord(store, self.affinity_domain, Context(), self._weighing(work, store))
-            store.gather(
+            self._linking = store.gather(
                 [(identity, matching.strict_key(identity)) for identity in expected.values()],
                 [name for identity in expected.values() for name in self._locks(identity, linker)],
+                linking=self._linking,
             )
             if linker.weighing is not None:
                 linker.weighing.gather(store)
@@ -252,7 +255,12 @@ class PatientService(Questions):
         return store, OwnersWord(store, self.affinity_domain, context, self._weighing(work, store))
 
     def _weighing(self, work: UnitOfWork, store: PatientStore) -> Weighing | None:
-        return self.weigh(work, store) if self.weigh is not None else None
+        if self.weigh is None:
+            return None
+        known: Weighing | None = work.notes.get(_WEIGHING)
+        if known is None or known.store is not store:  # feeds that share a unit of work share a store
+            known = work.notes[_WEIGHING] = self.weigh(work, store)
+        return known
 
     def _described(self, linker: OwnersWord, identity: Identity) -> Placed:
         """An identity as a message names it that is about its number; one that was merged away: its survivor."""

@@ -46,6 +46,10 @@ class Member:
     survivor: int | None
     identity: Identity
 
+    def __hash__(self) -> int:
+        """Of the row's id alone."""
+        return self.id
+
 
 @dataclass(frozen=True, slots=True)
 class PersonRecord:
@@ -215,9 +219,6 @@ class PatientStore:
 
     # Identities
 
-    def gather(self, identities: Sequence[tuple[Identity, int | None]], names: Iterable[str] = ()) -> None:
-        """Where several feeds share the unit of work: take their locks, and read at once what concerns them."""
-
     def look(self, identities: Sequence[tuple[Identity, int | None]]) -> None:
         """See for all at once (with their strict keys) what of them is not known yet. Call it under their locks."""
         self._work.absent |= absent(self._connection, identities)
@@ -293,8 +294,7 @@ class PatientStore:
         self._connection.execute(delete(NAME).where(NAME.c.identity == identity))
 
     def _add_names(self, identity: int, keys: Sequence[str]) -> None:
-        for key in keys:
-            self._work.later(_ADD_NAME, {"key": key, "identity": identity})
+        self._work.rows_later(_ADD_NAME, [(key, identity) for key in keys])
 
     def candidates(self, identity: Identity, strict_key: int | None, not_id: int) -> list[Member]:
         """Active identities with the same INS or the same strict traits."""

@@ -72,7 +72,9 @@ _TOGETHER = {
             SELECT id FROM found
             UNION
             SELECT o.id FROM found AS f CROSS JOIN patients_identity AS y ON y.id = f.id
-            CROSS JOIN patients_identity AS o ON o.person = y.person AND o.active
+            CROSS JOIN patients_identity AS o ON o.id IN (  -- a join would read the whole table for a Bloom filter
+                SELECT x.id FROM patients_identity AS x WHERE x.person = y.person AND x.active
+            )
         )
         SELECT {_COLUMNS}, p.value, p.authority, p.survivor, p.external FROM everybody AS e
         CROSS JOIN patients_identity AS m ON m.id = e.id CROSS JOIN patients_person AS p ON p.id = m.person
@@ -145,16 +147,18 @@ class BatchStore(PatientStore):
 
     # Reading ahead
 
-    def gather(self, expected: Expected, names: Iterable[str] = ()) -> None:
-        """Take these locks, and read what concerns these identities, with ids and numbers for those that are new."""
+    def gather(self, expected: Expected, names: Iterable[str] = (), *, linking: bool = False) -> bool:
+        """Take these locks, and read what concerns these identities, with ids and numbers for those that are new.
+        ``linking``: that of ``lock_links`` as well, since it will be wanted. Whether it was."""
         if not expected:
-            return
+            return linking
         self._expected = expected
         numbers = list(dict.fromkeys(new_regional_value() for _ in expected))
         count = {"count": len(expected)}
         taken = {**self._lists({"numbers": numbers}), "authority": self._authority}
         *ids, known = self._read(
-            self._locking(names), [*((_NEXT[name], count) for name in _NUMBERED), (_TAKEN_NUMBERS, taken)]
+            [*self._locking(names), *self._locking([LINKS] if linking else [])],
+            [*((_NEXT[name], count) for name in _NUMBERED), (_TAKEN_NUMBERS, taken)],
         )
         for table, rows in zip(_NUMBERED, ids, strict=True):
             last = rows[0][0]
@@ -165,6 +169,7 @@ class BatchStore(PatientStore):
         self._free = set(self._spare)
         if self._postgresql and self._known.met and LINKS not in self._work.held:
             self.lock_links()  # reads again
+        return self._known.met
 
     def strangers(self) -> list[Identity]:
         """Of those that were gathered: who is new and met nobody by the rules."""

@@ -1,7 +1,7 @@
 """Blocking keys of identities in use: who is worth comparing. Filled only where matching by score is on."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import orjson
@@ -114,11 +114,11 @@ class KeyStore:
             _DROP_OTHERS.run(self._connection, values)
         _PUT_KEYS.run(self._connection, values)
 
-    def _add(self, identity: int, keys: Iterable[int]) -> None:
+    def _add(self, identity: int, keys: Collection[int]) -> None:
         """Those of an identity that had none."""
         blocks: dict[int, list[int]] = self._work.notes.get(_BLOCKS, {})
+        self._work.rows_later(_ADD, [(key, identity) for key in keys])
         for key in keys:
-            self._work.later(_ADD, {"key": key, "identity": identity})
             if key in blocks:
                 blocks[key].append(identity)
 

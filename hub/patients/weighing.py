@@ -101,6 +101,7 @@ class Weighing:
         self.keys = keys
         self.store = store
         self.policy = policy
+        self._known: dict[int, tuple[Identity, tuple[int, ...]]] = {}  # by object: an identity's keys are asked often
 
     def remember(self, member: Member) -> None:
         """The keys of an identity as it is now; none when it is in use no more."""
@@ -113,6 +114,13 @@ class Weighing:
         for candidate in self.store.met(sorted(met)) if met else ():
             if candidate.identity.active:
                 self._judge(identity, candidate, found)
+
+    def judged(self, identity: Identity, candidates: Iterable[Member]) -> Found:
+        """What the score says of an identity and others, whether they share a key or not."""
+        found = Found()
+        for candidate in candidates:
+            self._judge(identity, candidate, found)
+        return found
 
     def gather(self, store: BatchStore) -> None:
         """Read for several feeds at once whom they will be compared with. Call it under their locks."""
@@ -180,7 +188,12 @@ class Weighing:
         return evidence_of(self._score(one, other))
 
     def _keys(self, identity: Identity) -> tuple[int, ...]:
-        return tuple(value for _, value in self.scorer.keys(identity))
+        known = self._known.get(id(identity))
+        if known is not None:
+            return known[1]
+        keys = tuple([value for _, value in self.scorer.keys(identity)])
+        self._known[id(identity)] = (identity, keys)
+        return keys
 
     def _score(self, one: Identity, other: Identity) -> Score:
         score = self.scorer.score(one, other)

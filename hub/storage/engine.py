@@ -4,7 +4,7 @@ SQLite (WAL, full synchronisation, one writer) is the embedded default, PostgreS
 """
 
 import contextvars
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -42,7 +42,7 @@ class UnitOfWork:
         self.writing = writing
         self._committed: list[Hook] = []
         self._rolled_back: list[Hook] = []
-        self._later: dict[Prepared, list[Values]] = {}
+        self._later: dict[Prepared, list[Any]] = {}
         self.held: set[str] = set()  #: names that are locked till the end, for stores that lock
         self.absent: set[tuple[Any, ...]] = set()  #: keys that are known not to be there, for stores that looked ahead
         self.notes: dict[Any, Any] = {}  #: what a service found out ahead of its use cases
@@ -55,16 +55,20 @@ class UnitOfWork:
         self._later.setdefault(statement, []).append(values)
         return values
 
+    def rows_later(self, statement: Prepared, rows: Iterable[tuple[Any, ...]]) -> None:
+        """As ``later``, for rows of values in the order of the statement's parameters."""
+        self._later.setdefault(statement, []).extend(rows)
+
     def waiting(self, statement: Prepared) -> list[Values]:
         """What ``later`` holds of a statement."""
         return self._later.get(statement, [])
 
-    def flush(self) -> None:
-        """Execute what ``later`` holds."""
+    def flush(self, *, last: bool = False) -> None:
+        """Execute what ``later`` holds. ``last``: nothing comes after it; on PostgreSQL the commit goes with it."""
         if not self._later:
             return
         waiting, self._later = self._later, {}
-        write(self.connection, waiting.items())
+        write(self.connection, waiting.items(), last=last)
 
     def on_commit(self, hook: Hook) -> None:
         """Call the hook after the outermost commit."""
@@ -122,7 +126,7 @@ class Database:
                 work = UnitOfWork(connection, writing=True)
                 with self._as_current(work):
                     yield work
-                    work.flush()
+                    work.flush(last=True)
         except BaseException:
             if work is not None:
                 work.finished(committed=False)

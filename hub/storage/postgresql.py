@@ -96,7 +96,7 @@ class Statement:
         """One execution, for ``several``."""
         return self._name, self.text, values
 
-    def steps(self, rows: list[list[Any]]) -> Iterator[Step]:
+    def steps(self, rows: Sequence[Sequence[Any]]) -> Iterator[Step]:
         """Once a row, for ``several``: inserts take several rows at a time."""
         if self._rows is None:
             yield from (self.step(row) for row in rows)
@@ -118,8 +118,9 @@ class Statement:
         return (found[1], found[2]) if found else None
 
 
-def several(connection: Any, steps: Iterable[Step]) -> list[Found]:
+def several(connection: Any, steps: Iterable[Step], *, commits: bool = False) -> list[Found]:
     """Carry all out in this order, with one round trip (libpq's pipeline). Opens a transaction where none is open.
+    ``commits``: and then ends it; where one of them fails it stays open, as it does without.
 
     None of them is to answer with very much: the answers wait until everything was sent. Raises psycopg.Error: then
     those after the one that failed were not carried out."""
@@ -133,13 +134,15 @@ def several(connection: Any, steps: Iterable[Step]) -> list[Found]:
         driver.send_query_params(b"BEGIN", None)
     for statement in ready:
         driver.send_query_prepared(*statement)
+    if commits:
+        driver.send_query_params(b"COMMIT", None)
     driver.pipeline_sync()
     connection.wait(generators.send(driver))  # waits without the interpreter's lock, as ``get_result`` would not
-    results = [_result(connection) for _ in range(begins + len(ready))]
+    results = [_result(connection) for _ in range(begins + len(ready) + commits)]
     _result(connection)  # of the sync
     driver.exit_pipeline_mode()
     done = [_checked(driver, result) for result in results]
-    return [_found(adapter, result) for result in done[int(begins) :]]
+    return [_found(adapter, result) for result in done[begins : begins + len(ready)]]
 
 
 def _result(connection: Any) -> Any:
@@ -184,7 +187,7 @@ def _checked(driver: Any, result: Any) -> Any:
     raise error_from_result(result)
 
 
-def _chunks(rows: list[list[Any]]) -> Iterator[list[list[Any]]]:
+def _chunks(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
     """Of 128, 64, ... 2 and 1 row: each size is a statement of its own."""
     start, size = 0, _MOST_ROWS
     while start < len(rows):

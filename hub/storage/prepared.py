@@ -33,7 +33,10 @@ class _Compiled:
     execute: Callable[[Any, Sequence[Any]], Found]
     piped: postgresql.Statement | None  #: where the database takes several statements in one round trip
 
-    def bind(self, values: Values) -> list[Any]:
+    def bind(self, values: Values | tuple[Any, ...]) -> Sequence[Any]:
+        """As the driver takes them; a tuple has the parameters' order already, and nothing to convert."""
+        if isinstance(values, tuple):
+            return values
         every = {**self.fixed, **values} if self.fixed else values
         bound = [every[name] for name in self.names]
         for place, processor in self.binds:
@@ -125,8 +128,9 @@ def ask(connection: Connection, questions: Sequence[tuple[Prepared, Values]]) ->
     return [item.read(rows) for (item, _), (rows, _) in zip(wanted, found, strict=True)]
 
 
-def write(connection: Connection, waiting: Iterable[tuple[Prepared, Iterable[Values]]]) -> None:
-    """Each statement once a row, in this order; on PostgreSQL all of it in one round trip."""
+def write(connection: Connection, waiting: Iterable[tuple[Prepared, Iterable[Values]]], *, last: bool = False) -> None:
+    """Each statement once a row, in this order; on PostgreSQL all of it in one round trip. ``last``: with the commit,
+    which SQLAlchemy then finds done."""
     steps: list[postgresql.Step] = []
     for statement, rows in waiting:
         item = statement.compiled(connection.dialect)
@@ -140,12 +144,12 @@ def write(connection: Connection, waiting: Iterable[tuple[Prepared, Iterable[Val
         except connection.dialect.loaded_dbapi.Error as error:
             raise _converted(connection, item.text, error) from error
     if steps:
-        _piped(connection, steps)
+        _piped(connection, steps, commits=last)
 
 
-def _piped(connection: Connection, steps: Sequence[postgresql.Step]) -> list[Found]:
+def _piped(connection: Connection, steps: Sequence[postgresql.Step], *, commits: bool = False) -> list[Found]:
     try:
-        return postgresql.several(connection.connection.driver_connection, steps)
+        return postgresql.several(connection.connection.driver_connection, steps, commits=commits)
     except connection.dialect.loaded_dbapi.Error as error:
         raise _converted(connection, steps[0][1], error) from error
 

@@ -39,6 +39,10 @@ class Features:
     multiple: bool  #: of a multiple birth
     ins: str  #: matricule
 
+    def __hash__(self) -> int:
+        """As that of ``Traits``: of some fields only."""
+        return hash((self.name, self.given, self.born, self.place))
+
 
 @lru_cache(maxsize=1 << 15)
 def features(traits: Traits, ins: str = "") -> Features:
