@@ -60,7 +60,9 @@ class Matcher:
     def match(
         self, traits: Traits, identifiers: Sequence[PatientIdentifier], only: PatientIdentifier | None = None
     ) -> Match:
-        """``only``: nobody but whom this means, looked up by it: it costs the same whoever is described. Raises DiscoveryIncomplete, SeveralMatches."""
+        """``only``: nobody but whom this means, looked up by it: it costs the same whoever is described.
+
+        Raises DiscoveryIncomplete, SeveralMatches."""
         stranger = described(traits, identifiers)
         numbered = {person.regional: person for person in map(self.index.person, identifiers) if person is not None}
         if numbered:
