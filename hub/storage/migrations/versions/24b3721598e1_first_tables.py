@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "2977463acd61"
+revision = "24b3721598e1"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -717,6 +717,14 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_patients_authority_namespace"), ["namespace"], unique=False)
 
     op.create_table(
+        "patients_details",
+        sa.Column("value", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("authority", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("value", "authority", name=op.f("pk_patients_details")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "patients_identity",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("value", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
@@ -1123,6 +1131,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_patients_identity_birth")
 
     op.drop_table("patients_identity")
+    op.drop_table("patients_details")
     with op.batch_alter_table("patients_authority", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_patients_authority_namespace"))
 
