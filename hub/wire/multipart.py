@@ -8,6 +8,7 @@ from typing import overload
 
 from hub.errors import Malformed, TooLarge
 from hub.wire.pieces import Chunk
+from hub.wire.searching import Search
 
 MAX_PARTS = 100_000
 MAX_HEADER_BYTES = 16 * 1024
@@ -152,6 +153,7 @@ class _Reader:
     def __init__(self, chunks: Iterable[bytes], boundary: bytes, max_header_bytes: int) -> None:
         self._source = iter(chunks)
         self._delimiter = b"\n--" + boundary
+        self._search = Search(self._delimiter)
         self._max_header_bytes = max_header_bytes
         # As if a line had just ended: the first delimiter may be the very first bytes.
         self._buffer = b"\n"
@@ -270,7 +272,7 @@ class _Reader:
         delimiter = self._delimiter
         skip, searched = 1, 0  # relative to the window's beginning: what is not content, what holds no delimiter
         while True:
-            found = self._buffer.find(delimiter, self._position + searched)
+            found = self._search.find(self._buffer, self._position + searched)
             after = found + len(delimiter)
             if found >= 0 and len(self._buffer) >= after + 2:
                 if self._buffer[after] in _AFTER_DELIMITER:
