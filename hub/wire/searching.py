@@ -24,7 +24,7 @@ class Search:
         if self._memmem is None or size < _WORTH:
             return data.find(self._wanted, start)
         began = time.thread_time()
-        first = ctypes.cast(data, ctypes.c_void_p).value or 0
+        first = ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
         found = self._memmem(first + start, size, self._wanted, len(self._wanted))
         looked = found - first - start if found is not None else size
         if time.thread_time() - began > _SLOW * max(looked, _WORTH):
