@@ -39,6 +39,7 @@ from hub.documents.sharing_model import Custodian
 from hub.documents.withdrawal import WithdrawalService
 from hub.exchange.service import ExchangeService
 from hub.federation.service import FederationService
+from hub.federation.shared import SharedElsewhere
 from hub.imaging.archive import KIND, HubArchive
 from hub.imaging.kept import KeptObjects
 from hub.imaging.life import ManifestLife
@@ -49,6 +50,7 @@ from hub.imaging.model import SourceInfo
 from hub.imaging.orphans import OrphanService
 from hub.imaging.service import ImagingService
 from hub.patients.authorities import AuthorityDirectory
+from hub.patients.details import DetailsService
 from hub.patients.known import KnownPersons
 from hub.patients.portions import PortionService
 from hub.patients.service import PatientService
@@ -112,7 +114,10 @@ class Rooms:
         self.patients.weigh = matching.weigh(settings.patients.matching)
         self.rights.people = KnownPersons(self.patients)
         self.portions = PortionService(self.database, self.patients)
-        self.visits = VisitService(database=self.database, patients=self.patients, portions=self.portions)
+        self.details = DetailsService(database=self.database, patients=self.patients)
+        self.visits = VisitService(
+            database=self.database, patients=self.patients, portions=self.portions, details=self.details
+        )
         self.consents, self.care = rights.connect(self)
         self.stewardship = Stewardship(patients=self.patients, four_eyes=settings.patients.four_eyes)
         self.notices = notices.build(
@@ -267,6 +272,8 @@ class Rooms:
         )
         self.communities, self.responding = self.gateways.communities, self.gateways.responding
         self.discovery, self.replies = self.gateways.discovery, self.gateways.replies
+        if self.settings.communities:
+            self.sharing.elsewhere = SharedElsewhere(self.communities, unnamed=self.settings.mhd.communities)
 
     def _in_use(self, address: str) -> bool:
         """Whether a document or a study's metadata has these bytes."""

@@ -135,7 +135,7 @@ class Hub(Rooms):
         """The one path of every transaction, and all use cases at its end."""
         self.dispatch = AboutOne(
             [
-                *(self.patients, self.portions, self.visits, self.stewardship),
+                *(self.patients, self.details, self.portions, self.visits, self.stewardship),
                 *(self.documents, self.sharing, self.amending),
                 *(self.imaging, self.life, self.exchange, self.consents, self.care),
                 *(self.federation, self.communities, self.responding, self.discovery),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from hub.context import Context
+from hub.patients.details import DetailsService
 from hub.patients.errors import SearchTooBroad
 from hub.patients.model import Fed, FeedIdentity, Person
 from hub.patients.portions import PortionService
@@ -21,8 +22,16 @@ MOST = 500  #: persons that a question about visits looks at
 class VisitService:
     """Beside the patients room's own service: what it knows of visits is of no matter to who is who."""
 
-    def __init__(self, *, database: Database, patients: PatientService, portions: PortionService) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        patients: PatientService,
+        portions: PortionService,
+        details: DetailsService | None = None,
+    ) -> None:
         self.database = database
+        self.details = details or DetailsService(database=database, patients=patients)
         self.patients = patients
         self.portions = portions
         self.moved: list[Moved] = []  #: called for every encounter, in its unit of work
@@ -38,6 +47,7 @@ class VisitService:
             else:
                 self.patients.hear(number, command.said, context)
             if not command.historic:
+                self.details.keep(number, command.details)
                 self._move(VisitStore(work), number, command)
             for moved in self.moved:
                 moved(number, command, context)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from hub.patients.model import FeedIdentity, Person
+from hub.patients.details_model import FeedDetails
+from hub.patients.model import Person
 from hub.patients.portions_model import Asked
 from hub.usecase import Command
 from hub.values import PatientIdentifier
@@ -31,8 +32,8 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
-class FeedVisit(FeedIdentity):
-    """An encounter: announces the identity as ``FeedIdentity`` does, and says where the patient is. Outcome: Fed.
+class FeedVisit(FeedDetails):
+    """An encounter: announces the identity as ``FeedDetails`` does, and says where the patient is. Outcome: Fed.
 
     ``historic``: about the past (ZBE-5): changes neither a known identity nor the current visit. ``described``: the
     message describes the person; otherwise a known identity stays as it is."""

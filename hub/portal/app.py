@@ -137,6 +137,7 @@ class _Served:
         self.subscriptions = hub.subscriptions
         self.life = hub.life
         self.patients = hub.patients
+        self.details = hub.details
         self.stewardship = hub.stewardship
         self.orphans = hub.orphans
         self.vocabulary_problem = hub.vocabulary_problem

@@ -121,6 +121,7 @@ class Clinical:
             live=live,
             row=Rows(visit, person),
             names=self.names,
+            details=self.hub.details.of_person(person.regional),
             record=visit.may("imaging.query") or visit.may("documents.query"),
             why=visit.perform(actions.LINKS, actions.ShowLinks(person.regional)) if steward else None,
             sealed=stewards.Sealed(visit),

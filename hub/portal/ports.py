@@ -14,6 +14,7 @@ from hub.context import Context
 from hub.errors import HubError
 from hub.exchange.model import Delivery, InboxMessage, Page, Summary
 from hub.imaging.manifest_model import CheckReport
+from hub.patients.details_model import IdentityDetails
 from hub.patients.model import Link, Person, TaskKind
 from hub.pipeline.catalogue import Catalogue
 from hub.pipeline.pipeline import Pipeline
@@ -234,6 +235,12 @@ class Patients(Protocol):
         ...
 
 
+class Details(Protocol):
+    """What hospitals say of identities beside their traits."""
+
+    def of_person(self, regional: PatientIdentifier) -> Sequence[IdentityDetails]: ...
+
+
 class Stewardship(Protocol):
     """The stewards' open questions."""
 
@@ -273,6 +280,8 @@ class PortalHub(Protocol):
     def life(self) -> Life: ...
     @property
     def patients(self) -> Patients: ...
+    @property
+    def details(self) -> Details: ...
     @property
     def stewardship(self) -> Stewardship: ...
     @property

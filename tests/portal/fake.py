@@ -46,6 +46,8 @@ from hub.imaging.model import (
     SourceStatus,
     StudyAnswer,
 )
+from hub.patients import details_model as identity_details
+from hub.patients.details_model import IdentityDetails
 from hub.patients.model import FindPersons, GetPerson, Person, PersonPage
 from hub.pipeline.catalogue import discover
 from hub.pipeline.pipeline import Pipeline
@@ -53,7 +55,7 @@ from hub.pipeline.transaction import Transaction
 from hub.portal import document_life
 from hub.subscriptions.model import Endpoint, Filter, Subscription, Topic
 from hub.usecase import Dispatcher, use_case
-from hub.values import Code, new_key, now
+from hub.values import Code, PatientIdentifier, new_key, now
 from tests.portal import stewarding
 from tests.portal.made_up import CDA, CT, MARTIN, MR, OLD, REGION, STRANGER, A, B, entry
 
@@ -168,6 +170,10 @@ class Access:
     def transmitter(self, credentials: Credentials) -> Principal:
         return self.authenticate(credentials)
 
+    def prove(self, credentials: Credentials) -> Credentials:
+        self.authenticate(credentials)
+        return credentials
+
     def permit(self, principal: Principal, permission: str, context: Context, command: Any = None) -> None:
         if not principal.authenticated:
             raise NotAuthenticated
@@ -214,6 +220,15 @@ class Audit:
         start = int(search.cursor or 0)
         end = start + search.limit
         return AuditPage(tuple(found[start:end]), str(end) if end < len(found) else "")
+
+
+class Details:
+    """What a hospital says of the first person's number, all of it; a code that no table has is shown as it is."""
+
+    def of_person(self, regional: PatientIdentifier) -> tuple[IdentityDetails, ...]:
+        said = ("INSI", "20240105", "<b>X", "20301231", "N", "31/02/1979", "39", "Y", "8", "84", "ACTIF", "20240106")
+        number = MARTIN.identities[0].identifier
+        return (IdentityDetails(number, identity_details.Details(*said)),) if regional == MARTIN.regional else ()
 
 
 class Patients:
@@ -498,6 +513,7 @@ class Hub:
         self.life = Life()
         self.index = stewarding.region()
         self.patients, self.orphans = Patients(self.index), stewarding.Orphans()
+        self.details = Details()
         self.stewardship = stewarding.Stewardship(self.index)
         services = [self.patients, self.stewardship, self.orphans, Imaging(), Documents(directory), self.exchange]
         unused: Any = None

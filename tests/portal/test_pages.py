@@ -169,3 +169,10 @@ def test_the_language_switch(signed_in: SignedIn) -> None:
     assert "Find a patient" in answer.text
     for target in ("https://example.org/", "//example.org/", "/portal/\\example.org"):
         assert client.get("/portal/language/fr", params={"next": target}).headers["location"] == "/portal"
+
+
+def test_how_an_identity_was_checked_is_shown(signed_in: SignedIn) -> None:
+    page = open_person(signed_in("claire")).text
+    for words in ("téléservice INSi", "05/01/2024", "31/12/2030", "31/02/1979", "autre, sans activité professionnelle"):
+        assert words in page
+    assert "&lt;b&gt;X" in page, "a code that no table has is shown as it came"

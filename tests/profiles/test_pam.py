@@ -167,6 +167,53 @@ def test_an_owner_links_and_unlinks_its_own(region: Region) -> None:
     assert region.known(one).regional != region.known(other).regional
 
 
+def said_of(region: Region, number: str) -> dict[str, str]:
+    (one,) = region.hub.details.of_person(region.known(number).regional) or (None,)
+    return one.details.said if one is not None else {}
+
+
+def test_how_an_identity_was_checked_is_kept(region: Region) -> None:
+    """ZFD, ZFP and ZFA; what a message leaves out stays, of two checks the later one counts, two quotes delete."""
+    number = region.fresh()
+    zfd = "ZFD|31^02^1952|39|Y|N|INSI|20211201101500|CN|20301231"
+    region.accepted(message("ADT^A28", pid(number), "ZFA|ACTIF|20210101", zfd, "ZFP|7|74"))
+    first = {
+        "obtained": "INSI", "checked_on": "20211201", "document": "CN", "document_until": "20301231",
+        "date_corrected": "N", "lunar_date": "31/02/1952", "gestation_weeks": "39", "text_messages": "Y",
+        "occupation": "7", "occupation_group": "74", "dmp": "ACTIF", "dmp_on": "20210101",
+    }  # fmt: skip
+    assert said_of(region, number) == first
+    region.accepted(message("ADT^A31", pid(number)))
+    region.accepted(message("ADT^A01", pid(number), PV1, zbe()))
+    assert said_of(region, number) == first
+    region.accepted(message("ADT^A01", pid(number), PV1, zbe(), 'ZFD|""|||||||'))
+    assert said_of(region, number) == {name: value for name, value in first.items() if name != "lunar_date"}
+    region.accepted(message("ADT^A01", pid(number), PV1, zbe(), "ZFA|FERME|20250101|20250101", "ZFD|||||SM||PA|"))
+    now = said_of(region, number)
+    assert {name: now.get(name) for name in ("obtained", "checked_on", "document", "document_until", "dmp")} == {
+        "obtained": "SM", "checked_on": None, "document": "PA", "document_until": None, "dmp": "FERME",
+    }  # fmt: skip
+    past = zbe("UPDATE", "Y", "A01")
+    region.accepted(message("ADT^Z99", pid(number), PV1, past, "ZFD|||||CV", recorded="20260312080000"))
+    assert said_of(region, number) == now, "what is historic changes nothing of now"
+
+
+def test_what_is_said_goes_with_its_number(region: Region) -> None:
+    one, other = region.fresh(), region.fresh()
+    for number, document in ((one, "CN"), (other, "PA")):
+        born = "19520316" if number == one else "19520318"
+        region.accepted(message("ADT^A28", pid(number, pid_7=born), f"ZFD|||||SM||{document}"))
+    pair = (pid(one, pid_5="", pid_7=""), "PV1||N", pid(other, pid_5="", pid_7=""))
+    region.accepted(message("ADT^A24", *pair))
+    told = region.hub.details.of_person(region.known(one).regional)
+    assert {(item.identity.value, item.details.document) for item in told} == {(one, "CN"), (other, "PA")}
+    assert {item.identity.namespace for item in told} == {"HOSPITAL_A"}
+    region.accepted(message("ADT^A37", *pair))
+    assert (said_of(region, one)["document"], said_of(region, other)["document"]) == ("CN", "PA")
+    region.accepted(message("ADT^A40", pid(one), f"MRG|{cx(other)}"))
+    assert said_of(region, one)["document"] == "CN"
+
+
 def test_links_name_their_mistakes(region: Region) -> None:
     one = region.fresh()
     region.accepted(message("ADT^A28", pid(one)))

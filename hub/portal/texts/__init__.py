@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from hub.portal.texts.details_en import DETAILS_EN
+from hub.portal.texts.details_fr import DETAILS_FR
 from hub.portal.texts.en import EN
 from hub.portal.texts.fr import FR
 from hub.portal.texts.letter_en import LETTER_EN
@@ -27,11 +29,11 @@ from hub.portal.texts.trail_fr import TRAIL_FR
 
 _FRENCH = (
     *(FR, OPERATOR_FR, STEWARD_FR, SIGN_IN_FR, RECORD_FR, MAIL_FR, LETTER_FR, NATIONAL_FR, TRAIL_FR, RIGHTS_FR),
-    REMOTE_FR,
+    *(REMOTE_FR, DETAILS_FR),
 )
 _ENGLISH = (
     *(EN, OPERATOR_EN, STEWARD_EN, SIGN_IN_EN, RECORD_EN, MAIL_EN, LETTER_EN, NATIONAL_EN, TRAIL_EN, RIGHTS_EN),
-    REMOTE_EN,
+    *(REMOTE_EN, DETAILS_EN),
 )
 LANGUAGES: Mapping[str, Mapping[str, str]] = {
     "fr": dict(item for table in _FRENCH for item in table.items()),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from hub.context import Context
+from hub.patients.details_model import FeedDetails
 from hub.patients.model import FeedIdentity, Identity, MergeIdentities
 from hub.patients.steward_model import ChangeIdentifier, OwnerLink, OwnerUnlink, WithdrawIdentity
 from hub.patients.visits_model import FeedVisit, VisitAction
@@ -62,10 +63,11 @@ def _identity(message: Hl7Message, code: str, event: Event) -> FeedIdentity:
 
 
 def _announced(who: Identity, message: Hl7Message, code: str) -> FeedIdentity:
-    pid = message.require("PID")
-    return FeedIdentity(
-        who, code, said=french.said(message), partial=True, cleared=_cleared(pid), checked=bool(pid.field(32))
-    )
+    pid, told = message.require("PID"), french.details(message)
+    said, cleared, checked = french.said(message), _cleared(pid), bool(pid.field(32))
+    if not told:
+        return FeedIdentity(who, code, said=said, partial=True, cleared=cleared, checked=checked)
+    return FeedDetails(who, code, said=said, partial=True, cleared=cleared, checked=checked, details=told)
 
 
 def _cleared(pid: Segment) -> frozenset[str]:
@@ -94,6 +96,7 @@ def _visit(message: Hl7Message, code: str, event: Event) -> FeedIdentity:
         partial=True,
         cleared=_cleared(pid),
         checked=bool(pid.field(32)),
+        details=french.details(message),
         visit=found,
         action=_ACTIONS[effect],
         historic=moved.historic,

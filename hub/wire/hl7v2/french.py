@@ -69,6 +69,17 @@ FIELDS: dict[str, dict[int, Check]] = {
 }
 
 
+#: Segment -> field -> name of what it says of an identity (``hub.patients.details_model.Details``).
+_DETAILS: dict[str, dict[int, str]] = {
+    "ZFD": {
+        1: "lunar_date", 2: "gestation_weeks", 3: "text_messages", 4: "date_corrected",
+        5: "obtained", 6: "checked_on", 7: "document", 8: "document_until",
+    },
+    "ZFP": {1: "occupation", 2: "occupation_group"},
+    "ZFA": {1: "dmp", 2: "dmp_on", 3: "dmp_closed_on"},
+}  # fmt: skip
+_DATES = frozenset({"checked_on", "document_until", "dmp_on", "dmp_closed_on"})
+_CODE = 16  #: characters of a code, the longest that PAM-FR has
 _DAY = len("YYYYMMDD")  #: of a date without an hour
 
 
@@ -108,6 +119,24 @@ def said(message: Hl7Message) -> tuple[Said, ...]:
             at = instant(date, zfa.at(number + 1)) if date else None
             found.append(Said(matter, CHOICES[value], at, told_at, day=len(date) == _DAY))
     return tuple(found)
+
+
+def details(message: Hl7Message) -> dict[str, str]:
+    """What ZFD, ZFP and ZFA say of the identity, by name; "" where they delete it. Raises DataTypeError."""
+    found = {}
+    for segment in filter(None, map(message.first, _DETAILS)):
+        for number, name in _DETAILS[segment.name].items():
+            if segment.field(number):
+                found[name] = _detail(segment, number, name)
+    return found
+
+
+def _detail(segment: Segment, number: int, name: str) -> str:
+    if name == "lunar_date":
+        lunar = lunar_date(segment)
+        return "{2:02}/{1:02}/{0:04}".format(*lunar) if lunar is not None else ""
+    value = segment.value(number)
+    return value[:_DAY] if name in _DATES else value[:_CODE]
 
 
 def movement(message: Hl7Message, *, required: bool = False) -> Movement:
