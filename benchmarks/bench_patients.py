@@ -231,7 +231,7 @@ def imports(patients: PatientService, size: int, where: str, count: int) -> Figu
     """Records a second from a CSV file, by the deterministic rules."""
     weighing, patients.weigh = patients.weigh, None
     dispatch = Dispatcher([patients])
-    service = BulkService(database=patients.database, carry_out=dispatch, ahead=dispatch.ahead)
+    service = BulkService(patients=patients, carry_out=dispatch)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "people.csv"
         _write(file, count, size)

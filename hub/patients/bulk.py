@@ -5,34 +5,33 @@ last batch that was committed."""
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from hub.context import Context
 from hub.errors import HubError
 from hub.patients.bulk_errors import ImportElsewhere
+from hub.patients.bulk_feeding import BulkFeed, CarryOut
 from hub.patients.bulk_model import Entry, Imported, Refusal
 from hub.patients.model import Fed
+from hub.patients.service import PatientService
 from hub.patients.store_bulk import ImportStore
-from hub.storage.engine import Database, is_conflict
-from hub.usecase import Command
+from hub.storage import savepoint
+from hub.storage.engine import UnitOfWork, is_conflict
 
 BATCH = 1_000  #: records in one unit of work
 _REPORTED = 5_000
 _FIELD = 80
 _ATTEMPTS = 5
-
-#: Carries out a command, and tells which come next in the open unit of work: ``hub.usecase.Dispatcher``.
-Ahead = Callable[[Sequence[tuple[Command, Context]]], None]
+_FAILURES = 4  # in a batch, before each of the rest is carried out for itself
+_AROUND = 32  # records that are carried out so from one that failed
 
 
 class _Fails(Exception):
     """A record can't be carried out; ``place`` in its batch."""
 
-    def __init__(self, place: int, error: HubError) -> None:
+    def __init__(self, place: int) -> None:
         self.place = place
-        self.error = error
 
 
 class _Trial(Exception):
@@ -40,15 +39,12 @@ class _Trial(Exception):
 
 
 class BulkService:
-    """Imports. ``carry_out`` and ``ahead`` are the dispatcher's; ``context`` makes each record's own."""
+    """Imports. ``carry_out`` is the dispatcher's, for whatever is not a plain announcement; ``context`` makes each
+    record's own."""
 
-    def __init__(
-        self, *, database: Database, carry_out: Callable[[Command, Context], Any], ahead: Ahead, batch: int = BATCH
-    ) -> None:
-        self.database = database
-        self.carry_out = carry_out
-        self.ahead = ahead
-        self.batch = batch
+    def __init__(self, *, patients: PatientService, carry_out: CarryOut) -> None:
+        self.database = patients.database
+        self.feed = BulkFeed(patients, carry_out)
 
     @staticmethod
     def identify(source: str, *parts: bytes) -> str:
@@ -72,86 +68,102 @@ class BulkService:
         """Take in a batch that follows ``at``; where the import is then. Durable when it returns.
 
         Raises ImportElsewhere when another process goes on with the same import."""
+        failed = 0
         while entries:
+            if failed == _FAILURES:
+                return self._surely(at, entries, context, apart=True)
             try:
                 return self._surely(at, entries, context)
-            except _Fails as failed:
-                place = failed.place
-            if place:
-                at = self._surely(at, entries[:place], context)
-            at = self._alone(at, entries[place], context)
-            entries = entries[place + 1 :]
+            except _Fails as found:
+                place = found.place
+            failed += 1
+            at = self._good(at, entries[:place], context)
+            at = self._surely(at, entries[place : place + _AROUND], context, apart=True)
+            entries = entries[place + _AROUND :]
         return at
 
-    def _alone(self, at: Imported, entry: Entry, context: Callable[[], Context]) -> Imported:
-        """One that failed among others; where it fails again it is refused."""
+    def _good(self, at: Imported, entries: Sequence[Entry], context: Callable[[], Context]) -> Imported:
+        """Those before one that failed; nobody else may have changed anything meanwhile, but that is not certain."""
+        if not entries:
+            return at
         try:
-            return self._surely(at, [entry], context, together=False)
-        except _Fails as failed:
-            return self._surely(at, [replace(entry, command=None, error=failed.error)], context)
+            return self._surely(at, entries, context)
+        except _Fails:
+            return self._surely(at, entries, context, apart=True)
 
     def _surely(
-        self, at: Imported, entries: Sequence[Entry], context: Callable[[], Context], *, together: bool = True
+        self, at: Imported, entries: Sequence[Entry], context: Callable[[], Context], *, apart: bool = False
     ) -> Imported:
         """An attempt, repeated where it was only in another one's way."""
         for _ in range(_ATTEMPTS - 1):
             try:
-                return self._attempt(at, entries, context, together=together)
-            except _Fails:
-                raise
+                return self._attempt(at, entries, context, apart=apart)
             except Exception as error:
                 if not is_conflict(error):
                     raise
-        return self._attempt(at, entries, context, together=together)
+        return self._attempt(at, entries, context, apart=apart)
 
     def trial(
         self, at: Imported, entries: Sequence[Entry], context: Callable[[], Context]
     ) -> tuple[Imported, list[Refusal]]:
         """As ``take``, and everything is taken back: what would be refused for itself or for what is known already."""
-        while True:
+        for carry_out in (self._together, self._apart):
             try:
-                with self.database.transaction():
-                    after, found = self._carry_out(at, entries, context)
+                with self.database.transaction() as work:
+                    after, found = carry_out(work, at, entries, context)
                     raise _Trial
-            except _Fails as failed:
-                entry = entries[failed.place]
-                entries = [*entries]
-                entries[failed.place] = replace(entry, command=None, error=failed.error)
+            except _Fails:
+                continue
             except _Trial:
-                return after, found
+                break
+        return after, found
 
     def _attempt(
-        self, at: Imported, entries: Sequence[Entry], context: Callable[[], Context], *, together: bool
+        self, at: Imported, entries: Sequence[Entry], context: Callable[[], Context], *, apart: bool
     ) -> Imported:
         with self.database.transaction() as work:
-            after, refused = self._carry_out(at, entries, context, together=together)
+            after, refused = (self._apart if apart else self._together)(work, at, entries, context)
             store = ImportStore(work)
             if not store.advance(at, after):
                 raise ImportElsewhere()
             store.refuse(at.id, refused)
         return after
 
-    def _carry_out(
-        self, at: Imported, entries: Sequence[Entry], context: Callable[[], Context], *, together: bool = True
+    def _together(
+        self, work: UnitOfWork, at: Imported, entries: Sequence[Entry], context: Callable[[], Context]
     ) -> tuple[Imported, list[Refusal]]:
-        calls = [(place, entry.command, context()) for place, entry in enumerate(entries) if entry.command is not None]
-        if together:
-            self.ahead([(command, its) for _, command, its in calls])
+        """All, or none: _Fails names the first that can't be carried out for what was there before it."""
+        calls = {place: (entry.command, context()) for place, entry in enumerate(entries) if entry.command is not None}
+        batch = self.feed.batch(work, list(calls.values()))
         counts: Counter[str] = Counter()
-        for place, command, its in calls:
+        errors: dict[int, HubError] = {}
+        for place, (command, its) in calls.items():
+            error = batch.refused.get(id(command))
+            if error is not None:
+                errors[place] = error
+                continue
             try:
-                counts[_kind(self.carry_out(command, its))] += 1
-            except HubError as error:
-                raise _Fails(place, error) from error
-        refused = [refusal(entry, entry.error) for entry in entries if entry.error is not None]
-        after = replace(
-            at,
-            position=at.position + len(entries),
-            taken=at.taken + len(calls),
-            refused=at.refused + len(refused),
-            **{name: getattr(at, name) + counts[name] for name in ("created", "linked", "known", "other")},
-        )
-        return after, refused
+                counts[_kind(batch.carry_out(command, its))] += 1
+            except HubError as failure:
+                raise _Fails(place) from failure
+        return _after(at, entries, counts, errors)
+
+    def _apart(
+        self, work: UnitOfWork, at: Imported, entries: Sequence[Entry], context: Callable[[], Context]
+    ) -> tuple[Imported, list[Refusal]]:
+        """Each for itself; those that fail are refused."""
+        self.feed.alone(work)
+        counts: Counter[str] = Counter()
+        errors: dict[int, HubError] = {}
+        for place, entry in enumerate(entries):
+            if entry.command is None:
+                continue
+            try:
+                with savepoint.apart(self.database):
+                    counts[_kind(self.feed.dispatch(entry.command, context()))] += 1
+            except HubError as failure:
+                errors[place] = failure
+        return _after(at, entries, counts, errors)
 
     def end(self, import_id: str) -> None:
         """The file's end was reached."""
@@ -173,6 +185,22 @@ class BulkService:
         """How many records were refused for what, the most frequent first."""
         with self.database.reading() as work:
             return ImportStore(work).reasons(import_id)
+
+
+def _after(
+    at: Imported, entries: Sequence[Entry], counts: Mapping[str, int], errors: Mapping[int, HubError]
+) -> tuple[Imported, list[Refusal]]:
+    """Where the import is behind these, and what of them was refused."""
+    found = ((entry, entry.error or errors.get(place)) for place, entry in enumerate(entries))
+    refused = [refusal(entry, error) for entry, error in found if error is not None]
+    after = replace(
+        at,
+        position=at.position + len(entries),
+        taken=at.taken + len(entries) - len(refused),
+        refused=at.refused + len(refused),
+        **{name: getattr(at, name) + counts.get(name, 0) for name in ("created", "linked", "known", "other")},
+    )
+    return after, refused
 
 
 def refusal(entry: Entry, error: HubError) -> Refusal:

@@ -86,7 +86,7 @@ class PatientService(Questions):
     def feed(self, command: FeedIdentity, context: Context) -> Fed:
         """Take in an identity. Raises UnknownAuthority, AuthorityNotOwned."""
         with self._changing(context) as work:
-            identity = work.notes.pop(id(command), None) or self._received(
+            identity = work.notes.pop(id(command), None) or self.received(
                 command.identity, context, stated=command.stated
             )
             store, linker = self._linker(work, context)
@@ -99,7 +99,7 @@ class PatientService(Questions):
                     identity = self._completed(linker, before.identity, identity, command)
                 placed = self._place(linker, identity, before)
             self.hear(identity.identifier, command.said, context)
-            return self._fed(store, placed, context)
+            return self.fed(store, placed, context)
 
     def _completed(self, linker: OwnersWord, known: Identity, told: Identity, command: FeedIdentity) -> Identity:
         whole = completed(known, told, command)
@@ -120,7 +120,7 @@ class PatientService(Questions):
             for command, context in commands:
                 if isinstance(command, FeedIdentity):
                     with contextlib.suppress(HubError):  # its own use case says what is wrong
-                        expected[id(command)] = self._received(command.identity, context, stated=command.stated)
+                        expected[id(command)] = self.received(command.identity, context, stated=command.stated)
             store = BatchStore(work, self.affinity_domain)
             linker = OwnersWord(store, self.affinity_domain, Context(), self._weighing(work, store))
             self._linking = store.gather(
@@ -131,7 +131,7 @@ class PatientService(Questions):
             if linker.weighing is not None:
                 linker.weighing.gather(store)
             work.notes.update(expected)
-            numbers = [number for identity in expected.values() for number in _told(identity)]
+            numbers = [number for identity in expected.values() for number in numbers_of(identity)]
             for expects in self.expecting:
                 expects(numbers)
 
@@ -139,7 +139,7 @@ class PatientService(Questions):
     def merge(self, command: MergeIdentities, context: Context) -> Fed:
         """The owner merges two of its numbers (A40). Raises UnknownAuthority, AuthorityNotOwned, InvalidMerge."""
         with self._changing(context) as work:
-            identity = self._received(command.survivor, context, stated=command.stated)
+            identity = self.received(command.survivor, context, stated=command.stated)
             lost_id = self._authority(command.lost, context)
             if lost_id == identity.identifier or lost_id.authority != identity.identifier.authority:
                 raise InvalidMerge()
@@ -163,13 +163,13 @@ class PatientService(Questions):
                 if alias is not None and placed.member.person not in (alias.id, alias.survivor):
                     store.absorb(alias.id, placed.member.person)
                     placed.lost = alias
-            return self._fed(store, placed, context)
+            return self.fed(store, placed, context)
 
     @use_case
     def owner_link(self, command: OwnerLink, context: Context) -> Fed:
         """The owner says that two of its numbers are one person (A24). Raises InvalidLink, InsConflict and as feed."""
         with self._changing(context) as work:
-            one, other = (self._received(item, context) for item in (command.one, command.other))
+            one, other = (self.received(item, context) for item in (command.one, command.other))
             if one.identifier == other.identifier or one.identifier.authority != other.identifier.authority:
                 raise InvalidLink()
             store, linker = self._linker(work, context)
@@ -177,8 +177,8 @@ class PatientService(Questions):
             store.lock_links()
             placed = [self._described(linker, item) for item in (one, other)]
             if placed[0].member.id == placed[1].member.id:  # merged: more than linked
-                return self._fed(store, placed[0], context)
-            return self._fed(store, linker.link(*placed), context)
+                return self.fed(store, placed[0], context)
+            return self.fed(store, linker.link(*placed), context)
 
     @use_case
     def owner_unlink(self, command: OwnerUnlink, context: Context) -> Fed:
@@ -191,13 +191,13 @@ class PatientService(Questions):
             store.lock(*(f"identity:{item.value}^{item.authority}" for item in (one, other)))
             store.lock_links()
             first, second = (self._in_use(store, item) for item in (one, other))
-            return self._fed(store, linker.unlink(first, second), context)
+            return self.fed(store, linker.unlink(first, second), context)
 
     @use_case
     def change_identifier(self, command: ChangeIdentifier, context: Context) -> Fed:
         """The owner gives an identity another number (A47). Raises IdentifierInUse, InvalidLink and as feed."""
         with self._changing(context) as work:
-            identity, old = self._received(command.identity, context), self._authority(command.old, context)
+            identity, old = self.received(command.identity, context), self._authority(command.old, context)
             number = identity.identifier
             if number == old or number.authority != old.authority:
                 raise InvalidLink()
@@ -211,7 +211,7 @@ class PatientService(Questions):
             if known is None:
                 linker.alias(placed, old)
             placed.reason = "change-id"
-            return self._fed(store, placed, context)
+            return self.fed(store, placed, context)
 
     @use_case
     def withdraw(self, command: WithdrawIdentity, context: Context) -> Fed:
@@ -221,7 +221,7 @@ class PatientService(Questions):
             store, linker = self._linker(work, context)
             store.lock(f"identity:{identifier.value}^{identifier.authority}")
             store.lock_links()
-            return self._fed(store, linker.withdraw(self._in_use(store, identifier)), context)
+            return self.fed(store, linker.withdraw(self._in_use(store, identifier)), context)
 
     @contextlib.contextmanager
     def _changing(self, context: Context) -> Iterator[UnitOfWork]:
@@ -313,7 +313,7 @@ class PatientService(Questions):
             raise UnknownIdentifier()
         return store.person(record.survivor) if record.survivor is not None else record
 
-    def _received(self, identity: Identity, context: Context, *, stated: bool = True) -> Identity:
+    def received(self, identity: Identity, context: Context, *, stated: bool = True) -> Identity:
         """The identity with resolved authorities, and an INS only where it is qualified.
 
         Where its source said no status (``stated`` False) its authority's setting does."""
@@ -355,7 +355,8 @@ class PatientService(Questions):
         names += [f"strict:{key}"] if key is not None else []
         return names + (linker.weighing.locks(identity) if linker.weighing is not None else [])
 
-    def _fed(self, store: PatientStore, placed: Placed, context: Context) -> Fed:
+    def fed(self, store: PatientStore, placed: Placed, context: Context) -> Fed:
+        """What became of an identity, once those who listen were told."""
         record = placed.person or store.person(placed.member.person)
         persons = {} if not placed.persons else self.survivors(store, placed.persons)
         persons.pop(record.id, None)
@@ -388,12 +389,12 @@ class PatientService(Questions):
     def _numbers(self, regional: PatientIdentifier, placed: Placed) -> tuple[PatientIdentifier, ...]:
         """What others may know a changed person by; nobody can know a regional identifier that was made just now."""
         if placed.reason == "new":  # a merge may have made the survivor: it has more numbers
-            return _told(placed.member.identity)
+            return numbers_of(placed.member.identity)
         person = self.person(regional)
         return person.identifiers if person is not None else ()
 
 
-def _told(identity: Identity) -> tuple[PatientIdentifier, ...]:
+def numbers_of(identity: Identity) -> tuple[PatientIdentifier, ...]:
     """The numbers that an identity names."""
     return (identity.identifier, *identity.others, *([identity.ins] if identity.ins else []))
 

@@ -206,6 +206,12 @@ class PatientStore:
             locks.append((_LOCK, {"keys": keys, "feeds": _lock_key(_FEEDS)}))
         return locks
 
+    def lock_alone(self) -> None:
+        """Keep every feed out until the unit of work ends: for who carries out many, each for itself."""
+        if self._postgresql and _ALONE not in self._work.held:
+            self._work.held.add(_ALONE)
+            ask(self._connection, [(_LOCK_ALONE, {"feeds": _lock_key(_FEEDS)})])
+
     def lock_links(self) -> bool:
         """Serialise with everybody else who links, parts or merges. Take it after ``lock``, before any change.
 

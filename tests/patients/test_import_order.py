@@ -46,7 +46,7 @@ def index(database: Database, *, score: bool) -> PatientService:
 
 def bulk(patients: PatientService) -> BulkService:
     dispatch = Dispatcher([patients])
-    return BulkService(database=patients.database, carry_out=dispatch, ahead=dispatch.ahead)
+    return BulkService(patients=patients, carry_out=dispatch)
 
 
 def entries(commands: Sequence[Command]) -> list[Entry]:

@@ -157,7 +157,7 @@ def test_several_in_one_unit_of_work(index: PatientService) -> None:
 
 def imported(patients: PatientService, *commands: Command) -> None:
     dispatch = Dispatcher([patients])
-    service = BulkService(database=patients.database, carry_out=dispatch, ahead=dispatch.ahead)
+    service = BulkService(patients=patients, carry_out=dispatch)
     entries = [Entry(number, number, command) for number, command in enumerate(commands, 1)]
     service.take(service.begin(f"import {id(commands)}", "source"), entries, Context)
 
@@ -356,7 +356,7 @@ def test_a_trial_asks_nothing(empty: PatientService) -> None:
         FeedIdentity(identity("5", B, sex="M", ins=ins())),
     ]
     dispatch = Dispatcher([empty])
-    service = BulkService(database=empty.database, carry_out=dispatch, ahead=dispatch.ahead)
+    service = BulkService(patients=empty, carry_out=dispatch)
     entries = [Entry(number, number, command) for number, command in enumerate(commands, 1)]
     after, refused = service.trial(service.begin("import", "source"), entries, Context)
     assert [(item.record, item.code) for item in refused] == [(1, "ins-conflict")]

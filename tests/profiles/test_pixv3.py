@@ -105,7 +105,7 @@ def test_version_2_and_3_tell_the_same_identity(database: Database) -> None:
     body = etree.fromstring(text.encode())
     read = iti44.decode(SoapMessage("", body), Context())
     assert isinstance(read, FeedIdentity)
-    one, other = (service._received(item.identity, Context(), stated=item.stated) for item in (command, read))
+    one, other = (service.received(item.identity, Context(), stated=item.stated) for item in (command, read))
     assert one.traits == other.traits
     assert (one.identifier, one.status, one.attributes, one.ins, one.others) == (
         other.identifier, other.status, other.attributes, other.ins, other.others,

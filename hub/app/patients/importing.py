@@ -164,7 +164,7 @@ class Importer:
         self.again = again
         self.batch = batch
         self.stopped = threading.Event()
-        self.bulk = BulkService(database=hub.database, carry_out=hub.dispatch, ahead=hub.dispatch.ahead)
+        self.bulk = BulkService(patients=hub.patients, carry_out=hub.dispatch)
 
     def run(self, file: Path, looked: Looked, report: Path) -> Outcome:
         """Import one file, or what is left of it. Raises ImportFile, ImportColumns, ImportElsewhere."""

@@ -1,0 +1,101 @@
+"""A batch of an import, carried out: what is known of it is read at once, and who is new and meets nobody by the rules
+is added without detours. Everything else goes the way of every message."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hub.context import Context
+from hub.errors import HubError
+from hub.patients import matching
+from hub.patients.linking import Placed
+from hub.patients.model import FeedIdentity, Identity
+from hub.patients.service import PatientService, numbers_of
+from hub.patients.store import PatientStore
+from hub.patients.store_batch import BatchStore
+from hub.storage.engine import UnitOfWork
+from hub.usecase import Command
+
+CarryOut = Callable[[Command, Context], Any]
+Call = tuple[Command, Context]
+
+
+class BulkFeed:
+    """Feeds many identities in one unit of work. ``dispatch`` carries out whatever is not plain."""
+
+    def __init__(self, patients: PatientService, dispatch: CarryOut) -> None:
+        self.patients = patients
+        self.dispatch = dispatch
+
+    def batch(self, work: UnitOfWork, calls: Sequence[Call]) -> "Batch":
+        """Look at everybody who comes in the open unit of work."""
+        patients = self.patients
+        if patients.weigh is not None or patients.external_index:
+            patients.ahead([(command, context) for command, context in calls if isinstance(command, FeedIdentity)])
+            return Batch(self, work, None, {}, {})
+        ready: dict[int, tuple[Identity, int | None]] = {}
+        refused: dict[int, HubError] = {}
+        for command, context in calls:
+            if isinstance(command, FeedIdentity):
+                try:
+                    identity = patients.received(command.identity, context, stated=command.stated)
+                    ready[id(command)] = identity, matching.strict_key(identity)
+                except HubError as error:
+                    refused[id(command)] = error
+        store = BatchStore(work, patients.affinity_domain)
+        expected = list(ready.values())
+        store.gather(expected, () if patients.database.sqlite else _names(expected))
+        numbers = [number for identity, _ in expected for number in numbers_of(identity)]
+        for expects in patients.expecting:
+            expects(numbers)
+        return Batch(self, work, store, ready, refused)
+
+    @staticmethod
+    def alone(work: UnitOfWork) -> None:
+        """Keep other feeds out of the open unit of work: it is to carry out many, each for itself."""
+        PatientStore(work).lock_alone()
+
+
+class Batch:
+    """One unit of work's. ``refused``: what can't be carried out whatever comes before it, by the command's id()."""
+
+    def __init__(
+        self,
+        feed: BulkFeed,
+        work: UnitOfWork,
+        store: BatchStore | None,
+        ready: dict[int, tuple[Identity, int | None]],
+        refused: Mapping[int, HubError],
+    ) -> None:
+        self._feed = feed
+        self._work = work
+        self._store = store
+        self._ready = ready
+        self.refused = refused
+
+    def carry_out(self, command: Command, context: Context) -> Any:
+        """The command's outcome. Raises HubError."""
+        if self._store is not None and isinstance(command, FeedIdentity) and id(command) in self._ready:
+            identity, key = self._ready.pop(id(command))
+            if type(command) is FeedIdentity:
+                added = self._store.newcomer(identity, key)
+                if added is not None:
+                    return self._newcomer(self._store, Placed(added, created=True, reason="new"), command, context)
+            self._work.notes[id(command)] = identity
+        return self._feed.dispatch(command, context)
+
+    def _newcomer(self, store: BatchStore, placed: Placed, command: FeedIdentity, context: Context) -> Any:
+        patients = self._feed.patients
+        patients.hear(placed.member.identity.identifier, command.said, context)
+        return patients.fed(store, placed, context)
+
+
+def _names(expected: Sequence[tuple[Identity, int | None]]) -> list[str]:
+    """What simultaneous first contacts have in common with these, as ``PatientService`` locks it."""
+    names = []
+    for identity, key in expected:
+        names.append(f"identity:{identity.identifier.value}^{identity.identifier.authority}")
+        if identity.ins is not None:
+            names.append(f"ins:{identity.ins.value}")
+        if key is not None:
+            names.append(f"strict:{key}")
+    return names
