@@ -3,6 +3,7 @@
 import shutil
 import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,11 @@ from hub.app.keys.certificates import Certificates
 from hub.app.settings.model import Settings
 from hub.app.settings.nodes import Cards, Client, Tls
 from hub.app.web.server import WebServer
+from hub.errors import HubError
 from hub.storage.engine import Database
 from hub.values import now
+from hub.wire.hl7v2.client import MllpClient
+from hub.wire.hl7v2.mllp import MllpServer, Peer
 from hub.wire.x509.errors import (
     CertificateExpired,
     CertificatePurpose,
@@ -236,6 +240,8 @@ def test_a_handshake_that_fails_is_counted_and_the_peer_told_why(
     directory: Path, name: str, reason: str, alert: str
 ) -> None:
     certificates = Certificates(settings(directory))
+    told: list[tuple[str, str, str]] = []
+    certificates.handshakes.listener = lambda *found: told.append(found)
     server = WebServer(tells_tls, "127.0.0.1", 0, certificates.server_context("web"))
     server.start()
     try:
@@ -243,10 +249,51 @@ def test_a_handshake_that_fails_is_counted_and_the_peer_told_why(
             caller.get(server.url)
         assert f"alert {alert}" in str(refused.value) or "unsupported certificate" in str(refused.value)
         assert until(lambda: certificates.handshakes.count("web", reason) == 1)
+        assert until(lambda: told == [("web", reason, "127.0.0.1")])
     finally:
         server.stop()
     family = next(iter(certificates.handshakes.collect()))
     assert [(sample.labels["port"], sample.labels["reason"]) for sample in family.samples] == [("web", reason)]
+
+
+class Echo:
+    """Answers what it was told."""
+
+    def handle(self, raw: bytes, _: Peer) -> bytes:
+        return raw
+
+    def reject(self, raw: bytes, error: HubError, peer: Peer) -> bytes:  # noqa: ARG002
+        return raw
+
+
+def test_who_failed_at_mllp_is_told(directory: Path) -> None:
+    """And who did not is served at the same time, many at once."""
+    certificates = Certificates(settings(directory, client_certificates="required"))
+    told: list[tuple[str, str, str]] = []
+    certificates.handshakes.listener = lambda *found: told.append(found)
+    server = MllpServer(Echo(), host="127.0.0.1", port=0, tls=certificates.server_context("mllp"))
+    server.start()
+
+    def call(good: bool) -> bytes:
+        context = ssl.create_default_context(cafile=directory / "ca.crt")
+        if good:
+            context.load_cert_chain(directory / "his.crt", directory / "his.key")
+        with MllpClient("127.0.0.1", server.port, tls=context, timeout=60) as caller:
+            return caller.send(b"MSH|x" * 5000)
+
+    def attempt(good: bool) -> bool:
+        try:
+            return call(good) == b"MSH|x" * 5000
+        except (OSError, HubError):
+            return False
+
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            wanted = [number % 2 == 0 for number in range(16)]
+            assert list(pool.map(attempt, wanted)) == wanted
+        assert until(lambda: told == [("mllp", "no-certificate", "127.0.0.1")] * 8)
+    finally:
+        server.stop()
 
 
 def test_no_certificate_and_no_tls_are_counted_too(directory: Path) -> None:

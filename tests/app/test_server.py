@@ -77,8 +77,7 @@ def test_without_a_certificate(secure: WebServer, certificates: Path) -> None:
 
 
 def server_requires(server: WebServer) -> bool:
-    loaded = server._server.config.ssl
-    return loaded is not None and loaded.verify_mode == ssl.CERT_REQUIRED
+    return server.tls is not None and server.tls.verify_mode == ssl.CERT_REQUIRED
 
 
 def test_a_certificate_of_another_authority_is_refused(secure: WebServer, certificates: Path, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from hub.wire.tls import PEER
+
 log = logging.getLogger(__name__)
 
 _TOLD_EVERY = 10.0  #: seconds between two lines about the same port and reason: anybody can make a handshake fail
@@ -51,8 +53,7 @@ def reason_of(error: ssl.SSLError | OSError) -> str:
 
 
 class Handshakes(Collector):
-    """Those that failed, as a metric and in the log. ``listener``: told of each (port, reason, the peer's address;
-    "" on ports with an event loop, which tells nobody)."""
+    """Those that failed, as a metric and in the log. ``listener``: told of each (port, reason, the peer's address)."""
 
     def __init__(self) -> None:
         self.listener: Callable[[str, str, str], None] | None = None
@@ -84,23 +85,25 @@ class Handshakes(Collector):
 
         class Object(ssl.SSLObject):
             refused: ssl.SSLError | None = None
+            peer = ""
 
             def do_handshake(self) -> None:
                 if self.refused is not None:
                     raise self.refused
+                self.peer = self.peer or PEER.get()  # it begins when the connection is made, and goes on later
                 try:
                     super().do_handshake()
                 except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                     raise
                 except ssl.SSLCertVerificationError as error:
-                    told(port, error)
+                    told(port, error, self.peer)
                     # An event loop that is told of the failure drops the connection, and with it the alert that says
                     # what is wrong with the certificate. One that is told to wait sends it first; the peer, or the
                     # loop's limit for handshakes, ends the connection.
                     self.refused = error
                     raise ssl.SSLWantReadError() from error
                 except ssl.SSLError as error:
-                    told(port, error)
+                    told(port, error, self.peer)
                     raise
 
         class Socket(ssl.SSLSocket):

@@ -1,5 +1,6 @@
 """uvicorn in a thread of its own: bound before it runs, so that port 0 works and the port is known."""
 
+import asyncio
 import functools
 import gc
 import socket
@@ -12,6 +13,7 @@ import uvicorn
 
 from hub.app.keys.tls import PeerCertificateProtocol
 from hub.errors import Misconfigured, Unavailable
+from hub.wire.tls import secured
 
 GRACE = 10  #: seconds that running requests have to end at a stop
 
@@ -30,7 +32,7 @@ class WebServer:
         self, application: Any, host: str, port: int, tls: ssl.SSLContext | None = None, *, shared: bool = False
     ) -> None:
         self.host = host
-        self.secure = tls is not None
+        self.tls = tls
         self._socket = bind(host, port, shared=shared)
         self.port = int(self._socket.getsockname()[1])
         config = uvicorn.Config(
@@ -49,7 +51,7 @@ class WebServer:
             backlog=1024,
         )
         config.load()
-        config.ssl = tls
+        config.http_protocol_class = functools.partial(_protocol, tls)  # type: ignore[assignment]
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name=f"web-{self.port}", daemon=True)
         self._ended = threading.Event()
@@ -58,7 +60,7 @@ class WebServer:
     def url(self) -> str:
         """Root URL without a trailing slash."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.secure else 'http'}://{host}:{self.port}"
+        return f"{'https' if self.tls is not None else 'http'}://{host}:{self.port}"
 
     @property
     def running(self) -> bool:
@@ -85,6 +87,11 @@ class WebServer:
             self._server.run(sockets=[self._socket])
         finally:
             self._ended.set()
+
+
+def _protocol(tls: ssl.SSLContext | None, **options: Any) -> asyncio.BaseProtocol:
+    """What a connection is served with."""
+    return secured(PeerCertificateProtocol(**options), tls)
 
 
 @functools.cache

@@ -18,6 +18,7 @@ import uvloop
 
 from hub.errors import HubError, Malformed
 from hub.wire.hl7v2.errors import Hl7Malformed, Hl7TooLarge
+from hub.wire.tls import secured
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +164,11 @@ class MllpServer:
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Connection(self), self.host, self.port, ssl=self.tls, backlog=512, reuse_port=self.shared or None
+            lambda: secured(_Connection(self), self.tls),
+            self.host,
+            self.port,
+            backlog=512,
+            reuse_port=self.shared or None,
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
