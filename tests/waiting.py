@@ -2,15 +2,17 @@
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
-PATIENCE = 60.0  #: seconds
+T = TypeVar("T")
+
+PATIENCE = 240.0  #: seconds; who waits in vain fails, so it may be long
 
 
-def until(condition: Callable[[], bool]) -> bool:
-    """Whether the condition came true in time."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
+def until(condition: Callable[[], T], seconds: float = PATIENCE) -> T:
+    """What the condition gives once that is true. Fails when it never is."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it never came"
         time.sleep(0.02)
-    return True
+    return found

@@ -29,8 +29,9 @@ from hub.testing import hl7
 from hub.testing.simulators.dicomweb import DicomwebSimulator
 from hub.testing.sites import DimseAddress, send
 from tests.app.dimse_hub import DimseHub
-from tests.app.test_hub_archive import PATIENT, eventually, feed
+from tests.app.test_hub_archive import PATIENT, feed
 from tests.imaging.archive import STUDY, part10, study_files
+from tests.waiting import until
 
 OID = "1.2.250.1.999.71"
 REPORTED = "ReferencedPerformedProcedureStepSequence"
@@ -158,10 +159,10 @@ def test_a_notice_publishes_and_publishes_again(hub: Hub, source: DicomwebSimula
     source.archive.put(part10(first))
     status = tell(hub.dimse.port, notice(), instance=None)
     assert status.Status == 0
-    eventually(lambda: shown(hub) == (StudyState.PUBLISHED.value, 1))
+    until(lambda: shown(hub) == (StudyState.PUBLISHED.value, 1))
     source.archive.put(part10(second))
     assert tell(hub.dimse.port, notice("NEARLINE")).Status == 0
-    eventually(lambda: shown(hub) == (StudyState.PUBLISHED.value, 2))
+    until(lambda: shown(hub) == (StudyState.PUBLISHED.value, 2))
 
 
 def test_a_late_object_that_the_hub_is_sent_has_the_archive_asked_again(
@@ -175,4 +176,4 @@ def test_a_late_object_that_the_hub_is_sent_has_the_archive_asked_again(
     file = tmp_path / "late.dcm"
     file.write_bytes(part10(late))
     assert send(DimseAddress("MAILLAGE", "127.0.0.1", hub.dimse.port), [file]) == 1
-    eventually(lambda: hub.imaging.indexed(STUDY, "PACS_A").study.instance_count == 2)
+    until(lambda: hub.imaging.indexed(STUDY, "PACS_A").study.instance_count == 2)

@@ -2,8 +2,7 @@
 
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -38,6 +37,7 @@ from hub.testing.sites import DimseAddress, free_port, has_dcmtk, send
 from hub.wire.dimse.part10 import pieces, read_meta
 from hub.wire.hl7v2.client import MllpClient
 from tests.app.dimse_hub import DimseHub
+from tests.waiting import until
 
 OID = "1.2.250.1.999.71"
 PATIENT = hl7.Patient(
@@ -93,13 +93,6 @@ def announce(hub: Hub) -> None:
     assert "MSA|AA" in feed(hub, hl7.adt(hl7.Sender(application="HIS_A", facility="HOSPITAL_A"), PATIENT))
 
 
-def eventually(what: Callable[[], bool], seconds: float = 40) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.05)
-
-
 def indexed(hub: Hub, uid: str) -> IndexedStudy | None:
     try:
         return hub.imaging.indexed(uid, "HUB")
@@ -112,7 +105,7 @@ def wait_for(hub: Hub, uid: str, state: StudyState, instances: int) -> IndexedSt
         found = indexed(hub, uid)
         return found is not None and (found.state, found.study.instance_count) == (state, instances)
 
-    eventually(there)
+    until(there)
     found = indexed(hub, uid)
     assert found is not None
     return found
@@ -168,7 +161,7 @@ def test_dcmtk_sends_finds_gets_and_moves(hub: Hub, files: list[Path], tmp_path:
     _run("getscu", "-S", "-od", got, *keys, *to)
     with subprocess.Popen(["storescp", "-aet", "STATION", "-od", str(moved), str(station)]) as receiver:
         try:
-            eventually(lambda: _listens(station))
+            until(lambda: _listens(station))
             _run("movescu", "-S", "-aem", "STATION", *keys, *to)
         finally:
             receiver.terminate()
@@ -197,7 +190,7 @@ def test_what_comes_later_replaces_the_manifest(hub: Hub, files: list[Path]) -> 
     send(port(hub), files[:2])
     first = wait_for(hub, study_uid(files), StudyState.PUBLISHED, 2)
     send(port(hub), files[2:])
-    eventually(lambda: indexed(hub, study_uid(files)).manifest_id != first.manifest_id)  # type: ignore[union-attr]
+    until(lambda: indexed(hub, study_uid(files)).manifest_id != first.manifest_id)  # type: ignore[union-attr]
     assert len({item.sop_instance_uid for _, item in wait_for(
         hub, study_uid(files), StudyState.PUBLISHED, len(files)
     ).study.instances}) == len(files)  # fmt: skip
@@ -253,7 +246,7 @@ def test_a_killed_process_leaves_nothing_unindexed(tmp_path: Path, files: list[P
     hub.start()
     try:
         wait_for(hub, uid, StudyState.HELD, len(files))
-        eventually(lambda: not list((tmp_path / "content" / "dimse" / "arrivals").iterdir()))
+        until(lambda: not list((tmp_path / "content" / "dimse" / "arrivals").iterdir()))
     finally:
         hub.stop()
 
@@ -297,7 +290,7 @@ class TestWhoMaySend:
             place = DimseAddress("MAILLAGE", "127.0.0.1", hub.port)
             assert send(place, files[:1], calling="STATION") == 0
             assert send(place, files[:1], calling="CT_1") == 1
-            eventually(lambda: ("RAD-8", "success") in hub.noted.audited)
+            until(lambda: ("RAD-8", "success") in hub.noted.audited)
             assert hub.noted.audited[0] == ("RAD-8", "access-denied")
         finally:
             hub.stop()

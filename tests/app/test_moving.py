@@ -44,8 +44,9 @@ from hub.values import PatientIdentifier
 from hub.wire.dimse import client
 from hub.wire.dimse.association import Association as DicomAssociation
 from hub.wire.dimse.contexts import for_services
-from tests.app.test_hub_archive import eventually, feed, port, wait_for
+from tests.app.test_hub_archive import feed, port, wait_for
 from tests.documents.builders import entry, register, submit
+from tests.waiting import until
 
 OIDS = {"A": "1.2.250.1.999.71", "B": "1.2.250.1.999.72"}
 TRAITS = Traits(birth_name="LEGER", birth_given="ZOE", birth_date="19520316", sex="F", birth_place="75112")
@@ -216,7 +217,7 @@ def test_every_wire_follows_at_once_in_both_directions(hub: Hub, tmp_path: Path)
     made = {name: bring(hub, name, tmp_path / name) for name in OIDS}
     shown = Shown(hub, {name: item[0] for name, item in made.items()}, {name: item[1] for name, item in made.items()})
     assert shown.person("A") == shown.person("B")
-    eventually(lambda: shown.lists(shown.person("A")) == 1)
+    until(lambda: shown.lists(shown.person("A")) == 1)
     for _ in range(2):
         for hospital in OIDS:
             shown.check(hospital, "AB")
@@ -225,7 +226,7 @@ def test_every_wire_follows_at_once_in_both_directions(hub: Hub, tmp_path: Path)
         assert shown.person("A") != shown.person("B")
         shown.check("A", "A")
         shown.check("B", "B")
-        eventually(lambda: [shown.lists(shown.person(name)) for name in OIDS] == [1, 1])
+        until(lambda: [shown.lists(shown.person(name)) for name in OIDS] == [1, 1])
         tell(hub, "B", TRAITS, "A31")
 
 
@@ -235,7 +236,7 @@ def test_the_manifest_is_made_anew_for_the_new_person(hub: Hub, tmp_path: Path) 
     study, _ = bring(hub, "B", tmp_path / "B")
     before = hub.imaging.indexed(study, "HUB").manifest_id
     tell(hub, "B", OTHER, "A31")
-    eventually(lambda: hub.imaging.indexed(study, "HUB").manifest_id not in ("", before))
+    until(lambda: hub.imaging.indexed(study, "HUB").manifest_id not in ("", before))
     manifest = hub.documents.entry(hub.imaging.indexed(study, "HUB").manifest_id)
     assert (manifest.status, manifest.patient_id) == (APPROVED, hub.patients.resolve(number("B")))
     links = StoredQuery(_IDS["GetAssociations"], {"$uuid": ((manifest.id,),)}, leaf_class=False)

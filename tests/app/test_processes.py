@@ -6,8 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -20,15 +19,9 @@ from hub.patients.model import Traits
 from hub.storage.engine import Database
 from hub.testing import hl7
 from hub.wire.hl7v2.client import MllpClient
+from tests.waiting import until
 
 SECONDS = 120.0
-
-
-def wait_for(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def free_ports() -> tuple[int, int]:
@@ -105,14 +98,14 @@ def gone(pid: int) -> bool:
 
 
 def test_a_child_that_is_killed_is_started_again_and_all_end_with_the_parent(parent: Parent) -> None:
-    wait_for(parent.all_ready)
+    until(parent.all_ready)
     first = parent.children()
     assert len(first) == 2
     killed = min(first)
     os.kill(killed, signal.SIGKILL)
-    wait_for(lambda: parent.ready(parent.port))  # the other one answers
-    wait_for(lambda: killed not in parent.children() and len(parent.children()) == 2)
-    wait_for(parent.all_ready)
+    until(lambda: parent.ready(parent.port))  # the other one answers
+    until(lambda: killed not in parent.children() and len(parent.children()) == 2)
+    until(parent.all_ready)
     parent.process.send_signal(signal.SIGTERM)
     assert parent.process.wait(SECONDS) == 0
     assert all(gone(pid) for pid in first)
@@ -120,10 +113,10 @@ def test_a_child_that_is_killed_is_started_again_and_all_end_with_the_parent(par
 
 @pytest.mark.parametrize("parent", ["sqlite"], indirect=True)
 def test_children_end_when_the_parent_is_killed(parent: Parent) -> None:
-    wait_for(parent.all_ready)
+    until(parent.all_ready)
     children = parent.children()
     parent.process.kill()
-    wait_for(lambda: all(gone(pid) for pid in children))
+    until(lambda: all(gone(pid) for pid in children))
 
 
 @pytest.mark.postgresql
@@ -131,7 +124,7 @@ def test_feeds_of_several_processes_are_one_chain_of_commits(postgresql_url: str
     """Eight hospitals announce the same persons to two processes: each person once, one audit trail."""
     running = Parent(tmp_path, postgresql_url, "mllp")
     try:
-        wait_for(lambda: all(running.ready(running.health + child) for child in (1, 2)))
+        until(lambda: all(running.ready(running.health + child) for child in (1, 2)))
         failures: list[Exception] = []
 
         def feed(number: int) -> None:

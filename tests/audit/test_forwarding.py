@@ -6,8 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,6 +28,7 @@ from hub.storage.engine import Database
 from hub.storage.migrate import load_stores
 from tests.audit.builders import record
 from tests.audit.collector import Rsyslog
+from tests.waiting import until
 
 OWN = Own("hub-1", "REGION", "https://hub.example", "hub.example", "4711", {"ITI-18": "Registry Stored Query"})
 ROOT = Path(__file__).parents[2]
@@ -83,13 +83,6 @@ def numbered(service: AuditService, numbers: range) -> None:
     service.flush()
 
 
-def eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 240
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def arrived(rsyslog: Rsyslog) -> list[int]:
     return [int(found[1]) for line in rsyslog.lines() if (found := _NUMBER.search(line))]
 
@@ -102,7 +95,7 @@ def test_what_rsyslog_gets(sender: Sender, rsyslog: Rsyslog) -> None:
     assert sender.forwarder.step("arr", 2)
     assert sender.forwarder.step("arr", 2)
     assert not sender.forwarder.step("arr", 2)
-    eventually(lambda: len(rsyslog.lines()) == 3)
+    until(lambda: len(rsyslog.lines()) == 3)
     assert arrived(rsyslog) == [0, 1, 2]
     line = rsyslog.lines()[0]
     assert re.match(r"<85>1 \d{4}-\d\d-\d\dT[0-9:.]+Z hub\.example maillage 4711 IHE\+RFC-3881 - \ufeff<\?xml", line)
@@ -126,7 +119,7 @@ def test_a_collector_that_we_do_not_know_gets_nothing(
             forwarder.step("arr", 10)
         forwarder.forwarding.release()
     assert sender.forwarder.step("arr", 10)
-    eventually(lambda: arrived(rsyslog) == [0])
+    until(lambda: arrived(rsyslog) == [0])
 
 
 def test_a_collector_that_goes_away_in_the_middle_loses_nothing(sender: Sender, rsyslog: Rsyslog) -> None:
@@ -134,11 +127,11 @@ def test_a_collector_that_goes_away_in_the_middle_loses_nothing(sender: Sender, 
     rsyslog.start()
     sender.forwarder.start()
     try:
-        eventually(lambda: len(arrived(rsyslog)) >= 200)
+        until(lambda: len(arrived(rsyslog)) >= 200)
         rsyslog.stop()
         numbered(sender.service, range(400, 800))
         rsyslog.start()
-        eventually(lambda: set(arrived(rsyslog)) == set(range(800)))
+        until(lambda: set(arrived(rsyslog)) == set(range(800)))
     finally:
         sender.forwarder.stop()
     assert list(dict.fromkeys(arrived(rsyslog))) == list(range(800))
@@ -161,14 +154,14 @@ def test_sigkill_of_the_hub_loses_nothing(tmp_path: Path, rsyslog: Rsyslog, keys
     first = hub()
     rsyslog.start()
     try:
-        eventually(lambda: len(arrived(rsyslog)) >= 300)
+        until(lambda: len(arrived(rsyslog)) >= 300)
     finally:
         first.send_signal(signal.SIGKILL)
         first.wait(30)
     before = len(arrived(rsyslog))
     second = hub()
     try:
-        eventually(lambda: set(arrived(rsyslog)) == set(range(MANY)))
+        until(lambda: set(arrived(rsyslog)) == set(range(MANY)))
     finally:
         second.terminate()
         second.wait(30)
@@ -240,7 +233,7 @@ def test_audit_events_to_a_fhir_server(database: Database) -> None:
         with AuditService(database=database) as service:
             numbered(service, range(5))
             forwarder.start()
-            eventually(lambda: sum(len(bundle["entry"]) for bundle in Repository.bundles) == 5)
+            until(lambda: sum(len(bundle["entry"]) for bundle in Repository.bundles) == 5)
             forwarder.stop()
         assert [len(bundle["entry"]) for bundle in Repository.bundles] == [2, 2, 1]
         event = Repository.bundles[0]["entry"][0]["resource"]

@@ -1,8 +1,7 @@
 """Nothing tells that there is something to hide: an opposed person's record is answered as what is not there, in every
 protocol, from the very next request on; with as many statements to the database."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -24,19 +23,13 @@ from tests.hostile import leaking
 from tests.hostile.leaking import ABOUT_PERSONS, PROBES, Region, Target, bring_in, plain
 from tests.hostile.leaking_people import CLINICIAN, NEVER, PASSWORD, offer, station
 from tests.interop.by_hand import APPROVED, FIND_DOCUMENTS, FIND_SETS, GET_ASSOCIATIONS, GET_DOCUMENTS, Integrator
+from tests.waiting import until
 
 _Parameters = dict[str, tuple[tuple[str, ...], ...]]
 #: Of these nothing is shown in the first place: the objects have no folders, no related documents.
 _NEVER = NEVER | {
     f"{wire} {name}" for wire in ("ITI-18", "ITI-38") for name in ("GetFoldersForDocument", "GetRelatedDocuments")
 }
-
-
-def eventually(what: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +55,10 @@ def running(hub: Hub, arrived: list[str]) -> Iterator[Region]:
         bring_in(found, "empty", "PX3", "ZZTOPNOM")
         for who in ("hidden", "shown"):
             study = found.people[who].study
-            eventually(lambda study=study: hub.imaging.indexed(study).state is StudyState.PUBLISHED)  # type: ignore[misc]
+            until(lambda study=study: hub.imaging.indexed(study).state is StudyState.PUBLISHED)  # type: ignore[misc]
         for who in ("hidden", "shown"):
             regional = found.people[who].regional
-            eventually(lambda regional=regional: offer(vendor, regional)[0])  # type: ignore[misc]
+            until(lambda regional=regional: offer(vendor, regional)[0])  # type: ignore[misc]
             unique_id, entry = offer(vendor, regional)
             found.people[who] = replace(found.people[who], offer=unique_id, offer_entry=entry)
         yield found
@@ -129,29 +122,29 @@ def test_who_opposes_feeding_is_held_back_until_it_is_lifted(region: Region) -> 
     ds = leaking.image("PX9", "VERDIER")
     leaking.store(region, ds)
     uid = str(ds.StudyInstanceUID)
-    eventually(lambda: _state(region, uid) is StudyState.HELD)
+    until(lambda: _state(region, uid) is StudyState.HELD)
     assert region.hub.imaging.indexed(uid).held_because == OPPOSED
     region.says("feeding", "IC", feeding="INO")
-    eventually(lambda: _state(region, uid) is StudyState.PUBLISHED)
+    until(lambda: _state(region, uid) is StudyState.PUBLISHED)
 
 
 def test_an_opposition_that_ends_by_itself_holds_no_longer(region: Region) -> None:
     region.adt("PX8", "LAMOTTE")
     patient = PatientIdentifier("PX8", leaking.OID)
-    until = now() + timedelta(seconds=6)
-    word = Consent("", patient, Matter.FEEDING, Choice.OPPOSITION, now() - timedelta(days=1), until=until)
+    end = now() + timedelta(seconds=6)
+    word = Consent("", patient, Matter.FEEDING, Choice.OPPOSITION, now() - timedelta(days=1), until=end)
     region.hub.consents.record(RecordConsent(word), Context(principal=SYSTEM))
     ds = leaking.image("PX8", "LAMOTTE")
     leaking.store(region, ds)
     uid = str(ds.StudyInstanceUID)
-    eventually(lambda: _state(region, uid) in (StudyState.HELD, StudyState.PUBLISHED))
+    until(lambda: _state(region, uid) in (StudyState.HELD, StudyState.PUBLISHED))
 
     def swept() -> bool:
         for sweep in region.hub.sweeps:
             sweep()
         return _state(region, uid) is StudyState.PUBLISHED
 
-    eventually(swept)
+    until(swept)
 
 
 def _state(region: Region, uid: str) -> StudyState | None:

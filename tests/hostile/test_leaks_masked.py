@@ -29,8 +29,8 @@ from hub.values import Code, PatientIdentifier, new_uid, new_uuid
 from tests.access.rights_world import DOCTOR, PATIENT, SYSTEM
 from tests.hostile import leaking
 from tests.hostile.leaking import Region, Target, bring_in
-from tests.hostile.test_leaks import eventually
 from tests.interop.by_hand import Integrator
+from tests.waiting import until
 
 MASKED = Code("MASQUE_PS", "1.2.250.1.213.1.1.4.13", "Masqué aux professionnels de santé")
 
@@ -46,7 +46,7 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
             found = Region(hub, vendor)
             bring_in(found, "masked", "PX1", "QUILLERE")
             study = found.people["masked"].study
-            eventually(lambda: hub.imaging.indexed(study).state is StudyState.PUBLISHED)
+            until(lambda: hub.imaging.indexed(study).state is StudyState.PUBLISHED)
             yield found
     finally:
         hub.stop()
@@ -132,7 +132,7 @@ def test_another_manifest_is_as_masked_as_the_one_before(region: Region) -> None
     second = leaking.image(target.number, target.name)
     second.StudyInstanceUID = target.study
     leaking.store(region, second)
-    eventually(lambda: manifest(region, target).unique_id != before.unique_id)
+    until(lambda: manifest(region, target).unique_id != before.unique_id)
     assert "MASQUE_PS" in {code.value for code in manifest(region, target).confidentiality_codes}
     assert images(region, target, DOCTOR) != [target.instance]
     entry = manifest(region, target)

@@ -20,8 +20,8 @@ from hub.app.settings.sharing import NotificationRecipient
 from hub.app.wiring import Hub
 from hub.context import Context
 from hub.exchange.model import DeliveryState, MessageState, Page, ReplayMessage
-from tests.app.test_hub_archive import eventually
 from tests.interop.by_hand import envelope
+from tests.waiting import until
 from tests.wire.hl7v3 import messages
 from tests.wire.hl7v3.messages import ADD, DETAILS, DEVICE, REVISE, V3, ZOE, code, every, feed, ids, named, person
 from tests.wire.hl7v3.schemas import problems
@@ -132,7 +132,7 @@ def test_a_feed_is_kept_then_acknowledged_and_a_consumer_hears_of_it(hub: Hub, c
     assert told(hub, feed(ADD, person("B1", B, after=SURE))) == "CA"
     answer = ask(hub, "/pix/manager", messages.pix_query("A1", A, [B]))
     assert ids(every(answer, "patient/id")) == [("B1", B)]
-    eventually(lambda: len(consumer.received) == 1)
+    until(lambda: len(consumer.received) == 1)
     (notice,) = consumer.received
     assert problems(notice) == []
     assert set(ids(every(notice, "patient/id") + every(notice, "asOtherIDs/id"))) == {("A1", A), ("B1", B)}
@@ -144,8 +144,8 @@ def test_a_consumer_that_is_busy_or_refuses(hub: Hub, consumer: Consumer) -> Non
     consumer.codes = ["CR", "CE"]
     for number, root in (("A1", A), ("B1", B)):
         assert told(hub, feed(ADD, person(number, root, after=SURE))) == "CA"
-    eventually(lambda: len(consumer.received) == 2)
-    eventually(lambda: [item.state for item in hub.exchange.deliveries(Page())] == [DeliveryState.DEAD])
+    until(lambda: len(consumer.received) == 2)
+    until(lambda: [item.state for item in hub.exchange.deliveries(Page())] == [DeliveryState.DEAD])
 
 
 def test_a_repeat_a_stranger_and_a_replay(hub: Hub) -> None:
@@ -175,7 +175,7 @@ def test_every_use_is_audited(hub: Hub) -> None:
     ask(hub, "/pdq/supplier", messages.pdq_query(named("Léger"), quantity=0, query="p"))
     ask(hub, "/pdq/supplier", messages.more("p"), "QUQI_IN000003UV01_Continue")
     ask(hub, "/pdq/supplier", messages.more("p", cancel=True))
-    eventually(lambda: len(outcomes(hub)) >= 6)
+    until(lambda: len(outcomes(hub)) >= 6)
     assert sorted(outcomes(hub)) == [
         ("ITI-44", ""), ("ITI-45", ""), ("ITI-45", "unknown-identifier"), *[("ITI-47", "")] * 3,
     ]  # fmt: skip

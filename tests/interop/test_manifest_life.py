@@ -5,8 +5,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from hub.testing.sites import OrthancSite, free_port, has_dcmtk, has_orthanc
 from hub.wire.hl7v2.client import MllpClient
 from tests.imaging.living import key_object
 from tests.interop.by_hand import APPROVED, DEPRECATED, Integrator, unique_id
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.interop,
@@ -89,13 +89,6 @@ class Region:
         )  # fmt: skip
         assert done.stdout, done.stderr
         return done.returncode, json.loads(done.stdout)
-
-
-def eventually(what: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.1)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
@@ -168,7 +161,7 @@ def test_a_manifest_lives_as_long_as_its_study(region: Region, tmp_path: Path) -
     assert (code, report["differing"], report["repaired"]) == (1, 1, 0)
     code, report = region.check("--repair")
     assert (code, report["differing"], report["repaired"]) == (0, 1, 1)
-    eventually(lambda: region.shown() == set(named.values()))
+    until(lambda: region.shown() == set(named.values()))
     assert len(region.uids(status=DEPRECATED)) == 1
 
     # DCMTK sends a rejection note to the hub: what it names is hidden, though the archive still has it
@@ -183,13 +176,13 @@ def test_a_manifest_lives_as_long_as_its_study(region: Region, tmp_path: Path) -
         capture_output=True, text=True, check=False, timeout=60, env={**os.environ, "TCP_NODELAY": "1"},
     )  # fmt: skip
     assert sent.returncode == 0, sent.stderr
-    eventually(lambda: region.shown() == set(named.values()) - {named[rejected]})
+    until(lambda: region.shown() == set(named.values()) - {named[rejected]})
     assert region.check()[0] == 0
 
     # an object is purged, by night
     region.delete("Instance", named[late])
     region.hub.nightly.run(region.hub.nightly._now())
-    eventually(lambda: region.shown() == set(named.values()) - {named[rejected], named[late]})
+    until(lambda: region.shown() == set(named.values()) - {named[rejected], named[late]})
     last = region.hub.life.last()
     assert last is not None
     assert (last.checked, last.differing, last.repaired) == (1, 1, 1)
@@ -198,7 +191,7 @@ def test_a_manifest_lives_as_long_as_its_study(region: Region, tmp_path: Path) -
     before = len(region.uids(status=DEPRECATED))
     region.delete("Study", STUDY)
     assert region.check("--repair")[0] == 0
-    eventually(lambda: not region.uids())
+    until(lambda: not region.uids())
     assert not region.uids(FHIR_FORMAT)
     assert len(region.uids(status=DEPRECATED)) == before + 1
     assert region.check()[1]["checked"] == 0

@@ -21,7 +21,7 @@ from hub.exchange.model import DeliveryState, Page
 from hub.patients.model import Traits
 from hub.testing import hl7 as made
 from hub.wire.hl7v2.client import MllpClient
-from tests.app.test_hub_archive import eventually
+from tests.waiting import until
 
 pytestmark = pytest.mark.interop
 OIDS = {"A": "1.2.250.1.999.71", "B": "1.2.250.1.999.72"}
@@ -110,9 +110,9 @@ def numbers(text: str) -> list[str]:
 def test_a_consumer_learns_of_links_and_of_their_end(hub: Hub, consumer: Consumer) -> None:
     announce(hub, "A", "A1")
     announce(hub, "B", "B1")
-    eventually(lambda: len(consumer.received) == 1)
+    until(lambda: len(consumer.received) == 1)
     announce(hub, "B", "B1", replace(TRAITS, birth_date="19520317"))
-    eventually(lambda: len(consumer.received) == 3)
+    until(lambda: len(consumer.received) == 3)
     assert sorted(numbers(consumer.received[0])) == ["A1", "B1"]
     assert sorted([numbers(consumer.received[1]), numbers(consumer.received[2])]) == [["A1"], ["B1"]]
     for text in consumer.received:
@@ -131,10 +131,10 @@ def test_a_refusal_is_seen_and_a_busy_consumer_is_asked_again(hub: Hub, consumer
     consumer.codes = ["AR", "AE"]
     announce(hub, "A", "A1")
     announce(hub, "B", "B1")
-    eventually(lambda: len(consumer.received) == 2)
+    until(lambda: len(consumer.received) == 2)
     assert consumer.received[0].split("PID")[1] == consumer.received[1].split("PID")[1]
 
     def dead() -> bool:
         return [item.state for item in hub.exchange.deliveries(Page())] == [DeliveryState.DEAD]
 
-    eventually(dead)
+    until(dead)

@@ -3,8 +3,7 @@ folders, on-demand entries, several patients at once. The other side writes its 
 """
 
 import random
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -41,6 +40,7 @@ from tests.interop.by_hand import (
     submission,
     unique_id,
 )
+from tests.waiting import until
 
 pytestmark = pytest.mark.interop
 DOMAIN, REPOSITORY, ELSEWHERE = "1.2.250.1.999.71", "1.2.250.1.999.73", "1.2.250.1.999.74"
@@ -137,15 +137,6 @@ def succeeded(answer: Answer) -> None:
 def refused(answer: Answer, code: str, location: str = "") -> None:
     assert (answer.outcome, answer.errors) == ("Failure", [code])
     assert location in answer.locations[0]
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    """What a condition gives once it gives something."""
-    deadline = time.monotonic() + 60
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.05)
-    return found
 
 
 # Associations

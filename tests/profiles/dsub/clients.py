@@ -2,7 +2,6 @@
 
 import http.server
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
@@ -203,11 +202,3 @@ class Consumer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)

@@ -20,9 +20,9 @@ from tests.profiles.dsub.clients import (
     address_of,
     fault_of,
     subscribe_body,
-    until,
 )
 from tests.profiles.dsub.conftest import Site
+from tests.waiting import until
 from tests.wire.ebxml.schemas import validate as validate_ebxml
 from tests.wire.wsn.schemas import validate
 

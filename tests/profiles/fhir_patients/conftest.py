@@ -3,8 +3,7 @@
 import http.server
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +17,7 @@ from hub.app.settings.nodes import Client
 from hub.app.settings.roles import Role
 from hub.app.settings.sharing import Subscriptions
 from hub.app.wiring import Hub
+from tests.waiting import until
 
 A, B = "1.2.250.1.999.10.1", "1.2.250.1.999.10.2"
 SECONDS = 120.0
@@ -66,14 +66,6 @@ class Consumer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(SECONDS)
-
-
-def until(condition: Callable[[], Any]) -> None:
-    """Wait for a condition, generously."""
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end, "it never came about"
-        time.sleep(0.02)
 
 
 @dataclass

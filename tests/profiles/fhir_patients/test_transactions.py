@@ -8,7 +8,7 @@ import pytest
 from hub.audit.model import AuditOutcome, AuditSearch
 from hub.context import Context
 from hub.exchange.model import MessageState, Page, ReplayMessage
-from tests.profiles.fhir_patients.conftest import A, B, Site, until
+from tests.profiles.fhir_patients.conftest import A, B, Site
 from tests.profiles.fhir_patients.messages import (
     EVENT,
     JSON,
@@ -19,6 +19,7 @@ from tests.profiles.fhir_patients.messages import (
     replaced,
     subscription,
 )
+from tests.waiting import until
 from tests.wire.fhir.fr_core_rules import broken
 
 
