@@ -17,6 +17,8 @@ HIDDEN_FROM: Mapping[LetterKind, str] = {
     LetterKind.NOTICE: "MASQUE_PS",
     LetterKind.PATIENT: "INVISIBLE_PATIENT",
 }
+#: Letters whose recipients have a document, and so hear when it is taken back.
+HOLDING = (LetterKind.PROFESSIONAL.value, LetterKind.PATIENT.value)
 Flag = Literal["Y", "N", "*"]
 
 #: (DESTMSSANTEPS, DESTMSSANTEPAT) -> what the other codes must say.

@@ -16,6 +16,9 @@ class LetterKind(StrEnum):
 
     PROFESSIONAL = "professional"  #: the document, as XDM, to a professional's or an organisation's box
     PATIENT = "patient"  #: the document, as XDM, to the patient's box
+    WITHDRAWAL = (
+        "withdrawal"  #: that a document they got was taken back or replaced: no document, no patient data
+    )
     NOTICE = "notice"  #: that a document awaits, by ordinary mail: no patient data, a link that asks who one is
 
 
@@ -83,6 +86,7 @@ class Outgoing:
     reply_to: str = field(default="", repr=False)
     text: str = field(default="", repr=False)
     link: str = field(default="", repr=False)  #: of a notice
+    about: str = ""  #: Message-ID of the letter that a withdrawal is about
     no_reply: bool = False
     tell_delivery: bool = False
     tell_reading: bool = False

@@ -4,7 +4,7 @@ One row for each letter and box. Nothing is sent while a unit of work is open.""
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from hub.imaging.model import Report
 from hub.imaging.ports import Senders
 from hub.imaging.reports import FINAL
 from hub.imaging.sending_model import Outcome, Told
-from hub.mail.choosing import HIDDEN_FROM, Chosen, choose
+from hub.mail.choosing import HIDDEN_FROM, HOLDING, Chosen, choose
 from hub.mail.failures import CODES, FAILURES, MOVES
 from hub.mail.model import Enclosed, LetterKind, LetterReason, LetterState, Notification, Outgoing
 from hub.mail.ports import Contents, Entries, Patients, Post
@@ -51,6 +51,7 @@ class Rules:
     notices: bool = False
     link: Callable[[], str] = str
     link_days: float = 14.0
+    withdrawals: bool = True  #: whoever got a document hears that it was taken back or replaced
 
 
 class MailService:
@@ -129,7 +130,8 @@ class MailService:
 
     def registered(self, objects: tuple[DocumentEntry | SubmissionSet | Folder, ...], context: Context) -> None:
         """Something was registered, in this unit of work: letters of the hub's own reports may go, once all that they
-        enclose is there."""
+        enclose is there; whoever got what it replaces is told."""
+        self._tell_holders({item.patient_id.cx for item in objects if isinstance(item, DocumentEntry)}, context)
         if not any(isinstance(item, SubmissionSet) and item.source_id in self.rules.own for item in objects):
             return
         entries = {
@@ -151,15 +153,54 @@ class MailService:
                 if row.state == LetterState.WAITING.value:
                     self.enqueue(row.id, context)
 
-    def withdrawn(self, entries: Iterable[DocumentEntry], context: Context) -> None:  # noqa: ARG002
-        """Entries were taken back, in this unit of work: a letter that encloses nothing else is never sent."""
+    def withdrawn(self, entries: Iterable[DocumentEntry], context: Context) -> None:
+        """Entries were taken back, in this unit of work: a letter that encloses nothing else is never sent; whoever
+        got one of them is told."""
+        entries = tuple(entries)
+        self._tell_holders({entry.patient_id.cx for entry in entries}, context, {entry.unique_id for entry in entries})
         with self.database.transaction() as work:
             store = LetterStore(work)
             rows = store.of_entries([entry.id for entry in entries], [LetterState.WAITING, LetterState.HELD])
             enclosed = store.documents([row.id for row in rows])
             for row in rows:
-                if not self.entries.approved([item.entry for item in enclosed[row.id]]):
+                told = row.kind == LetterKind.WITHDRAWAL.value
+                if not told and not self.entries.approved([item.entry for item in enclosed[row.id]]):
                     store.change(row.id, state=LetterState.WITHDRAWN.value, reason="", changed_at=now())
+
+    def _tell_holders(self, patients: Collection[str], context: Context, taken_back: Collection[str] = ()) -> None:
+        """Write to each box that got a document of these persons which does not stand any more, once for each."""
+        if not self.rules.withdrawals or not patients:
+            return
+        with self.database.transaction() as work:
+            store = LetterStore(work)
+            rows = store.sent_to(patients, HOLDING)
+            enclosed = store.documents([row.id for row in rows])
+            every = {item.entry for items in enclosed.values() for item in items}
+            standing = {entry.unique_id for entry in self.entries.approved(sorted(every))} if every else set()
+            for row in rows:
+                for item in enclosed[row.id]:
+                    if item.unique_id not in standing:
+                        self._tell_holder(store, row, item, context, withdrawn=item.unique_id in taken_back)
+
+    def _tell_holder(self, store: LetterStore, row: Any, item: Any, context: Context, *, withdrawn: bool) -> None:
+        key = hashlib.sha256(f"{LetterKind.WITHDRAWAL}|{row.id}|{item.entry}".encode()).hexdigest()[:32]
+        if store.get(key, lock=True) is not None:
+            return
+        self.write(
+            store,
+            [(item.unique_id, item.entry)],
+            id=key,
+            kind=LetterKind.WITHDRAWAL.value,
+            control_id=row.id,  # the letter that it is about; no message asked for it, so nobody is told of it
+            told_of=row.told_of,
+            patient=row.patient,
+            recipient=row.recipient,
+            text="withdrawn" if withdrawn else "replaced",
+            no_reply=True,
+            state=LetterState.WAITING.value,
+        )
+        self.enqueue(key, context)
+        context.led_to("letter", key)
 
     def person_changed(
         self, regional: PatientIdentifier, numbers: Iterable[PatientIdentifier], context: Context
@@ -213,6 +254,9 @@ class MailService:
 
     def _send(self, row: Any, enclosed: Sequence[Any], context: Context) -> bool:
         """Whether there is something to send, and it was. Raises Held, HubError."""
+        if row.kind == LetterKind.WITHDRAWAL.value:
+            self._send_withdrawal(row)
+            return True
         found = {entry.unique_id: entry for entry in self.entries.approved([item.entry for item in enclosed])}
         standing = [found[item.unique_id] for item in enclosed if item.unique_id in found]
         if not standing:
@@ -248,6 +292,15 @@ class MailService:
                 if item.content.lease is not None:
                     item.content.lease.release()
         return True
+
+    def _send_withdrawal(self, row: Any) -> None:
+        """To the box that the document went to. Raises HubError."""
+        with self.database.reading() as work:
+            about = LetterStore(work).get(row.control_id)
+        told = about.message_id if about is not None else ""
+        self.post.send(
+            Outgoing(LetterKind.WITHDRAWAL, row.message_id, row.recipient, text=row.text, no_reply=True, about=told)
+        )
 
     def _person(self, row: Any, standing: Sequence[DocumentEntry]) -> Person:
         """Whom the message and every document are about. Raises Held where that is not one person any more."""

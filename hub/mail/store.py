@@ -121,6 +121,15 @@ class LetterStore:
         )
         return list(self._connection.execute(select(LETTER).where(here)))
 
+    def sent_to(self, patients: Iterable[str], kinds: Iterable[str]) -> list[Row[Any]]:
+        """What has left, about persons (CX)."""
+        here = and_(
+            LETTER.c.patient.in_(sorted(patients)),
+            LETTER.c.kind.in_(sorted(kinds)),
+            LETTER.c.state.in_([LetterState.SENT.value, LetterState.DELIVERED.value, LetterState.READ.value]),
+        )
+        return list(self._connection.execute(select(LETTER).where(here)))
+
     def change(self, key: str, **values: Any) -> None:
         """Change a row."""
         self._connection.execute(update(LETTER).where(LETTER.c.id == key).values(**values))
@@ -152,7 +161,7 @@ def letter_of(row: Row[Any], unique_ids: Iterable[str]) -> Letter:
         id=row.id,
         kind=LetterKind(row.kind),
         unique_ids=tuple(unique_ids),
-        recipient=row.recipient if row.kind != LetterKind.PATIENT else "",
+        recipient=row.recipient if row.kind in (LetterKind.PROFESSIONAL, LetterKind.NOTICE) else "",  # no INS is shown
         state=LetterState(row.state),
         reason=LetterReason(row.reason) if row.reason else None,
         detail=row.detail,

@@ -1,7 +1,9 @@
 """Who gets what: the matrix, qualified INS, withdrawn and hidden documents. The mail server is made up."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from hub.mail.choosing import choose, in_domains, is_address
 from hub.mail.errors import LetterNotFound, LetterNotHeld, MailUnavailable
 from hub.mail.model import LetterKind, LetterReason, Notification, Outcome, Outgoing, RetryLetter
 from hub.storage.engine import Database
+from hub.values import now
+from hub.wire.mail.composing import compose
 from tests.mail.place import BOTH, BOX, DOCTOR, DOCTOR_ONLY, PATIENT_ONLY, Place, place
 
 
@@ -156,3 +160,57 @@ def test_reports_about_nothing_of_ours_change_nothing(made: Made) -> None:
     assert made.place.letters()[0].detail == "deleted"
     assert service.notified(Notification(Outcome.FAILED, original, recipient=DOCTOR.upper(), code="5.2.2"), Context())
     assert made.place.states() == {"professional": "refused: bounced"}
+
+
+def told(made: Made) -> list[tuple[str, str, str]]:
+    """Who was told that what they got does not stand any more, and of which letter."""
+    return [(item.recipient, item.text, item.about) for item in made.server.taken if item.kind is LetterKind.WITHDRAWAL]
+
+
+SAME = {"document_id": "1.2.250.7.7", "set_id": "1.2.250.7.8"}
+
+
+def test_whoever_got_a_document_hears_that_it_was_taken_back(made: Made) -> None:
+    made.place.qualify()
+    made.place.oru(BOTH, DOCTOR, **SAME)
+    made.place.work()
+    first = {item.recipient: item.message_id for item in made.server.taken}
+    assert set(first) == {DOCTOR, BOX}
+    assert told(made) == []
+    made.place.oru({}, status="D", **SAME)
+    for _ in range(2):
+        made.place.work()
+        assert sorted(told(made)) == sorted((box, "withdrawn", first[box]) for box in (DOCTOR, BOX))
+    last = made.server.taken[-1]
+    assert (last.enclosed, last.patient, last.traits, last.no_reply) == ((), None, None, True)
+    assert BOX not in {item.recipient for item in made.place.letters()}, "no INS is shown"
+
+
+def test_and_that_it_was_replaced(made: Made) -> None:
+    made.place.qualify()
+    made.place.oru(DOCTOR_ONLY, DOCTOR, **SAME)
+    made.place.work()
+    (first,) = made.server.taken
+    made.place.oru({}, status="C", document_id="1.2.250.7.9", set_id="1.2.250.7.8")
+    made.place.work()
+    made.place.work()
+    assert told(made) == [(DOCTOR, "replaced", first.message_id)]
+
+
+def test_a_setting_keeps_it_back(made: Made) -> None:
+    made.place.hub.service.rules = replace(made.place.hub.service.rules, withdrawals=False)
+    made.place.qualify()
+    made.place.oru(DOCTOR_ONLY, DOCTOR, **SAME)
+    made.place.work()
+    made.place.oru({}, status="D", **SAME)
+    made.place.work()
+    assert len(made.server.taken) == 1
+    assert told(made) == []
+
+
+def test_the_mail_says_nothing_about_anybody() -> None:
+    letter = Outgoing(LetterKind.WITHDRAWAL, "<b@hub>", DOCTOR, text="replaced", no_reply=True, about="<a@hub>")
+    mail = message_from_bytes(compose(letter, None, sender="hub@x.mssante.fr", region="R", at=now()), policy=default)
+    assert (mail["In-Reply-To"], mail["X-MSS-MES"]) == ("<a@hub>", "FIN")
+    assert mail["Subject"] == "Un document envoyé a été remplacé"
+    assert "remplacé par une version plus récente" in mail.get_content()

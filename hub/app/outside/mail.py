@@ -78,7 +78,7 @@ class PostOffice:
         """Raises MailUnavailable, MailMisconfigured, RecipientRefused, MessageRefused, MailTooLarge."""
         notice = letter.kind is LetterKind.NOTICE
         sender = self.settings.notice_address if notice else self.settings.address
-        attached = None if notice else self._attached(letter)
+        attached = self._attached(letter) if letter.enclosed else None
         mail = compose(letter, attached, sender=sender, region=self.region.name, at=now())
         if len(mail) > self.settings.max_mb * 1024 * 1024:
             raise MailTooLarge()
@@ -222,6 +222,7 @@ def build(rooms: "Rooms", public_url: Callable[[], str], senders: Senders | None
             notices=bool(settings.notices.host),
             link=lambda: public_url() + AWAITING,
             link_days=settings.link_days,
+            withdrawals=settings.tell_withdrawals,
         ),
         senders=senders,
     )

@@ -72,6 +72,8 @@ class SecureMail(Table):
     """Largest mail, in megabytes."""
     timeout: float = Field(default=30.0, gt=0, le=300)
     """Seconds for each step of a conversation with a server."""
+    tell_withdrawals: bool = True
+    """Tell the boxes that a document was sent to when it is taken back or replaced: no document, no patient data."""
     notices: MailServer = MailServer()
     """Server for ordinary mail: recipients outside the domains get a notice without patient data and a link that asks
     who they are; empty: they get nothing, and their letter is held."""

@@ -18,6 +18,7 @@ MAIL_EN: Mapping[str, str] = {
     "mail.more": "Older ones",
     "mail.kind.professional": "Document to a professional",
     "mail.kind.patient": "Document to the patient's box",
+    "mail.kind.withdrawal": "Word that a document was withdrawn or replaced",
     "mail.kind.notice": "Notice that a document awaits",
     "mail.state.waiting": "Waiting",
     "mail.state.sent": "Sent",

@@ -18,6 +18,7 @@ MAIL_FR: Mapping[str, str] = {
     "mail.more": "Plus anciens",
     "mail.kind.professional": "Document à un professionnel",
     "mail.kind.patient": "Document à la messagerie du patient",
+    "mail.kind.withdrawal": "Avis qu'un document a été retiré ou remplacé",
     "mail.kind.notice": "Avis qu'un document attend",
     "mail.state.waiting": "En attente",
     "mail.state.sent": "Envoyé",

@@ -23,6 +23,19 @@ _NOTICE = (
 )
 
 
+_TAKEN_BACK = {"withdrawn": "Un document envoyé a été retiré", "replaced": "Un document envoyé a été remplacé"}
+_TAKEN_BACK_TEXT = {
+    "withdrawn": (
+        "Bonjour,\n\nUn document médical qui vous a été envoyé par le message cité en référence a été retiré par son "
+        "auteur. Merci de ne plus l'utiliser et de le supprimer de votre dossier.\n"
+    ),
+    "replaced": (
+        "Bonjour,\n\nUn document médical qui vous a été envoyé par le message cité en référence a été remplacé par une "
+        "version plus récente. Merci de ne plus utiliser l'ancienne.\n"
+    ),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Attached:
     """What goes with a letter."""
@@ -38,6 +51,13 @@ def compose(letter: Outgoing, attached: Attached | None, *, sender: str, region:
     mail["To"] = letter.recipient
     mail["Date"] = format_datetime(at)
     mail["Message-ID"] = letter.message_id
+    if letter.kind is LetterKind.WITHDRAWAL:
+        mail["Subject"] = _TAKEN_BACK[letter.text]
+        mail["In-Reply-To"] = mail["References"] = letter.about
+        mail["Auto-Submitted"] = "auto-generated"
+        mail["X-MSS-MES"] = "FIN"
+        mail.set_content(_TAKEN_BACK_TEXT[letter.text])
+        return mail.as_bytes()
     if letter.kind is LetterKind.NOTICE or attached is None:
         mail["Subject"] = _NOTICE_SUBJECT
         mail["Auto-Submitted"] = "auto-generated"
