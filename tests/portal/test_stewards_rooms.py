@@ -19,6 +19,7 @@ from hub.patients.service import PatientService
 from hub.patients.stewardship import Stewardship
 from hub.storage.engine import Database
 from hub.usecase import Dispatcher
+from hub.values import PatientIdentifier
 from tests.portal.conftest import Server, field, sign_in
 from tests.portal.fake import Documents, Hub, Imaging
 from tests.portal.made_up import REGION, A, B
@@ -156,3 +157,19 @@ def test_searched_by_birth_date_and_first_letters(rooms: Rooms, signed_in: Signe
     ):
         page = client.post("/portal/search", data={"csrf": csrf, **criteria}, follow_redirects=True).text
         assert page.count('<h3><a href="/portal/person/') == found, criteria
+
+
+def test_a_number_that_went_to_somebody_else_says_what_hangs_on_it(rooms: Rooms, signed_in: SignedIn) -> None:
+    nobody_else = replace(PEOPLE[0][1], identifier=PatientIdentifier("N-1", C), ins=None)
+    rooms.feed(replace(nobody_else, traits=replace(nobody_else.traits, birth_name="SEULE", birth_date="19010203")))
+    before = {one.id for one in rooms.room.tasks()}
+    other = replace(
+        nobody_else.traits, birth_name="AUTRE", birth_given="PAUL", given_names="PAUL", birth_date="20010101"
+    )
+    other = replace(other, given_names="PAUL")
+    rooms.feed(replace(nobody_else, traits=replace(other, sex="M" if other.sex == "F" else "F")))
+    (asked,) = [one for one in rooms.room.tasks() if one.id not in before]
+    page = signed_in("sylvie").get(task(asked.id)).text
+    assert "donné ce numéro à quelqu" in page
+    assert "Examens\u00a0: " in page
+    assert "renvoyer les images sous le bon numéro" in page

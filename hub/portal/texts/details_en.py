@@ -3,6 +3,7 @@
 DETAILS_EN = {
     "details.title": "How the identity was checked",
     "details.lead": "As each hospital says it (PAM France: ZFD, ZFP, ZFA).",
+    "details.said": "What is said",
     "details.obtained": "Traits obtained by",
     "details.obtained.SM": "typed in",
     "details.obtained.CV": "Vitale card",

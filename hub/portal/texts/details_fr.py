@@ -3,6 +3,7 @@
 DETAILS_FR = {
     "details.title": "Contrôle de l'identité",
     "details.lead": "Tel que chaque établissement le dit (PAM France : ZFD, ZFP, ZFA).",
+    "details.said": "Ce qui est dit",
     "details.obtained": "Traits obtenus par",
     "details.obtained.SM": "saisie manuelle",
     "details.obtained.CV": "carte Vitale",

@@ -53,7 +53,8 @@ STEWARD_EN = {
         "These identities are linked and yet contradict each other: are they really one person?"
     ),
     "steward.question.strict-traits": (
-        "A hospital changed the strict traits of a linked identity: does the link still hold?"
+        "A hospital changed the strict traits of this identity: a correction, or somebody else under the same number? "
+        "What is shared under the number stays with it."
     ),
     "steward.question.ins-conflict": "Two different qualified INS: the join was refused. Is one of them wrong?",
     # a question
@@ -69,7 +70,7 @@ STEWARD_EN = {
     "steward.strict": "Strict traits",
     "steward.not_strict": "Other traits",
     "steward.status": "Status",
-    "steward.one_hospital": "Both numbers are of one hospital: only that hospital merges them: that closes it.",
+    "steward.one_hospital": "Two numbers of one hospital: only that hospital can merge them, which closes this.",
     "steward.role.first": "In question",
     "steward.role.other": "Compared",
     "steward.role.company": "Same person today",
@@ -118,6 +119,11 @@ STEWARD_EN = {
     "steward.because.typing": "Typing error",
     "steward.because.moved": "Change of name or address",
     "steward.alone": "Only this one of the identities is in the index: there is nothing to link or to part.",
+    "steward.reused": (
+        "The hospital seems to have given this number to somebody else. Studies: {studies}, documents: {documents}. "
+        "What was shared before may be the first person's, and is shown with the second. Only the hospital knows: ask "
+        "it to send the images again under the right number and to replace or withdraw the reports; then close this."
+    ),
     "steward.decide": "Decide",
     "steward.no_reason": "A reason is needed.",
     "steward.no_verdict": "Choose an answer.",

@@ -60,7 +60,8 @@ STEWARD_FR = {
         "Ces identités sont reliées et pourtant se contredisent\u00a0: sont-elles vraiment une seule personne\u00a0?"
     ),
     "steward.question.strict-traits": (
-        "Un établissement a modifié les traits stricts d'une identité reliée\u00a0: le lien tient-il toujours\u00a0?"
+        "Un établissement a modifié les traits stricts de cette identité\u00a0: une correction, ou quelqu'un d'autre "
+        "sous le même numéro\u00a0? Ce qui est partagé sous ce numéro reste avec lui."
     ),
     "steward.question.ins-conflict": (
         "Deux INS qualifiées différentes\u00a0: le rapprochement a été refusé. Une des deux est-elle fausse\u00a0?"
@@ -78,7 +79,7 @@ STEWARD_FR = {
     "steward.strict": "Traits stricts",
     "steward.not_strict": "Autres traits",
     "steward.status": "Statut",
-    "steward.one_hospital": "Deux numéros d'un établissement\u00a0: lui seul les fusionne, et la question se clôt.",
+    "steward.one_hospital": "Deux numéros d'un établissement\u00a0: lui seul les fusionne, ce qui clôt la question.",
     "steward.role.first": "En question",
     "steward.role.other": "Comparée",
     "steward.role.company": "Même personne aujourd'hui",
@@ -127,6 +128,12 @@ STEWARD_FR = {
     "steward.because.typing": "Erreur de saisie",
     "steward.because.moved": "Changement de nom ou d'adresse",
     "steward.alone": "Seule cette identité est dans l'index\u00a0: il n'y a rien à relier ni à séparer.",
+    "steward.reused": (
+        "L'établissement semble avoir donné ce numéro à quelqu'un d'autre. Examens\u00a0: {studies}, documents\u00a0: "
+        "{documents}. Ce qui a été partagé avant est peut-être à la première personne et s'affiche avec la seconde. "
+        "Seul l'établissement le sait\u00a0: demandez-lui de renvoyer les images sous le bon numéro et de remplacer "
+        "ou retirer les comptes rendus, puis fermez la question."
+    ),
     "steward.decide": "Valider la décision",
     "steward.no_reason": "Un motif est nécessaire.",
     "steward.no_verdict": "Choisissez une réponse.",
