@@ -51,21 +51,26 @@ class KeptObjects:
         return sorted((self._kept / study_instance_uid).glob("*.dcm")) if is_uid(study_instance_uid) else []
 
     def keep(self, file: Path, study_instance_uid: str, sop_instance_uid: str) -> Path:
-        """Give a file that is safe on disk its place. The same object again changes nothing.
+        """Give a file that is safe on disk its place, durably; it keeps its own name as well, until that is removed.
 
-        Raises OtherObject when another object has this SOP Instance UID already: the first one stays."""
+        The same object again changes nothing. Raises OtherObject when another object has this SOP Instance UID
+        already: the first one stays."""
         path = self.path(study_instance_uid, sop_instance_uid)
-        if not path.parent.is_dir():
-            path.parent.mkdir(exist_ok=True)
-            _sync(self._kept)
         try:
-            os.link(file, path)
+            self._link(file, path)
         except FileExistsError:
             if not same_object(file, path):
                 raise OtherObject() from None
-        file.unlink()
         _sync(path.parent)
         return path
+
+    def _link(self, file: Path, path: Path) -> None:
+        try:
+            os.link(file, path)
+        except FileNotFoundError:  # the study's first object
+            path.parent.mkdir(exist_ok=True)
+            _sync(self._kept)
+            os.link(file, path)
 
     # arrivals
 

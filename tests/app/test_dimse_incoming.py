@@ -70,3 +70,19 @@ def test_a_directory_that_has_gone(tmp_path: Path) -> None:
     incoming.prepare()
     with pytest.raises(OSError, match="No such file"):
         incoming.take()
+
+
+def test_what_was_placed_loses_its_first_name_when_there_is_time(tmp_path: Path) -> None:
+    incoming = IncomingFiles(tmp_path / "incoming")
+    for done in (incoming.prepare, incoming.close):
+        file = incoming.take()
+        file.write(b"object")
+        file.sync()
+        kept = tmp_path / done.__name__
+        os.link(file.path, kept)
+        incoming.placed(file)
+        assert file.path.exists()
+        done()
+        assert not file.path.exists()
+        assert kept.read_bytes() == b"object"
+    assert names(tmp_path / "incoming") == []

@@ -3,6 +3,7 @@
 A sender waits for each object's answer, so what can be done while it is busy itself costs nothing.
 """
 
+import contextlib
 import os
 import queue
 import time
@@ -57,6 +58,7 @@ class IncomingFiles:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._ready: queue.SimpleQueue[IncomingFile] = queue.SimpleQueue()
+        self._placed: queue.SimpleQueue[IncomingFile] = queue.SimpleQueue()
         directory.mkdir(parents=True, exist_ok=True)
         for leftover in directory.iterdir():  # never acknowledged; younger ones may be another process's
             if time.time() - leftover.stat().st_mtime > _ABANDONED:
@@ -73,18 +75,28 @@ class IncomingFiles:
         file.remove()  # before another process takes it for abandoned
         return self._new()
 
+    def placed(self, file: IncomingFile) -> None:
+        """The file has another place now: its name here goes when there is time."""
+        self._placed.put(file)
+
     def prepare(self) -> None:
-        """Have a file ready for the next object."""
-        if self._ready.empty():
-            try:
+        """There is time: have a file ready for the next object, and let go of what was placed."""
+        try:
+            if self._ready.empty():
                 self._ready.put(self._new())
-            except OSError:
-                return  # ``take`` tries again, and its caller says why it fails
+            self._let_go(self._placed)
+        except OSError:
+            return  # ``take`` tries again, and its caller says why it fails
 
     def close(self) -> None:
-        """Remove what is ready."""
-        while not self._ready.empty():
-            self._ready.get().remove()
+        """Remove what is ready, and what was placed."""
+        self._let_go(self._ready)
+        self._let_go(self._placed)
+
+    def _let_go(self, files: "queue.SimpleQueue[IncomingFile]") -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                files.get_nowait().remove()
 
     def _new(self) -> IncomingFile:
         return IncomingFile(self._directory / new_key())

@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from hub.app.dimse.incoming import IncomingFile, IncomingFiles
@@ -105,7 +105,11 @@ class ObjectStore:
                 return Stored(file, expected=True)
             if not may_keep:
                 raise AccessDenied("This sender may not store, and nobody waits for this study from it.")
-            return Stored(replace(file, path=self.kept.keep(path, study, sop_instance)), expected=False)
+            kept = ReceivedFile(
+                self.kept.keep(path, study, sop_instance), study, series, sop_instance, sop_class, syntax
+            )
+            self.incoming.placed(incoming)
+            return Stored(kept, expected=False)
         except OSError as error:
             if incoming is not None:
                 incoming.remove()
