@@ -85,7 +85,7 @@ def _large(size: int) -> Iterator[Figure]:
     yield Figure(
         "documents", "ITI-41 of a large document", up, "MB/s", "nginx, the same body into a file", bare_up,
         "at least 0.5", up >= 0.5 * bare_up,
-        f"{what}; hashed twice, registered and on the disk before Success, nginx syncs nothing; the hub's own CPU: "
+        f"{what}; hashed, registered and on the disk before Success, nginx syncs nothing; the hub's own CPU: "
         f"{used:.1f} s for both ways",
     )  # fmt: skip
     yield Figure(
