@@ -197,13 +197,12 @@ class Questions:
 
     def _get(self, identifier: PatientIdentifier) -> Person:
         with self.database.reading() as work:
-            reader = PatientReader(work)
-            keys = self._persons_of(reader, identifier, withdrawn=False)
-            if not keys:
-                raise UnknownIdentifier()
-            if len(keys) > 1:
-                raise AmbiguousIdentifier()
-            return self._person(reader.persons(keys)[keys[0]])
+            found = PatientReader(work).whom(identifier, regional=identifier.authority in self.affinity_domains)
+        if not found:
+            raise UnknownIdentifier()
+        if len(found) > 1:
+            raise AmbiguousIdentifier()
+        return self._person(found[0])
 
     def _persons_of(self, reader: PatientReader, identifier: PatientIdentifier, *, withdrawn: bool = True) -> list[int]:
         if identifier.authority in INS_AUTHORITIES:

@@ -71,7 +71,7 @@ _BY_ID = Prepared(lambda _dialect: _MEMBER.where(IDENTITY.c.id == bindparam("key
 _COLUMNS = ", ".join(f"m.{column.name}" for column in MEMBER_COLUMNS)
 _OF_IDS = {
     "postgresql": f"SELECT {_COLUMNS} FROM patients_identity AS m "  # noqa: S608 (our own columns)
-    "WHERE m.id = ANY (CAST(:keys AS bigint[])) ORDER BY m.id",
+    "WHERE m.id = ANY (CAST((SELECT CAST(:keys AS bigint[])) AS bigint[])) ORDER BY m.id",
     "sqlite": f"SELECT {_COLUMNS} FROM json_each(:keys) AS a "  # noqa: S608
     "CROSS JOIN patients_identity AS m ON m.id = a.value ORDER BY m.id",
 }

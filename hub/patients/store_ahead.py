@@ -12,18 +12,18 @@ from hub.storage.prepared import Prepared
 _KNOWN_OF = {
     "postgresql": """
         SELECT 'number', m.value, m.authority
-        FROM unnest(CAST(:numbers AS varchar[]), CAST(:authorities AS varchar[])) AS a(value, authority)
+        FROM unnest((SELECT CAST(:numbers AS varchar[])), (SELECT CAST(:authorities AS varchar[]))) AS a(value, authority)
         CROSS JOIN LATERAL (
             SELECT x.value, x.authority FROM patients_identity AS x
             WHERE x.value = a.value COLLATE "C" AND x.authority = a.authority COLLATE "C" LIMIT 1
         ) AS m
         UNION ALL
-        SELECT 'ins', m.ins_value, '' FROM unnest(CAST(:ins AS varchar[])) AS a(value)
+        SELECT 'ins', m.ins_value, '' FROM unnest((SELECT CAST(:ins AS varchar[]))) AS a(value)
         CROSS JOIN LATERAL (
             SELECT x.ins_value FROM patients_identity AS x WHERE x.ins_value = a.value COLLATE "C" LIMIT 1
         ) AS m
         UNION ALL
-        SELECT 'strict', CAST(m.strict_key AS varchar), '' FROM unnest(CAST(:strict AS bigint[])) AS a(value)
+        SELECT 'strict', CAST(m.strict_key AS varchar), '' FROM unnest((SELECT CAST(:strict AS bigint[]))) AS a(value)
         CROSS JOIN LATERAL (
             SELECT x.strict_key FROM patients_identity AS x WHERE x.strict_key = a.value LIMIT 1
         ) AS m

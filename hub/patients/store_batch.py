@@ -7,101 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, insert
 
 from hub.patients import matching
 from hub.patients.model import Identity
 from hub.patients.numbering import new_regional_value
-from hub.patients.store import BATCH, LINKS, MEMBER_COLUMNS, Member, PatientStore, PersonRecord, identity_values, member
+from hub.patients.store import BATCH, LINKS, Member, PatientStore, PersonRecord, identity_values, member
 from hub.patients.store_tables import IDENTITY, PERSON
+from hub.patients.store_together import MOST, NEXT, NUMBERED, READ, TAKEN_NUMBERS
 from hub.storage.engine import UnitOfWork, Values
 from hub.storage.prepared import Prepared, ask
 from hub.values import PatientIdentifier, now
 
-_MOST = 200  #: candidates by one key; where there are more the database is asked
-_COLUMNS = ", ".join(f"m.{column.name}" for column in MEMBER_COLUMNS)
-#: Those with one of the numbers or keys, everybody in use of their persons, and the persons.
-_TOGETHER = {
-    "postgresql": f"""
-        WITH found AS MATERIALIZED (
-            SELECT k.id FROM unnest(CAST(:numbers AS varchar[]), CAST(:authorities AS varchar[])) AS a(value, authority)
-            CROSS JOIN LATERAL (
-                SELECT x.id FROM patients_identity AS x
-                WHERE x.value = a.value COLLATE "C" AND x.authority = a.authority COLLATE "C" LIMIT 1
-            ) AS k
-            UNION
-            SELECT k.id FROM unnest(CAST(:ins AS varchar[])) AS a(value)
-            CROSS JOIN LATERAL (
-                SELECT x.id FROM patients_identity AS x
-                WHERE x.ins_value = a.value COLLATE "C" AND x.active ORDER BY x.id LIMIT {_MOST + 1}
-            ) AS k
-            UNION
-            SELECT k.id FROM unnest(CAST(:strict AS bigint[])) AS a(value)
-            CROSS JOIN LATERAL (
-                SELECT x.id FROM patients_identity AS x
-                WHERE x.strict_key = a.value AND x.active ORDER BY x.id LIMIT {_MOST + 1}
-            ) AS k
-        ), everybody AS MATERIALIZED (
-            SELECT id FROM found
-            UNION
-            SELECT o.id FROM found AS f
-            CROSS JOIN LATERAL (SELECT x.person FROM patients_identity AS x WHERE x.id = f.id LIMIT 1) AS y
-            CROSS JOIN LATERAL (
-                SELECT x.id FROM patients_identity AS x WHERE x.person = y.person AND x.active OFFSET 0
-            ) AS o
-        )
-        SELECT {_COLUMNS}, p.value, p.authority, p.survivor, p.external FROM everybody AS e
-        CROSS JOIN LATERAL (SELECT x.* FROM patients_identity AS x WHERE x.id = e.id LIMIT 1) AS m
-        CROSS JOIN LATERAL (SELECT x.* FROM patients_person AS x WHERE x.id = m.person LIMIT 1) AS p
-    """,  # noqa: S608 (our own columns)
-    "sqlite": f"""
-        WITH found AS MATERIALIZED (
-            SELECT x.id FROM json_each(:pairs) AS a CROSS JOIN patients_identity AS x
-            ON x.value = json_extract(a.value, '$[0]') AND x.authority = json_extract(a.value, '$[1]')
-            UNION
-            SELECT x.id FROM json_each(:ins) AS a CROSS JOIN patients_identity AS x ON x.id IN (
-                SELECT y.id FROM patients_identity AS y
-                WHERE y.ins_value = a.value AND y.active ORDER BY y.id LIMIT {_MOST + 1}
-            )
-            UNION
-            SELECT x.id FROM json_each(:strict) AS a CROSS JOIN patients_identity AS x ON x.id IN (
-                SELECT y.id FROM patients_identity AS y
-                WHERE y.strict_key = a.value AND y.active ORDER BY y.id LIMIT {_MOST + 1}
-            )
-        ), everybody AS MATERIALIZED (
-            SELECT id FROM found
-            UNION
-            SELECT o.id FROM found AS f CROSS JOIN patients_identity AS y ON y.id = f.id
-            CROSS JOIN patients_identity AS o ON o.id IN (  -- a join would read the whole table for a Bloom filter
-                SELECT x.id FROM patients_identity AS x WHERE x.person = y.person AND x.active
-            )
-        )
-        SELECT {_COLUMNS}, p.value, p.authority, p.survivor, p.external FROM everybody AS e
-        CROSS JOIN patients_identity AS m ON m.id = e.id CROSS JOIN patients_person AS p ON p.id = m.person
-    """,  # noqa: S608
-}
-_TAKEN = {
-    "postgresql": """
-        SELECT m.value FROM unnest(CAST(:numbers AS varchar[])) AS a(value) JOIN patients_person AS m
-        ON m.value = a.value COLLATE "C" AND m.authority = :authority
-    """,
-    "sqlite": """
-        SELECT m.value FROM json_each(:numbers) AS a CROSS JOIN patients_person AS m
-        ON m.value = a.value AND m.authority = :authority
-    """,
-}
-_IDS = {
-    "postgresql": "SELECT nextval(pg_get_serial_sequence('{table}', 'id')) FROM generate_series(1, :count)",
-    "sqlite": "SELECT coalesce(max(id), 0) FROM {table} WHERE 0 < :count",
-}
-_NUMBERED = (IDENTITY.name, PERSON.name)
-_PERSON_COLUMNS = tuple(PERSON.c[name] for name in ("value", "authority", "survivor", "external"))
-_READ = Prepared(lambda dialect: text(_TOGETHER[dialect]).columns(*MEMBER_COLUMNS, *_PERSON_COLUMNS))
-_TAKEN_NUMBERS = Prepared(lambda dialect: text(_TAKEN[dialect]))
-_NEXT = {
-    table: Prepared(lambda dialect, name=table: text(_IDS[dialect].format(table=name)))  # type: ignore[misc]
-    for table in _NUMBERED
-}
 _ADD_IDENTITY = Prepared(lambda _dialect: insert(IDENTITY), *(column.name for column in IDENTITY.c))
 _ADD_PERSON = Prepared(lambda _dialect: insert(PERSON), "id", "value", "authority", "external", "created_at")
 
@@ -158,9 +75,9 @@ class BatchStore(PatientStore):
         taken = {**self._lists({"numbers": numbers}), "authority": self._authority}
         *ids, known = self._read(
             [*self._locking(names), *self._locking([LINKS] if linking else [])],
-            [*((_NEXT[name], count) for name in _NUMBERED), (_TAKEN_NUMBERS, taken)],
+            [*((NEXT[name], count) for name in NUMBERED), (TAKEN_NUMBERS, taken)],
         )
-        for table, rows in zip(_NUMBERED, ids, strict=True):
+        for table, rows in zip(NUMBERED, ids, strict=True):
             last = rows[0][0]
             self._ids[table] = iter(
                 [row[0] for row in rows] if self._postgresql else range(last + 1, last + 1 + len(expected))
@@ -218,7 +135,7 @@ class BatchStore(PatientStore):
         if not self._postgresql:
             values["pairs"] = pairs
         connection = self._work.connection
-        answers = ask(connection, [*before, (_READ, self._lists(values)), *after])[len(before) :]
+        answers = ask(connection, [*before, (READ, self._lists(values)), *after])[len(before) :]
         for row in answers[0]:
             found, (value, authority, survivor, external) = member(row[:-4]), row[-4:]
             if found.person not in known.persons:
@@ -252,7 +169,7 @@ class BatchStore(PatientStore):
         found = self._known.candidates(identity.ins.value if identity.ins else None, strict_key)
         if found is None:
             return super().candidates(identity, strict_key, not_id)
-        return [item for item in found if item.id != not_id][:_MOST]
+        return [item for item in found if item.id != not_id][:MOST]
 
     def met(self, ids: Sequence[int]) -> list[Member]:
         """As the base's."""
@@ -439,6 +356,6 @@ class _Known:
         """The active identities with one of the keys, the oldest first; None when they must be asked for."""
         same_ins = self.ins.get(ins) if ins is not None else _NOBODY
         same_traits = self.strict.get(strict) if strict is not None else _NOBODY
-        if same_ins is None or same_traits is None or max(len(same_ins), len(same_traits)) > _MOST:
+        if same_ins is None or same_traits is None or max(len(same_ins), len(same_traits)) > MOST:
             return None
         return [self.members[key] for key in sorted(same_ins | same_traits)]

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -21,7 +22,7 @@ from sqlalchemy import (
     union,
 )
 
-from hub.patients.model import Identity, Link
+from hub.patients.model import INS_AUTHORITIES, Identity, Link
 from hub.patients.normalise import given_names, search_keys
 from hub.patients.store import MEMBER_COLUMNS, Member, member
 from hub.patients.store_tables import IDENTITY, LINK, NAME, PERSON
@@ -110,7 +111,7 @@ _COLUMNS = ", ".join(f"m.{column.name}" for column in MEMBER_COLUMNS)
 _OF_PERSONS = {
     "postgresql": f"""
         SELECT {_COLUMNS} FROM patients_identity AS m
-        WHERE m.person = ANY(CAST(:persons AS bigint[])) AND m.active ORDER BY m.id
+        WHERE m.person = ANY(CAST((SELECT CAST(:persons AS bigint[])) AS bigint[])) AND m.active ORDER BY m.id
     """,  # noqa: S608 (our own columns)
     "sqlite": f"""
         SELECT {_COLUMNS} FROM json_each(:persons) AS a CROSS JOIN patients_identity AS m
@@ -120,9 +121,9 @@ _OF_PERSONS = {
 _NUMBERS = {
     "postgresql": """
         SELECT m.id, m.value, m.authority, m.survivor, m.external FROM patients_person AS m
-        WHERE m.id = ANY(CAST(:persons AS bigint[]))
+        WHERE m.id = ANY(CAST((SELECT CAST(:persons AS bigint[])) AS bigint[]))
         UNION ALL SELECT m.id, m.value, m.authority, m.survivor, m.external FROM patients_person AS m
-        WHERE m.survivor = ANY(CAST(:persons AS bigint[])) ORDER BY 1
+        WHERE m.survivor = ANY(CAST((SELECT CAST(:persons AS bigint[])) AS bigint[])) ORDER BY 1
     """,
     "sqlite": """
         SELECT m.id, m.value, m.authority, m.survivor, m.external
@@ -136,6 +137,35 @@ _PERSON_COLUMNS = (PERSON.c.id, PERSON.c.value, PERSON.c.authority, PERSON.c.sur
 MEMBERS_OF = Prepared(lambda dialect: text(_OF_PERSONS[dialect]).columns(*MEMBER_COLUMNS))
 PERSONS = Prepared(lambda dialect: text(_NUMBERS[dialect]).columns(*_PERSON_COLUMNS))
 _BY_ID = Prepared(lambda _dialect: select(*MEMBER_COLUMNS).where(IDENTITY.c.id == bindparam("key")))
+#: Whom a number means: their active identities (part 0), then their regional identifiers (part 1), in one statement.
+_WHOM = f"""
+    WITH asked AS MATERIALIZED ({{asked}})
+    SELECT 0 AS part, {_COLUMNS} FROM asked AS a {{join}} patients_identity AS m ON m.person = a.person AND m.active
+    UNION ALL
+    SELECT 1, m.id, m.value, m.authority, a.person, NULL, m.survivor, {", ".join(["NULL"] * 8)}
+    FROM asked AS a {{join}} patients_person AS m ON m.id = a.person
+    UNION ALL
+    SELECT 1, m.id, m.value, m.authority, a.person, NULL, m.survivor, {", ".join(["NULL"] * 8)}
+    FROM asked AS a {{join}} patients_person AS m {{by_survivor}} ON m.survivor = a.person
+    ORDER BY 1, 2
+"""  # noqa: S608 (our own columns)
+
+
+def _whom(asked: str) -> Prepared:
+    columns = (literal_column("part", Integer), *MEMBER_COLUMNS)
+    return Prepared(lambda dialect: text(_WHOM.format(asked=asked, **_JOINS[dialect])).columns(*columns))
+
+
+_WHOM_REGIONAL = _whom(
+    "SELECT COALESCE(survivor, id) AS person FROM patients_person WHERE value = :value AND authority = :authority"
+)
+_WHOM_LOCAL = _whom(
+    "SELECT person FROM patients_identity WHERE value = :value AND authority = :authority "
+    "AND (active OR survivor IS NOT NULL)"
+)
+_WHOM_INS = _whom(
+    "SELECT DISTINCT person FROM patients_identity WHERE ins_value = :value AND ins_authority = :authority AND active"
+)
 
 
 def array(connection: Connection, values: Sequence[Any]) -> Any:
@@ -214,6 +244,25 @@ class PatientReader:
         return {
             key: StoredPerson(regional[key], tuple(members[key]), tuple(aliases[key])) for key in ids if key in regional
         }
+
+    def whom(self, identifier: PatientIdentifier, *, regional: bool = False) -> list[StoredPerson]:
+        """Whom a number means: nobody by a hospital's that was taken back, several perhaps by an INS. One statement,
+        which sees all of it at one moment."""
+        ins = identifier.authority in INS_AUTHORITIES
+        statement = _WHOM_INS if ins else _WHOM_REGIONAL if regional else _WHOM_LOCAL
+        members: defaultdict[int, list[Member]] = defaultdict(list)
+        numbers: defaultdict[int, list[tuple[bool, PatientIdentifier]]] = defaultdict(list)
+        for part, *row in statement.rows(self._connection, _key(identifier)):
+            _, value, authority, person, _, survivor = row[:6]
+            if part:
+                numbers[person].append((survivor is not None, PatientIdentifier(value, authority)))
+            else:
+                members[person].append(member(row))
+        found = ((person, sorted(theirs, key=itemgetter(0))) for person, theirs in numbers.items())
+        return [
+            StoredPerson(every[0][1], tuple(members[person]), tuple(item for _, item in every[1:]))
+            for person, every in found
+        ]
 
     def search(self, criteria: Criteria, after: Hit | None, limit: int) -> list[Hit]:
         """Identities that answer the description: by name key, or by row where a full birth date selects."""
