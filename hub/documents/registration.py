@@ -35,8 +35,9 @@ class Patients(Protocol):
         """The surviving identifier of the same person."""
         ...
 
-    def equivalents(self, identifier: PatientIdentifier) -> tuple[PatientIdentifier, ...]:
-        """Every identifier that means the same person here, the surviving one first; empty when unknown."""
+    def equivalents(self, identifier: PatientIdentifier, *, wholly: bool = False) -> tuple[PatientIdentifier, ...]:
+        """Every identifier that means the same person here, the surviving one first; empty when unknown. ``wholly``:
+        rights are asked about the person as well in this unit of work."""
         ...
 
 
@@ -73,7 +74,7 @@ class Registration:
         self._look_up()
 
     def carry_out(self, contents: Mapping[str, str], message_id: str) -> Submission:
-        """Register what was checked. ``contents``: entry id -> SHA-256 of bytes kept here. Returns what was stored."""
+        """Register what was checked. ``contents``: entry id -> address of bytes kept here. Returns what was stored."""
         self._deprecate()
         submission = self._in_folders(self.plan.submission)
         self.store.add(submission, contents, message_id, self.at)

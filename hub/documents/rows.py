@@ -29,7 +29,7 @@ def _common(item: DocumentEntry | SubmissionSet | Folder | Association) -> dict[
 
 
 def entry_row(entry: DocumentEntry, content: str, at: datetime) -> dict[str, Any]:
-    """A DocumentEntry; ``content``: SHA-256 of its bytes in the content store."""
+    """A DocumentEntry; ``content``: address of its bytes in the content store."""
     return {
         **_common(entry),
         "unique_id": entry.unique_id,

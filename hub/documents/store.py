@@ -29,6 +29,7 @@ from hub.documents.model import (
 )
 from hub.documents.rows import TERMS, association_row, entry_row, folder_row, set_row, terms
 from hub.documents.store_search import of_terms, search
+from hub.storage.beside import Beside
 from hub.storage.engine import UnitOfWork
 from hub.storage.tables import METADATA, KeyText, UtcDateTime
 from hub.values import PatientIdentifier
@@ -65,7 +66,7 @@ class EntryRow(SQLModel, table=True):
     service_start_time: str = Field(sa_type=KeyText)
     service_stop_time: str = Field(sa_type=KeyText)
     repository_unique_id: str = ""
-    content: str = Field(default="", sa_type=KeyText, index=True)  # SHA-256 in the content store; "" when not here
+    content: str = Field(default="", sa_type=KeyText, index=True)  # address in the content store; "" when not here
     registered_at: datetime = Field(sa_type=UtcDateTime)
     body: str
 
@@ -202,10 +203,12 @@ class DocumentStore:
         limit: int | None = None,
         newest_first: bool = False,
         among: Clause | None = None,
+        beside: Beside | None = None,
     ) -> list[T]:
         """The objects that fulfil every clause (some are not decided here: AFTERWARDS), in a stable order.
 
-        ``among``: a clause about a term, whose objects alone are looked at."""
+        ``among``: a clause about a term, whose objects alone are looked at. ``beside``: a question of others that may
+        go to the database along with this one."""
         asked = [clause for clause in clauses if clause.operator not in AFTERWARDS]
         rows = search(
             self._connection,
@@ -216,6 +219,7 @@ class DocumentStore:
             descending=newest_first,
             limit=limit,
             among=among,
+            beside=beside,
         )
         return [self._load(kind, row) for row in rows]
 
@@ -296,7 +300,7 @@ class DocumentStore:
         return found
 
     def contents(self, unique_ids: Iterable[str]) -> Iterator[tuple[DocumentEntry, str]]:
-        """Entries of the uniqueIds with the SHA-256 of the bytes that are kept here."""
+        """Entries of the uniqueIds with the address of the bytes that are kept here."""
         columns = [ENTRY.c[name] for name in _COLUMNS[DocumentEntry]]
         for chunk in _chunks(unique_ids):
             statement = select(*columns, ENTRY.c.content).where(ENTRY.c.unique_id.in_(chunk), ENTRY.c.content != "")
@@ -304,7 +308,7 @@ class DocumentStore:
                 yield self._load(DocumentEntry, row), row.content
 
     def kept(self, unique_ids: Iterable[str]) -> Iterator[tuple[str, str, str, PatientIdentifier]]:
-        """uniqueId, MIME type, SHA-256 and patient of documents whose bytes are kept here."""
+        """uniqueId, MIME type, address and patient of documents whose bytes are kept here."""
         columns = (ENTRY.c.unique_id, ENTRY.c.body, ENTRY.c.content, ENTRY.c.patient)
         for chunk in _chunks(unique_ids):
             statement = select(*columns).where(ENTRY.c.unique_id.in_(chunk), ENTRY.c.content != "")
@@ -316,7 +320,7 @@ class DocumentStore:
         return self._connection.scalar(select(exists().where(ENTRY.c.content == address))) or False
 
     def contents_of(self, entry_ids: Iterable[str]) -> dict[str, str]:
-        """The SHA-256 of the bytes that are kept here, by entry id."""
+        """The address of the bytes that are kept here, by entry id."""
         found: dict[str, str] = {}
         for chunk in _chunks(entry_ids):
             rows = self._connection.execute(select(ENTRY.c.id, ENTRY.c.content).where(ENTRY.c.id.in_(chunk)))
@@ -353,7 +357,7 @@ class DocumentStore:
         return None
 
     def add(self, submission: Submission, contents: Mapping[str, str], message_id: str, at: datetime) -> None:
-        """Keep a submission. ``contents``: entry id -> SHA-256."""
+        """Keep a submission. ``contents``: entry id -> address."""
         rows = [entry_row(item, contents.get(item.id, ""), at) for item in submission.entries]
         self._insert(ENTRY, rows)
         self._insert(SUBMISSION_SET, [set_row(submission.submission_set, message_id, at)])

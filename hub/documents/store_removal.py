@@ -60,7 +60,7 @@ class Released:
 
 
 class RemovalStore:
-    """Removes rows. ``released``: the SHA-256 of the bytes that the unit of work let go of."""
+    """Removes rows. ``released``: the addresses of the bytes that the unit of work let go of."""
 
     def __init__(self, work: UnitOfWork) -> None:
         self._connection = work.connection
