@@ -82,3 +82,26 @@ def _in_time(item: Any, asked: Matching) -> bool:
         and (not asked.stop_from or stop >= asked.stop_from)
         and (not asked.stop_before or stop < asked.stop_before)
     )
+
+
+_TIME = {DocumentEntry: "creation_time", SubmissionSet: "submission_time", Folder: "last_update_time"}
+
+
+def in_order(found: Iterable[Listed], order: Iterable[tuple[str, bool]]) -> list[Listed]:
+    """Sorted by attributes (``time``: that of the object's kind), each up or down; else, and among equals, the newest
+    first. What lacks an attribute comes last."""
+    items = sorted(found, key=lambda item: (-int(pad_dtm(_value(item, "time")) or "0"), item.id))
+    for attribute, descending in reversed(tuple(order)):
+        with_value = [item for item in items if _value(item, attribute)]
+        without = [item for item in items if not _value(item, attribute)]
+        items = [*sorted(with_value, key=lambda item: _key(item, attribute), reverse=descending), *without]
+    return items
+
+
+def _value(item: Listed, attribute: str) -> str:
+    return str(getattr(item, _TIME[type(item)] if attribute == "time" else attribute, ""))
+
+
+def _key(item: Listed, attribute: str) -> str:
+    text = _value(item, attribute)
+    return pad_dtm(text) if attribute.endswith("time") else text

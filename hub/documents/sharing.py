@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from hub.context import Context
-from hub.documents.errors import DocumentUniqueIdError, RegistryMetadataError, UnknownPatientId
-from hub.documents.formats import is_uuid, pad_dtm
-from hub.documents.matching import Listed, fits
+from hub.documents.errors import DocumentUniqueIdError, RegistryMetadataError, UnknownCommunity, UnknownPatientId
+from hub.documents.formats import is_uuid
+from hub.documents.matching import Listed, fits, in_order
 from hub.documents.model import (
     APPROVED,
     DEPRECATED,
@@ -31,13 +31,14 @@ from hub.documents.model import (
     Submission,
     SubmissionSet,
 )
-from hub.documents.ports import Spool
-from hub.documents.queries import QUERIES
+from hub.documents.ports import Elsewhere, Spool
 from hub.documents.registration import Patients
-from hub.documents.rules import ENTRY_RULES
+from hub.documents.rules import ENTRY_RULES, printable
 from hub.documents.service import DocumentService
+from hub.documents.sharing_elsewhere import IDS, SET_BY_ID, Gathering, is_elsewhere, opened
 from hub.documents.sharing_model import (
     Asked,
+    CommunityStatus,
     Custodian,
     DescribeDocument,
     FindShared,
@@ -52,7 +53,6 @@ from hub.documents.sharing_model import (
 from hub.usecase import use_case
 from hub.values import Code, PatientIdentifier, new_uid, now
 
-_IDS = {query.name: query.id for query in QUERIES.values()}
 #: What the queries that look for a person's objects call the person and the status.
 _FIND = {
     "FindDocuments": "$XDSDocumentEntry",
@@ -60,7 +60,6 @@ _FIND = {
     "FindSubmissionSets": "$XDSSubmissionSet",
     "FindFolders": "$XDSFolder",
 }
-_SET_BY_ID = "GetSubmissionSetAndContents"  #: the only query for a submission set by its id; its contents are not meant
 _CHUNK = 1000
 #: Attributes that a document may leave to the region's settings, and what the standard calls them.
 _GENERATED = {
@@ -79,7 +78,8 @@ class SharingService:
 
     ``affinity_domains``: the main one first; ``source_id``: of the submission sets that are made here; ``custodian``:
     the French constraints (PDSm) are in force, and this is who keeps the documents; ``generated``: the standard's name
-    of an attribute -> the code of a document that does not tell it (ITI-106); ``language``: as well."""
+    of an attribute -> the code of a document that does not tell it (ITI-106); ``language``: as well. ``elsewhere``:
+    other communities, once they can be asked."""
 
     def __init__(
         self,
@@ -101,32 +101,73 @@ class SharingService:
         self.custodian = custodian
         self.generated = dict(generated or {})
         self.language = language
+        self.elsewhere: Elsewhere | None = None
 
     @use_case
     def find(self, command: FindShared, context: Context) -> SharedPage:
         """One page, the newest first (MHD: 2:3.66, 2:3.67). A person whom nobody knows has nothing: an empty page."""
         patient = None
-        if command.communities and self.documents.home not in command.communities:
-            return SharedPage(custodian=self.custodian)
+        gathering = self._gathering(command, context)
+        here = not command.community and (not command.communities or self.documents.home in command.communities)
+        strangers = self._unknown(command, gathering)
+        if strangers and not here and gathering is None:
+            raise UnknownCommunity(location="targetCommunityIdList")
         if command.patient is not None:
             patient = self._meant(command.patient)
             if patient is None:
                 if self.documents.rights.plain(context):
                     return SharedPage(custodian=self.custodian)
                 patient = PatientIdentifier(command.patient.value, command.patient.authority or self.domains[0])
-        every = [self._any_of(group, patient, command, context) for group in command.asked]
-        found = [item for key, item in every[0].items() if all(key in other for other in every[1:])]
-        found = sorted(filter(fits(command.matching), found), key=_newest_first)
+        found: list[Listed] = []
+        if here:
+            every = [self._any_of(group, patient, command, context) for group in command.asked]
+            found = [item for key, item in every[0].items() if all(key in other for other in every[1:])]
+        if gathering is not None:
+            found += gathering.listed(
+                command, patient, lambda query: self._of_person(query, patient, command.matching), self._meant
+            )
+            if not here:
+                gathering.check()
+        found = in_order(filter(fits(command.matching), found), command.sort)
         page = tuple(found[command.offset : command.offset + command.limit])
-        starting = self._starting_at([item.id for item in page], context)
+        starting = self._starting_at([item.id for item in page if not is_elsewhere(item.id)], context)
         members = self._members(starting, context) if command.lists else ()
-        return SharedPage(page, len(found), starting, members, self.custodian)
+        shared = SharedPage(page, len(found), starting, members, self.custodian)
+        if gathering is not None:
+            shared = gathering.completed(shared, command.lists)
+        return replace(shared, communities=(*shared.communities, *strangers)) if strangers else shared
+
+    def _unknown(self, command: FindShared, gathering: Gathering | None) -> list[CommunityStatus]:
+        """The communities that the search names and nobody knows."""
+        known = {self.documents.home, *(gathering.homes if gathering is not None else ())}
+        names = [printable(home) for home in dict.fromkeys(command.communities) if home not in known]
+        return [CommunityStatus(name, name, answered=False, reason=UnknownCommunity.title) for name in names]
+
+    def _gathering(self, command: FindShared, context: Context) -> Gathering | None:
+        """Who else is asked: the community of an id, those that are named, or all about a person.
+
+        Raises UnknownCommunity."""
+        if self.elsewhere is None:
+            if command.community:
+                raise UnknownCommunity()
+            return None
+        if command.community:
+            homes: tuple[str, ...] = (self.elsewhere.home_of(command.community),)
+        elif command.communities or command.patient is not None:
+            homes = self.elsewhere.meant(command.communities)
+        else:
+            homes = ()
+        return Gathering(self.elsewhere, homes, context) if homes else None
 
     @use_case
     def open(self, command: OpenDocument, context: Context) -> OpenedDocument:
         """Where a document's bytes are (MHD: 2:3.68). Raises DocumentUniqueIdError."""
         if not is_uuid(command.entry_id):
             raise DocumentUniqueIdError()
+        if command.community:
+            if self.elsewhere is None:
+                raise DocumentUniqueIdError()
+            return opened(self.elsewhere, command.entry_id, self.elsewhere.home_of(command.community), context)
         entry = self.documents.entry_by_id(command.entry_id, context)
         request = DocumentRequest(entry.repository_unique_id, entry.unique_id)
         outcome = self.documents.retrieve(RetrieveDocuments((request,)), context)
@@ -261,7 +302,7 @@ class SharingService:
         found: dict[str, Listed] = {}
         for asked in group:
             parameters = {**self._of_person(asked.query, patient, command.matching), **asked.parameters}
-            wanted = (SubmissionSet,) if asked.query == _SET_BY_ID else kinds
+            wanted = (SubmissionSet,) if asked.query == SET_BY_ID else kinds
             for item in self._query(asked.query, parameters, context):
                 if isinstance(item, wanted):
                     found[item.id] = item
@@ -297,7 +338,7 @@ class SharingService:
     def _query(
         self, query: str, parameters: Mapping[str, tuple[tuple[str, ...], ...]], context: Context
     ) -> tuple[RegistryObject, ...]:
-        return self.documents.query(StoredQuery(_IDS[query], parameters, leaf_class=False), context).objects
+        return self.documents.query(StoredQuery(IDS[query], parameters, leaf_class=False), context).objects
 
 
 def _about(submission: Submission, patient: PatientIdentifier) -> Submission:
@@ -319,11 +360,3 @@ def _is_comprehensive(entry: DocumentEntry) -> bool:
     """Whether every attribute is there that metadata must have when it is not limited (ITI TF-3: Table 4.3.1-3)."""
     asked = (rule for rule in ENTRY_RULES if rule.least and rule.attribute not in _BY_REPOSITORY)
     return all(any(True for _ in rule.read(entry)) for rule in asked)
-
-
-def _newest_first(item: Listed) -> tuple[int, str]:
-    time = getattr(item, _TIME[type(item)])
-    return -int(pad_dtm(time) or "0"), item.id
-
-
-_TIME = {DocumentEntry: "creation_time", SubmissionSet: "submission_time", Folder: "last_update_time"}

@@ -49,8 +49,8 @@ class Matching:
 class FindShared(Command):
     """One page of entries, or of submission sets and folders, by stored queries (MHD ITI-66, ITI-67).
 
-    ``asked``: what every group finds, in each by one of its queries; ``communities``: homeCommunityIds, empty: any.
-    Outcome: SharedPage."""
+    ``asked``: what every group finds, in each by one of its queries; ``communities``: homeCommunityIds, empty: any;
+    ``community``: the key of the other community that alone is meant (an id says it). Outcome: SharedPage."""
 
     asked: tuple[tuple[Asked, ...], ...]
     patient: PatientIdentifier | None = None  #: any identifier of the person; without authority: a number
@@ -59,24 +59,45 @@ class FindShared(Command):
     lists: bool = False  #: submission sets and folders, not entries
     limit: int = 50
     offset: int = 0
+    community: str = ""
+    sort: tuple[tuple[str, bool], ...] = ()  #: attribute (``time``: of the object's kind), descending; () newest first
+
+
+@dataclass(frozen=True, slots=True)
+class CommunityStatus:
+    """Another community's part in an answer. ``reason``: a safe sentence, "" when there is nothing to say."""
+
+    name: str
+    home: str  #: homeCommunityId
+    answered: bool = True
+    count: int = 0
+    late: bool = False  #: silent for longer than its deadline
+    partial: bool = False  #: it answered, and reports errors
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedPage:
-    """``associations``: those that start at the page's objects; ``members``: what HasMember among them leads to."""
+    """``associations``: those that start at the page's objects; ``members``: what HasMember among them leads to;
+    ``communities``: the others that were asked; ``strangers``: ids of objects about persons who are not known here."""
 
     objects: tuple[DocumentEntry | SubmissionSet | Folder, ...] = ()
     total: int = 0
     associations: tuple[Association, ...] = ()
     members: tuple[DocumentEntry | Folder, ...] = ()
     custodian: Custodian | None = None
+    communities: tuple[CommunityStatus, ...] = ()
+    strangers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class OpenDocument(Command):
-    """ITI-68: the bytes of the document that an entry is about. Outcome: OpenedDocument."""
+    """ITI-68: the bytes of the document that an entry is about. Outcome: OpenedDocument.
+
+    ``community``: as in FindShared."""
 
     entry_id: str
+    community: str = ""
 
 
 @dataclass(frozen=True, slots=True)

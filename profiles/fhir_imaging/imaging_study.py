@@ -20,6 +20,7 @@ _PARAMETERS = (
     ("status", "token", "registered, available, cancelled"),
 )
 _NAMES = tuple(name for name, _, _ in _PARAMETERS)
+_ORDER = ("-started",)  #: as they come
 TRANSACTION = Transaction(
     id="FHIR-ImagingStudy",
     title="ImagingStudy search and read",
@@ -35,7 +36,12 @@ TRANSACTION = Transaction(
     kind=Kind.QUERY,
     permission="imaging.query",
     audit=AuditEvent("110112", "Query", "E"),
-    options=("series and instances on read", "_count and links to the next page", "a warning per source that failed"),
+    options=(
+        "series and instances on read",
+        "_count and links to the next page",
+        "a warning per source that failed",
+        "_sort=-started",
+    ),
 )
 
 
@@ -45,7 +51,7 @@ def decode(message: HttpRequest, context: Context) -> FindStudies:  # noqa: ARG0
     if wanted:
         search.accept_json(message)
         return FindStudies(study_instance_uids=(wanted,), level="IMAGE", live=True, limit=1)
-    found = search.parameters(message, _NAMES)
+    found = search.parameters(message, _NAMES, _ORDER)
     uids, accession = _identifiers(search.single(found, "identifier"))
     ids = search.alternatives(search.single(found, "_id"))
     if ids and uids:
@@ -72,7 +78,7 @@ def encode(outcome: StudyAnswer, message: HttpRequest, context: Context) -> Http
         if not outcome.studies:
             raise _why(outcome.statuses)
         return search.answer(imaging_study(outcome.studies[0], dicomweb))
-    found = search.parameters(message, _NAMES)
+    found = search.parameters(message, _NAMES, _ORDER)
     limit, offset = search.count(found), search.offset(found)
     statuses = [search.token(text).code for text in search.alternatives(search.single(found, "status"))]
     studies = [item for item in outcome.studies if not statuses or status_of(item) in statuses]
@@ -87,6 +93,7 @@ def encode(outcome: StudyAnswer, message: HttpRequest, context: Context) -> Http
         total=total,
         next_page={"_offset": str(offset + limit)} if more else None,
         outcomes=[_warning(status) for status in _missing(outcome.statuses)],
+        sortable=_ORDER,
     )
 
 

@@ -5,8 +5,9 @@ from hub.documents.model import DocumentEntry
 from hub.documents.sharing_model import FindShared, SharedPage
 from hub.pipeline.transaction import AuditEvent, Fhir, Kind, Transaction
 from hub.wire.fhir import search
+from hub.wire.fhir.document_communities import community_outcomes, without_strangers
 from hub.wire.fhir.document_reference import document_reference
-from hub.wire.fhir.document_search import DOCUMENT_PARAMETERS, documents_asked
+from hub.wire.fhir.document_search import DOCUMENT_ORDER, DOCUMENT_PARAMETERS, documents_asked
 from hub.wire.http import HttpRequest, HttpResponse
 
 TRANSACTION = Transaction(
@@ -27,8 +28,9 @@ TRANSACTION = Transaction(
     options=(
         "Comprehensive Metadata",
         "XDS on FHIR",
-        "Target Communities",
+        "Target Communities: grouped with the initiating gateway, each community's part in an OperationOutcome",
         "_count and links to the next page",
+        "_sort by date, creation, period, period-start, period-end, identifier, _id, status",
         "the search parameters of PDSm",
         "JSON only",
     ),
@@ -43,8 +45,11 @@ def decode(message: HttpRequest, context: Context) -> FindShared:  # noqa: ARG00
 def encode(outcome: SharedPage, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
     """A searchset, or the one DocumentReference."""
     resources = [
-        document_reference(item, outcome.associations, message.base, outcome.custodian)
+        without_strangers(
+            document_reference(item, outcome.associations, message.base, outcome.custodian), outcome.strangers
+        )
         for item in outcome.objects
         if isinstance(item, DocumentEntry)
     ]
-    return search.one_or_page(message, resources, outcome.total)
+    outcomes = community_outcomes(outcome.communities)
+    return search.one_or_page(message, resources, outcome.total, outcomes=outcomes, sortable=DOCUMENT_ORDER)

@@ -4,7 +4,7 @@ from hub.context import Context
 from hub.documents.sharing_model import OpenDocument, OpenedDocument
 from hub.pipeline.transaction import AuditEvent, Fhir, Kind, Transaction
 from hub.wire.fhir.binary import answer
-from hub.wire.fhir.document_search import uuid_urn
+from hub.wire.fhir.document_search import community_of, uuid_urn
 from hub.wire.http import HttpRequest, HttpResponse
 
 TRANSACTION = Transaction(
@@ -23,8 +23,9 @@ TRANSACTION = Transaction(
 
 
 def decode(message: HttpRequest, context: Context) -> OpenDocument:  # noqa: ARG001
-    """The id is that of the DocumentReference."""
-    return OpenDocument(uuid_urn(message.path_parameters["id"]))
+    """The id is that of the DocumentReference, which says the community as well."""
+    wanted = message.path_parameters["id"]
+    return OpenDocument(uuid_urn(wanted), community_of(wanted))
 
 
 def encode(outcome: OpenedDocument, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from hub.context import Context
-from hub.documents.errors import DocumentUniqueIdError, NonIdenticalHash, RegistryMetadataError, UnknownPatientId
+from hub.documents.errors import (
+    DocumentUniqueIdError,
+    NonIdenticalHash,
+    RegistryMetadataError,
+    UnknownCommunity,
+    UnknownPatientId,
+)
 from hub.documents.model import APPROVED, DEPRECATED, AssociationType, Author, DocumentEntry, Folder, SubmissionSet
 from hub.documents.service import DocumentService
 from hub.documents.sharing import GENERATED, SharingService
@@ -247,8 +253,14 @@ def test_the_french_constraints_are_in_force_where_set(sharing: SharingService) 
 
 def test_communities(sharing: SharingService, service: DocumentService) -> None:
     register(service, submit(entry()))
-    for communities, count in ((("urn:oid:1.2",), 0), (("urn:oid:1.2", service.home), 1)):
-        assert find(sharing, communities=communities).total == count
+    page = find(sharing, communities=("urn:oid:1.2", service.home))
+    assert (page.total, [(item.name, item.answered) for item in page.communities]) == (1, [("urn:oid:1.2", False)])
+    with pytest.raises(UnknownCommunity):
+        find(sharing, communities=("urn:oid:1.2",))
+    with pytest.raises(UnknownCommunity):
+        find(sharing, community="0")
+    with pytest.raises(DocumentUniqueIdError):
+        sharing.open(OpenDocument(new_uuid(), "0"), Context())
 
 
 def test_updated_metadata_is_shown_as_the_registry_has_it(sharing: SharingService, service: DocumentService) -> None:

@@ -320,13 +320,15 @@ def test_communities_and_the_search_parameters_of_pdsm(region: Region, cx: str) 
     rows: list[tuple[dict[str, str], int]] = [
         ({"targetCommunityIdList": home}, 1),
         ({"targetCommunityIdList": f"urn:oid:1.2.3,{home}"}, 1),
-        ({"targetCommunityIdList": "urn:oid:1.2.3"}, 0),
         ({"isArchived": "false"}, 1),
         ({"isArchived": "true"}, 0),
     ]
     for parameters, count in rows:
         for kind in ("DocumentReference", "List"):
             assert len(of_person(region, kind, cx, **parameters)) == count, parameters
+    number = cx.partition("^")[0]
+    nobody = region.get(f"DocumentReference?patient=Patient/{number}&targetCommunityIdList=urn:oid:1.2.3")
+    assert (nobody.status_code, nobody.json()["issue"][0]["details"]["coding"][0]["code"]) == (404, "unknown-community")
     for parameters in ({"period-start": "2026"}, {"period-end": "ge2026"}):
         assert not of_person(region, "DocumentReference", cx, **parameters)
     with_times = bundle_of(cx, b"two")

@@ -65,6 +65,8 @@ class Mobile(Table):
 
     french: bool = False
     """The constraints of PDSm (ANS) are in force: submissions that break them are refused, answers conform to them."""
+    communities: bool = True
+    """Searches that name no community (targetCommunityIdList) ask all others as well; false: this one alone."""
     generated: dict[DocumentCode, CodeText] = Field(
         default_factory=dict, examples=[{"practiceSettingCode": "AMBULATOIRE^Ambulatoire^1.2.250.1.213.1.1.4.9"}]
     )

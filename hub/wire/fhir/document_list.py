@@ -17,7 +17,7 @@ from hub.documents.sharing_model import Custodian
 from hub.errors import Invalid
 from hub.wire.fhir import mapping
 from hub.wire.fhir.codes import MHD, URI, code_of, concept, filled, text, unique_id, unique_id_of
-from hub.wire.fhir.document_reference import HOME, bare, get_subject, put_subject
+from hub.wire.fhir.document_reference import HOME, bare, entry_uuid, get_subject, put_subject
 from hub.wire.fhir.french import of_list
 from hub.wire.fhir.mapping import Row
 from hub.wire.fhir.people import (
@@ -95,7 +95,7 @@ def _get_source_id(found: Any, _box: Box) -> str:
 #: What both have (MHD 4.2: SubmissionSet-Mapping, Folder-Mapping).
 _BOTH: tuple[Row, ...] = (
     Row("unique_id", "identifier", lambda value, _: [unique_id(value)], _get_unique_id),
-    Row("id", "identifier", lambda value, _: [unique_id(value, kind="entryUUID")]),
+    Row("id", "identifier", lambda value, _: [unique_id(entry_uuid(value), kind="entryUUID")]),
     Row("status", "status", lambda value, _: STATUS[value]),
     Row("title", "title", lambda value, _: value, lambda found, _: str(found)),
     Row("patient_id", "subject", put_subject, get_subject),

@@ -180,7 +180,7 @@ def _get_reference(found: Any) -> ReferenceId:
 #: or objects, stand beside it.
 ENTRY: tuple[Row, ...] = (
     Row("unique_id", "masterIdentifier", lambda value, _: unique_id(value), _get_unique_id),
-    Row("id", "identifier", lambda value, _: [unique_id(value, kind="entryUUID")]),
+    Row("id", "identifier", lambda value, _: [unique_id(entry_uuid(value), kind="entryUUID")]),
     Row("status", "status", lambda value, _: STATUS[value]),
     Row("type_code", "type", _put_code, _get_code),
     Row("class_code", "category", lambda code, _: [concept(code)], lambda found, _: code_of(found[0])),
@@ -220,6 +220,11 @@ ENTRY: tuple[Row, ...] = (
     ),
     Row("home", "extension", lambda value, _: [{"url": HOME, "valueOid": value}]),
 )
+
+
+def entry_uuid(item_id: str) -> str:
+    """The entryUUID, also of what another community has (there a key of the community stands behind it)."""
+    return item_id.partition(".")[0]
 
 
 def bare(item_id: str) -> str:

@@ -82,6 +82,18 @@ LIST_PARAMETERS = (
     _COMMUNITY,
 )
 _RELATED = "related:identifier"
+#: What _sort may name, and the attribute that it means.
+DOCUMENT_ORDER: Mapping[str, str] = {
+    "date": "creation_time",
+    "creation": "creation_time",
+    "period": "service_start_time",
+    "period-start": "service_start_time",
+    "period-end": "service_stop_time",
+    "_id": "id",
+    "identifier": "unique_id",
+    "status": "status",
+}
+LIST_ORDER: Mapping[str, str] = {"date": "time", "_id": "id", "identifier": "unique_id", "status": "status"}
 
 
 @dataclass(slots=True)
@@ -95,7 +107,12 @@ class _Terms:
 
 def uuid_urn(item_id: str) -> str:
     """The entryUUID of a resource's id."""
-    return f"urn:uuid:{item_id.lower()}"
+    return f"urn:uuid:{item_id.partition('.')[0].lower()}"
+
+
+def community_of(item_id: str) -> str:
+    """The key of the community whose object a resource's id means; "" for this one's."""
+    return item_id.partition(".")[2]
 
 
 def documents_asked(message: HttpRequest) -> FindShared:
@@ -120,7 +137,7 @@ def _asked(
 
 def find_documents(message: HttpRequest) -> FindShared:
     """A search for DocumentReferences. Raises Invalid, UnknownParameter."""
-    found = search.parameters(message, [name for name, _, _ in DOCUMENT_PARAMETERS] + [_RELATED])
+    found = search.parameters(message, [name for name, _, _ in DOCUMENT_PARAMETERS] + [_RELATED], DOCUMENT_ORDER)
     patient = _patient(found, message.base)
     terms = _Terms()
     for name, (attribute, parameter) in _CODES.items():
@@ -152,12 +169,12 @@ def find_documents(message: HttpRequest) -> FindShared:
         statuses=_statuses(found),
         nothing=_archived(found),
     )
-    return _command(found, groups, patient, matching)
+    return replace(_command(found, groups, patient, matching), sort=search.sorting(message, DOCUMENT_ORDER))
 
 
 def find_lists(message: HttpRequest) -> FindShared:
     """A search for Lists. Raises Invalid, UnknownParameter."""
-    found = search.parameters(message, [name for name, _, _ in LIST_PARAMETERS])
+    found = search.parameters(message, [name for name, _, _ in LIST_PARAMETERS], LIST_ORDER)
     patient = _patient(found, message.base)
     kinds = _kinds(found)
     terms = _Terms()
@@ -184,7 +201,8 @@ def find_lists(message: HttpRequest) -> FindShared:
             groups.append(lists_by_id(*identifiers_asked(name, text), kinds=kinds))
     codes = tuple((("content_type_code", "codes"), values) for values in designations)
     matching = Matching(names=tuple(terms.names), codes=codes, statuses=_statuses(found), nothing=_archived(found))
-    return replace(_command(found, groups, patient, matching), lists=True)
+    command = _command(found, groups, patient, matching)
+    return replace(command, lists=True, sort=search.sorting(message, LIST_ORDER))
 
 
 def lists_by_id(
@@ -204,16 +222,17 @@ def lists_by_id(
 
 def read_document(item_id: str) -> FindShared:
     """The DocumentReference of an id."""
-    return FindShared(((Asked("GetDocuments", {f"{_DE}EntryUUID": ((_known(item_id),),)}),),), limit=1)
+    asked_for = Asked("GetDocuments", {f"{_DE}EntryUUID": ((_known(item_id),),)})
+    return FindShared(((asked_for,),), limit=1, community=community_of(item_id))
 
 
 def read_list(item_id: str) -> FindShared:
     """The List of an id."""
-    return FindShared((lists_by_id((), (_known(item_id),)),), lists=True, limit=1)
+    return FindShared((lists_by_id((), (_known(item_id),)),), lists=True, limit=1, community=community_of(item_id))
 
 
 def _known(item_id: str) -> str:
-    if len(item_id) != 36:
+    if len(item_id.partition(".")[0]) != 36:
         raise NotFound()
     return uuid_urn(item_id)
 
@@ -225,7 +244,10 @@ def _command(
         raise Invalid("A search needs patient or patient.identifier (or _id, identifier).", location="patient")
     communities = tuple(_flat(found.get("targetCommunityIdList", ())))
     limit, offset = search.count(found), search.offset(found)
-    return FindShared(tuple(groups), patient, matching, communities, limit=limit, offset=offset)
+    # Ids of one other community's resources: that one is asked. (Those of several are found one by one.)
+    keys = {community_of(part) for part in _flat(found.get("_id", ()))}
+    key = keys.pop() if len(keys) == 1 else ""
+    return FindShared(tuple(groups), patient, matching, communities, limit=limit, offset=offset, community=key)
 
 
 def _patient(found: Found, base: str) -> PatientIdentifier | None:

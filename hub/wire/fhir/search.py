@@ -33,9 +33,15 @@ class Token:
     system: str | None = None
 
 
-def parameters(message: HttpRequest, known: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The search parameters by name, each once per AND. Raises UnknownParameter, FormatNotSupported."""
+def parameters(message: HttpRequest, known: Iterable[str], sortable: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
+    """The search parameters by name, each once per AND. ``sortable``: what _sort may name, ``-name`` downwards only.
+
+    Raises UnknownParameter, FormatNotSupported."""
     accept_json(message)
+    if "handling=strict" in message.headers.get("prefer", "") and len(_sorting(message, sortable)) < len(
+        _keys(message)
+    ):
+        raise UnknownParameter("The answer can't be sorted by this.", location="_sort")
     names = {*known, *PAGING}
     found: dict[str, tuple[str, ...]] = {}
     for name, text in message.query:
@@ -47,6 +53,21 @@ def parameters(message: HttpRequest, known: Iterable[str]) -> dict[str, tuple[st
             raise Invalid("A search parameter has a character that is not allowed.", location=name)
         found[name] = (*found.get(name, ()), text)
     return found
+
+
+def _keys(message: HttpRequest) -> list[str]:
+    return [key for text in message.parameters("_sort") for key in text.split(",") if key]
+
+
+def _sorting(message: HttpRequest, sortable: Iterable[str]) -> list[str]:
+    """The keys of _sort that count."""
+    names = frozenset(sortable)
+    return [key for key in _keys(message) if key in names or key.removeprefix("-") in names]
+
+
+def sorting(message: HttpRequest, sortable: Mapping[str, str]) -> tuple[tuple[str, bool], ...]:
+    """_sort as attributes, each with whether it goes downwards; what can't be sorted by is passed over."""
+    return tuple((sortable[key.removeprefix("-")], key.startswith("-")) for key in _sorting(message, sortable))
 
 
 def accept_json(message: HttpRequest) -> None:
@@ -169,16 +190,21 @@ def bundle(
     total: int | None = None,
     next_page: Mapping[str, str] | None = None,
     outcomes: Iterable[Mapping[str, Any]] = (),
+    sortable: Iterable[str] = (),
 ) -> HttpResponse:
-    """A searchset. ``next_page``: parameters that replace those of this page; None at the end.
+    """A searchset. ``next_page``: parameters that replace those of this page; None at the end. The links tell what was
+    carried out (FHIR R4: 3.1.1.1.2): of _sort, what is ``sortable``.
 
     ``_summary=count`` is answered with the total alone, where it is known."""
     if total is not None and message.parameter("_summary") == "count":
         matches, next_page = (), None
-    here = _url(message, message.query)
+    sorted_by = _sorting(message, sortable)
+    query = [pair for pair in message.query if pair[0] != "_sort"]
+    query += [("_sort", ",".join(sorted_by))] if sorted_by else []
+    here = _url(message, query)
     links = [{"relation": "self", "url": here}]
     if next_page is not None:
-        kept = [(name, text) for name, text in message.query if name not in next_page]
+        kept = [(name, text) for name, text in query if name not in next_page]
         links.append({"relation": "next", "url": _url(message, (*kept, *next_page.items()))})
     entries = [
         {
@@ -200,18 +226,33 @@ def bundle(
     return answer(found)
 
 
-def page(message: HttpRequest, matches: Sequence[Mapping[str, Any]], total: int) -> HttpResponse:
+def page(
+    message: HttpRequest,
+    matches: Sequence[Mapping[str, Any]],
+    total: int,
+    *,
+    outcomes: Iterable[Mapping[str, Any]] = (),
+    sortable: Iterable[str] = (),
+) -> HttpResponse:
     """A searchset of one page of ``total`` matches, with the link to the next (``_count=0``: the total alone)."""
     found = {name: tuple(filter(None, message.parameters(name))) for name in PAGING}
     limit, start = count(found), offset(found)
     more = limit > 0 and start + limit < total
-    return bundle(message, matches, total=total, next_page={"_offset": str(start + limit)} if more else None)
+    following = {"_offset": str(start + limit)} if more else None
+    return bundle(message, matches, total=total, next_page=following, outcomes=outcomes, sortable=sortable)
 
 
-def one_or_page(message: HttpRequest, matches: Sequence[Mapping[str, Any]], total: int) -> HttpResponse:
+def one_or_page(
+    message: HttpRequest,
+    matches: Sequence[Mapping[str, Any]],
+    total: int,
+    *,
+    outcomes: Iterable[Mapping[str, Any]] = (),
+    sortable: Iterable[str] = (),
+) -> HttpResponse:
     """A read's resource, or a search's page. Raises NotFound."""
     if "id" not in message.path_parameters:
-        return page(message, matches, total)
+        return page(message, matches, total, outcomes=outcomes, sortable=sortable)
     if not matches:
         raise NotFound()
     return answer(matches[0])
