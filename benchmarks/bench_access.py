@@ -1,4 +1,4 @@
-"""What proving who one is costs, and what the policy costs: ITI-18 and WADO-RS over TLS on one hub, beside the same
+"""What proving who one is costs, and what the policy costs: ITI-18 and WADO-RS over TLS, in turn with the same
 requests of a caller who shows nothing while no patient has said anything; and assertions verified a second."""
 
 import base64
@@ -6,6 +6,7 @@ import http.client
 import itertools
 import re
 import socket
+import sqlite3
 import ssl
 import statistics
 import subprocess
@@ -15,7 +16,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -79,24 +80,36 @@ PROOFS = (
     Proof("a new SAML assertion each time", "client", saml=True),
     CARD,
 )
-Measured = Mapping[Proof, tuple[float, float]]  #: milliseconds: median of the answers, the hub's CPU for each
+SILENCE = ""  #: no patient has said anything
+Kind = tuple[str, Proof]  #: what patients have said, what the caller shows
+Copy = Callable[[str, Path], str]  #: URL of a copy of a database
 
 
 def run(*, quick: bool) -> Iterator[Figure]:
     size, rounds = (1_000, 1) if quick else (100_000, 12)
     with tempfile.TemporaryDirectory() as folder:
-        yield from _measured("SQLite", f"sqlite:///{folder}/hub.sqlite", Path(folder) / "sqlite", size, rounds)
+        yield from _measured(
+            "SQLite", f"sqlite:///{folder}/hub.sqlite", Path(folder) / "sqlite", size, rounds, _copied_file
+        )
         try:
             server = PostgresqlServer(durable=not quick)
         except PostgresqlMissing as error:
             yield Figure("access", "PostgreSQL", 0.0, "ms", note=f"not measured: {error.message}")
             return
         with server:
-            url = server.url(server.create_database())
-            yield from _measured("PostgreSQL", url, Path(folder) / "postgresql", size, rounds)
+            name = server.create_database()
+
+            def copied(_url: str, _root: Path) -> str:
+                return server.url(server.create_database(template=name))
+
+            yield from _measured("PostgreSQL", server.url(name), Path(folder) / "postgresql", size, rounds, copied)
 
 
-def _measured(database: str, url: str, root: Path, size: int, rounds: int) -> Iterator[Figure]:
+def _measured(  # noqa: PLR0917 (where, how many, how)
+    database: str, url: str, root: Path, size: int, rounds: int, copy: Copy
+) -> Iterator[Figure]:
+    """A hub for each state of what patients have said, each on its own copy of the registry, asked in turn: a machine's
+    moods hit all alike."""
     root.mkdir()
     fill(url, size)
     engine = create_engine(url)
@@ -110,31 +123,50 @@ def _measured(database: str, url: str, root: Path, size: int, rounds: int) -> It
         options = ("--open", "--db", url, "--affinity-domain", AFFINITY_DOMAIN, "--source", source)
         with SandboxProcess(*options, "--data", str(root / "data")) as box:
             publish(box, study, "1")
-        place = Place(root, url, site.dicomweb_url)
-        questions = {
-            f"ITI-18, {KINDS[0].name}": lambda proof: place.query(proof, [KINDS[0].body(sample) for sample in found]),
-            "WADO-RS, 5 instances": lambda proof: place.retrieve(proof, study.study_instance_uid),
+        bodies = [KINDS[0].body(sample) for sample in found]
+        questions: dict[str, Callable[[Place, Proof], Caller]] = {
+            f"ITI-18, {KINDS[0].name}": lambda place, proof: place.query(proof, bodies),
+            "WADO-RS, 5 instances": lambda place, proof: place.retrieve(proof, study.study_instance_uid),
         }
         asked = [PatientIdentifier(sample.patient.partition("^")[0], AFFINITY_DOMAIN) for sample in found]
         asked.append(PatientIdentifier("P1", HOSPITAL))
         others = [PatientIdentifier(patient_number(number), AFFINITY_DOMAIN) for number in range(size // PER_PATIENT)]
-        with place.running() as process:
-            base = {name: measure(process, make, PROOFS, rounds) for name, make in questions.items()}
-            for name, times in base.items():
-                for proof in PROOFS[1:]:
-                    yield _figure(f"{name}, {proof.name}, {database}", times[proof], times[NOTHING])
-            for words, whose, choice in (
-                ("others oppose", [one for one in others if one not in asked][:OTHERS], Choice.OPPOSITION),
-                ("this person consents", asked, Choice.CONSENT),
-            ):
-                _say(url, whose, choice)
-                for name, make in questions.items():
-                    times = measure(process, make, (PINNED, CARD), rounds)
-                    for proof in (PINNED, CARD):
-                        yield _figure(f"{name}, {proof.name}, {words}, {database}", times[proof], base[name][NOTHING])
-        yield _verified(database, place, 40 * rounds)
+        said = {
+            SILENCE: ([], Choice.UNKNOWN),
+            "others oppose": ([one for one in others if one not in asked][:OTHERS], Choice.OPPOSITION),
+            "this person consents": (asked, Choice.CONSENT),
+        }
+        places = {words: _place(words, said[words], root, copy(url, root), site.dicomweb_url) for words in said}
+        with ExitStack() as running:
+            processes = {words: running.enter_context(place.running()) for words, place in places.items()}
+            for name, make in questions.items():
+                callers = {
+                    (words, proof): (processes[words], make(place, proof))
+                    for words, place in places.items()
+                    for proof in (PROOFS if words == SILENCE else (PINNED, CARD))
+                }
+                times = measure(callers, rounds)
+                base = times.pop((SILENCE, NOTHING))
+                for (words, proof), one in times.items():
+                    yield _figure(", ".join(filter(None, (name, proof.name, words, database))), one, base)
+        yield _verified(database, places[SILENCE], 40 * rounds)
     finally:
         site.stop()
+
+
+def _place(words: str, said: tuple[Sequence[PatientIdentifier], Choice], root: Path, url: str, archive: str) -> "Place":
+    folder = root / (words.replace(" ", "-") or "silence")
+    folder.mkdir()
+    _say(url, *said)
+    return Place(folder, url, archive)
+
+
+def _copied_file(url: str, root: Path) -> str:
+    """Another SQLite database with the same contents."""
+    name = root / f"{uuid.uuid4().hex}.sqlite"
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as old, closing(sqlite3.connect(name)) as new:
+        old.backup(new)
+    return f"sqlite:///{name}"
 
 
 def _figure(name: str, one: tuple[float, float], base: tuple[float, float]) -> Figure:
@@ -169,23 +201,21 @@ class Caller:
         return elapsed
 
 
-def measure(
-    process: int, make: Callable[[Proof], Caller], proofs: Sequence[Proof], rounds: int
-) -> dict[Proof, tuple[float, float]]:
-    """All of them in every round, so that a busy moment hits all alike."""
-    callers = {proof: make(proof) for proof in proofs}
-    times: dict[Proof, list[float]] = {proof: [] for proof in proofs}
-    used = dict.fromkeys(proofs, 0.0)
+def measure(callers: Mapping[Kind, tuple[int, Caller]], rounds: int) -> dict[Kind, tuple[float, float]]:
+    """All of them in every round, so that a busy moment hits all alike: milliseconds, the median of the answers and
+    the hub's CPU for each."""
+    times: dict[Kind, list[float]] = {kind: [] for kind in callers}
+    used = dict.fromkeys(callers, 0.0)
     for number in range(rounds + 1):
-        for proof, caller in callers.items():
+        for kind, (process, caller) in callers.items():
             before = cpu_seconds(process)
             block = [caller.ask() for _ in range(BLOCK if rounds > 1 else 2)]
             if number:  # the first is for warming up
-                times[proof] += block
-                used[proof] += cpu_seconds(process) - before
-    for caller in callers.values():
+                times[kind] += block
+                used[kind] += cpu_seconds(process) - before
+    for _, caller in callers.values():
         caller.connection.close()
-    return {proof: (statistics.median(times[proof]) * 1000, used[proof] * 1000 / len(times[proof])) for proof in proofs}
+    return {kind: (statistics.median(times[kind]) * 1000, used[kind] * 1000 / len(times[kind])) for kind in callers}
 
 
 def _say(url: str, whose: Sequence[PatientIdentifier], choice: Choice) -> None:

@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 
 from hub.access.assertion_errors import (
@@ -144,20 +144,24 @@ class AssertionService:
         )
 
     def _use(self, assertion: Assertion, terms: Terms, node: str, ends: datetime) -> None:
-        """Noted durably, before anything is done for it: two requests at once can't both be the first."""
+        """Noted before anything is done for it: two requests at once can't both be the first, whichever process they
+        reach. On the disk before anything is changed for it or answered (``Database.holding``)."""
         key = sha256(f"{terms.name}\n{assertion.id}".encode()).hexdigest()
         first = self._noted.get(key)
         if first is None:
-            with self.database.transaction() as work:
+            with self.database.promptly() as work:
                 first = AssertionStore(work).used_by(key, node, ends)
-            if len(self._noted) >= _KEPT:
-                self._noted.clear()
-            self._noted[key] = node if first is None else first
+                work.on_commit(partial(self._note, key, node if first is None else first))
         if first is None or (terms.reuse and not assertion.one_time and first == node):
             return
         if first != node:
             raise AssertionReplayed(f"{terms.name}: the assertion was used by another system before.")
         raise AssertionReplayed(f"{terms.name}: the assertion was used before; it is good once.")
+
+    def _note(self, key: str, node: str) -> None:
+        if len(self._noted) >= _KEPT:
+            self._noted.clear()
+        self._noted[key] = node
 
 
 def _professional(claims: Claims) -> Professional:

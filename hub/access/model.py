@@ -82,6 +82,14 @@ HUB = Principal(id="hub", name="Maillage", scheme=Scheme.INTERNAL, permissions=f
 
 
 @dataclass(frozen=True, slots=True)
+class Proven:
+    """Whom a request's proofs were found to be of, and when (monotonic seconds)."""
+
+    principal: Principal
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
     """What a caller showed. All empty: nothing was shown. Never logged."""
 
@@ -95,6 +103,7 @@ class Credentials:
     bearer_in_url: bool = False  #: a token stood in the URL (RFC 6750 2.3): it is not read
     client_id: str = ""  #: who asks for a token says they are (RFC 6749 2.2)
     client_assertion: str = field(default="", repr=False)  #: their signed proof (RFC 7523)
+    proven: Proven | None = field(default=None, repr=False)  #: all but ``saml``, looked at when the head had come
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,9 @@ from hub.access.rights_model import (
     Thing,
 )
 from hub.access.rules import Facts, Rule, decide, ruling
-from hub.access.store_rights import About, Care, Number, RightsStore
+from hub.access.store_rights import Care, Number, RightsStore
 from hub.context import Context
+from hub.storage.beside import Beside
 from hub.storage.engine import Database
 from hub.values import PatientIdentifier, now
 
@@ -95,6 +96,15 @@ class RightsService:
         if context.principal.scheme is Scheme.INTERNAL:
             return [True] * len(things)
         return [rule.allows for rule in self._rules(things, context, told=True)]
+
+    def ahead(self, patients: Sequence[PatientIdentifier], context: Context) -> Beside | None:
+        """What ``visible`` will ask the database about these persons, for those who send it along with a question of
+        their own. Within a unit of work that reads; what is asked is answered once for all of it."""
+        if not patients or context.principal.scheme is Scheme.INTERNAL:
+            return None
+        with self.database.reading() as work:
+            numbers = _numbers(self.people.known(patients), patients)
+            return RightsStore(work).ahead(_every(numbers), person=context.principal.person)
 
     def require(self, thing: Thing, context: Context) -> None:
         """Raises NotForYou."""
@@ -179,15 +189,11 @@ class RightsService:
         by: Caller,
     ) -> dict[PatientIdentifier, Kept]:
         """What is kept about each, with one question to the database."""
-        numbers = {
-            patient: known[patient].numbers if patient in known else ((patient.value, patient.authority),)
-            for patient in patients
-        }
-        every = sorted({number for theirs in numbers.values() for number in theirs})
+        numbers = _numbers(known, patients)
         words: defaultdict[PatientIdentifier, list[KeptConsent]] = defaultdict(list)
         care: defaultdict[PatientIdentifier, list[Care]] = defaultdict(list)
         glass: defaultdict[PatientIdentifier, list[Broken]] = defaultdict(list)
-        found = store.about(every) if by.facts.person else About(store.standing(every), [], [])
+        found = store.about(_every(numbers), person=by.facts.person)
         for kept in found.words:
             words[kept.consent.identity].append(kept)
         for item in found.care:
@@ -223,6 +229,20 @@ class RightsService:
                     listener(broken, context)
                 log.warning("the glass was broken", extra={"correlation_id": context.correlation_id})
         return broken
+
+
+def _numbers(
+    known: Mapping[PatientIdentifier, KnownPerson], patients: Iterable[PatientIdentifier]
+) -> dict[PatientIdentifier, tuple[Number, ...]]:
+    """Every number of each, at least the one that is asked about."""
+    return {
+        patient: known[patient].numbers if patient in known else ((patient.value, patient.authority),)
+        for patient in patients
+    }
+
+
+def _every(numbers: Mapping[PatientIdentifier, tuple[Number, ...]]) -> list[Number]:
+    return sorted({number for theirs in numbers.values() for number in theirs})
 
 
 def _of(rows: Mapping[PatientIdentifier, Sequence[Row]], numbers: Iterable[Number]) -> list[Row]:

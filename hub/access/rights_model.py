@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from hub.context import Context
 from hub.errors import AccessDenied
@@ -143,6 +143,12 @@ class Rights(Protocol):
         look-ups for a person whom nobody knows as for one who is known."""
         ...
 
+    def ahead(self, patients: Sequence[PatientIdentifier], context: Context) -> Any:
+        """What will be asked of the database to decide about things of these persons (``hub.storage.beside.Beside``),
+        for those who send it along with a question of their own; None: nothing. ``visible`` takes the answer, in the
+        same unit of work."""
+        ...
+
     def require(self, thing: Thing, context: Context) -> None:
         """Raises NotForYou."""
         ...
@@ -162,6 +168,9 @@ class Everything:
     def visible(self, things: Sequence[Thing], context: Context) -> Sequence[bool]:  # noqa: ARG002
         """All of them."""
         return [True] * len(things)
+
+    def ahead(self, patients: Sequence[PatientIdentifier], context: Context) -> None:
+        """Nothing."""
 
     def require(self, thing: Thing, context: Context) -> None:
         """Never raises."""

@@ -5,6 +5,7 @@ import ipaddress
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -27,6 +28,7 @@ from hub.access.model import (
     Credentials,
     Decision,
     Principal,
+    Proven,
     Scheme,
     User,
 )
@@ -52,6 +54,7 @@ _ATTEMPTS_KEPT = timedelta(days=1)
 _LONGEST_SESSION = timedelta(hours=12)
 _EXTEND_EVERY = timedelta(minutes=1)
 _HASHES_AT_ONCE = 4
+_PROVEN_SECONDS = 1.0  #: from a request's head to its decoding; a body that takes longer is proven again
 _BY_MANIFEST = "RAD-107"  #: the only transaction of who reads by a manifest (DRIM-M)
 _NONE = "internal"  #: context.transaction where none is carried out
 
@@ -130,7 +133,7 @@ class AccessService:
         if client.certificate_sha256:
             self._by_certificate[_fingerprint(client.certificate_sha256)] = principal
         if client.token_sha256:
-            self._by_token[_fingerprint(client.token_sha256).encode()] = _as(principal, Scheme.TOKEN)
+            self._by_token[_fingerprint(client.token_sha256).encode()] = replace(principal, scheme=Scheme.TOKEN)
             if client.token_expires is not None:
                 self._last_days[client.name] = client.token_expires
 
@@ -150,7 +153,14 @@ class AccessService:
 
     def transmitter(self, credentials: Credentials) -> Principal:
         """The system that calls, for whomever it does: an assertion is neither looked at nor asked for."""
+        if credentials.proven is not None and time.monotonic() - credentials.proven.at < _PROVEN_SECONDS:
+            return credentials.proven.principal
         return self._session(credentials.session) if credentials.session else self._node(credentials)
+
+    def prove(self, credentials: Credentials) -> Credentials:
+        """The same credentials, with whom they are of: a request whose body came at once is not asked twice."""
+        at = time.monotonic()
+        return replace(credentials, proven=Proven(self.transmitter(credentials), at))
 
     def _node(self, credentials: Credentials) -> Principal:
         if credentials.certificate:
@@ -433,14 +443,3 @@ def _token_key(token: str) -> str:
 
 def _login_key(login: str) -> str:
     return sha256(login.strip().casefold().encode(errors="replace")).hexdigest()
-
-
-def _as(principal: Principal, scheme: Scheme) -> Principal:
-    return Principal(
-        id=principal.id,
-        name=principal.name,
-        scheme=scheme,
-        organisation=principal.organisation,
-        permissions=principal.permissions,
-        source=principal.source,
-    )

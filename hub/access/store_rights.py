@@ -11,6 +11,7 @@ from sqlalchemy.types import BigInteger
 from sqlmodel import Field, SQLModel
 
 from hub.access.rights_model import Broken, Choice, Consent, KeptConsent, Matter
+from hub.storage.beside import Beside
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
 from hub.storage.tables import METADATA, KeyText, UtcDateTime
@@ -158,20 +159,22 @@ _PARTS = (
 )
 
 
-def _decisive(dialect: str) -> Any:
-    """What is kept of some numbers that rules look at, in one question."""
+def _decisive(dialect: str, tables: int = len(_PARTS)) -> Any:
+    """What is kept of some numbers that rules look at, in one question. ``tables``: the first of them only."""
     some = {
         "postgresql": "{table} AS m WHERE m.value = ANY(CAST(:values AS text[])) {more}",
         "sqlite": "json_each(:values) AS n CROSS JOIN {table} AS m ON m.value = n.value {more}",
     }[dialect]
     parts = (
         f"SELECT {part} AS part, m.key, m.value, m.authority, m.{names} FROM {some.format(table=table, more=more)}"  # noqa: S608 (our own columns)
-        for part, (table, names, more) in enumerate(_PARTS)
+        for part, (table, names, more) in enumerate(_PARTS[:tables])
     )
     return text(" UNION ALL ".join(parts) + " ORDER BY 1, 2").columns(*_DECISIVE)
 
 
 _ABOUT = Prepared(_decisive)
+_WORDS = Prepared(lambda dialect: _decisive(dialect, 1))
+_AHEAD = "rights asked ahead"  #: notes of a unit of work
 _SUPERSEDE = Prepared(lambda _dialect: update(CONSENT).where(CONSENT.c.key == bindparam("row")), "superseded_at")
 
 
@@ -179,6 +182,7 @@ class RightsStore:
     """What the rules' facts are made of."""
 
     def __init__(self, work: UnitOfWork) -> None:
+        self._work = work
         self._connection = work.connection
         self._postgresql = self._connection.dialect.name == "postgresql"
 
@@ -194,10 +198,25 @@ class RightsStore:
         """The words that no newer one superseded, in the order in which they were kept."""
         return [_kept(row) for row in _found(_STANDING, self._connection, numbers, 3)]
 
-    def about(self, numbers: Sequence[Number]) -> About:
-        """Everything that rules look at, with one question to the database; of each only what they look at."""
-        found = About([], [], [])
-        for part, key, value, authority, what, choice, actor, at, until in _found(_ABOUT, self._connection, numbers, 2):
+    def ahead(self, numbers: Sequence[Number], *, person: bool) -> Beside | None:
+        """The question of ``about``, whose answer counts for the whole unit of work; None in one that writes."""
+        if self._work.writing:
+            return None
+        statement = _ABOUT if person else _WORDS
+        made = Beside(statement, {"values": _values(self._connection, numbers)})
+        self._work.notes[_AHEAD, person, frozenset(numbers)] = made
+        return made
+
+    def about(self, numbers: Sequence[Number], *, person: bool) -> About:
+        """Everything that rules look at, with one question to the database; of each only what they look at. ``person``:
+        what they look at for a person; of others they look at the patients' words alone."""
+        found, wanted = About([], [], []), frozenset(numbers)
+        asked = self._work.notes.get((_AHEAD, person, wanted))
+        if asked is None:
+            asked = Beside(_ABOUT if person else _WORDS, {"values": _values(self._connection, numbers)})
+        for part, key, value, authority, what, choice, actor, at, until in asked.answer(self._connection):
+            if (value, authority) not in wanted:
+                continue
             identity = PatientIdentifier(value, authority)
             if part == 0:
                 said = Consent("", identity, Matter(what), Choice(choice), at, actor, until)
@@ -338,11 +357,14 @@ class RightsStore:
 def _found(statement: Prepared, connection: Connection, numbers: Sequence[Number], place: int) -> list[Any]:
     """The rows of the numbers; ``place``: of the value in a row, the authority follows it."""
     wanted = frozenset(numbers)
-    values: Any = sorted({value for value, _ in wanted})
-    if connection.dialect.name == "sqlite":
-        values = orjson.dumps(values).decode()
-    rows = statement.rows(connection, {"values": values})
+    rows = statement.rows(connection, {"values": _values(connection, numbers)})
     return [row for row in rows if (row[place], row[place + 1]) in wanted]
+
+
+def _values(connection: Connection, numbers: Sequence[Number]) -> Any:
+    """The numbers without their authorities, as the database takes them."""
+    values = sorted({value for value, _ in numbers})
+    return orjson.dumps(values).decode() if connection.dialect.name == "sqlite" else values
 
 
 def _kept(row: Any) -> KeptConsent:

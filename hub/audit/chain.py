@@ -1,6 +1,6 @@
 """An audit record as canonical text, and the hash that ties it to the one before. Pure functions."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -37,6 +37,7 @@ _OPTIONAL = (
     *("roles", "person", "secret", "event_type", "control_id"),
 )
 _LISTS = ("roles",)
+_OF_A_PROFESSIONAL = tuple(field.name for field in fields(Professional))
 
 
 def dump(record: AuditRecord) -> str:
@@ -46,7 +47,8 @@ def dump(record: AuditRecord) -> str:
     row["outcome"] = record.outcome.value
     row |= {name: value for name in _OPTIONAL if (value := getattr(record, name))}
     if record.professional is not None:
-        row["professional"] = {name: value for name, value in asdict(record.professional).items() if value}
+        found = ((name, getattr(record.professional, name)) for name in _OF_A_PROFESSIONAL)
+        row["professional"] = {name: value for name, value in found if value}
     row["objects"] = [[item.kind, item.reference] for item in record.objects]
     try:
         return _text(row)

@@ -33,6 +33,7 @@ MAX_QUERY = 32 * 1024  #: bytes of a question that are kept
 _MOST_WAITING = 20_000
 _MOST_AT_ONCE = 1_000
 _LINGER = 0.05
+_REPLACED = "?"  #: by which ``dump`` replaces what no UTF-8 has
 _RETRY_FIRST, _RETRY_LONGEST = 0.1, 5.0
 
 
@@ -156,7 +157,7 @@ class AuditService:
                 log.critical("the audit spool can't be written", exc_info=True)
                 raise AuditUnavailable from error
             # What no UTF-8 has was replaced in the text: there the record is what the text says.
-            self._records.append(record if body.isascii() else load(body))
+            self._records.append(load(body) if _REPLACED in body else record)
             self._waiting += 1
             self._put += 1
             if self._waiting in (1, _MOST_AT_ONCE):

@@ -280,12 +280,15 @@ class DocumentService:
         context.touch("query", question.query.name)
         survivors = Survivors(self.patients)
         with self.database.reading() as work:
-            same = self._same(question, survivors, context)
-            if question.patient is not None and not same and self.rights.plain(context):
+            plain = self.rights.plain(context)
+            same = self._same(question, survivors, context, wholly=not plain)
+            if question.patient is not None and not same and plain:
                 return QueryResult()
             about = (*same[:1], *question.patients)[:1]
             patients = Clause("patient", Operator.IN, tuple(patient_key(item) for item in same or about))
-            store = ReadersStore(work, self.rights, context, survivors=survivors, home=self.home, about=about)
+            store = ReadersStore(
+                work, self.rights, context, survivors=survivors, home=self.home, about=about, plain=plain
+            )
             objects = Search(store, question, patients if about else None, self.max_results).run()
         concerned = {item.patient_id for item in objects if not isinstance(item, Association)}
         if len(concerned) > 1 and command.leaf_class:
@@ -294,9 +297,11 @@ class DocumentService:
             context.touch("patient", patient.cx)
         return QueryResult(objects)
 
-    def _same(self, question: Question, survivors: Survivors, context: Context) -> tuple[PatientIdentifier, ...]:
+    def _same(
+        self, question: Question, survivors: Survivors, context: Context, *, wholly: bool = False
+    ) -> tuple[PatientIdentifier, ...]:
         """Every identifier of the person whom the question is about; empty: nobody, or it names none."""
-        same = self.patients.equivalents(question.patient) if question.patient is not None else ()
+        same = self.patients.equivalents(question.patient, wholly=wholly) if question.patient is not None else ()
         if same:
             survivors.know(same)
             context.touch("patient", same[0].cx)

@@ -66,7 +66,7 @@ def thing_of_content(patient: PatientIdentifier, marks: Marks | None) -> Thing:
 
 class ReadersStore:
     """A ``DocumentStore`` for one request of one caller. ``about``: the person whom the question names, who is looked
-    up whether they have documents or not."""
+    up whether they have documents or not. ``plain``: what the rights say of the caller, where that is known."""
 
     def __init__(
         self,
@@ -77,13 +77,14 @@ class ReadersStore:
         survivors: Survivors,
         home: str = "",
         about: Sequence[PatientIdentifier] = (),
+        plain: bool | None = None,
     ) -> None:
         self.store = DocumentStore(work, patient=survivors.of_key, home=home)
         self.showing = ShowingStore(work)
         self.survivors = survivors
         self.rights = rights
         self.context = context
-        self.plain = rights.plain(context)
+        self.plain = rights.plain(context) if plain is None else plain
         self._about = [Thing(Kind.DOCUMENT, patient) for patient in about]
         self._rulings: dict[str, bool] = {}  # by entryUUID
         self._ruled: dict[Thing, bool] = {}
@@ -93,7 +94,9 @@ class ReadersStore:
     ) -> list[T]:
         """See ``DocumentStore.find``."""
         asked = list(clauses)
-        found = self.store.find(kind, asked, limit=limit, among=among)
+        known = self.plain or bool(self._ruled)
+        beside = None if known else self.rights.ahead([thing.patient for thing in self._about], self.context)
+        found = self.store.find(kind, asked, limit=limit, among=among, beside=beside)
         if self.plain:
             return found
         shown = self.shown(found, kind)
@@ -184,7 +187,9 @@ class ReadersStore:
 
     def _asked(self, things: Sequence[Thing]) -> list[bool]:
         """One question, also where nothing is left to ask: what is hidden costs what is unknown does."""
-        fresh = list(dict.fromkeys(thing for thing in things if thing not in self._ruled))
+        numbers: dict[Thing, int] = {}
+        which = [numbers.setdefault(thing, len(numbers)) for thing in things]  # many documents are alike to rules
+        fresh = [thing for thing in numbers if thing not in self._ruled]
         first = self._about or ([] if fresh else [Thing(Kind.DOCUMENT, NOBODY)])
         if not things and not self._about and not self._ruled:
             self.survivors(NOBODY)
@@ -192,7 +197,8 @@ class ReadersStore:
         self._ruled.update(zip((*first, *fresh), answers, strict=True))
         if not all(answers[len(first) :]):
             self.context.touch(WITHHELD, Kind.DOCUMENT)
-        return [self._ruled[thing] for thing in things]
+        rulings = [self._ruled[thing] for thing in numbers]
+        return [rulings[number] for number in which]
 
 
 def readable(

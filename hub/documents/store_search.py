@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, String, Table, and_, b
 
 from hub.documents.criteria import Clause, Operator
 from hub.documents.rows import SEPARATOR
+from hub.storage.beside import Beside, rows_beside
 from hub.storage.prepared import Prepared
 from hub.storage.tables import METADATA
 
@@ -27,8 +28,9 @@ def search(
     descending: bool = False,
     limit: int | None = None,
     among: Clause | None = None,
+    beside: Beside | None = None,
 ) -> Sequence[Sequence[Any]]:
-    """The columns of the rows that fulfil every clause. ``among``: see ``DocumentStore.find``."""
+    """The columns of the rows that fulfil every clause. ``among``, ``beside``: see ``DocumentStore.find``."""
     asked = [_rounded(clause) for clause in clauses]
     within = _rounded(replace(among, operator=Operator.IN)) if among is not None else None  # terms are single values
     values = [value for clause in (*asked, within) if clause for group in _groups(clause) for value in group]
@@ -56,7 +58,7 @@ def search(
         prepared = Prepared(lambda name: statement(name, open_clauses, open_within, bindparam("most")))
         _FORMS[key] = prepared
     bound: dict[str, Any] = {f"v{number}": value for number, value in enumerate(values)}
-    return prepared.rows(connection, bound if limit is None else bound | {"most": limit})
+    return rows_beside(connection, prepared, bound if limit is None else bound | {"most": limit}, beside)
 
 
 def of_terms(term: Table, clause: Clause) -> tuple[ColumnElement[bool], ...]:

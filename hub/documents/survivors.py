@@ -1,14 +1,23 @@
 """Which identifier answers carry for a stored one: the surviving number of the person."""
 
+from typing import Protocol
+
 from hub.documents.codec import patient_key, patient_of
-from hub.documents.registration import Patients
 from hub.values import PatientIdentifier
+
+
+class Known(Protocol):
+    """The patients room, as far as it says who is meant."""
+
+    def resolve(self, identifier: PatientIdentifier) -> PatientIdentifier | None:
+        """The surviving identifier of the same person."""
+        ...
 
 
 class Survivors:
     """The identifier that answers carry for each stored one, looked up once per request."""
 
-    def __init__(self, patients: Patients) -> None:
+    def __init__(self, patients: Known) -> None:
         self._patients = patients
         self._known: dict[str, PatientIdentifier] = {}
 

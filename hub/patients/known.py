@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from hub.access.rights_model import KnownPerson
 from hub.patients.model import INS_AUTHORITIES
 from hub.patients.questions import Questions
-from hub.patients.store_numbers import Among, NumberReader
+from hub.patients.store_numbers import Among, Numbered, NumberReader, noted
 from hub.values import PatientIdentifier
 
 
@@ -17,20 +17,24 @@ class KnownPersons:
 
     def known(self, identifiers: Iterable[PatientIdentifier]) -> Mapping[PatientIdentifier, KnownPerson]:
         """The persons whom identifiers mean, also by numbers that are no longer in use. Who is not there is nobody, or
-        not one person. One question to the database, also for nobody."""
-        asked = [
-            (identifier, place)
-            for identifier in dict.fromkeys(identifiers)
-            for place in self._places(self._patients.lenient(identifier))
-        ]
+        not one person. One question to the database, also for nobody; none about those of whom the same unit of work,
+        which only reads, has found out already."""
+        wanted = dict.fromkeys(identifiers)
         with self._patients.database.reading() as work:
-            answers = NumberReader(work).persons([place for _, place in asked])
-        found: dict[PatientIdentifier, KnownPerson] = {}
+            before = noted(work)
+            asked = [
+                (identifier, place)
+                for identifier in wanted
+                if identifier not in before
+                for place in self._places(self._patients.lenient(identifier))
+            ]
+            answers = NumberReader(work).persons([place for _, place in asked]) if asked or not wanted else []
+        found = {identifier: person for identifier in wanted if (person := before.get(identifier)) is not None}
         for (identifier, _), person in zip(asked, answers, strict=True):
             if person is not None and identifier not in found:
-                numbers = tuple(dict.fromkeys(person.numbers))
-                found[identifier] = KnownPerson(person.regional, numbers, frozenset(person.born))
-        return found
+                found[identifier] = person
+        before.update((identifier, found.get(identifier)) for identifier in wanted)
+        return {identifier: _known(person) for identifier, person in found.items()}
 
     def _places(self, identifier: PatientIdentifier) -> Iterator[tuple[Among, PatientIdentifier]]:
         """Where an identifier is looked up."""
@@ -41,3 +45,7 @@ class KnownPersons:
             yield Among.INS, identifier
         else:
             yield (Among.REGIONAL if identifier.authority in domains else Among.LOCAL), identifier
+
+
+def _known(person: Numbered) -> KnownPerson:
+    return KnownPerson(person.regional, tuple(dict.fromkeys(person.numbers)), frozenset(person.born))

@@ -23,6 +23,7 @@ from hub.patients.model import (
     PersonPage,
     Task,
 )
+from hub.patients.store_numbers import Among, NumberReader, noted
 from hub.patients.store_search import Criteria, PatientReader, StoredPerson, matching_keys
 from hub.patients.store_tasks import TaskReader
 from hub.storage.engine import Database
@@ -160,9 +161,21 @@ class Questions:
         with self.database.reading() as work:
             return PatientReader(work).in_use(identifier)
 
-    def equivalents(self, identifier: PatientIdentifier) -> tuple[PatientIdentifier, ...]:
-        """All identifiers in affinity domains that mean the same person: the survivor, then aliases."""
-        return tuple(self._same(identifier))
+    def equivalents(self, identifier: PatientIdentifier, *, wholly: bool = False) -> tuple[PatientIdentifier, ...]:
+        """All identifiers in affinity domains that mean the same person: the survivor, then aliases. ``wholly``: what
+        rights are looked up by (``KnownPersons``) is found out with the same statement, where a regional number is
+        asked about."""
+        return self._same_wholly(identifier) if wholly else tuple(self._same(identifier))
+
+    def _same_wholly(self, identifier: PatientIdentifier) -> tuple[PatientIdentifier, ...]:
+        given = self.lenient(identifier)
+        with self.database.reading() as work:
+            if work.writing or given.authority not in self.affinity_domains or given.authority in INS_AUTHORITIES:
+                return tuple(self._same(identifier))
+            (person,) = NumberReader(work).persons([(Among.REGIONAL, given)])
+            same = (person.regional, *person.former) if person is not None else ()
+            noted(work).update(dict.fromkeys((identifier, *same), person))
+        return same
 
     def _same(self, identifier: PatientIdentifier) -> list[PatientIdentifier]:
         """Nobody costs as many statements as somebody: it can't be told by the time."""

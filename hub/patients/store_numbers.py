@@ -26,9 +26,11 @@ class Among(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """A person: the regional identifier, every number (value, authority), the birth dates told."""
+    """A person: the regional identifier, every number (value, authority), the birth dates told. ``former``: regional
+    identifiers whose survivor the first one is."""
 
     regional: PatientIdentifier
+    former: list[PatientIdentifier] = field(default_factory=list)
     numbers: list[tuple[str, str]] = field(default_factory=list)
     born: set[str] = field(default_factory=set)
 
@@ -77,7 +79,14 @@ _COLUMNS = (
     literal_column("active", Boolean),
     *(IDENTITY.c[name] for name in ("ins_value", "ins_authority", "birth_date")),
 )
+_NOTED = "whom numbers mean"  #: of a unit of work that only reads
 _EVERYTHING = Prepared(lambda dialect: text(_LOOKED_UP.format(**_WORDS[dialect])).columns(*_COLUMNS))
+
+
+def noted(work: UnitOfWork) -> dict[PatientIdentifier, Numbered | None]:
+    """Whom identifiers mean, as far as a unit of work that only reads has found out."""
+    found: dict[PatientIdentifier, Numbered | None] = {} if work.writing else work.notes.setdefault(_NOTED, {})
+    return found
 
 
 class NumberReader:
@@ -113,6 +122,8 @@ class NumberReader:
             if one is None:
                 continue
             one.numbers.append((value, authority))
+            if part == 2:
+                one.former.append(PatientIdentifier(value, authority))
             if active and ins:
                 one.numbers.append((ins, ins_authority))
             if active and born:

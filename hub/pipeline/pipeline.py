@@ -60,6 +60,10 @@ class Access(Protocol):
         """The system that calls, for whomever it does. Raises NotAuthenticated."""
         ...
 
+    def prove(self, credentials: Credentials) -> Credentials:
+        """The same credentials, with whom they are of. Raises NotAuthenticated."""
+        ...
+
     def permit(self, principal: Principal, permission: str, context: Context, command: Command | None = None) -> None:
         """Raises NotAuthenticated or AccessDenied."""
         ...
@@ -136,10 +140,11 @@ class Pipeline:
         started = time.monotonic()
         failure: HubError | None = None
         try:
-            self.admit(credentials, context)
-            self._note(bound, wire, message, context)
-            self.access.permit(context.principal, bound.transaction.permission, context)
-            return self._carry_out(bound, wire, message, context)
+            with self.database.holding():
+                self.admit(credentials, context)
+                self._note(bound, wire, message, context)
+                self.access.permit(context.principal, bound.transaction.permission, context)
+                return self._carry_out(bound, wire, message, context)
         except HubError as error:
             failure = error
             return self.refusal(bound, wire, message, error, context)

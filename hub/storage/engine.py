@@ -4,8 +4,10 @@ SQLite (WAL, full synchronisation, one writer) is the embedded default, PostgreS
 """
 
 import contextvars
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -15,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from hub.storage import postgresql
 from hub.storage.columns import json_text, json_value
 from hub.storage.prepared import Prepared, write
+from hub.storage.promises import MOST, Promise, Promises, begun
 from hub.storage.tables import METADATA, put_guards
 from hub.storage.writer import SharedWriter
 
@@ -105,6 +108,8 @@ class Database:
             **options,
         )
         self._current: contextvars.ContextVar[UnitOfWork | None] = contextvars.ContextVar("unit_of_work", default=None)
+        self._promises: contextvars.ContextVar[Promises | None] = contextvars.ContextVar("promises", default=None)
+        self._places = threading.BoundedSemaphore(MOST)
         self.writer = SharedWriter(self.engine)  # SQLite's; PostgreSQL shares flushes between connections itself
         self._write = self.writer.unit if self.sqlite else self.engine.begin
         if self.sqlite:
@@ -121,6 +126,8 @@ class Database:
     @contextmanager
     def _transaction(self) -> Iterator[UnitOfWork]:
         work: UnitOfWork | None = None
+        if promises := self._promises.get():
+            promises.settle()
         try:
             with self._write() as connection:
                 work = UnitOfWork(connection, writing=True)
@@ -168,6 +175,48 @@ class Database:
             yield
         finally:
             self._current.reset(token)
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Within it ``promptly`` need not wait for the disk: the end does, and any other unit of work that writes."""
+        promises = Promises()
+        token = self._promises.set(promises)
+        try:
+            yield
+        finally:
+            self._promises.reset(token)
+            promises.settle()
+
+    @contextmanager
+    def promptly(self) -> Iterator[UnitOfWork]:
+        """As ``transaction``, of few rows: others that want to write the same ones see at its end that they are there.
+        Within ``holding`` it is durable later."""
+        promises = self._promises.get()
+        free = promises is not None and self._current.get() is None and self._places.acquire(blocking=False)
+        if promises is None or not free:
+            with self.transaction() as joined:
+                yield joined
+            return
+        work: UnitOfWork | None = None
+        try:
+            with self._write_later() as (connection, wait):
+                work = UnitOfWork(connection, writing=True)
+                with self._as_current(work):
+                    yield work
+                    work.flush()
+        except BaseException:
+            self._places.release()
+            if work is not None:
+                work.finished(committed=False)
+            raise
+        promises.append(Promise(wait, partial(self._settled, work)))
+
+    def _write_later(self) -> AbstractContextManager[tuple[Connection, Hook]]:
+        return self.writer.later() if self.sqlite else begun(self.engine)
+
+    def _settled(self, work: UnitOfWork, committed: bool) -> None:
+        self._places.release()
+        work.finished(committed=committed)
 
     def create_all(self) -> None:
         """All tables of the loaded stores at once: for tests; a real database is built by the migrations."""

@@ -8,8 +8,9 @@ for all. Nobody returns before the commit: done means durable, as if each had co
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -28,6 +29,7 @@ class SharedWriter:
         self._counting = threading.Lock()
         self.waiting = 0  #: units of work that want the place
         self._group: _Group | None = None
+        self._ender = _Ender()
 
     @contextmanager
     def unit(self) -> Iterator[Connection]:
@@ -52,6 +54,34 @@ class SharedWriter:
             self._place.release()
         group.wait()
 
+    @contextmanager
+    def later(self) -> Iterator[tuple[Connection, Callable[[], None]]]:
+        """As ``unit``, with what waits for the commit: another thread commits. The place is taken until it has."""
+        self._take_place()
+        handed = False
+        try:
+            group = self._group = self._group or _Group(self._engine)
+            good = False
+            try:
+                group.begin()
+                yield group.connection, group.wait
+                group.keep()
+                good = True
+            except BaseException:
+                group.undo()
+                raise
+            finally:
+                if not self.waiting or group.complete:
+                    self._group = None
+                    if good:
+                        self._ender.end(group, self._place.release)
+                        handed = True
+                    else:
+                        group.end()
+        finally:
+            if not handed:
+                self._place.release()
+
     def _take_place(self) -> None:
         if self._place.acquire(blocking=False):
             return
@@ -62,6 +92,30 @@ class SharedWriter:
         finally:
             with self._counting:
                 self.waiting -= 1
+
+
+class _Ender:
+    """A thread that commits, so that who wrote can go on meanwhile."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[tuple[_Group, Callable[[], None]]] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def end(self, group: "_Group", then: Callable[[], None]) -> None:
+        """Called by whoever has the writer's place: one at a time."""
+        if self._thread is None or not self._thread.is_alive():  # none yet, or not in this process
+            self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+            self._thread.start()
+        self._jobs.put((group, then))
+
+    def _run(self) -> None:
+        while True:
+            group, then = self._jobs.get()
+            try:
+                group.end()
+            finally:
+                then()
+                del group, then
 
 
 class _Group:

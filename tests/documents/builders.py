@@ -49,7 +49,7 @@ class Region:
     def __init__(self, *persons: tuple[PatientIdentifier, ...]) -> None:
         self.persons = list(persons)
 
-    def equivalents(self, identifier: PatientIdentifier) -> tuple[PatientIdentifier, ...]:
+    def equivalents(self, identifier: PatientIdentifier, *, wholly: bool = False) -> tuple[PatientIdentifier, ...]:  # noqa: ARG002
         return next((person for person in self.persons if identifier in person), ())
 
     def resolve(self, identifier: PatientIdentifier) -> PatientIdentifier | None:

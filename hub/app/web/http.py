@@ -36,13 +36,12 @@ from hub.pipeline.transaction import Binding, Dicomweb, Direction, Fhir, Form, K
 from hub.values import Oid, new_key
 from hub.wire.fhir import formats
 from hub.wire.http import HttpResponse
-from hub.wire.saml.header import check_unique
+from hub.wire.saml.header import check_unique, shown
 from hub.wire.soap.errors import MtomRequired
 from hub.wire.soap.message import Limits, SoapMessage
 from hub.wire.soap.reading import expect, parse_request, select
 from hub.wire.soap.writing import refuse as soap_refuse
 from hub.wire.soap.writing import render
-from hub.wire.xml import serialise
 
 MEGABYTE = 1024 * 1024
 FHIR_ROOT = "/fhir"
@@ -81,19 +80,21 @@ class Edge:
             response.headers["connection"] = "close"
         return response
 
-    def admitted(self, bound: Iterable[Bound], credentials: Credentials) -> bool:
-        """Whether the caller may carry out at least one of the transactions: else nothing of it is read."""
+    def admitted(self, bound: Iterable[Bound], credentials: Credentials) -> Credentials | None:
+        """The credentials, looked at, of a caller who may carry out at least one of the transactions. None: nothing of
+        it is read."""
         try:
-            principal = self.hub.access.transmitter(credentials)
+            proven = self.hub.access.prove(credentials)
         except HubError:
-            return False
+            return None
+        principal = self.hub.access.transmitter(proven)
         for item in bound:
             try:
                 self.hub.access.permit(principal, item.transaction.permission, Context(item.id, principal))
             except HubError:
                 continue
-            return True
-        return False
+            return proven
+        return None
 
     def soap(self, table: Mapping[str, tuple[Soap, Bound]]) -> Callable[[Request], Any]:
         """The endpoint of one path: dispatched on wsa:Action."""
@@ -105,15 +106,18 @@ class Edge:
             credentials = edge.credentials_of(request, self.proxy, sessions=False)
             content_type = request.headers.get("content-type", "")
             arrived = body.arrived  # then it costs nothing to have it at hand, and one thread does everything
-            admitted = arrived or await anyio.to_thread.run_sync(self.admitted, every, credentials, limiter=edge.WORK)
-            if admitted:
+            proven: Credentials | None = None
+            if not arrived:
+                proven = await anyio.to_thread.run_sync(self.admitted, every, credentials, limiter=edge.WORK)
+            if arrived or proven is not None:
                 await body.prefetch()
 
             def work(context: Context) -> HttpResponse:
-                if not admitted or (arrived and not self.admitted(every, credentials)):
+                shown = self.admitted(every, credentials) if arrived else proven
+                if shown is None:
                     likely = next((bound for action, (_, bound) in table.items() if action in content_type), every[0])
                     return render(self.hub.pipeline.run(likely, "soap", None, credentials, context), None)
-                return self._soap(table, request, body, credentials, context)
+                return self._soap(table, request, body, shown, context)
 
             return await self.in_thread(work, request, body, short=arrived and body.mentions(short))
 
@@ -142,7 +146,7 @@ class Edge:
             self.hub.replies.check(message, asynchronous=binding.asynchronous)
             if message.security is not None:
                 check_unique(message.security)
-                credentials = replace(credentials, saml=serialise(message.security))
+                credentials = replace(credentials, saml=shown(message.security))
             context.source = self.hub.soap_inbox.source(message, bound)
             told = True
             answer = self.hub.pipeline.run(bound, "soap", message, credentials, context)
@@ -168,7 +172,8 @@ class Edge:
             xml = isinstance(binding, Fhir) and binding.xml and edge.in_xml(request)
             reads = request.method not in ("GET", "HEAD")
             if reads:
-                reads = await anyio.to_thread.run_sync(self.admitted, (bound,), credentials, limiter=edge.WORK)
+                proven = await anyio.to_thread.run_sync(self.admitted, (bound,), credentials, limiter=edge.WORK)
+                reads, credentials = proven is not None, proven or credentials
             if reads:
                 await body.prefetch()
 

@@ -2,7 +2,9 @@
 
 import base64
 import binascii
-from collections import Counter
+from typing import Any
+
+from lxml import etree
 
 from hub.access.assertion_errors import AssertionUnreadable, AssertionUnsupported
 from hub.errors import Malformed
@@ -13,8 +15,8 @@ from hub.wire.xml import Element, parse_xml, serialise
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 40
 MAX_NODES = 5000
-_IDS = ("ID", "Id", "id", "AssertionID", WSU_ID, XML_ID)
-_SAME_ID = "//*[@ID=$id or @Id=$id or @id=$id or @AssertionID=$id or @*[local-name()='Id' or local-name()='id']=$id]"
+_IDS = frozenset({"ID", "Id", "id", "AssertionID", WSU_ID, XML_ID})
+_ATTRIBUTES = etree.XPath("//@*[. = $value]")
 _TIMESTAMP = f"{WSU_ID.partition('}')[0]}}}Timestamp"
 
 
@@ -32,18 +34,36 @@ def assertion_of(shown: bytes) -> Element | None:
         raise AssertionUnsupported(_other(blocks))
     if len(blocks) > 1 or sum(1 for _ in root.iter(saml("Assertion"))) > 1:
         raise AssertionUnreadable("There must be exactly one assertion.")
-    found = Counter(value for element in root.iter() for name in _IDS if (value := element.get(name)) is not None)
-    if any(count > 1 for count in found.values()):
+    if _repeated(root):
         raise AssertionUnreadable("Two elements of the security header have the same ID.")
-    return _parsed(serialise(blocks[0]))
+    return root if blocks[0] is root else _parsed(serialise(blocks[0]))
+
+
+def shown(security: Element) -> bytes:
+    """A security header as ``assertion_of`` reads it: of one that holds nothing but an assertion and a time stamp the
+    assertion alone, which then needs no second reading."""
+    blocks = [child for child in security if child.tag != _TIMESTAMP]
+    plain = len(blocks) == 1 and blocks[0].tag == saml("Assertion")
+    return serialise(blocks[0] if plain and not _repeated(security) else security)
 
 
 def check_unique(security: Element) -> None:
     """No element of the whole envelope has the ID of the assertion in its header. Raises AssertionUnreadable."""
     for assertion in security.findall(saml("Assertion")):
-        found = security.getroottree().xpath(_SAME_ID, id=assertion.get("ID", ""))
-        if len(found) > 1:
+        same: Any = _ATTRIBUTES(security, value=assertion.get("ID", ""))
+        if len({one.getparent() for one in same if _is_id(one.attrname)}) > 1:
             raise AssertionUnreadable("Another element of the message has the assertion's ID.")
+
+
+def _is_id(name: str) -> bool:
+    """Whether an attribute gives an ID in one vocabulary or another."""
+    return name in {"ID", "AssertionID"} or name.rpartition("}")[2] in {"Id", "id"}
+
+
+def _repeated(root: Element) -> bool:
+    """Whether two elements have the same ID."""
+    found = [element.get(name) for element in root.iter() for name in element.keys() if name in _IDS]  # noqa: SIM118
+    return len(found) != len(set(found))
 
 
 def _decoded(shown: bytes) -> bytes:

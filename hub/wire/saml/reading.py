@@ -15,6 +15,7 @@ from hub.wire.xml import Element, parse_xml
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
 _ONCE = ("Issuer", "Subject", "AuthnStatement", "AttributeStatement")
 _AT_MOST_ONCE = ("Conditions", "Advice")
+_PARTS = frozenset(map(saml, (*_ONCE, *_AT_MOST_ONCE)))
 
 
 def issuer_of(assertion: Element) -> Name:
@@ -53,7 +54,7 @@ def read(content: bytes) -> Assertion:
 def _check_parts(root: Element) -> None:
     tags = [child.tag for child in root]
     for tag in tags:
-        if tag not in {saml(name) for name in (*_ONCE, *_AT_MOST_ONCE)}:
+        if tag not in _PARTS:
             raise AssertionUnsupported("The assertion holds a statement of a kind that is not supported.")
     for name in _ONCE:
         if tags.count(saml(name)) != 1:

@@ -80,7 +80,7 @@ def unseal(assertion: Element, accepted: Sequence[str]) -> Seal:
         raise AssertionAlgorithm("The signature's transforms must be enveloped-signature and exclusive C14N.")
     if canonical.get("Algorithm") != EXCLUSIVE:
         raise AssertionAlgorithm("The signature's canonicalisation must be exclusive C14N.")
-    signed_info = _canonical(parse_xml(serialise(info)), _prefixes(canonical))
+    signed_info = _signed_info(info, _prefixes(canonical))
     kept = tuple(_certificates(key_info[0])) if key_info else ()
     expected, signed = _base64(digest), _base64(value)
     prefixes = _prefixes(steps[1])
@@ -127,6 +127,13 @@ def _canonical(root: Element, prefixes: list[str]) -> bytes:
         )
     except (etree.LxmlError, ValueError):
         raise AssertionUnreadable("The assertion has no canonical form.") from None
+
+
+def _signed_info(info: Element, prefixes: list[str]) -> bytes:
+    """Exclusive C14N looks at what an element uses: it needs nothing from above but for prefixes that are named."""
+    if (info.tail or "").strip():
+        raise AssertionUnreadable("The assertion's signature is not of the form that SAML asks for.")
+    return _canonical(parse_xml(serialise(info)) if prefixes else info, prefixes)
 
 
 def _remove(signature: Element) -> None:
