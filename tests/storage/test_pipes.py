@@ -75,3 +75,38 @@ def test_who_waits_for_a_lock_keeps_nobody_else_from_working(database: Database)
     assert not any(thread.is_alive() for thread in threads)
     with database.reading() as work:
         assert ask(work.connection, [(COUNT, {})]) == [[(80,)]]
+
+
+def test_rows_that_wait_are_committed_with_the_unit_of_work(database: Database) -> None:
+    told: list[str] = []
+    with database.transaction() as work:
+        work.on_commit(lambda: told.append("committed"))
+        work.later(ADD, {"id": 1, "name": "n1"})
+        work.rows_later(ADD, [(2, "n2"), (3, "n3")])  # in the order of the statement's parameters
+        assert not told
+    with database.engine.connect() as other:
+        assert [tuple(row) for row in other.execute(select(ROWS).order_by(ROWS.c.id))] == [
+            (1, "n1"),
+            (2, "n2"),
+            (3, "n3"),
+        ]
+    assert told == ["committed"]
+
+
+def test_rows_that_wait_and_fail_take_the_unit_of_work_back(database: Database) -> None:
+    told: list[str] = []
+
+    def one_twice() -> None:
+        with database.transaction() as work:
+            work.on_commit(lambda: told.append("committed"))
+            work.on_rollback(lambda: told.append("taken back"))
+            ADD.run(work.connection, {"id": 7, "name": "at once"})
+            work.rows_later(ADD, [(8, "n8"), (7, "twice"), (9, "n9")])
+
+    with pytest.raises(IntegrityError):
+        one_twice()
+    assert told == ["taken back"]
+    with database.transaction() as work:  # the connection is as good as before
+        work.later(ADD, {"id": 8, "name": "again"})
+    with database.reading() as work:
+        assert ask(work.connection, [(COUNT, {})]) == [[(1,)]]
