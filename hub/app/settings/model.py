@@ -15,7 +15,7 @@ from hub.app.settings.record import NationalRecord
 from hub.app.settings.rights import Rights
 from hub.app.settings.saml import Saml
 from hub.app.settings.sharing import Community, Gateways, Mobile, NotificationRecipient, OnDemand, Subscriptions
-from hub.app.settings.table import AETitleText, DatabaseUrl, OidText, Table
+from hub.app.settings.table import AETitleText, DatabaseUrl, OidText, ProcessingIds, Table
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 LISTENERS = ("web", "mllp", "dimse", "health")  #: the tables of what listens
@@ -204,7 +204,7 @@ class Mllp(Table):
     """Seconds after which a silent connection is closed."""
     default_charset: str = "utf-8"
     """Character set of messages whose MSH-18 is empty."""
-    processing_ids: tuple[Literal["P", "T", "D"], ...] = Field(default=("P",), min_length=1, examples=[("P", "T")])
+    processing_ids: ProcessingIds = Field(default=("P",), examples=[("P", "T")])
     """What messages are for (MSH-11, HL7 table 0103) that this hub takes: P production, T training, D debugging. Others
     are refused (AR, 202); their bytes stay in the inbox. An empty MSH-11 is P. The sandbox and the demo take all."""
 

@@ -1,6 +1,6 @@
 """What every table of the settings is made of."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -14,10 +14,18 @@ def database_url(text: str) -> str:
     return text
 
 
+def some(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Raises ValueError where there is none."""
+    if not values:
+        raise ValueError("must name at least one")
+    return values
+
+
 OidText = Annotated[str, AfterValidator(setting(Oid))]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
 DatabaseUrl = Annotated[str, AfterValidator(database_url)]
 AETitleText = Annotated[str, AfterValidator(setting(AETitle))]
+ProcessingIds = Annotated[tuple[Literal["P", "T", "D"], ...], AfterValidator(some)]
 CodeText = Annotated[str, Field(pattern=r"^[^^|]+\^[^^|]*\^[^^|]+$")]
 DocumentCode = Literal[
     "classCode",
