@@ -94,6 +94,7 @@ class Notifier:
 
     def deliver(self, delivery: Delivery, context: Context) -> None:
         """Send what a delivery names, if it may still be told. Raises Unavailable (tried again) or PeerRefused."""
+        self._tls = self._tls or self._context()  # it takes a while, and what may be told is decided last
         notification_id = delivery.payload["notification"]
         found = self.broker.outgoing(notification_id)
         if found is None:
@@ -123,7 +124,7 @@ class Notifier:
             header.set(wsa("IsReferenceParameter"), "true")
             envelope[0].append(header)
         etree.cleanup_namespaces(envelope, keep_ns_prefixes=["ihe", "wsnt"])
-        self._tls = self._tls or self._context()
+        assert self._tls is not None
         send(subscription.consumer.address, serialise(envelope), plain_type(NOTIFY), self._tls, self.seconds)
 
 
