@@ -180,12 +180,14 @@ def document_list(
 
 def set_of(resource: Mapping[str, Any], box: Box, item_id: str) -> SubmissionSet:
     """The submission set of a submitted List. Raises Invalid."""
+    _check_list(resource)
     found = _with_subject(mapping.read(SET, resource, box))
     return SubmissionSet(**{"id": item_id, "unique_id": "", "source_id": "", "submission_time": "", **found})
 
 
 def folder_of(resource: Mapping[str, Any], box: Box, item_id: str) -> Folder:
     """The folder of a submitted List. Raises Invalid."""
+    _check_list(resource)
     found = _with_subject(mapping.read(FOLDERS, resource, box))
     return Folder(**{"id": item_id, "unique_id": "", **found})
 
@@ -196,6 +198,13 @@ def kind_of(resource: Mapping[str, Any]) -> str:
     if code is None or code.value not in (SUBMISSION_SET, FOLDER):
         raise Invalid("A List's code is submissionset or folder.", location="List.code")
     return code.value
+
+
+def _check_list(resource: Mapping[str, Any]) -> None:
+    """What every submitted List says of itself (FHIR R4: 12.4.2; MHD 4.2: SubmissionSet, Folder). Raises Invalid."""
+    for name, only in (("status", "current"), ("mode", "working")):
+        if resource.get(name) != only:
+            raise Invalid(f"A List that is submitted has the {name} {only}.", location=f"List.{name}")
 
 
 def _with_subject(found: dict[str, Any]) -> dict[str, Any]:

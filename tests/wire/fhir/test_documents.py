@@ -181,6 +181,11 @@ def test_lists_survive_the_resource() -> None:
     resource = valid(document_list(organisation, (), ()))
     assert resource["source"]["extension"][0]["url"].endswith("ihe-authorOrg")
     assert set_of(resource, Box(resource.get("contained")), UUID) == organisation
+    for read in (set_of, folder_of):
+        for change in ({"status": "retired"}, {"status": None}, {"mode": "snapshot"}, {"mode": None}):
+            with pytest.raises(Invalid) as caught:
+                read({**resource, **change}, Box(), UUID)
+            assert caught.value.location == f"List.{next(iter(change))}"
 
 
 @pytest.mark.parametrize("value", ["1.2.3", "1.2.3^x", "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1", "http://x/y"])
