@@ -2,16 +2,56 @@
 
 Never clustered anew: an identity joins, or a steward is asked, as if it had just been fed."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 from hub.context import Context
+from hub.errors import Misconfigured
+from hub.patients.asking import evidence_of
 from hub.patients.linking import Linker, Placed
+from hub.patients.model import TaskKind
 from hub.patients.service import PatientService
 from hub.patients.store import Member, PatientStore
 from hub.patients.store_keys import KeyReader
-from hub.patients.weighing import SCORE
+from hub.patients.store_snapshot import Asked, Pair, SnapshotReader
+from hub.patients.weighing import SCORE, Found, Weighing
+from hub.storage.engine import UnitOfWork
 
 PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A pair of two persons. ``link``: the score links them; ``news``: it has not been asked or answered before."""
+
+    pair: Pair
+    settled: bool  #: a veto or a steward answers it
+    link: bool
+    news: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is known of pairs already: two people; asked."""
+
+    barred: set[Pair]
+    asked: Mapping[tuple[Pair, TaskKind], Asked]
+
+    def news(self, pair: Pair, found: Found) -> tuple[bool, bool, bool]:
+        """(settled, link, news) of ``Judged``."""
+        if pair in self.barred or not found:
+            return True, False, False
+        if found.allies:
+            return False, True, True
+        kind = TaskKind.DUPLICATE if found.duplicates else TaskKind.POSSIBLE
+        [score] = (found.duplicates or found.possible).values()
+        asked = self.asked.get((pair, kind))
+        return False, False, asked is None or asked.evidence != evidence_of(score)
+
+    def outdated(self, asked: set[tuple[Pair, TaskKind]]) -> set[int]:
+        """Whose open questions nobody would ask today."""
+        return {item.identity for key, item in self.asked.items() if item.open and item.evidence and key not in asked}
 
 
 class Relinking:
@@ -36,27 +76,49 @@ class Relinking:
             yield page
             after = page[-1].id
 
-    def remember(self, members: Iterable[Member]) -> None:
+    def remember(self, identities: Sequence[int]) -> None:
         """Store the blocking keys of identities, in one unit of work."""
         with self.patients.database.transaction() as work:
-            store = PatientStore(work)
-            weighing = self.patients.weigh(work, store) if self.patients.weigh is not None else None
-            if weighing is not None:
-                for member in store.by_ids([member.id for member in members]):
-                    weighing.remember(member)
+            store, weighing = self._weighing(work)
+            SnapshotReader(work).hold(identities)
+            for member in store.by_ids(identities):
+                weighing.remember(member)
 
-    def linked_by_score(self) -> set[tuple[int, int]]:
-        """Pairs that a score linked, the smaller number first."""
+    def linked_by_score(self) -> set[Pair]:
+        """Pairs that a score linked."""
         with self.patients.database.reading() as work:
-            return KeyReader(work).linked_by(SCORE)
+            return SnapshotReader(work).linked_by(SCORE)
+
+    def said(self) -> "Said":
+        """What is known of pairs already."""
+        with self.patients.database.reading() as work:
+            reader = SnapshotReader(work)
+            return Said(reader.barred(), {(item.pair, item.kind): item for item in reader.asked()})
+
+    def judge(self, pairs: Iterable[Pair], said: "Said") -> Iterator[Judged]:
+        """Each pair of two persons as a feed would judge it: only what would change something."""
+        rest = iter(pairs)
+        while some := list(islice(rest, PAGE)):
+            with self.patients.database.reading() as work:
+                store, weighing = self._weighing(work)
+                members = {item.id: item for item in store.by_ids({key for pair in some for key in pair})}
+                for one, other in some:
+                    if one in members and other in members and members[one].person != members[other].person:
+                        found = weighing.judged(members[one].identity, [members[other]])
+                        yield Judged((one, other), *said.news((one, other), found))
+
+    def _weighing(self, work: UnitOfWork) -> tuple[PatientStore, Weighing]:
+        if self.patients.weigh is None:
+            raise Misconfigured("Matching is off.")
+        store = PatientStore(work)
+        return store, self.patients.weigh(work, store)
 
     def look_again(self, identities: Sequence[int], context: Context) -> int:
         """Join each where the rules or the score say so, else ask; how many found somebody. One unit of work."""
         joined = 0
         with self.patients.database.transaction() as work:
-            store = PatientStore(work)
+            store, weighing = self._weighing(work)
             store.lock_links()
-            weighing = self.patients.weigh(work, store) if self.patients.weigh is not None else None
             linker = Linker(store, self.patients.affinity_domain, context, weighing)
             for member in store.by_ids(identities):
                 placed = Placed(member)

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, delete, func, insert, 
 from sqlmodel import Field, SQLModel
 
 from hub.patients.store import MEMBER_COLUMNS, NEW, Member, member
-from hub.patients.store_tables import IDENTITY, LINK
+from hub.patients.store_tables import IDENTITY
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
 from hub.storage.tables import METADATA
@@ -165,8 +165,3 @@ class KeyReader:
     def page(self, after: int, size: int) -> list[Member]:
         """The next so many."""
         return [member(row) for row in _PAGE.rows(self._connection, {"after": after, "size": size})]
-
-    def linked_by(self, rule: str) -> set[tuple[int, int]]:
-        """Pairs with a live edge of a rule, the smaller number first."""
-        query = select(LINK.c.one, LINK.c.other).where(LINK.c.rule == rule, LINK.c.ended_at.is_(None))
-        return {(min(one, other), max(one, other)) for one, other in self._connection.execute(query)}

@@ -1,10 +1,13 @@
 """The whole index at once: pairs that share a key, weighed by Splink with the same model (DuckDB on one machine)."""
 
 import logging
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
-from hub.app.patients.training import append, create_table, libraries
+from hub.app.patients.snapshot import Portion, number_columns, table, unstream
+from hub.app.patients.training import append, create_table, insert, libraries
 from hub.patients.model import Identity
 from hub.patients.scoring import batch, keys, prepared, terms
 from hub.patients.scoring.features import Features
@@ -33,64 +36,97 @@ def meeting(records: Sequence[Features]) -> set[tuple[int, int]]:
 
 
 class Batch:
-    """A DuckDB of its own for records, their keys, and Splink. Raises SplinkMissing."""
+    """A DuckDB of its own for records, their keys, and Splink. Raises SplinkMissing.
 
-    def __init__(self, model: Model, *, memory: str = "3GB", directory: str = "") -> None:
+    What does not fit into ``memory`` goes into a directory that only this process's user reads, and is removed."""
+
+    def __init__(self, model: Model, *, memory: str = "3GB") -> None:
         self.model = model
         self._splink, duckdb = libraries()
+        self._spill = tempfile.TemporaryDirectory(prefix="maillage-")
         self._connection: Any = duckdb.connect()
         self._connection.execute(f"SET memory_limit = '{memory}'")
-        if directory:
-            self._connection.execute(f"SET temp_directory = '{directory}'")
-        self._columns = batch.columns(item.kind for item in model.comparisons)
+        self._connection.execute(f"SET temp_directory = '{self._spill.name}'")
+        self._connection.execute("SET preserve_insertion_order = false")
+        self.kinds = tuple(item.kind for item in model.comparisons)
+        self._columns = batch.columns(self.kinds)
         create_table(self._connection, "records", self._columns)
         self._connection.execute("CREATE TABLE keys (key BIGINT, id BIGINT)")
+        self._connection.execute("CREATE TABLE known (id BIGINT, person BIGINT, never BIGINT)")
 
     def __enter__(self) -> "Batch":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
+        self._spill.cleanup()
 
     def add(self, records: Iterable[tuple[int, Features]]) -> int:
         """Records with their numbers; how many."""
-        import pyarrow  # noqa: PLC0415 (comes with Splink)
-
-        waiting: list[tuple[int, Features]] = []
-        count = 0
-
-        def empty() -> None:
-            append(self._connection, "records", self._columns, waiting)
-            rows = [(key, number) for number, record in waiting for _, key in keys.keys(record)]
-            values = zip(*rows, strict=True) if rows else ((), ())
-            arrays = [pyarrow.array(list(column), pyarrow.int64()) for column in values]
-            self._connection.register("incoming", pyarrow.Table.from_arrays(arrays, names=["key", "id"]))
-            self._connection.execute("INSERT INTO keys SELECT * FROM incoming")
-            self._connection.unregister("incoming")
-            waiting.clear()
-
-        for record in records:
-            waiting.append(record)
-            count += 1
-            if len(waiting) >= _CHUNK:
-                empty()
-        empty()
+        count, rest = 0, iter(records)
+        while some := list(islice(rest, _CHUNK)):
+            append(self._connection, "records", self._columns, some)
+            rows = [(key, number) for number, record in some for _, key in keys.keys(record)]
+            insert(self._connection, "keys", table(number_columns(("key", "id"), rows)))
+            count += len(some)
         return count
+
+    def take(self, portion: Portion) -> None:
+        """Identities of the index, with whose they are."""
+        insert(self._connection, "records", unstream(portion.records), self._columns)
+        insert(self._connection, "keys", unstream(portion.keys))
+        insert(self._connection, "known", unstream(portion.known))
 
     def pairs(self, least: float) -> Iterator[Weighed]:
         """Pairs that share a key and weigh at least so many bits, the smaller number first."""
-        run = self._connection.execute
-        run(f"""
+        self._connection.execute(f"""
             CREATE TABLE blocked AS
             WITH small AS (SELECT key FROM keys GROUP BY key HAVING count(*) BETWEEN 2 AND {CAP})
             SELECT DISTINCT '0' AS match_key, l.id AS join_key_l, r.id AS join_key_r
             FROM keys AS l JOIN small USING (key) JOIN keys AS r ON r.key = l.key AND l.id < r.id
         """)  # noqa: S608 (a number)
-        columns = [column for column in terms.columns_of(item.kind for item in self.model.comparisons)
-                   if column in self.model.terms]  # fmt: skip
+        yield from self._weighed(least)
+
+    def open_pairs(self, least: float, also: Iterable[tuple[int, int]]) -> Iterator[Weighed]:
+        """As ``pairs``, of what was taken: pairs of two persons that a score may join, and those of ``also``.
+
+        Left out: whom no score may join, and two different INS. They are settled whatever they weigh."""
+        run = self._connection.execute
+        run(f"""
+            CREATE TABLE open_keys AS
+            WITH small AS (SELECT key FROM keys GROUP BY key HAVING count(*) BETWEEN 2 AND {CAP})
+            SELECT k.key, k.id, n.person, hash(r.ins) AS ins, r.ins IS NULL AS without
+            FROM keys AS k JOIN small USING (key) JOIN known AS n USING (id) JOIN records AS r USING (id)
+            WHERE n.never = 0
+        """)  # noqa: S608 (a number)
+        run("DROP TABLE keys")
+        run("CREATE TABLE also (one BIGINT, other BIGINT)")
+        insert(self._connection, "also", table(number_columns(("one", "other"), also)))
+        run("""
+            CREATE TABLE blocked AS
+            SELECT DISTINCT '0' AS match_key, join_key_l, join_key_r FROM (
+                SELECT l.id AS join_key_l, r.id AS join_key_r
+                FROM open_keys AS l JOIN open_keys AS r ON r.key = l.key AND l.id < r.id
+                WHERE l.person <> r.person AND (l.ins = r.ins OR l.without OR r.without)
+                UNION ALL SELECT one, other FROM also
+            )
+        """)
+        run("DROP TABLE open_keys")
+        yield from self._weighed(least)
+
+    def apart(self, pairs: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Those of the pairs that are of two persons."""
+        insert(self._connection, "asked", table(number_columns(("one", "other"), pairs)), new=True)
+        found = self._connection.execute("""
+            SELECT one, other FROM asked JOIN known AS l ON l.id = one JOIN known AS r ON r.id = other
+            WHERE l.person <> r.person
+        """).fetchall()
+        return set(found)
+
+    def _weighed(self, least: float) -> Iterator[Weighed]:
+        columns = [column for column in terms.columns_of(self.kinds) if column in self.model.terms]
         api = self._splink.DuckDBAPI(self._connection)
-        kinds = [item.kind for item in self.model.comparisons]
-        settings = batch.settings(kinds, self.model, columns)
+        settings = batch.settings(self.kinds, self.model, columns) | {"retain_intermediate_calculation_columns": False}
         linker = self._splink.Linker(api.register("records"), settings, log_level=logging.ERROR)
         for column in columns:
             self._register_terms(api, linker, column)

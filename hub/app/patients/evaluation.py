@@ -112,7 +112,9 @@ def _curve(pairs: list[tuple[float, bool]], total: int) -> Callable[[float], tup
 
 # The page
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 560, 260, 60, 40
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 600, 280, 60, 30, 36, 40
+_LINES = 4  # of the scale
+_USUAL = 0.99  # what the hub joins from, unless the settings say otherwise
 _COLOURS = ("#1b5e93", "#b3541e")
 
 
@@ -132,7 +134,8 @@ def page(found: Evaluation) -> str:
     }
     drawn = "\n".join(_plot(title, names, series) for title, series in plots.items())
     rows = "\n".join(
-        f"<tr><td>{p.threshold:g}</td><td>{p.precision:.5f}</td><td>{p.recall:.5f}</td><td>{p.worklist:.2f}</td>"
+        f"<tr{' class=usual' if p.threshold == _USUAL else ''}><td>{p.threshold:g}</td>"
+        f"<td>{p.precision:.5f}</td><td>{p.recall:.5f}</td><td>{p.worklist:.2f}</td>"
         f"<td>{p.plain_precision:.5f}</td><td>{p.plain_recall:.5f}</td></tr>"
         for p in found.points
     )
@@ -140,12 +143,15 @@ def page(found: Evaluation) -> str:
 <html lang="en"><head><meta charset="utf-8"><title>Matching model {escape(found.model)}</title>
 <style>
 body{{font:16px/1.5 sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem;color:#222}}
-td,th{{padding:.2rem .8rem;text-align:right}} figure{{margin:2rem 0}} text{{font:12px sans-serif;fill:#333}}
+td,th{{padding:.2rem .8rem;text-align:right}} figure{{margin:2rem 0}} figcaption{{font-weight:bold}}
+table{{border-collapse:collapse}} td{{border-top:1px solid #ddd;font-variant-numeric:tabular-nums}}
+.usual{{background:#eef4fa;font-weight:bold}} text{{font:12px sans-serif;fill:#333}}
 </style></head>
 <body><h1>Matching model {escape(found.model)}</h1>
 <p>{found.records:,} records, {found.pairs:,} pairs of one person that may be joined; {found.met:.2%} of them have a
 blocking key in common, which is the most that any threshold can find. Pairs, not persons: a link through a third
-record counts where it is met only.</p>
+record counts where it is met only. The dotted line, and the row in bold, is the hub's own
+threshold ({_USUAL:g}). The scales do not start at zero.</p>
 {drawn}
 <table><thead><tr><th>threshold</th><th>precision</th><th>recall</th><th>worklist</th><th>precision, score alone</th>
 <th>recall, score alone</th></tr></thead><tbody>
@@ -157,29 +163,38 @@ record counts where it is met only.</p>
 def _plot(title: str, names: Sequence[str], series: dict[str, list[float]]) -> str:
     values = [value for line in series.values() for value in line]
     low, high = min(values), max(values)
-    spread = (high - low) or 1.0
+    spread = (high - low) or abs(high) / 100 or 1.0
 
-    def place(number: int, value: float) -> str:
-        x = _LEFT + number * (_WIDTH - _LEFT - 20) / max(1, len(names) - 1)
-        y = 20 + (high - value) / spread * (_HEIGHT - _BOTTOM - 20)
-        return f"{x:.1f},{y:.1f}"
+    def across(number: int) -> float:
+        return _LEFT + number * (_WIDTH - _LEFT - _RIGHT) / max(1, len(names) - 1)
+
+    def down(value: float) -> float:
+        return _TOP + (high - value) / spread * (_HEIGHT - _BOTTOM - _TOP)
 
     lines, legend = [], []
     for colour, (name, line) in zip(_COLOURS, series.items(), strict=False):
-        points = " ".join(place(number, value) for number, value in enumerate(line))
+        points = " ".join(f"{across(number):.1f},{down(value):.1f}" for number, value in enumerate(line))
         lines.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{points}"/>')
+        lines += [
+            f'<circle cx="{across(number):.1f}" cy="{down(value):.1f}" r="3" fill="{colour}"><title>{escape(name)}, '
+            f"{names[number]}: {value:.5g}</title></circle>"
+            for number, value in enumerate(line)
+        ]
         legend.append(f'<tspan fill="{colour}">&#9632; {escape(name)} </tspan>')
     ticks = "".join(
-        f'<text x="{place(number, low).split(",")[0]}" y="{_HEIGHT - 15}" text-anchor="middle">{name}</text>'
+        f'<text x="{across(number):.1f}" y="{_HEIGHT - 15}" text-anchor="middle">{name}</text>'
         for number, name in enumerate(names)
     )
+    values = [low + spread * number / _LINES for number in range(_LINES + 1)]
     scale = "".join(
-        f'<text x="{_LEFT - 12}" y="{y}" text-anchor="end">{value:.4g}</text>'
-        for value, y in ((high, 24), (low, _HEIGHT - _BOTTOM + 4))
+        f'<path stroke="#ddd" d="M{_LEFT - 8} {down(value):.1f}H{_WIDTH - 10}"/>'
+        f'<text x="{_LEFT - 12}" y="{down(value) + 4:.1f}" text-anchor="end">{value:.4g}</text>'
+        for value in values
     )
+    usual = across(names.index(f"{_USUAL:g}"))
     return (
         f'<figure><figcaption>{escape(title)}, by threshold</figcaption><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'role="img" aria-label="{escape(title)} by threshold"><path stroke="#999" fill="none" d="M{_LEFT - 8} 14V'
-        f'{_HEIGHT - _BOTTOM + 6}H{_WIDTH - 10}"/>{"".join(lines)}{ticks}{scale}'
-        f'<text x="{_LEFT}" y="12">{"".join(legend)}</text></svg></figure>'
+        f'role="img" aria-label="{escape(title)} by threshold">{scale}<path stroke="#999" stroke-dasharray="2 4" '
+        f'd="M{usual:.1f} {_TOP - 8}V{_HEIGHT - _BOTTOM + 6}"/>{"".join(lines)}{ticks}'
+        f'<text x="{_LEFT - 8}" y="14">{"".join(legend)}</text></svg></figure>'
     )

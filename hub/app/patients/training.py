@@ -1,12 +1,13 @@
 """Learns a model: m and u of every level by EM, with Splink over DuckDB (``pip install maillage[matching]``)."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from types import ModuleType
 from typing import Any
 
+from hub.app.patients import snapshot
 from hub.errors import Misconfigured
 from hub.patients.errors import ModelRefused
 from hub.patients.scoring import batch, terms
@@ -23,6 +24,7 @@ SURE = (("name", "given", "born"), ("ins",))
 KEPT_TERMS = 1500  #: values of each column in the model's file
 _SURE_RECALL = 0.8
 _CHUNK = 20_000
+_NONE: Mapping[str, str] = {}
 
 
 class SplinkMissing(Misconfigured):
@@ -106,7 +108,7 @@ def _load(
     number = 0
     seen: list[Features] = []
     for chunk in chunks(records, _CHUNK):
-        append(connection, "records", columns, ((number + at, record) for at, record in enumerate(chunk)))
+        append(connection, "records", columns, list(enumerate(chunk, number)))
         number += len(chunk)
         seen += chunk
     return number, terms.count(seen, terms.columns_of(kinds), keep=kept)
@@ -118,18 +120,18 @@ def create_table(connection: Any, table: str, columns: dict[str, str]) -> None:
     connection.execute(f"CREATE TABLE {table} ({batch.ID} BIGINT, {described})")
 
 
-def append(connection: Any, table: str, columns: dict[str, str], records: Iterable[tuple[int, Features]]) -> None:
+def append(connection: Any, table: str, columns: dict[str, str], records: Sequence[tuple[int, Features]]) -> None:
     """Records with their numbers into a table of DuckDB."""
-    import pyarrow  # noqa: PLC0415 (comes with Splink)
+    insert(connection, table, snapshot.table(snapshot.record_columns(records, tuple(columns))), columns)
 
-    rows = [(number, *batch.row(record, columns)) for number, record in records]
-    names = (batch.ID, *columns)
-    types = [pyarrow.int64(), *(pyarrow.list_(pyarrow.string()) if "[]" in kind else pyarrow.string()
-             for kind in columns.values())]  # fmt: skip
-    values = zip(*rows, strict=True) if rows else ((),) * len(names)
-    arrays = [pyarrow.array(list(found), kind) for found, kind in zip(values, types, strict=True)]
-    connection.register("incoming", pyarrow.Table.from_arrays(arrays, names=list(names)))
-    connection.execute(f"INSERT INTO {table} SELECT * FROM incoming")  # noqa: S608 (the caller's own name)
+
+def insert(connection: Any, table: str, rows: Any, columns: Mapping[str, str] = _NONE, *, new: bool = False) -> None:
+    """An Arrow table into one of DuckDB. ``columns``: their types, where "" in a text is NULL; ``new``: make it."""
+    connection.register("incoming", rows)
+    texts = {name for name, kind in columns.items() if kind == "VARCHAR"}
+    wanted = ", ".join(f"nullif({name}, '') AS {name}" if name in texts else name for name in rows.column_names)
+    start = f"CREATE OR REPLACE TABLE {table} AS" if new else f"INSERT INTO {table}"
+    connection.execute(f"{start} SELECT {wanted} FROM incoming")  # noqa: S608 (our own names)
     connection.unregister("incoming")
 
 

@@ -3,24 +3,18 @@
 from collections.abc import Iterable
 from typing import Any
 
-from hub.patients.scoring.features import Features
 from hub.patients.scoring.kinds import DIFFERENT, KINDS
 from hub.patients.scoring.model import Model
 from hub.patients.scoring.terms import RAREST
 
 ID = "id"
-_LISTS = ("parts", "givens")
+LISTS = ("parts", "givens")  #: columns of several values
 
 
 def columns(kinds: Iterable[str]) -> dict[str, str]:
     """Column -> SQL type, of what the comparisons read."""
     wanted = dict.fromkeys(column for kind in kinds for column in KINDS[kind].columns)
-    return {column: "VARCHAR[]" if column in _LISTS else "VARCHAR" for column in wanted}
-
-
-def row(record: Features, names: Iterable[str]) -> list[Any]:
-    """A record's values for the columns; what is not known is NULL."""
-    return [list(value) if isinstance(value, tuple) else value or None for value in (getattr(record, n) for n in names)]
+    return {column: "VARCHAR[]" if column in LISTS else "VARCHAR" for column in wanted}
 
 
 def settings(kinds: Iterable[str], model: Model | None = None, frequencies: Iterable[str] = ()) -> dict[str, Any]:

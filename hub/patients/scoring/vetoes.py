@@ -32,7 +32,7 @@ SETTLED = frozenset({INS, COLLISION, GIVEN, SEX, BORN, GENERATION, PROVISIONAL, 
 _ALIKE = 0.85  # given names that are perhaps one, written down badly
 _GENERATION = 15  # years between a parent and a child who may share name, place and address
 _LONG = 8  # letters of a given name in which two typing errors are believed
-_UNCHECKED = (IdentityStatus.PROVISIONAL, IdentityStatus.RETRIEVED)
+UNCHECKED = (IdentityStatus.PROVISIONAL, IdentityStatus.RETRIEVED)
 
 
 def vetoes(mine: Identity, theirs: Identity, one: Features, other: Features, terms: Terms) -> tuple[str, ...]:
@@ -40,7 +40,7 @@ def vetoes(mine: Identity, theirs: Identity, one: Features, other: Features, ter
 
     ``one``, ``other``: the same two made comparable."""
     found = list(matching.vetoes(mine, theirs))
-    if mine.status in _UNCHECKED or theirs.status in _UNCHECKED:
+    if mine.status in UNCHECKED or theirs.status in UNCHECKED:
         found.append(PROVISIONAL)
     if (mine.attributes | theirs.attributes) & HOMONYM and (mine.ins is None or mine.ins != theirs.ins):
         found.append(NAMESAKE)

@@ -53,7 +53,7 @@ def test_switched_on_later_the_index_is_looked_at_again(patients: PatientService
     pages = list(index.identities())
     ids = [member.id for page in pages for member in page]
     for page in pages:
-        index.remember(page)
+        index.remember([member.id for member in page])
     assert index.look_again(ids[1:2], Context()) == 1
     assert index.look_again(ids, Context()) == 0  # once is enough
     [members] = index.identities()

@@ -1,0 +1,103 @@
+"""The whole index as a batch reads it: portions by row, no reading longer than a portion; what people said of pairs."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import select, text
+
+from hub.patients.model import TaskKind
+from hub.patients.store_links import NO_MATCH
+from hub.patients.store_tables import LINK, TASK
+from hub.storage.engine import UnitOfWork
+from hub.storage.prepared import Prepared
+
+Pair = tuple[int, int]  #: two identities' rows, the smaller first
+Row = tuple[int, int, str, str, str | bytes, str | None]  #: id, person, status, attributes, traits (JSON), INS
+_LIVE = LINK.c.ended_at.is_(None)
+_ROWS = Prepared(
+    lambda _dialect: text("""
+        SELECT id, person, status, attributes, CAST(traits AS TEXT), ins_value FROM patients_identity
+        WHERE active AND id > :after AND id <= :last ORDER BY id
+    """)
+)
+# A sum says whether keys are the same ones: of 64-bit hashes, without their lowest bits so that it never overflows.
+_SUMS = Prepared(
+    lambda _dialect: text("""
+        SELECT identity, count(*), CAST(sum(key >> 4) AS BIGINT) FROM patients_key
+        WHERE identity > :after AND identity <= :last GROUP BY identity
+    """)
+)
+_QUESTION = tuple(TASK.c[name] for name in ("identity", "others", "kind", "evidence", "closed_at", "decided"))
+_OF_TWO = (TaskKind.POSSIBLE.value, TaskKind.DUPLICATE.value)
+_ASKED = select(*_QUESTION).where(TASK.c.kind.in_(_OF_TWO)).order_by(TASK.c.id)
+_HELD = {
+    "postgresql": "SELECT id FROM patients_identity WHERE id = ANY (CAST(:keys AS bigint[])) ORDER BY id FOR UPDATE",
+    "sqlite": "SELECT value FROM json_each(:keys) WHERE 0",  # one writer: nobody else changes anything
+}
+_HOLD = Prepared(lambda dialect: text(_HELD[dialect]))
+
+
+def key_sum(keys: Iterable[int]) -> int:
+    """Of an identity's keys, as ``SnapshotReader.key_sums`` has it."""
+    return sum(key >> 4 for key in keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question about two identities, open or answered."""
+
+    pair: Pair
+    identity: int  #: whose question it is
+    kind: TaskKind
+    evidence: str  #: what the score said then; "" where a rule asks
+    open: bool
+
+
+class SnapshotReader:
+    """See the module."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self._connection = work.connection
+        self._sqlite = self._connection.dialect.name == "sqlite"
+
+    def ranges(self, size: int) -> list[tuple[int, int]]:
+        """(after, last) of portions of about so many rows."""
+        first, last = self._connection.execute(text("SELECT min(id), max(id) FROM patients_identity")).one()
+        if last is None:
+            return []
+        return [(start, min(start + size, last)) for start in range(first - 1, last, size)]
+
+    def rows(self, after: int, last: int) -> list[Any]:
+        """``Row`` of each identity in use."""
+        return _ROWS.rows(self._connection, {"after": after, "last": last})
+
+    def key_sums(self, after: int, last: int) -> dict[int, tuple[int, int]]:
+        """How many blocking keys each identity has, and their ``key_sum``."""
+        found = _SUMS.rows(self._connection, {"after": after, "last": last})
+        return {identity: (count, total) for identity, count, total in found}
+
+    def linked_by(self, rule: str) -> set[Pair]:
+        """Pairs with a live edge of a rule."""
+        query = select(LINK.c.one, LINK.c.other).where(LINK.c.rule == rule, _LIVE)
+        return {_pair(one, other) for one, other in self._connection.execute(query)}
+
+    def barred(self) -> set[Pair]:
+        """Pairs that somebody said to be two people."""
+        return self.linked_by(NO_MATCH)
+
+    def asked(self) -> Iterator[Asked]:
+        """What stewards are asked, or have answered, about two identities on account of a score or the rules."""
+        for identity, others, kind, evidence, closed, decided in self._connection.execute(_ASKED):
+            if len(others) == 1 and (closed is None or decided):
+                yield Asked(_pair(identity, others[0]), identity, TaskKind(kind), evidence, closed is None)
+
+    def hold(self, identities: Sequence[int]) -> None:
+        """Nobody else changes these identities until the unit of work ends."""
+        keys = orjson.dumps(list(identities)).decode() if self._sqlite else list(identities)
+        _HOLD.rows(self._connection, {"keys": keys})
+
+
+def _pair(one: int, other: int) -> Pair:
+    return (min(one, other), max(one, other))

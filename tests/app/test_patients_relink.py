@@ -1,0 +1,167 @@
+"""A batch over the whole index: the same persons and questions as feeds one by one, and nothing twice."""
+
+import random
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from hub.app.patients import snapshot
+from hub.app.patients.matching import weigh
+from hub.app.patients.relink import Report, relink
+from hub.app.settings.model import Matching
+from hub.context import Context
+from hub.patients.authorities import AuthorityDirectory
+from hub.patients.model import Authority, FeedIdentity, Identity, TaskKind
+from hub.patients.service import PatientService
+from hub.patients.steward_model import DecideTask, FindTasks, Verdict
+from hub.patients.stewardship import Stewardship
+from hub.patients.store_snapshot import SnapshotReader, key_sum
+from hub.storage.engine import Database
+from hub.testing.population import AUTHORITY, Population
+from tests.patients.scoring.people import A, B, someone
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+ON = Matching(enabled=True)
+C = "1.2.250.1.999.10.3"
+
+
+@pytest.fixture
+def patients(database: Database) -> PatientService:
+    pytest.importorskip("splink")
+    return PatientService(database=database, directory=directory(database), affinity_domain="1.2.250.1.999.1.1")
+
+
+def directory(database: Database) -> AuthorityDirectory:
+    authorities = [Authority(item) for item in (A, B, C, *(f"{AUTHORITY}.{number}" for number in range(1, 13)))]
+    return AuthorityDirectory(database=database, configured=authorities)
+
+
+def feed(patients: PatientService, *identities: Identity) -> None:
+    for identity in identities:
+        patients.feed(FeedIdentity(identity), Context())
+
+
+def again(patients: PatientService) -> Report:
+    patients.weigh = weigh(ON)
+    return relink(patients, ON, dry_run=False)
+
+
+def everybody() -> list[Identity]:
+    """In random order."""
+    people = [identity for _, identity in Population(seed=43, records=500, twice=0.0)]
+    random.Random(3).shuffle(people)
+    return people
+
+
+def persons(patients: PatientService, identities: list[Identity]) -> set[frozenset[str]]:
+    found = (patients.person(item.identifier) for item in identities)
+    return {frozenset(x.identifier.value for x in person.identities) for person in found if person is not None}
+
+
+def tasks(patients: PatientService) -> dict[TaskKind, int]:
+    page = Stewardship(patients=patients).tasks(FindTasks(), Context())
+    return {kind: number for kind, number in page.open if number}
+
+
+def questions(patients: PatientService) -> set[tuple[TaskKind, frozenset[str]]]:
+    page = Stewardship(patients=patients).tasks(FindTasks(limit=500), Context())
+    return {(task.kind, frozenset(item.value for item in task.identifiers)) for task in page.tasks}
+
+
+def test_what_feeds_would_have_joined_a_batch_joins(patients: PatientService, tmp_path: Path) -> None:
+    """Fed with the score, or fed without it and looked at afterwards: the same persons and questions."""
+    people = everybody()
+    feed(patients, *people)
+    by_rules = persons(patients, people)
+    report = again(patients)
+    batch = persons(patients, people)
+    assert report.linked > 0
+    assert len(batch) < len(by_rules)
+    database = Database(f"sqlite:///{tmp_path}/online.sqlite")
+    database.create_all()
+    fed = PatientService(database=database, directory=directory(database), affinity_domain="1.2.250.1.999.1.1")
+    fed.weigh = weigh(ON)
+    feed(fed, *people)
+    assert persons(fed, people) == batch
+    assert questions(fed) <= questions(patients)  # who finds its person as it comes is not asked about others too
+    database.dispose()
+    report = again(patients)
+    assert (report.linked, report.questions, report.keys) == (0, 0, 0)
+    assert persons(patients, people) == batch
+
+
+def test_online_and_batch_make_the_same_persons(patients: PatientService) -> None:
+    people = everybody()
+    patients.weigh = weigh(ON)
+    feed(patients, *people)
+    online = persons(patients, people)
+    report = again(patients)
+    assert report.keys == 0
+    assert report.linked == 0
+    assert report.automatic <= len(people) // 100  # bridges, which stewards are asked about
+    assert persons(patients, people) == online
+
+
+def test_what_is_asked_already_is_not_looked_at_again(patients: PatientService) -> None:
+    patients.weigh = weigh(ON)
+    feed(patients, someone(A), someone(B, sex="M"))
+    assert tasks(patients) == {TaskKind.POSSIBLE: 1}
+    report = again(patients)
+    assert (report.pairs, report.decisions) == (1, 0)
+    stewards = Stewardship(patients=patients)
+    [task] = stewards.tasks(FindTasks(), Context()).tasks
+    stewards.decide(DecideTask(task.id, someone(A).identifier, Verdict.DIFFERENT, "two people"), Context())
+    report = again(patients)
+    assert (report.pairs, report.decisions, report.linked) == (0, 0, 0)
+    assert tasks(patients) == {}
+
+
+def test_a_question_that_nobody_would_ask_today_is_closed(patients: PatientService) -> None:
+    patients.weigh = weigh(ON)
+    nobody_knows = {"birth_place": "", "phone": "", "address": "", "postal_code": ""}
+    feed(patients, someone(A), someone(B, sex="M", **nobody_knows))
+    assert tasks(patients) == {TaskKind.POSSIBLE: 1}
+    stricter = Matching(enabled=True, automatic=0.9999999, review=0.9999998)
+    patients.weigh = weigh(stricter)
+    report = relink(patients, stricter, dry_run=True)
+    assert (report.pairs, report.outdated, report.decisions) == (0, 1, 1)
+    assert tasks(patients) == {TaskKind.POSSIBLE: 1}
+    relink(patients, stricter, dry_run=False)
+    assert tasks(patients) == {}
+
+
+def test_keys_that_are_missing_or_old_are_stored(patients: PatientService) -> None:
+    patients.weigh = weigh(ON)
+    feed(patients, someone(A))
+    patients.weigh = None
+    feed(patients, someone(A, birth_name="Martin"), someone(C, birth_name="Durand", birth_given="Louise"))
+    assert again(patients).keys == 2
+    assert again(patients).keys == 0
+    with patients.database.reading() as work:
+        sums = SnapshotReader(work).key_sums(0, 1 << 40)
+    assert len(sums) == 2
+
+
+@pytest.mark.parametrize("size", [1, 12])
+def test_a_sum_of_the_largest_keys_fits(size: int) -> None:
+    most, least = key_sum([(1 << 63) - 1] * size), key_sum([-(1 << 63)] * size)
+    assert -(1 << 63) <= least < most < 1 << 63
+
+
+def test_processes_of_their_own_read_the_same(patients: PatientService, monkeypatch: pytest.MonkeyPatch) -> None:
+    feed(patients, *everybody()[:150])
+    kinds = ("name", "given", "born", "place", "sex", "home", "phone", "ins")
+    here = list(snapshot.portions(patients.database, kinds, provisional=False))
+    monkeypatch.setattr(snapshot, "ALONE", 0)
+    monkeypatch.setattr(snapshot, "PORTION", 40)
+    there = list(snapshot.portions(patients.database, kinds, provisional=False, processes=2))
+    assert len(there) == 4
+    assert [number for item in there for number in item.stale] == [number for item in here for number in item.stale]
+    assert rows(item.records for item in there) == rows(item.records for item in here)
+    assert rows(item.keys for item in there) == rows(item.keys for item in here)
+    assert rows(item.known for item in there) == rows(item.known for item in here)
+
+
+def rows(streams: Iterable[bytes]) -> list[tuple[object, ...]]:
+    return [tuple(row.values()) for content in streams for row in snapshot.unstream(content).to_pylist()]
