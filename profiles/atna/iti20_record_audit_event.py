@@ -13,14 +13,17 @@ TRANSACTION = Transaction(
     profile="ATNA",
     initiator="Secure Application",
     responder="Audit Record Repository",
-    bindings=(Fhir("POST", "/AuditEvent", "AuditEvent", "create"),),
+    bindings=(
+        Fhir("POST", "/AuditEvent", "AuditEvent", "create"),
+        Fhir("POST", "", "", "batch", bundles_of="AuditEvent"),
+    ),
     section="RESTful ATNA: 3.20",
     kind=Kind.CHANGE,
     permission="audit.feed",
     audit=AuditEvent("110107", "Import", "C"),
     direction=Direction.BOTH,
     options=(
-        "AuditEvent, or a Bundle of them",
+        "AuditEvent, or a Bundle of them (batch or transaction), at the base as well",
         "sent as syslog over TLS (RFC 5425) or as AuditEvents: setting atna.destinations",
     ),
 )

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, cast
 
 import anyio.to_thread
@@ -35,6 +36,7 @@ from hub.pipeline.catalogue import Bound
 from hub.pipeline.transaction import Binding, Dicomweb, Direction, Fhir, Form, Kind, Soap
 from hub.values import Oid, new_key
 from hub.wire.fhir import formats
+from hub.wire.fhir.body import is_batch_of
 from hub.wire.http import HttpResponse
 from hub.wire.saml.header import check_unique, shown
 from hub.wire.soap.errors import MtomRequired
@@ -160,8 +162,11 @@ class Edge:
             if message is not None:
                 message.discard()
 
-    def resource(self, binding: Fhir | Dicomweb, bound: Bound, root: str) -> Callable[[Request], Any]:
-        """The endpoint of one FHIR interaction or DICOMweb resource."""
+    def resource(
+        self, binding: Fhir | Dicomweb, bound: Bound, root: str, batches: Mapping[str, Bound] = MappingProxyType({})
+    ) -> Callable[[Request], Any]:
+        """The endpoint of one FHIR interaction or DICOMweb resource. ``batches``: who takes batches of a resource."""
+        every = (bound, *batches.values())
 
         async def endpoint(request: Request) -> Response:
             body = Body(request, self.limits.envelope)
@@ -172,7 +177,7 @@ class Edge:
             xml = isinstance(binding, Fhir) and binding.xml and edge.in_xml(request)
             reads = request.method not in ("GET", "HEAD")
             if reads:
-                proven = await anyio.to_thread.run_sync(self.admitted, (bound,), credentials, limiter=edge.WORK)
+                proven = await anyio.to_thread.run_sync(self.admitted, every, credentials, limiter=edge.WORK)
                 reads, credentials = proven is not None, proven or credentials
             if reads:
                 await body.prefetch()
@@ -185,7 +190,8 @@ class Edge:
                         message = edge.with_form(message)
                 if isinstance(binding, Fhir) and binding.xml:
                     message = formats.as_json(message, xml_wanted=xml)
-                return cast("HttpResponse", self.hub.pipeline.run(bound, binding.wire, message, credentials, context))
+                chosen = next((taker for kind, taker in batches.items() if is_batch_of(message.body, kind)), bound)
+                return cast("HttpResponse", self.hub.pipeline.run(chosen, binding.wire, message, credentials, context))
 
             def safely(context: Context) -> HttpResponse:
                 try:
@@ -284,12 +290,15 @@ def _resource_routes(hub: WebHub, door: Edge) -> Iterable[Route]:
     yield Route(f"{FHIR_ROOT}/metadata", _capability(hub), methods=["GET"])
     yield Route("/openapi.json", _openapi(hub), methods=["GET"])
     found: list[tuple[str, Fhir | Dicomweb, Bound, str]] = []
+    batches = {binding.bundles_of: bound for binding, bound in _bindings(hub, Fhir) if binding.bundles_of}
     for binding, bound in _bindings(hub, Fhir):
-        found.append((FHIR_ROOT + binding.path, binding, bound, FHIR_ROOT))
+        if not binding.bundles_of:
+            found.append((FHIR_ROOT + binding.path, binding, bound, FHIR_ROOT))
     for binding, bound in _bindings(hub, Dicomweb):
         found.append((binding.root + binding.path, binding, bound, binding.root))
     for path, binding, bound, root in sorted(found, key=lambda row: _specific_first(row[0])):
-        yield Route(path, door.resource(binding, bound, root), methods=[binding.method])
+        others = batches if (path, binding.method) == (FHIR_ROOT, "POST") else {}
+        yield Route(path, door.resource(binding, bound, root, others), methods=[binding.method])
 
 
 def _form_routes(hub: WebHub, door: Edge) -> Iterable[Route]:

@@ -80,7 +80,8 @@ def describe(catalogue: Catalogue, *, url: str, version: str, title: str) -> dic
 def _operations(catalogue: Catalogue) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for kind, described in ((Fhir, _fhir), (Dicomweb, _dicomweb)):
         for binding, bound in catalogue.bindings(kind):
-            if bound.transaction.direction is Direction.INITIATOR:
+            shared = isinstance(binding, Fhir) and binding.bundles_of  # described with the path's other transaction
+            if bound.transaction.direction is Direction.INITIATOR or shared:
                 continue
             root = "/fhir" if isinstance(binding, Fhir) else binding.root
             path = _PATH_PARAMETER.sub(r"{\1}", root + binding.path)

@@ -15,11 +15,13 @@ from hub.wire.http import HttpRequest, HttpResponse
 def kept(ids: Sequence[str], message: HttpRequest) -> HttpResponse:
     """201 for one event; a Bundle of answers for a Bundle."""
     where = [f"{message.base}/AuditEvent/{item}" for item in ids]
-    if orjson.loads(message.body).get("resourceType") == "AuditEvent":
+    sent = orjson.loads(message.body)
+    if sent.get("resourceType") == "AuditEvent":
         told = outcome("information", "informational", "The event is in the audit trail.")
         return search.answer(told, 201, {"Location": where[0]})
     entries = [{"response": {"status": "201 Created", "location": place}} for place in where]
-    return search.answer({"resourceType": "Bundle", "type": "batch-response", "entry": entries})
+    kind = "transaction-response" if sent.get("type") == "transaction" else "batch-response"
+    return search.answer({"resourceType": "Bundle", "type": kind, "entry": entries})
 
 
 def feed(records: Iterable[AuditRecord], own: Own) -> dict[str, Any]:

@@ -37,6 +37,9 @@ def events_in(message: HttpRequest, context: Context) -> KeepEvents:
     records = []
     for index, entry in enumerate(entries):
         place = f"Bundle.entry[{index}].resource"
+        request = entry.get("request", {"method": "POST", "url": "AuditEvent"})
+        if not isinstance(request, dict) or (request.get("method"), request.get("url")) != ("POST", "AuditEvent"):
+            raise Invalid("An event is recorded by POST to AuditEvent.", location=f"Bundle.entry[{index}].request")
         resource = entry.get("resource")
         if not isinstance(resource, dict) or resource.get("resourceType") != "AuditEvent":
             raise Invalid("Only AuditEvents are taken.", location=place)

@@ -11,6 +11,8 @@ from hub.errors import Invalid, Malformed
 from hub.wire.fhir.codes import text
 from hub.wire.http import HttpRequest
 
+_BATCHES = {("Bundle", "batch"), ("Bundle", "transaction")}
+
 
 def resource_in(message: HttpRequest, *kinds: str) -> dict[str, Any]:
     """The resource that a request carries, of one of these kinds. Raises Malformed."""
@@ -27,6 +29,24 @@ def resource_in(message: HttpRequest, *kinds: str) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("resourceType") not in kinds:
         raise Malformed(f"The body is not a {' or '.join(kinds)}.", location="resourceType")
     return found
+
+
+def is_batch_of(body: bytes, resource: str) -> bool:
+    """Whether a body (JSON) is a batch or transaction of this kind of resource alone; what can't be read is not."""
+    if f'"{resource}"'.encode() not in body:  # most are documents, too large to be read twice
+        return False
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    if not isinstance(found, dict) or (found.get("resourceType"), found.get("type")) not in _BATCHES:
+        return False
+    entries = found.get("entry")
+    rows = entries if isinstance(entries, list) else []
+    resources = [row.get("resource") if isinstance(row, dict) else None for row in rows]
+    return bool(resources) and all(
+        isinstance(item, dict) and item.get("resourceType") == resource for item in resources
+    )
 
 
 def bytes_of(found: Mapping[str, Any], where: str) -> bytes:

@@ -201,6 +201,36 @@ def test_too_much_is_refused(web: httpx.Client) -> None:
     assert web.post("AuditEvent", content=json.dumps(mixed), headers=FHIR).status_code == 400
 
 
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_a_bundle_at_the_base(hub: Hub, web: httpx.Client, kind: str) -> None:
+    """FHIR R4: 3.1.0.11. One record for the Bundle, and the events."""
+    request = {"method": "POST", "url": "AuditEvent"}
+    bundle = {"resourceType": "Bundle", "type": kind, "entry": [{"resource": event(), "request": request}] * 2}
+    before, fed = hub.audit.count(), hub.audit.count(AuditSearch(transaction="ITI-20"))
+    answer = web.post(str(web.base_url).rstrip("/"), json=bundle, headers=FHIR)
+    assert answer.status_code == 200, answer.text
+    told = valid(answer.json())
+    assert told["type"] == f"{kind}-response"
+    assert [entry["response"]["status"] for entry in told["entry"]] == ["201 Created"] * 2
+    assert hub.audit.flush(60)
+    assert hub.audit.count() == before + 3
+    assert hub.audit.count(AuditSearch(transaction="ITI-20")) == fed + 1
+    valid(web.get(told["entry"][0]["response"]["location"]).json())
+    bundle["entry"] = [{"resource": event(), "request": {"method": "DELETE", "url": "AuditEvent"}}]
+    refused = web.post(str(web.base_url).rstrip("/"), json=bundle, headers=FHIR)
+    assert (refused.status_code, refused.json()["issue"][0]["expression"]) == (400, ["Bundle.entry[0].request"])
+
+
+def test_other_bundles_at_the_base_are_documents(hub: Hub, web: httpx.Client) -> None:
+    request = {"method": "POST", "url": "AuditEvent"}
+    mixed = [{"resource": event(), "request": request}, {"resource": {"resourceType": "Patient"}, "request": request}]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": mixed}
+    before = hub.audit.count(AuditSearch(transaction="ITI-65"))
+    assert web.post(str(web.base_url).rstrip("/"), json=bundle, headers=FHIR).status_code == 400
+    assert hub.audit.flush(60)
+    assert hub.audit.count(AuditSearch(transaction="ITI-65")) == before + 1
+
+
 def test_a_professionals_break_of_glass_as_an_event(hub: Hub, web: httpx.Client) -> None:
     hub.audit.add(BY_DOCTOR)
     (found,) = events(web, "date=2026-11-22&agent.identifier=899700000001&role=SM26&outcome=0")
