@@ -33,7 +33,6 @@ class KnownPersons:
         for (identifier, _), person in zip(asked, answers, strict=True):
             if person is not None and identifier not in found:
                 found[identifier] = person
-        before.update((identifier, found.get(identifier)) for identifier in wanted)
         return {identifier: _known(person) for identifier, person in found.items()}
 
     def _places(self, identifier: PatientIdentifier) -> Iterator[tuple[Among, PatientIdentifier]]:
