@@ -47,22 +47,19 @@ class Features:
 @lru_cache(maxsize=1 << 15)
 def features(traits: Traits, ins: str = "") -> Features:
     """The comparable form of traits; cached, as the same identities are compared again and again."""
-    newborn = bool(_NEWBORN.match(words(traits.birth_given)))
-    name, used = _somebody(traits.birth_name), _somebody(traits.used_name)
-    if not name:
-        name, used = used, ""
-    given = "" if newborn else _somebody(traits.birth_given)
-    givens = () if newborn else _givens(traits, given)
-    place, postcode = _place(traits.birth_place), traits.postal_code.strip()
+    name, used, parts = _names(traits.birth_name, traits.used_name)
+    newborn, given, givens = _given(traits.birth_given, traits.used_given, traits.given_names)
+    place, department = _place(traits.birth_place)
+    postcode = traits.postal_code.strip()
     return Features(
         name=name,
-        used="" if used == name else used,
-        parts=_parts(traits.birth_name, traits.used_name) if name else (),
-        given=given or (givens[0] if givens else ""),
+        used=used,
+        parts=parts,
+        given=given,
         givens=givens,
         born=_date(traits.birth_date),
         place=place,
-        department=_department(place),
+        department=department,
         sex=traits.sex if traits.sex in ("M", "F") else "",
         postcode=postcode,
         area=_department(postcode),
@@ -75,21 +72,42 @@ def features(traits: Traits, ins: str = "") -> Features:
     )
 
 
+# Names and places are met again and again, whoever bears them: each is looked at once.
+
+
+@lru_cache(maxsize=1 << 16)
+def _names(birth: str, used: str) -> tuple[str, str, tuple[str, ...]]:
+    """Birth name, used name, their parts."""
+    name, other = _somebody(birth), _somebody(used)
+    if not name:
+        name, other = other, ""
+    return name, "" if other == name else other, _parts(birth, used) if name else ()
+
+
+@lru_cache(maxsize=1 << 16)
+def _given(birth: str, used: str, listed: str) -> tuple[bool, str, tuple[str, ...]]:
+    """Whether it is a newborn's, the first given name, every one."""
+    if _NEWBORN.match(words(birth)):
+        return True, "", ()
+    given = _somebody(birth)
+    givens = _givens(given, birth, used, listed)
+    return False, given or (givens[0] if givens else ""), givens
+
+
 def _somebody(text: str) -> str:
     value = glued(text)
     return "" if value in NOBODY else value
 
 
-def _givens(traits: Traits, first: str) -> tuple[str, ...]:
-    every = [first, *words(traits.birth_given).split()]
-    if used := _somebody(traits.used_given):
-        every += [used, *words(traits.used_given).split()]
-    every += words(traits.given_names).split()
+def _givens(first: str, birth: str, other: str, listed: str) -> tuple[str, ...]:
+    every = [first, *words(birth).split()]
+    if used := _somebody(other):
+        every += [used, *words(other).split()]
+    every += words(listed).split()
     kept = (name for name in every if len(name) > 1 and name not in NOBODY)
     return tuple(dict.fromkeys(kept))
 
 
-@lru_cache(maxsize=1 << 15)
 def _parts(birth: str, used: str) -> tuple[str, ...]:
     every = [*words(birth).split(), *words(used).split()]
     kept = (part for part in every if len(part) >= _SHORTEST_PART and part not in PARTICLES and part not in NOBODY)
@@ -108,11 +126,14 @@ def fictive(born: str) -> bool:
     return born[4:] in _FICTIVE or born[6:] == "00" or born[4:6] == "00" or born[4:6] > "12"
 
 
-def _place(text: str) -> str:
+@lru_cache(maxsize=1 << 16)
+def _place(text: str) -> tuple[str, str]:
+    """INSEE code, département."""
     place = text.strip().upper()
     if len(place) != 5 or place in _UNKNOWN_PLACES:
-        return ""
-    return next((city for prefix, city in _ARRONDISSEMENTS if place.startswith(prefix)), place)
+        return "", ""
+    place = next((city for prefix, city in _ARRONDISSEMENTS if place.startswith(prefix)), place)
+    return place, _department(place)
 
 
 def _department(code: str) -> str:
