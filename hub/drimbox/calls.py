@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from hub.access.model import Principal
 from hub.context import Context
 from hub.drimbox.errors import CallContradicts, CallPersonUnknown, CallUnfit, CallUnknown
-from hub.drimbox.model import INFORMED, Call, OpenCall, OpenedCall, ReceiveCall, Sought
+from hub.drimbox.model import INFORMED, Call, OpenCall, OpenedCall, ReceiveCall, Sought, WishedSituation
 from hub.drimbox.store import DrimboxStore
 from hub.errors import Unavailable
 from hub.imaging.codec import fold
@@ -118,6 +118,16 @@ class CallService:
         person = self._person(call, row.source, row.caller, feeds=row.feeds)
         context.touch("patient", person.regional.cx)
         return OpenedCall(person.regional, call.sought)
+
+    @use_case
+    def wished(self, command: WishedSituation, context: Context) -> str:  # noqa: ARG002
+        """See the command. It claims nothing, and tells nothing of the patient."""
+        with self.database.reading() as work:
+            row = DrimboxStore(work).waiting_call(_hash(command.uuid), self.clock())
+        try:
+            return _restored(unseal(command.uuid, PURPOSE, row.sealed)).situation if row is not None else ""
+        except (NotSealedHere, TypeError, KeyError):
+            return ""
 
     def sweep(self) -> None:
         """Forget what is over."""

@@ -48,6 +48,15 @@ class ReceiveCall(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class WishedSituation(Command):
+    """The situation of exercise that a call names, asked before somebody signs in for it.
+
+    Outcome: str, "" for none, and for a call that is over or somebody's already."""
+
+    uuid: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class OpenCall(Command):
     """Whoever came by the call's address, once they have signed in. Outcome: OpenedCall.
 

@@ -101,6 +101,11 @@ class DrimboxStore:
         query = select(CALL).where(*here, CALL.c.session_hash == session_hash)
         return self._connection.execute(query).first()
 
+    def waiting_call(self, uuid_hash: str, at: datetime) -> Row[Any] | None:
+        """A call that nobody has claimed yet."""
+        here = (CALL.c.uuid_hash == uuid_hash, CALL.c.expires_at > at, CALL.c.session_hash == "")
+        return self._connection.execute(select(CALL).where(*here)).first()
+
     # studies of other boxes
 
     def open(self, values: Mapping[str, Any]) -> None:

@@ -68,6 +68,10 @@ class ProviderSignIn(Protocol):
 
     def choices(self, secret: str) -> Sequence[Professional]: ...
 
+    def target(self, secret: str) -> str:
+        """Where the choice leads."""
+        ...
+
     def choose(self, secret: str, number: int) -> Entered:
         """Raises Invalid as well."""
         ...

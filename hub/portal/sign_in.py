@@ -1,7 +1,7 @@
 """Signing in with the provider (Pro Santé Connect) and with a card; as whom, where there are several answers."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 from urllib.parse import quote
 
@@ -10,9 +10,22 @@ from starlette.responses import Response
 from hub.access.model import Credentials, Professional, Scheme
 from hub.access.sign_in_errors import SignInRefused
 from hub.access.sign_in_model import Entered
+from hub.context import Context
+from hub.drimbox.model import WishedSituation
 from hub.errors import HubError, Invalid, NotAuthenticated, Unavailable
 from hub.portal import actions
-from hub.portal.doorway import cookie, enter, form_key, keep_secret, new_secret, onwards, safe_target, secret_of, told
+from hub.portal.doorway import (
+    CALL,
+    cookie,
+    enter,
+    form_key,
+    keep_secret,
+    new_secret,
+    onwards,
+    safe_target,
+    secret_of,
+    told,
+)
 from hub.portal.ports import PortalHub, ProviderSignIn
 from hub.portal.render import Renderer, see_other
 from hub.portal.visit import FORM_COOKIE, Visit
@@ -106,14 +119,26 @@ class SignIn:
             return self.home(visit)
         try:
             found = self.provider.choices(secret_of(visit))
+            wished = self._wished(visit, found, self.provider.target(secret_of(visit)))
         except NotAuthenticated as error:
             return self.refused(visit, error)
         key = form_key(visit)
         response = self.render(
-            visit, "sign_in_situation.html", code=code, situations=found, shown=shown, problem=problem, form_key=key
-        )
+            visit, "sign_in_situation.html", code=code, situations=found, wished=wished, shown=shown,
+            problem=problem, form_key=key,
+        )  # fmt: skip
         cookie(visit, response, FORM_COOKIE, key)
         return response
+
+    @staticmethod
+    def _wished(visit: Visit, found: Sequence[Professional], target: str) -> int | None:
+        """The one that a contextual call names by its structure; the person still decides."""
+        if not target.startswith(CALL):
+            return None
+        told: str = visit.pipeline.dispatch(WishedSituation(target.removeprefix(CALL)), Context(peer=visit.peer))
+        wanted = told.strip().casefold()
+        named = [number for number, one in enumerate(found) if wanted in _names(one)] if wanted else []
+        return named[0] if len(named) == 1 else None
 
     def choose(self, visit: Visit) -> Response:
         """A session in the situation that was chosen."""
@@ -182,6 +207,12 @@ def problem_of(visit: Visit, error: HubError) -> str:
 def beginning(target: str) -> str:
     """Where the provider's button leads."""
     return f"/portal/sign-in/provider?target={quote(target, safe='')}" if target else "/portal/sign-in/provider"
+
+
+def _names(situation: Professional) -> set[str]:
+    """What a calling system may call it: its structure's number, with or without its kind, or name."""
+    number, name = situation.structure, situation.structure_name
+    return {text.strip().casefold() for text in (number, number[1:], name) if text.strip()}
 
 
 def shown(visit: Visit, situation: Professional) -> Mapping[str, str]:

@@ -62,6 +62,41 @@ def follow(browser: Browser, path: str) -> httpx.Response:
     return page
 
 
+@pytest.mark.parametrize("situation", ["", "nowhere"])
+def test_a_situation_that_is_none_of_theirs_is_not_chosen(site: Consumer, situation: str) -> None:
+    with site.browser() as browser:
+        page = choosing(browser, called(site, Situation=situation or "-"))
+        assert " checked>" not in page.text
+
+
+def test_the_call_s_situation_is_proposed_and_nothing_else_happens(site: Consumer) -> None:
+    with site.browser() as browser:
+        places = re.findall(r'<span class="number">([^<]+)</span>', choosing(browser, called(site)).text)
+    assert len(places) == 2
+    for number, place in enumerate(places):
+        path = called(site, Situation=place)
+        with site.browser() as browser:
+            page = choosing(browser, path)
+            assert re.findall(r'value="(\d+)" required checked', page.text) == [str(number)]
+            page = browser.submit(page, "/portal/sign-in/situation", situation="1")
+            assert page.status_code == 200, "the call is still theirs, and the person decided"
+            assert "PAT-TROIS" in page.text
+
+
+def choosing(browser: Browser, path: str) -> httpx.Response:
+    """The page that asks in which situation somebody signs in for a call."""
+    form = browser.get(path)
+    start = form.text.split('href="/portal/sign-in/provider?target=', 1)[1].split('"', 1)[0]
+    page = browser.get(f"/portal/sign-in/provider?target={start}")
+    asked = browser.go(page.headers["location"])
+    answer = browser.post(str(asked.url), data={"login": f"f:550dc1c8:{NUMBER}", "acr": "eidas1"})
+    while not str(answer.headers["location"]).startswith(str(browser.base_url)):
+        answer = browser.get(str(answer.url.join(answer.headers["location"])))
+    page = browser.go(str(answer.headers["location"]))
+    assert page.url.path == "/portal/sign-in/situation"
+    return page
+
+
 def shown(answer: httpx.Response) -> bool:
     """Every box answered: to the viewer, or to the page where no viewer is installed."""
     if answer.is_redirect:

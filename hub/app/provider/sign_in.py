@@ -153,6 +153,10 @@ class ProviderSignIn:
         record = self._opened(secret, self._sign_ins.look(secret, _CHOICE))
         return tuple(_professional(row) for row in record["situations"])
 
+    def target(self, secret: str) -> str:
+        """Where the choice leads. Raises SignInExpired."""
+        return str(self._opened(secret, self._sign_ins.look(secret, _CHOICE))["target"])
+
     def choose(self, secret: str, number: int) -> Entered:
         """A session in one of them. Raises SignInExpired, NoSuchSituation."""
         found = self.choices(secret)
