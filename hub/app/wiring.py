@@ -137,7 +137,7 @@ class Hub(Rooms):
             [
                 *(self.patients, self.details, self.portions, self.visits, self.stewardship),
                 *(self.documents, self.sharing, self.amending),
-                *(self.imaging, self.life, self.exchange, self.consents, self.care),
+                *(self.imaging, self.orphans, self.life, self.exchange, self.consents, self.care),
                 *(self.federation, self.communities, self.responding, self.discovery),
                 *(self.updates, self.removals, SingleObjectService(self.imaging, self.scratch.path / "rendering")),
                 *(self.subscriptions, self.pull_points, self.population, AvailabilityService(self.imaging)),

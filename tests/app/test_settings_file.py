@@ -59,6 +59,26 @@ def test_rules_between_keys() -> None:
     assert found[("tls.certificate", 20)] == "there is no such file"
 
 
+FEEDS = """\
+[mllp]
+default_charset = "klingon"
+[[feeds]]
+name = "OLD"
+application = "HIS"
+facility = "A"
+charset = "klingon"
+"""
+
+
+def test_what_messages_are_written_in_and_what_for() -> None:
+    told = "names no character set that can carry HL7 v2"
+    found = {(mistake.key, mistake.line): mistake.message for mistake in mistakes(FEEDS)}
+    assert found == {("mllp.default_charset", 2): told, ("feeds[0].charset", 7): told}
+    (one,) = mistakes("[mllp]\nprocessing_ids = []\n")
+    assert (one.key, one.line) == ("mllp.processing_ids", 2)
+    assert "must name at least one" in one.message
+
+
 COMMUNITY = """\
 [[communities]]
 name = "NORTH"

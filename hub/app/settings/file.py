@@ -22,6 +22,7 @@ from hub.app.settings.toml_lines import key_lines, line_of
 from hub.errors import Misconfigured
 from hub.patients.model import INS_AUTHORITIES
 from hub.values import now
+from hub.wire.hl7v2.charset import codec_named
 
 ENVIRONMENT = "MAILLAGE_SETTINGS"
 DEFAULT_FILE = Path("maillage.toml")
@@ -219,6 +220,13 @@ def _beyond_types(settings: Settings, lines: dict[KeyPath, int]) -> Iterator[Mis
             ipaddress.ip_address(settings.web.trusted_proxy)
         except ValueError:
             yield mistake(("web", "trusted_proxy"), "must be an IP address")
+    named: dict[KeyPath, str] = {("mllp", "default_charset"): settings.mllp.default_charset}
+    named |= {("feeds", index, "charset"): feed.charset for index, feed in enumerate(settings.feeds) if feed.charset}
+    for path, charset in named.items():
+        try:
+            codec_named(charset)
+        except LookupError:
+            yield mistake(path, "names no character set that can carry HL7 v2")
     yield from _names(settings, mistake)
     yield from _domains(settings, mistake)
 
