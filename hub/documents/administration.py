@@ -147,8 +147,9 @@ class RemovalService:
 
     @use_case
     def remove_documents(self, command: RemoveDocuments, context: Context) -> RemovedDocuments:
-        """Documents leave the repository, each by itself; their metadata stays (RMD: 3.86).
+        """Documents leave the repository, all of them or none; their metadata stays (RMD: 3.86).
 
+        A partial success is defined for queries and retrievals only (ITI TF-3: 4.2.4.2).
         The bytes go once the commit has said that nothing refers to them any more. Raises NothingRemoved."""
         if len(command.requests) > MOST_IDS:
             raise RepositoryError(f"At most {MOST_IDS} documents may be removed at once.", location="DocumentRequest")
@@ -164,10 +165,12 @@ class RemovalService:
                     failures.append((request, error))
                 else:
                     removed.append(request)
-            if not removed:
+            if failures:
                 raise _nothing(failures)
             work.on_commit(partial(self._discard, store.released))
-        return RemovedDocuments(tuple(removed), tuple(failures))
+        for request in removed:
+            context.led_to("document removed", printable(request.document_unique_id))
+        return RemovedDocuments(tuple(removed))
 
     def _remove(self, store: RemovalStore, request: DocumentRequest, context: Context) -> None:
         location = printable(request.document_unique_id)
@@ -181,13 +184,12 @@ class RemovalService:
         for patient in found.patients:
             context.touch("patient", (self.documents.patients.resolve(patient) or patient).cx)
         if found.kept:
-            context.led_to("document removed", location)
-        elif found.on_demand:
+            return
+        if found.on_demand:
             raise RemoveDocumentsError(
                 "The document is made when it is retrieved: nothing of it is kept here.", location=location
             )
-        else:
-            raise DocumentUniqueIdError(location=location)
+        raise DocumentUniqueIdError(location=location)
 
     def _discard(self, contents: set[str]) -> None:
         """Delete bytes that nobody refers to. Whoever is just registering the same ones has told so or waits."""

@@ -323,10 +323,10 @@ class RemoveDocumentsError(DocumentError):
 
 
 class NothingRemoved(RemoveDocumentsError):
-    """XDSRemoveDocumentsError: none of several documents could be removed. ``failures``: why, one by one."""
+    """XDSRemoveDocumentsError: not every document could be removed, so that none was. ``failures``: which, and why."""
 
     code = "nothing-removed"
-    title = "None of the documents could be removed."
+    title = "Not every document can be removed: none was."
     failures: tuple[tuple[str, HubError], ...] = ()  # uniqueId, error
 
 

@@ -259,10 +259,9 @@ class RemoveDocuments(Command):
 
 @dataclass(frozen=True, slots=True)
 class RemovedDocuments:
-    """What is gone, and why the others are not."""
+    """What is gone: everything that was named."""
 
     removed: tuple["DocumentRequest", ...]
-    failures: tuple[tuple["DocumentRequest", HubError], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

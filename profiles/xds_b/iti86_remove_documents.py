@@ -35,10 +35,10 @@ def decode(message: SoapMessage, context: Context) -> RemoveDocuments:  # noqa: 
 
 
 def encode(outcome: RemovedDocuments | None, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
-    """Success or PartialSuccess; None is a repeat of a message that was carried out before."""
+    """Success; None is a repeat of a message that was carried out before."""
     return SoapResponse(write_documents_removed(outcome), _BINDING.response_action)
 
 
 def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
-    """A RegistryResponse with an XDS error code for each document: nothing was removed."""
+    """A RegistryResponse with an XDS error code for each document that can't go: nothing was removed."""
     return SoapResponse(write_removal_refusal(error), _BINDING.response_action)

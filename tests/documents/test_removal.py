@@ -215,12 +215,19 @@ def test_metadata_and_document_in_any_order(archive: Archive, metadata_first: bo
     assert archive.read(again.unique_id) == b"something else"
 
 
-def test_each_document_by_itself(archive: Archive) -> None:
-    document = archive.provide().submission.entries[0]
-    outcome = archive.remove("1.2.3", document.unique_id)
-    assert len(outcome.removed) == 1
-    ((request, error),) = outcome.failures
-    assert (request.document_unique_id, type(error), error.location) == ("1.2.3", DocumentUniqueIdError, "1.2.3")
+def test_one_that_can_t_go_keeps_the_others(archive: Archive) -> None:
+    documents = [archive.provide().submission.entries[0] for _ in range(2)]
+    context = Context()
+    wanted = tuple(
+        DocumentRequest(REPOSITORY, uid) for uid in (documents[0].unique_id, "1.2.3", documents[1].unique_id)
+    )
+    with pytest.raises(NothingRemoved) as caught:
+        archive.removal.remove_documents(RemoveDocuments(wanted), context)
+    assert [(uid, type(error), error.location) for uid, error in caught.value.failures] == [
+        ("1.2.3", DocumentUniqueIdError, "1.2.3")
+    ]
+    assert [archive.read(item.unique_id) for item in documents] == [b"a report"] * 2
+    assert not [effect for effect in context.effects if effect.kind == "document removed"]
 
 
 def test_why_nothing_was_removed(archive: Archive) -> None:

@@ -232,14 +232,13 @@ def test_metadata_and_document_go(system: Integrator, held: Entry) -> None:
     assert system.retrieve((REPOSITORY, held.uid)).errors == ["XDSDocumentUniqueIdError"]
 
 
-def test_documents_go_one_by_one(system: Integrator, held: Entry) -> None:
+def test_documents_go_all_or_none(system: Integrator, held: Entry) -> None:
     unknown = oid()
-    answer = remove(system, unknown, held.uid)
-    assert (answer.outcome, answer.errors, answer.locations) == (
-        "PartialSuccess",
-        ["XDSDocumentUniqueIdError"],
-        [unknown],
-    )
+    for several in ((unknown, held.uid), (held.uid, unknown)):
+        answer = remove(system, *several)
+        assert (answer.outcome, answer.errors, answer.locations) == ("Failure", ["XDSDocumentUniqueIdError"], [unknown])
+        assert system.retrieve((REPOSITORY, held.uid)).documents() == {held.uid: held.content}
+    assert remove(system, held.uid).outcome == "Success"
     answer = remove(system, held.uid, unknown)
     assert (answer.outcome, answer.errors) == ("Failure", ["XDSDocumentUniqueIdError"] * 2)
     assert remove(system, held.uid, repository="1.2.3").errors == ["XDSUnknownRepositoryId"]

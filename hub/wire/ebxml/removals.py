@@ -8,7 +8,7 @@ from hub.documents.errors import NothingRemoved, RegistryError, RepositoryError
 from hub.documents.model import DocumentRequest, RemovedDocuments
 from hub.errors import HubError
 from hub.wire.ebxml.errors import RegistryProblem, problem_of, warnings_of
-from hub.wire.ebxml.names import FAILURE, LCM, NAMESPACES, PARTIAL_SUCCESS, RMD, SUCCESS, XDSB, lcm, rim, rmd, xdsb
+from hub.wire.ebxml.names import FAILURE, LCM, NAMESPACES, RMD, SUCCESS, XDSB, lcm, rim, rmd, xdsb
 from hub.wire.ebxml.retrieve import read_document_request, write_document_request
 from hub.wire.ebxml.submissions import registry_response
 from hub.wire.xml import Element
@@ -63,17 +63,12 @@ def write_document_removal(requests: Iterable[DocumentRequest]) -> Element:
 
 
 def write_documents_removed(outcome: RemovedDocuments | None) -> Element:
-    """A RegistryResponse: Success, or PartialSuccess with the reason for each document that is still there.
-
-    None: the message was carried out before (a repeat)."""
-    if outcome is None:
-        return registry_response(SUCCESS, warnings_of((REPEATED,), "XDSRepositoryError"))
-    pairs = ((request.document_unique_id, error) for request, error in outcome.failures)
-    return registry_response(PARTIAL_SUCCESS if outcome.failures else SUCCESS, _problems(pairs))
+    """A RegistryResponse: Success. None: the message was carried out before (a repeat)."""
+    return registry_response(SUCCESS, warnings_of((REPEATED,), "XDSRepositoryError") if outcome is None else ())
 
 
 def write_removal_refusal(error: HubError) -> Element:
-    """A RegistryResponse that says why nothing was removed, document by document where there were several."""
+    """A RegistryResponse that says why nothing was removed, for each document that stands in the way."""
     if isinstance(error, NothingRemoved) and error.failures:
         return registry_response(FAILURE, _problems(error.failures))
     return registry_response(FAILURE, (problem_of(error, repository=True),))

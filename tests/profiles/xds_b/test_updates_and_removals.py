@@ -7,7 +7,13 @@ import pytest
 from lxml import etree
 
 from hub.context import Context
-from hub.documents.errors import MetadataVersionError, NothingRemoved, UnresolvedReference
+from hub.documents.errors import (
+    DocumentUniqueIdError,
+    MetadataVersionError,
+    NothingRemoved,
+    UnknownRepositoryId,
+    UnresolvedReference,
+)
 from hub.documents.model import (
     DocumentRequest,
     Registered,
@@ -19,7 +25,7 @@ from hub.documents.model import (
     UpdateDocuments,
 )
 from hub.pipeline.transaction import Durability, Kind
-from hub.wire.ebxml.names import FAILURE, PARTIAL_SUCCESS, SUCCESS
+from hub.wire.ebxml.names import FAILURE, SUCCESS
 from hub.wire.ebxml.removals import write_document_removal, write_removal
 from hub.wire.ebxml.submissions import write_submission
 from hub.wire.soap.message import SoapMessage
@@ -95,8 +101,11 @@ def test_refusals(tmp_path: Path, module: Any) -> None:
         )
 
 
-def test_some_documents_are_still_there(tmp_path: Path) -> None:
+def test_each_document_that_can_t_go_is_told(tmp_path: Path) -> None:
     message = SoapMessage("urn:x", etree.Element("a"))
-    outcome = RemovedDocuments((WANTED,), ((DocumentRequest("1.2.3", "1.2.3.5"), MetadataVersionError()),))
-    answer = sent(iti86_remove_documents.encode(outcome, message, Context()), message, tmp_path)
-    assert answer.body.get("status") == PARTIAL_SUCCESS
+    error = NothingRemoved()
+    error.failures = (("1.2.3.5", DocumentUniqueIdError()), ("1.2.3.6", UnknownRepositoryId()))
+    answer = sent(iti86_remove_documents.refuse(error, message, Context()), message, tmp_path)
+    rows = [(row.get("errorCode"), row.get("location")) for row in answer.body.iter("{*}RegistryError")]
+    assert answer.body.get("status") == FAILURE
+    assert rows == [("XDSDocumentUniqueIdError", "1.2.3.5"), ("XDSUnknownRepositoryId", "1.2.3.6")]
