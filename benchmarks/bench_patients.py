@@ -16,15 +16,17 @@ from typing import Any
 
 from sqlalchemy import text
 
+from benchmarks import relink_index
 from benchmarks.figures import Figure, percentile
 from benchmarks.patient_filler import AFFINITY_DOMAIN, MADE, SEED, fill
-from hub.app.patients.import_csv import CsvRows
+from hub.app.patients.import_files import Reading
+from hub.app.patients.import_files import look as look_through
+from hub.app.patients.import_reading import batches
 from hub.app.patients.matching import weigh
 from hub.app.settings.model import Matching
 from hub.context import Context
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.bulk import BATCH, BulkService
-from hub.patients.bulk_model import Entry
 from hub.patients.model import CrossReference, FeedIdentity, FindPersons, Identity, IdentityStatus
 from hub.patients.service import PatientService
 from hub.storage.engine import Database
@@ -89,6 +91,7 @@ def _database(name: str, urls: Sequence[str], sizes: Sequence[int], count: int) 
         finally:
             database.dispose()
         if size == sizes[-1]:
+            yield from relink_index.figures(url, where)
             yield from through_mllp(url, known, where, count // 4)
     ratio = costs[-1] / costs[0]
     yield Figure(
@@ -237,11 +240,8 @@ def imports(patients: PatientService, size: int, where: str, count: int) -> Figu
         _write(file, count, size)
         used, started = time.process_time(), time.perf_counter()
         at = service.begin(service.identify("bench", file.read_bytes()), "bench")
-        with file.open("rb") as handle:
-            reader = CsvRows(handle, "utf-8")
-            entries = (Entry(n, line, reader.decode(row)) for n, (line, row) in enumerate(reader.rows(), 1))
-            while batch := list(itertools.islice(entries, BATCH)):
-                at = service.take(at, batch, Context)
+        for batch, _ in batches(file, look_through(file, None, ""), Reading(None, Context), at.position, BATCH):
+            at = service.take(at, batch, Context)
         service.end(at.id)
         elapsed, used = time.perf_counter() - started, time.process_time() - used
     patients.weigh = weighing

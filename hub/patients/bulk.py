@@ -133,17 +133,17 @@ class BulkService:
         self, work: UnitOfWork, at: Imported, entries: Sequence[Entry], context: Callable[[], Context]
     ) -> tuple[Imported, list[Refusal]]:
         """All, or none: _Fails names the first that can't be carried out for what was there before it."""
-        calls = {place: (entry.command, context()) for place, entry in enumerate(entries) if entry.command is not None}
-        batch = self.feed.batch(work, list(calls.values()))
+        commands = {place: entry.command for place, entry in enumerate(entries) if entry.command is not None}
+        batch = self.feed.batch(work, list(commands.values()), context())
         counts: Counter[str] = Counter()
         errors: dict[int, HubError] = {}
-        for place, (command, its) in calls.items():
+        for place, command in commands.items():
             error = batch.refused.get(id(command))
             if error is not None:
                 errors[place] = error
                 continue
             try:
-                counts[_kind(batch.carry_out(command, its))] += 1
+                counts[_kind(batch.carry_out(command, context))] += 1
             except HubError as failure:
                 raise _Fails(place) from failure
         return _after(at, entries, counts, errors)

@@ -8,15 +8,16 @@ from hub.context import Context
 from hub.errors import HubError
 from hub.patients import matching
 from hub.patients.linking import Placed
-from hub.patients.model import FeedIdentity, Identity
+from hub.patients.model import Fed, FeedIdentity, Identity
 from hub.patients.service import PatientService, numbers_of
-from hub.patients.store import PatientStore
+from hub.patients.store import Member, PatientStore
 from hub.patients.store_batch import BatchStore
 from hub.storage.engine import UnitOfWork
 from hub.usecase import Command
+from hub.values import PatientIdentifier
 
 CarryOut = Callable[[Command, Context], Any]
-Call = tuple[Command, Context]
+_NEW = Fed(PatientIdentifier("", ""), created=True, linked=False, split=False, reason="new")  # for who only counts
 
 
 class BulkFeed:
@@ -26,15 +27,15 @@ class BulkFeed:
         self.patients = patients
         self.dispatch = dispatch
 
-    def batch(self, work: UnitOfWork, calls: Sequence[Call]) -> "Batch":
-        """Look at everybody who comes in the open unit of work."""
+    def batch(self, work: UnitOfWork, commands: Sequence[Command], context: Context) -> "Batch":
+        """Look at everybody who comes in the open unit of work. ``context``: says whose they are."""
         patients = self.patients
         if patients.weigh is not None or patients.external_index:
-            patients.ahead([(command, context) for command, context in calls if isinstance(command, FeedIdentity)])
+            patients.ahead([(command, context) for command in commands if isinstance(command, FeedIdentity)])
             return Batch(self, work, None, {}, {})
         ready: dict[int, tuple[Identity, int | None]] = {}
         refused: dict[int, HubError] = {}
-        for command, context in calls:
+        for command in commands:
             if isinstance(command, FeedIdentity):
                 try:
                     identity = patients.received(command.identity, context, stated=command.stated)
@@ -72,21 +73,24 @@ class Batch:
         self._ready = ready
         self.refused = refused
 
-    def carry_out(self, command: Command, context: Context) -> Any:
-        """The command's outcome. Raises HubError."""
+    def carry_out(self, command: Command, context: Callable[[], Context]) -> Any:
+        """The command's outcome. ``context`` makes its own, where anybody asks for it. Raises HubError."""
         if self._store is not None and isinstance(command, FeedIdentity) and id(command) in self._ready:
             identity, key = self._ready.pop(id(command))
             if type(command) is FeedIdentity:
                 added = self._store.newcomer(identity, key)
                 if added is not None:
-                    return self._newcomer(self._store, Placed(added, created=True, reason="new"), command, context)
+                    return self._newcomer(self._store, added, command, context)
             self._work.notes[id(command)] = identity
-        return self._feed.dispatch(command, context)
+        return self._feed.dispatch(command, context())
 
-    def _newcomer(self, store: BatchStore, placed: Placed, command: FeedIdentity, context: Context) -> Any:
+    def _newcomer(self, store: BatchStore, added: Member, command: FeedIdentity, context: Callable[[], Context]) -> Fed:
         patients = self._feed.patients
-        patients.hear(placed.member.identity.identifier, command.said, context)
-        return patients.fed(store, placed, context)
+        if not command.said and not patients.listeners:
+            return _NEW
+        its = context()
+        patients.hear(added.identity.identifier, command.said, its)
+        return patients.fed(store, Placed(added, created=True, reason="new"), its)
 
 
 def _names(expected: Sequence[tuple[Identity, int | None]]) -> list[str]:

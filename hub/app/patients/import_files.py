@@ -91,9 +91,9 @@ def _format(head: bytes) -> Format:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How files are read. ``authority``: of numbers that come without one; ``encoding`` "": told by the file."""
+    """How files are read. ``catalogue``: for HL7; ``authority``: of numbers without one; ``encoding`` "": as told."""
 
-    catalogue: Catalogue
+    catalogue: Catalogue | None
     context: Callable[[], Context]
     authority: str = ""
     encoding: str = ""
@@ -216,7 +216,7 @@ class Messages:
         self._charset = _named(reading.encoding)
         self._events: dict[str, Bound] = {
             event: bound
-            for binding, bound in reading.catalogue.bindings(Hl7)
+            for binding, bound in (reading.catalogue.bindings(Hl7) if reading.catalogue is not None else ())
             if bound.transaction.permission == "patients.feed"
             for event in binding.events
         }

@@ -1,14 +1,14 @@
 """``maillage patients import``: the identities of a hospital out of files, each record once, whatever happens."""
 
 import csv
+import gc
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +19,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hub.app.patients.import_csv import read_mapping
-from hub.app.patients.import_files import Format, Looked, Reading, Records, look
+from hub.app.patients.import_files import Format, Looked, Reading, look
+from hub.app.patients.import_reading import batches
 from hub.app.settings import file as settings_file
 from hub.context import Context
 from hub.errors import HubError, Invalid
@@ -123,6 +124,7 @@ def import_files(  # noqa: PLR0917 (typer reads options from parameters)
     if len(delimiter) > 1 and delimiter != "\\t":
         raise Invalid("A delimiter is one character.", location="--delimiter")
     hub = Hub(settings_file.load(settings or settings_file.default_file()))
+    gc.freeze()  # what is loaded now stays: the collector need not walk through it while records come and go
     reading = Reading(
         hub.catalogue, lambda: Context(source=source), authority, encoding, delimiter.replace("\\t", "\t"),
         read_mapping(mapping) if mapping else None,
@@ -195,11 +197,10 @@ class Importer:
 
     def _go_on(self, outcome: Outcome, report: Path) -> None:
         refused: list[Refusal] = []
-        with outcome.file.open("rb") as handle, progress(outcome) as tell:
-            records = Records(handle, outcome.looked, self.reading)  # which must outlive its records: it holds the file
-            entries = records.after(outcome.state.position)
+        records = batches(outcome.file, outcome.looked, self.reading, outcome.state.position, self.batch)
+        with closing(records), progress(outcome) as tell:
             while not self.stopped.is_set():
-                batch = list(islice(entries, self.batch))
+                batch, place = next(records, ([], 0))
                 if not batch:
                     outcome.complete = True
                     break
@@ -209,7 +210,7 @@ class Importer:
                 else:
                     outcome.state = self.bulk.take(outcome.state, batch, self.reading.context)
                 outcome.records += len(batch)
-                tell(handle.tell())
+                tell(place)
         if self.dry_run:
             _write(outcome, report, iter(refused))
         elif outcome.complete:
