@@ -24,7 +24,12 @@ ORDINARY = ("documents.*", "imaging.*", "patients.query", "subscriptions.*")  #:
 CLIENTS = {"nothing": (), "ordinary": ORDINARY}
 CATALOGUE = discover()
 SOAP = [(binding, bound) for binding, bound in CATALOGUE.bindings(Soap)]
-FHIR = [(binding, bound) for binding, bound in CATALOGUE.bindings(Fhir) if bound.transaction.permission]
+#: Without those that are known by what the body holds: nobody reads it of who has no permission at all.
+FHIR = [
+    (binding, bound)
+    for binding, bound in CATALOGUE.bindings(Fhir)
+    if bound.transaction.permission and not binding.bundles_of
+]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +90,21 @@ def test_who_has_no_permission(hub: Hub, item: tuple[Soap | Fhir, Bound]) -> Non
     assert next(record.principal_id for record in made) == "nothing"
     assert all(SECRET not in f"{record.detail}{record.objects}" for record in made)
     assert not hub.exchange.messages(Page())
+
+
+def test_who_may_submit_documents_feeds_no_trail(hub: Hub) -> None:
+    """Both go to the FHIR base: the permission is that of what the Bundle holds."""
+    (iti20,) = [bound for binding, bound in CATALOGUE.bindings(Fhir) if binding.bundles_of]
+    entry = {"resource": {"resourceType": "AuditEvent"}, "request": {"method": "POST", "url": "AuditEvent"}}
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
+    before = len(records(hub, iti20))
+    answer = httpx.post(
+        f"{hub.public_url()}/fhir", json=bundle, timeout=60,
+        headers={"Authorization": "Bearer ordinary", "Content-Type": "application/fhir+json"},
+    )  # fmt: skip
+    assert answer.status_code == 403, answer.text
+    (made, *_), after = records(hub, iti20), len(records(hub, iti20))
+    assert (after, made.error_code, made.principal_id) == (before + 1, "access-denied", "ordinary")
 
 
 @pytest.mark.parametrize("item", SOAP, ids=name_of)
