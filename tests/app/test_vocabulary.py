@@ -153,3 +153,11 @@ def test_many_ask_while_the_file_changes(tmp_path: Path) -> None:
         thread.join()
     assert seen == []
     assert codes() == EXPECTED
+
+
+def test_systems_that_fhir_has_a_name_for(tmp_path: Path) -> None:
+    file = tmp_path / "types.json"
+    loinc, nos = "http://loinc.org", "https://mos.esante.gouv.fr/NOS/TRE_A05-TypeDocComplementaire/FHIR/TRE-A05"
+    sets = [value_set("typeCode", loinc, "11528-7"), value_set("typeCode", nos, "CR-GENE")]
+    file.write_text(json.dumps(sets))
+    assert read(file)["typeCode"] == {("11528-7", "2.16.840.1.113883.6.1"), ("CR-GENE", "1.2.250.1.213.1.1.4.12")}

@@ -14,6 +14,7 @@ from typing import Any
 
 from hub.documents.vocabulary import ATTRIBUTES
 from hub.errors import HubError, Misconfigured
+from hub.wire.fhir.codes import scheme_of
 from hub.wire.xml import Element, parse_xml
 
 log = logging.getLogger(__name__)
@@ -75,8 +76,8 @@ def read(file: Path) -> Codes:
     """Attribute (``classCode`` ...) -> allowed (code, coding scheme) pairs. Raises VocabularyRefused.
 
     A value set belongs to the attribute that its ``displayName`` (SVS), ``name`` or ``title`` (FHIR) is or starts with.
-    In FHIR the coding scheme is the system; ``urn:oid:`` is taken off, as XDS.b names schemes by OID. Media types
-    (``mimeType``) have no scheme."""
+    In FHIR the coding scheme is the system: ``urn:oid:`` is taken off, a known URI (LOINC's ...) is the OID that XDS.b
+    has for it. Media types (``mimeType``) have no scheme."""
     try:
         with file.open("rb") as opened:
             raw = opened.read(MAX_BYTES + 1)
@@ -159,7 +160,7 @@ def _contained(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _scheme(item: Mapping[str, Any]) -> str:
-    return str(item.get("system", "")).removeprefix("urn:oid:")
+    return scheme_of(str(item.get("system", "")))
 
 
 def _value_sets(document: Any) -> Iterable[Mapping[str, Any]]:
