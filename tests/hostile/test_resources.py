@@ -6,6 +6,7 @@ import pytest
 
 from tests.hostile.conftest import SECRET, clean
 from tests.interop.by_hand import Integrator
+from tests.waiting import until
 
 FHIR = [
     "ImagingStudy?_count=-1", "ImagingStudy?_count=99999999999999999999", "ImagingStudy?_count=1e9",
@@ -74,6 +75,21 @@ def test_paths_that_lead_elsewhere(opened: Integrator, path: str) -> None:
     assert "[tool." not in response.text
     assert "evil.example" not in response.headers.get("location", "")
     clean(response.text)
+
+
+@pytest.mark.parametrize("path", ["fhir/Binary/..%2f..%2fetc%2fpasswd", "portal/static/..%2f..%2fpyproject.toml"])
+def test_who_climbs_is_in_the_trail_once(opened: Integrator, path: str) -> None:
+    root, asked = opened.box["portal"].removesuffix("/portal"), uuid.uuid4().hex
+    answer = opened.http.get(f"{root}/{path}", headers={"X-Correlation-Id": asked})
+    assert answer.status_code == 404
+
+    def told() -> list[str]:
+        found = opened.http.get(f"{opened.box['audit']}/AuditEvent?date=ge2020-01-01&_count=50").json()
+        events = [entry["resource"] for entry in found.get("entry", [])]
+        return [event["outcomeDesc"] for event in events if answer.headers["x-correlation-id"] in str(event)]
+
+    until(told)
+    assert told() == ["not-found: A path may not lead upwards."]
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "FOO"])

@@ -217,7 +217,7 @@ def build(hub: WebHub) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # it would lead to whatever host the caller names
         middleware=[Middleware(Guard)],
-        exception_handlers={HubError: answer_error, 404: _nothing_here(hub), 405: _nothing_here(hub)},
+        exception_handlers={HubError: answer_error, 404: _nothing_here(hub, door), 405: _nothing_here(hub, door)},
     )
     routes = application.router.routes
     soap = [*_soap_routes(hub, door)]
@@ -327,15 +327,21 @@ def _openapi(hub: WebHub) -> Callable[[Request], Any]:
     return endpoint
 
 
-def _nothing_here(hub: WebHub) -> Callable[[Request, Exception], Any]:
-    """No route: said in the wire's own way where the path belongs to one."""
+def _nothing_here(hub: WebHub, door: Edge) -> Callable[[Request, Exception], Any]:
+    """No route: said in the wire's own way where the path belongs to one. Who tries to climb is in the trail."""
     wires = {FHIR_ROOT: "fhir", DICOMWEB_ROOT: "dicomweb", "/wado": "dicomweb"}
 
     async def handler(request: Request, error: Exception) -> Response:
-        wire = wires.get("/" + request.url.path.split("/")[1])
+        steps = request.url.path.split("/")
+        wire = wires.get("/" + steps[1])
+        context = Context(correlation_id=correlation_id.get() or new_key())
+        if ".." in steps:
+            climbed = NotFound("A path may not lead upwards.")
+            credentials = edge.credentials_of(request, door.proxy, sessions=False)
+            record = partial(hub.pipeline.turned_away, climbed, credentials, context)
+            await anyio.to_thread.run_sync(record, limiter=edge.WORK)
         if wire is None:
             return await unknown(request, error)
-        context = Context(correlation_id=correlation_id.get() or new_key())
         refused = hub.pipeline.wires[wire](NotFound("There is nothing at this address."), None, context)
         return edge.http_answer(refused)
 
