@@ -251,7 +251,8 @@ def _clean(value: str) -> str:
 
 def _places(names: Sequence[str], mapping: CsvMapping) -> dict[str, int]:
     """Our column -> its place."""
-    headings = {_plain(name): place for place, name in reversed(list(enumerate(names)))}
+    plain = [_plain(name) for name in names]
+    headings = {name: place for place, name in enumerate(plain)}
     places: dict[str, int] = {}
     for column, aliases in COLUMNS.items():
         given = mapping.columns.get(column)
@@ -260,6 +261,8 @@ def _places(names: Sequence[str], mapping: CsvMapping) -> dict[str, int]:
         wanted = (given,) if given is not None else (column, *aliases)
         place = next((headings[_plain(name)] for name in wanted if _plain(name) in headings), None)
         if place is not None:
+            if plain.count(plain[place]) > 1:  # which of them holds it nobody can say
+                raise ImportColumns("Two columns have the same heading.", location=column)
             places[column] = place
     for column in ("id", "birth_name"):
         if column not in places:

@@ -29,6 +29,8 @@ from hub.wire.hl7v2.message import Hl7Message
 _PIECE = 1 << 20
 _LONGEST_MESSAGE = 4 << 20
 _LONGEST_LINE = 1 << 20
+_NUL = rb"\u0000"  #: in JSON; no database keeps it
+_PACKED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf")
 _WRAPPERS = (b"FHS", b"BHS", b"BTS", b"FTS")
 
 
@@ -67,6 +69,8 @@ def look(file: Path, form: Format | None, encoding: str) -> Looked:
                         good = False
     except OSError as error:
         raise ImportFile(f"The file can't be read: {error.strerror}.", location=str(file)) from error
+    if head.startswith(_PACKED):
+        raise ImportFile("The file is compressed: it must be unpacked before.", location=str(file))
     found = form or _format(head)
     return Looked(digest.digest(), size, found, _encoding(head, encoding, good=good, file=file))
 
@@ -161,6 +165,8 @@ class PatientLines:
 
     def decode(self, line: bytes) -> Command:
         """Raises ImportRecord and what the wire raises."""
+        if _NUL in line:
+            raise ImportRecord("The line holds a control character.")
         try:
             found = orjson.loads(line.removeprefix(codecs.BOM_UTF8))
         except orjson.JSONDecodeError:

@@ -33,7 +33,7 @@ def batches(file: Path, looked: Looked, reading: Reading, position: int, size: i
     if looked.size < ALONE or looked.format not in _APART:
         yield from _batches(file, looked, reading, position, size)
         return
-    with closing(_Reader(_Task(file, looked, reading, position + _MEANWHILE * size, size))) as reader:
+    with closing(Reader(Task(file, looked, reading, position + _MEANWHILE * size, size))) as reader:
         yield from islice(_batches(file, looked, reading, position, size), _MEANWHILE)
         yield from reader
 
@@ -46,7 +46,7 @@ def _batches(file: Path, looked: Looked, reading: Reading, position: int, size: 
             yield batch, handle.tell()
 
 
-class _Task:
+class Task:
     """What another process is to read: all that decoding needs."""
 
     def __init__(self, file: Path, looked: Looked, reading: Reading, position: int, size: int) -> None:
@@ -65,21 +65,21 @@ def _nobody() -> Any:
     raise RuntimeError("formats that need a context are not read apart")
 
 
-class _Reader:
+class Reader:
     """The other process."""
 
-    def __init__(self, task: _Task) -> None:
+    def __init__(self, task: Task) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._here, there = spawn.Pipe(duplex=False)
-        self._process = spawn.Process(target=_read, args=(there, task), daemon=True)
-        self._process.start()
+        self.process = spawn.Process(target=_read, args=(there, task), daemon=True)
+        self.process.start()
         there.close()
 
     def __iter__(self) -> Batches:
         while True:
             try:
                 found = pickle.loads(self._here.recv_bytes())  # noqa: S301 (from our own process)
-            except EOFError:
+            except (EOFError, OSError):
                 raise ImportFile("The process that reads the file came to an end: the same command goes on.") from None
             if isinstance(found, HubError):
                 raise found
@@ -90,11 +90,11 @@ class _Reader:
     def close(self) -> None:
         """No more of it is wanted."""
         self._here.close()
-        self._process.terminate()
-        self._process.join()
+        self.process.terminate()
+        self.process.join()
 
 
-def _read(there: Connection, task: _Task) -> None:
+def _read(there: Connection, task: Task) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's: who takes the records in ends in an orderly way
     try:
         for batch in task.batches():
