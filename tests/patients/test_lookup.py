@@ -185,6 +185,20 @@ def test_matches(patients: PatientService, score: bool) -> None:
     assert matched(patients, described(birth_name="ZZZ", used_name="", birth_date="19010101"), score=score) == []
 
 
+@pytest.mark.parametrize("score", [False, True])
+def test_only_one_person_is_compared(patients: PatientService, score: bool) -> None:
+    """Graded as among all; nobody else is found, and nobody at all where the number means nobody."""
+    feed(patients, identity("1", A), identity("2", B, birth_given="Anne-Lise", given_names="Anne-Lise", sex="F"))
+    one, other = PatientIdentifier("1", A), PatientIdentifier("2", B)
+    every = matched(patients, described(), score=score)
+    assert matched(patients, described(), score=score, only=one) == every[:1] == [("Marie-Hélène", Grade.CERTAIN)]
+    assert ("Marie-Hélène", Grade.CERTAIN) not in matched(patients, described(), score=score, only=other)
+    stranger = described(birth_name="ZZZ", used_name="", birth_date="19010101")
+    for nobody in (PatientIdentifier("x", A), PatientIdentifier("x", "1.2.3.4")):
+        assert matched(patients, described(), score=score, only=nobody) == []
+    assert matched(patients, stranger, score=score, only=one) == []
+
+
 def test_matches_by_number(patients: PatientService) -> None:
     feed(patients, identity("1", A, ins=ins()), identity("2", B, birth_given="Anne", given_names="", ins=None))
     number = PatientIdentifier("1", A)
