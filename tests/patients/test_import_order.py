@@ -19,13 +19,14 @@ from hub.patients.bulk_errors import ImportElsewhere
 from hub.patients.bulk_model import Entry
 from hub.patients.model import FeedIdentity, Identity, IdentityStatus, MergeIdentities
 from hub.patients.service import PatientService
-from hub.patients.store_tables import IDENTITY, LINK, PERSON, TASK
+from hub.patients.store_tables import IDENTITY, LINK, NAME, PERSON, TASK
 from hub.storage.engine import Database
 from hub.testing.population import population
 from hub.usecase import Command, Dispatcher
 from tests.patients.conftest import DOMAIN, A, B, identity, ins
 
 ROUND = 120
+_NUMBERED = ("id", "person", "home", "survivor", "updated_at")  #: an identity's columns that differ
 
 
 @pytest.fixture
@@ -88,14 +89,18 @@ def picture(database: Database) -> dict[str, Any]:
         rows = connection.execute(select(IDENTITY)).mappings().all()
         links = connection.execute(select(LINK)).mappings().all()
         tasks = connection.execute(select(TASK)).mappings().all()
+        names = connection.execute(select(NAME.c.key, NAME.c.identity)).all()
         survivors = dict(connection.execute(select(PERSON.c.id, PERSON.c.survivor)).all())
     number = {row["id"]: (row["value"], row["authority"]) for row in rows}
     persons: dict[int, set[Any]] = {}
     for row in rows:
         persons.setdefault(survivors[row["person"]] or row["person"], set()).add(number[row["id"]])
-    described = {number[row["id"]]: (row["traits"], row["active"], row["status"], row["ins_value"]) for row in rows}
+    described = {
+        number[row["id"]]: {name: value for name, value in row.items() if name not in _NUMBERED} for row in rows
+    }
     return {
         "identities": described,
+        "names": sorted((key, number[identity]) for key, identity in names),
         "persons": sorted(sorted(members) for members in persons.values()),
         "links": sorted((number[r["one"]], number[r["other"]], r["rule"], r["ended_why"]) for r in links),
         "tasks": sorted((r["kind"], number[r["identity"]], r["closed_at"] is None) for r in tasks),
@@ -128,6 +133,19 @@ def test_a_record_that_fails_is_refused_alone(patients: PatientService) -> None:
         (2, "unknown-authority"), (4, "unknown-authority"), (5, "unknown-authority")
     ]  # fmt: skip
     assert service.reasons("import") == [("unknown-authority", 3)]
+
+
+def test_records_that_fail_for_what_is_known_are_refused_among_others(patients: PatientService) -> None:
+    """More of them than a batch is tried again for: merges of a number with itself, between announcements."""
+    commands: list[Command] = []
+    for number in range(60):
+        mine = identity(str(number), birth_name=f"Martin{chr(65 + number % 26)}{number // 26}")
+        commands += [FeedIdentity(mine), MergeIdentities(mine, mine.identifier)]
+    done = run(bulk(patients), commands, 1000)
+    assert (done.position, done.taken, done.created, done.refused) == (120, 60, 60, 60)
+    found = list(bulk(patients).refusals("import"))
+    assert [item.record for item in found] == list(range(2, 121, 2))
+    assert {item.code for item in found} == {"invalid-merge"}
 
 
 def test_only_one_goes_on_with_an_import(patients: PatientService) -> None:
