@@ -21,7 +21,7 @@ from hub.patients.bulk_model import Entry
 from hub.patients.model import FeedIdentity, Identity, Traits
 from hub.values import PatientIdentifier
 
-ALONE = 8 << 20  #: bytes; another process takes longer to start than it saves for a smaller file
+ALONE = 2 << 20  #: bytes; another process takes longer to start than it saves for a smaller file
 _MEANWHILE = 8  # batches that are read here while it starts
 _APART = (Format.CSV, Format.NDJSON)  # what is decoded without the hub's settings
 
