@@ -74,9 +74,10 @@ def valid(resource: Any) -> dict[str, Any]:
 def found(region: Region, kind: str, **parameters: Any) -> list[dict[str, Any]]:
     """The matches of a search."""
     bundle = valid(region.client.execute(kind, method="get", params=parameters))
-    for row in bundle.get("entry", []):
+    matches = [row for row in bundle.get("entry", []) if row["search"]["mode"] == "match"]
+    for row in matches:
         assert row["fullUrl"] == f"{region.vendor.box['fhir']}/{kind}/{row['resource']['id']}"
-    return [row["resource"] for row in bundle.get("entry", []) if row["search"]["mode"] == "match"]
+    return [row["resource"] for row in matches]
 
 
 def uid_of(resource: dict[str, Any]) -> str:

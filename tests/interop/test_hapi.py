@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from hub.documents.model import ON_DEMAND, DocumentEntry
-from hub.documents.sharing_model import Custodian
+from hub.documents.sharing_model import CommunityStatus, Custodian
 from hub.imaging.manifest_model import Flavour
 from hub.imaging.model import IndexedStudy, Study, StudyState
 from hub.values import Uid
+from hub.wire.fhir.document_communities import community_outcomes
 from hub.wire.fhir.document_list import document_list
 from hub.wire.fhir.document_reference import document_reference
 from hub.wire.fhir.errors import outcome
@@ -71,6 +72,13 @@ def served(region: Region) -> dict[str, Any]:
     return found
 
 
+COMMUNITIES = (
+    CommunityStatus("NORTH", "urn:oid:1.2.250.1.999.72", count=3),
+    CommunityStatus("SOUTH", "urn:oid:1.2.250.1.999.73", partial=True, reason="It reports XDSRegistryError."),
+    CommunityStatus("DOWN", "urn:oid:1.2.250.1.999.74", answered=False, late=True, reason="No answer in time."),
+)
+
+
 def made() -> dict[str, Any]:
     """What the hub answers about archives, regions and documents that this region does not have."""
     custodian = Custodian("Région", "1.2.250.1.999.1.3")
@@ -86,6 +94,7 @@ def made() -> dict[str, Any]:
         "SubmissionSet of PDSm": document_list(SET, (), (), custodian),
         "Folder of PDSm": document_list(FOLDER, (), (), custodian),
         "OperationOutcome": outcome("error", "not-found", "No.", code="x", expression="a.b"),
+        "OperationOutcome of communities": community_outcomes(COMMUNITIES)[0],
         "MADO manifest": json.loads(fhir_manifest(rich(Flavour.MADO))),
     }
     for number, study in enumerate((*studies, replace(INDEXED, study=replace(STUDY, series=())))):
