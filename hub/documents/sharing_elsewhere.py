@@ -26,9 +26,7 @@ from hub.values import PatientIdentifier
 Parameters = Mapping[str, tuple[tuple[str, ...], ...]]
 IDS = {query.name: query.id for query in QUERIES.values()}
 #: Parameters that may have several values: written as lists, whatever they have.
-_LISTS = {
-    query.name: frozenset(item.name for item in query.parameters if item.multiple) for query in QUERIES.values()
-}
+_LISTS = {query.name: frozenset(item.name for item in query.parameters if item.multiple) for query in QUERIES.values()}
 #: The only query for a submission set by its id; its contents are not meant.
 SET_BY_ID = "GetSubmissionSetAndContents"
 

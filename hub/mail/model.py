@@ -16,9 +16,7 @@ class LetterKind(StrEnum):
 
     PROFESSIONAL = "professional"  #: the document, as XDM, to a professional's or an organisation's box
     PATIENT = "patient"  #: the document, as XDM, to the patient's box
-    WITHDRAWAL = (
-        "withdrawal"  #: that a document they got was taken back or replaced: no document, no patient data
-    )
+    WITHDRAWAL = "withdrawal"  #: that a document they got was taken back or replaced: no document, no patient data
     NOTICE = "notice"  #: that a document awaits, by ordinary mail: no patient data, a link that asks who one is
 
 

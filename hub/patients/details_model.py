@@ -1,4 +1,4 @@
-"""What a hospital says of an identity beside its traits (PAM-FR: ZFA, ZFD, ZFP). Frozen values."""
+"""What a hospital says of an identity beside its traits (PAM-FR: ZFD, ZFP). Frozen values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -21,9 +21,6 @@ class Details:
     text_messages: str = ""  #: ZFD-3, Y or N: whether text messages are wanted
     occupation: str = ""  #: ZFP-1 (INSEE's PCS, 1 to 8)
     occupation_group: str = ""  #: ZFP-2 (two digits)
-    dmp: str = ""  #: ZFA-1, the national record: ACTIF, FERME, INEXISTANT
-    dmp_on: str = ""  #: ZFA-2, when that was learned
-    dmp_closed_on: str = ""  #: ZFA-3
 
     @property
     def said(self) -> dict[str, str]:

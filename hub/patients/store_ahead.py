@@ -12,7 +12,9 @@ from hub.storage.prepared import Prepared
 _KNOWN_OF = {
     "postgresql": """
         SELECT 'number', m.value, m.authority
-        FROM unnest((SELECT CAST(:numbers AS varchar[])), (SELECT CAST(:authorities AS varchar[]))) AS a(value, authority)
+        FROM unnest(
+            (SELECT CAST(:numbers AS varchar[])), (SELECT CAST(:authorities AS varchar[]))
+        ) AS a(value, authority)
         CROSS JOIN LATERAL (
             SELECT x.value, x.authority FROM patients_identity AS x
             WHERE x.value = a.value COLLATE "C" AND x.authority = a.authority COLLATE "C" LIMIT 1

@@ -100,6 +100,10 @@ class TestAccess:
 
     transmitter = authenticate
 
+    def prove(self, credentials: Credentials) -> Credentials:
+        self.authenticate(credentials)
+        return credentials
+
     def permit(self, principal: Principal, permission: str, context: Context, command: Command | None = None) -> None:
         if not principal.authenticated:
             raise NotAuthenticated()

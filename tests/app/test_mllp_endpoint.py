@@ -53,6 +53,9 @@ class OpenAccess:
 
     transmitter = authenticate
 
+    def prove(self, credentials: Credentials) -> Credentials:
+        return credentials
+
     def permit(self, principal: Principal, permission: str, context: Context, command: Command | None = None) -> None:
         assert principal is not ANONYMOUS
 

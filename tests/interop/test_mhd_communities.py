@@ -53,7 +53,7 @@ def issues(bundle: dict[str, Any]) -> dict[str, str]:
 
 
 def home(resource: dict[str, Any]) -> str:
-    return next(item["valueOid"] for item in resource["extension"] if "valueOid" in item)
+    return str(next(item["valueOid"] for item in resource["extension"] if "valueOid" in item))
 
 
 def test_documents_of_both_and_a_community_that_is_down(world: World, entry: Entry) -> None:  # noqa: F811

@@ -179,7 +179,7 @@ def relinked(patients: PatientService) -> None:
     again = Relinking(patients)
     pages = list(again.identities())
     for page in pages:
-        again.remember(page)
+        again.remember([member.id for member in page])
     again.look_again([member.id for page in pages for member in page], Context())
 
 

@@ -4,11 +4,12 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import OperationalError
 
 from hub.access.model import Credentials, Principal, Scheme
@@ -87,6 +88,9 @@ class Access:
         return Principal("test", scheme=Scheme.LOOPBACK)
 
     transmitter = authenticate
+
+    def prove(self, credentials: Credentials) -> Credentials:
+        return credentials
 
     def permit(self, principal: Principal, permission: str, context: Context, command: Command | None = None) -> None:
         if context.source == "STRANGER":
@@ -233,13 +237,35 @@ def test_a_source_that_is_worked_for_is_not_waited_for(hub: Hub) -> None:
         thread.join()
 
 
-def test_a_commit_that_fails_leaves_nothing_and_says_nothing(hub: Hub) -> None:
+@contextmanager
+def full_disk(database: Database) -> Iterator[None]:
+    """No commit succeeds. PostgreSQL itself refuses: the commit travels with the last rows."""
+
     def refuse(_connection: object) -> None:
         raise OperationalError("COMMIT", None, Exception("disk"))
 
-    event.listen(hub.database.engine, "commit", refuse)
-    answers: Sequence[bytes | None] = hub.run(b"a", b"b")
-    event.remove(hub.database.engine, "commit", refuse)
+    if database.sqlite:
+        event.listen(database.engine, "commit", refuse)
+        yield
+        event.remove(database.engine, "commit", refuse)
+        return
+    with database.engine.begin() as connection:
+        connection.execute(text(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'disk' USING ERRCODE = 'disk_full'; END $$"
+        ))  # fmt: skip
+        connection.execute(text(
+            "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON exchange_message DEFERRABLE INITIALLY DEFERRED "
+            "FOR EACH ROW EXECUTE FUNCTION refuse()"
+        ))  # fmt: skip
+    yield
+    with database.engine.begin() as connection:
+        connection.execute(text("DROP TRIGGER refuse ON exchange_message"))
+
+
+def test_a_commit_that_fails_leaves_nothing_and_says_nothing(hub: Hub) -> None:
+    with full_disk(hub.database):
+        answers: Sequence[bytes | None] = hub.run(b"a", b"b")
     assert answers == [None, None]
     assert hub.room.hooks == [("gone", b"b"), ("gone", b"a")]
     assert not hub.kept()

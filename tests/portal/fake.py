@@ -226,7 +226,7 @@ class Details:
     """What a hospital says of the first person's number, all of it; a code that no table has is shown as it is."""
 
     def of_person(self, regional: PatientIdentifier) -> tuple[IdentityDetails, ...]:
-        said = ("INSI", "20240105", "<b>X", "20301231", "N", "31/02/1979", "39", "Y", "8", "84", "ACTIF", "20240106")
+        said = ("INSI", "20240105", "<b>X", "20301231", "N", "31/02/1979", "39", "Y", "8", "84")
         number = MARTIN.identities[0].identifier
         return (IdentityDetails(number, identity_details.Details(*said)),) if regional == MARTIN.regional else ()
 

@@ -173,14 +173,14 @@ def said_of(region: Region, number: str) -> dict[str, str]:
 
 
 def test_how_an_identity_was_checked_is_kept(region: Region) -> None:
-    """ZFD, ZFP and ZFA; what a message leaves out stays, of two checks the later one counts, two quotes delete."""
+    """ZFD and ZFP; what a message leaves out stays, of two checks the later one counts, two quotes delete."""
     number = region.fresh()
     zfd = "ZFD|31^02^1952|39|Y|N|INSI|20211201101500|CN|20301231"
     region.accepted(message("ADT^A28", pid(number), "ZFA|ACTIF|20210101", zfd, "ZFP|7|74"))
     first = {
         "obtained": "INSI", "checked_on": "20211201", "document": "CN", "document_until": "20301231",
         "date_corrected": "N", "lunar_date": "31/02/1952", "gestation_weeks": "39", "text_messages": "Y",
-        "occupation": "7", "occupation_group": "74", "dmp": "ACTIF", "dmp_on": "20210101",
+        "occupation": "7", "occupation_group": "74",
     }  # fmt: skip
     assert said_of(region, number) == first
     region.accepted(message("ADT^A31", pid(number)))
@@ -188,10 +188,10 @@ def test_how_an_identity_was_checked_is_kept(region: Region) -> None:
     assert said_of(region, number) == first
     region.accepted(message("ADT^A01", pid(number), PV1, zbe(), 'ZFD|""|||||||'))
     assert said_of(region, number) == {name: value for name, value in first.items() if name != "lunar_date"}
-    region.accepted(message("ADT^A01", pid(number), PV1, zbe(), "ZFA|FERME|20250101|20250101", "ZFD|||||SM||PA|"))
+    region.accepted(message("ADT^A01", pid(number), PV1, zbe(), "ZFD|||||SM||PA|"))
     now = said_of(region, number)
-    assert {name: now.get(name) for name in ("obtained", "checked_on", "document", "document_until", "dmp")} == {
-        "obtained": "SM", "checked_on": None, "document": "PA", "document_until": None, "dmp": "FERME",
+    assert {name: now.get(name) for name in ("obtained", "checked_on", "document", "document_until")} == {
+        "obtained": "SM", "checked_on": None, "document": "PA", "document_until": None,
     }  # fmt: skip
     past = zbe("UPDATE", "Y", "A01")
     region.accepted(message("ADT^Z99", pid(number), PV1, past, "ZFD|||||CV", recorded="20260312080000"))

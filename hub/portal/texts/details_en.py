@@ -1,8 +1,8 @@
-"""What a hospital says of an identity beside its traits, in English (PAM-FR: ZFA, ZFD, ZFP)."""
+"""What a hospital says of an identity beside its traits, in English (PAM-FR: ZFD, ZFP)."""
 
 DETAILS_EN = {
     "details.title": "How the identity was checked",
-    "details.lead": "As each hospital says it (PAM France: ZFD, ZFP, ZFA).",
+    "details.lead": "As each hospital says it (PAM France: ZFD, ZFP).",
     "details.said": "What is said",
     "details.obtained": "Traits obtained by",
     "details.obtained.SM": "typed in",
@@ -41,10 +41,4 @@ DETAILS_EN = {
     "details.occupation.7": "retired",
     "details.occupation.8": "other, without occupation",
     "details.occupation_group": "Occupation group (INSEE)",
-    "details.dmp": "National record (DMP)",
-    "details.dmp.ACTIF": "open",
-    "details.dmp.FERME": "closed",
-    "details.dmp.INEXISTANT": "does not exist",
-    "details.dmp_on": "DMP state learned on",
-    "details.dmp_closed_on": "DMP closed on",
 }

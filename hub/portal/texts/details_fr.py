@@ -1,8 +1,8 @@
-"""What a hospital says of an identity beside its traits, in French (PAM-FR: ZFA, ZFD, ZFP)."""
+"""What a hospital says of an identity beside its traits, in French (PAM-FR: ZFD, ZFP)."""
 
 DETAILS_FR = {
     "details.title": "Contrôle de l'identité",
-    "details.lead": "Tel que chaque établissement le dit (PAM France : ZFD, ZFP, ZFA).",
+    "details.lead": "Tel que chaque établissement le dit (PAM France : ZFD, ZFP).",
     "details.said": "Ce qui est dit",
     "details.obtained": "Traits obtenus par",
     "details.obtained.SM": "saisie manuelle",
@@ -41,10 +41,4 @@ DETAILS_FR = {
     "details.occupation.7": "retraité",
     "details.occupation.8": "autre, sans activité professionnelle",
     "details.occupation_group": "Catégorie socio-professionnelle (INSEE)",
-    "details.dmp": "Dossier national (DMP)",
-    "details.dmp.ACTIF": "ouvert",
-    "details.dmp.FERME": "fermé",
-    "details.dmp.INEXISTANT": "n'existe pas",
-    "details.dmp_on": "Statut du DMP recueilli le",
-    "details.dmp_closed_on": "DMP fermé le",
 }

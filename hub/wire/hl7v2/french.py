@@ -76,9 +76,8 @@ _DETAILS: dict[str, dict[int, str]] = {
         5: "obtained", 6: "checked_on", 7: "document", 8: "document_until",
     },
     "ZFP": {1: "occupation", 2: "occupation_group"},
-    "ZFA": {1: "dmp", 2: "dmp_on", 3: "dmp_closed_on"},
 }  # fmt: skip
-_DATES = frozenset({"checked_on", "document_until", "dmp_on", "dmp_closed_on"})
+_DATES = frozenset({"checked_on", "document_until"})
 _CODE = 16  #: characters of a code, the longest that PAM-FR has
 _DAY = len("YYYYMMDD")  #: of a date without an hour
 
@@ -122,7 +121,7 @@ def said(message: Hl7Message) -> tuple[Said, ...]:
 
 
 def details(message: Hl7Message) -> dict[str, str]:
-    """What ZFD, ZFP and ZFA say of the identity, by name; "" where they delete it. Raises DataTypeError."""
+    """What ZFD and ZFP say of the identity, by name; "" where they delete it. Raises DataTypeError."""
     found = {}
     for segment in filter(None, map(message.first, _DETAILS)):
         for number, name in _DETAILS[segment.name].items():

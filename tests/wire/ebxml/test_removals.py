@@ -21,7 +21,7 @@ from hub.documents.model import (
     RemovedDocuments,
     Submission,
 )
-from hub.wire.ebxml.names import FAILURE, LCM, PARTIAL_SUCCESS, RIM, SUCCESS, XDSB, rmd
+from hub.wire.ebxml.names import FAILURE, LCM, RIM, SUCCESS, XDSB, rmd
 from hub.wire.ebxml.removals import (
     DELETE_ALL,
     read_document_removal,
@@ -87,10 +87,8 @@ def test_documents_to_remove_both_ways() -> None:
 
 
 def test_what_was_removed_and_what_was_not() -> None:
-    failures = ((SECOND, UnknownRepositoryId(location="1.2.3.5")),)
     for outcome, status, codes in (
         (RemovedDocuments((FIRST, SECOND)), SUCCESS, []),
-        (RemovedDocuments((FIRST,), failures), PARTIAL_SUCCESS, ["XDSUnknownRepositoryId"]),
         (None, SUCCESS, ["XDSRepositoryError"]),
     ):
         answer = write_documents_removed(outcome)
