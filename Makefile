@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
-# Two processes, one file of tests at a time each: files share their expensive servers.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# Three processes (they wait much), one file of tests at a time each: files share their expensive servers.
+PYTEST_ARGS ?= -n 3 --dist loadfile
 
 # Some machines forbid byte code: every start would compile 560 modules again.
 unexport PYTHONDONTWRITEBYTECODE

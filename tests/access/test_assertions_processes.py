@@ -4,9 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import timedelta
 
 from hub.access.assertion_errors import AssertionReplayed
 from hub.storage.engine import Database
+from hub.values import now
 from tests.access.test_assertions import ASSERTION, CLAIMS
 
 #: Answers as the pipeline does: when what it promised is durable.
@@ -32,9 +35,10 @@ sys.stdin.readline()
 def start(database: Database) -> subprocess.Popen[str]:
     import pickle
 
+    assertion = replace(ASSERTION, issued_at=now(), not_on_or_after=now() + timedelta(minutes=30))
     url = database.url.render_as_string(hide_password=False)
     process = subprocess.Popen(
-        [sys.executable, "-c", _ANSWER, url, pickle.dumps(ASSERTION).hex()],
+        [sys.executable, "-c", _ANSWER, url, pickle.dumps(assertion).hex()],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -70,7 +70,10 @@ def questions(patients: PatientService) -> set[tuple[TaskKind, frozenset[str]]]:
 
 
 def test_what_feeds_would_have_joined_a_batch_joins(patients: PatientService, tmp_path: Path) -> None:
-    """Fed with the score, or fed without it and looked at afterwards: the same persons and questions."""
+    """Fed with the score, or fed without it and looked at afterwards: the same persons and questions.
+
+    But for who agrees with two people that differ from each other: whom it finds first it is joined with, and the other
+    one is asked about."""
     people = everybody()
     feed(patients, *people)
     by_rules = persons(patients, people)
@@ -83,8 +86,11 @@ def test_what_feeds_would_have_joined_a_batch_joins(patients: PatientService, tm
     fed = PatientService(database=database, directory=directory(database), affinity_domain="1.2.250.1.999.1.1")
     fed.weigh = weigh(ON)
     feed(fed, *people)
-    assert persons(fed, people) == batch
-    assert questions(fed) <= questions(patients)  # who finds its person as it comes is not asked about others too
+    bridged = {number for person in persons(fed, people) ^ batch for number in person}
+    assert len(bridged) <= len(people) // 100
+    assert bridged <= {number for _, numbers in questions(fed) | questions(patients) for number in numbers}
+    # Who finds its person as it comes is not asked about others too.
+    assert {one for one in questions(fed) if not one[1] & bridged} <= questions(patients)
     database.dispose()
     report = again(patients)
     assert (report.linked, report.questions, report.keys) == (0, 0, 0)

@@ -4,9 +4,11 @@
 import hashlib
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from hub.access.model import Credentials, Principal, Scheme
@@ -518,7 +520,8 @@ class Hub:
         services = [self.patients, self.stewardship, self.orphans, Imaging(), Documents(directory), self.exchange]
         unused: Any = None
         self.catalogue = discover()
-        self.pipeline = Pipeline(unused, Dispatcher(services), self.access, self.audit, unused, {}, Metrics())
+        database: Any = SimpleNamespace(holding=nullcontext)
+        self.pipeline = Pipeline(database, Dispatcher(services), self.access, self.audit, unused, {}, Metrics())
         self.problem = ""
 
     def vocabulary_problem(self) -> str:
