@@ -40,9 +40,10 @@ from hub.app.keys.cards import Card, Layout
 from hub.app.settings.file import load
 from hub.app.wiring import Hub
 from hub.storage.engine import Database
+from hub.testing.ports import free_port
 from hub.testing.postgres import PostgresqlMissing, PostgresqlServer
 from hub.testing.sandbox import SandboxProcess
-from hub.testing.sites import dicomweb_site, free_port
+from hub.testing.sites import dicomweb_site
 from hub.values import PatientIdentifier, new_key, now
 from hub.wire.jose import jwt
 from hub.wire.jose.keys import new_key as new_signing_key

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, seconds
 from hub.testing.dicom import Label, synthetic_ct
+from hub.testing.ports import free_port
 from hub.testing.sandbox import SandboxProcess
-from hub.testing.sites import DimseAddress, OrthancSite, echoes, free_port
+from hub.testing.sites import DimseAddress, OrthancSite, echoes
 
 #: Without it DCMTK's receivers (and Orthanc's) wait 40 ms at every object, see docs/howto.
 NO_DELAY = {**os.environ, "TCP_NODELAY": "1"}

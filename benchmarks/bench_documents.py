@@ -28,9 +28,9 @@ from hub.documents.rows import entry_row
 from hub.documents.store import ENTRY
 from hub.storage.content import ContentStore
 from hub.storage.engine import Database
+from hub.testing.ports import free_port
 from hub.testing.postgres import PostgresqlMissing, PostgresqlServer
 from hub.testing.sandbox import SandboxProcess
-from hub.testing.sites import free_port
 from hub.wire.ebxml.submissions import write_provided, write_submission
 from hub.wire.soap.message import Outgoing
 from hub.wire.soap.names import ANONYMOUS

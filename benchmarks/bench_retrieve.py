@@ -23,8 +23,9 @@ from hub.patients.model import Traits
 from hub.testing import hl7
 from hub.testing.cda import ImagingReport, build_report
 from hub.testing.dicom import Label, synthetic_ct
+from hub.testing.ports import free_port
 from hub.testing.sandbox import SandboxProcess
-from hub.testing.sites import OrthancSite, free_port
+from hub.testing.sites import OrthancSite
 from hub.wire.hl7v2.client import MllpClient
 from hub.wire.soap.names import ANONYMOUS
 from hub.wire.soap.writing import build_envelope, mtom_package

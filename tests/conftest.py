@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from _pytest.terminal import TerminalReporter
 
 from hub.storage.engine import Database
 from hub.storage.migrate import load_stores
+from hub.testing import ports
 from hub.testing.postgres import PostgresqlMissing, PostgresqlServer
 from hub.testing.sandbox import SandboxProcess
 from tests import tapped
@@ -80,9 +80,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
 @pytest.fixture
 def free_port() -> int:
     """A loopback port that was free a moment ago. Where possible bind port 0 instead."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.free_port()
 
 
 def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -4,7 +4,6 @@ import os
 import pwd
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from hub.errors import Unavailable
+from hub.testing.ports import free_port
 
 ACCOUNT = "postgres"
 
@@ -58,7 +58,7 @@ class PostgresqlServer:
                 raise PostgresqlMissing(f"There is no account {ACCOUNT} to run PostgreSQL under.") from error
             self._as = ["runuser", "-u", ACCOUNT, "--"]
         self.directory = Path(tempfile.mkdtemp(prefix="maillage-pg-"))
-        self.port = _free_port()
+        self.port = free_port()
 
     @property
     def user(self) -> str:
@@ -132,9 +132,3 @@ class PostgresqlServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Protocol
 import httpx
 
 from hub.errors import HubError
+from hub.testing.ports import free_port
 from hub.values import AETitle
 from hub.wire.dimse import client
 from hub.wire.dimse.association import Association
@@ -53,13 +53,6 @@ class Site(Protocol):
     def stop(self) -> None:
         """Stop it and wait until its ports are free."""
         ...
-
-
-def free_port() -> int:
-    """A TCP port on loopback that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def send(address: DimseAddress, files: Sequence[Path], *, calling: str = "MODALITY") -> int:

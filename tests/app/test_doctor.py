@@ -20,7 +20,7 @@ from hub.app.keys.doctor import PlaceUnreadable, examine, place_of
 from hub.app.keys.tls import server_context
 from hub.app.settings.nodes import Tls
 from hub.app.web.server import WebServer
-from hub.testing.sites import free_port
+from hub.testing.ports import free_port
 from hub.values import now
 from tests.app.test_server import tells_tls
 

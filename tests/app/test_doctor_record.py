@@ -12,7 +12,7 @@ from hub.app.outside.record_doctor import examine
 from hub.app.settings.record import NationalRecord
 from hub.testing.dmp.pki import AUTHENTICATION, AUTHORITY, SEAL, STRUCTURE, issue, make_pki
 from hub.testing.dmp.server import DmpSimulator
-from hub.testing.sites import free_port
+from hub.testing.ports import free_port
 from tests.connectors.dmp_site import settings as connector_settings
 
 

@@ -33,7 +33,8 @@ from hub.imaging.model import FindStudies, IndexedStudy, Study, StudyArrived, St
 from hub.patients.model import Traits
 from hub.testing import hl7
 from hub.testing.dicom import COMPRESSED, PLAIN, Label, relabelled
-from hub.testing.sites import DimseAddress, free_port, has_dcmtk, send
+from hub.testing.ports import free_port
+from hub.testing.sites import DimseAddress, has_dcmtk, send
 from hub.wire.dimse.part10 import pieces, read_meta
 from hub.wire.hl7v2.client import MllpClient
 from tests.app.dimse_hub import DimseHub

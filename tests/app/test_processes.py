@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,32 +17,19 @@ from hub.audit.service import AuditService
 from hub.patients.model import Traits
 from hub.storage.engine import Database
 from hub.testing import hl7
+from hub.testing.ports import free_port
 from hub.wire.hl7v2.client import MllpClient
 from tests.waiting import until
 
 SECONDS = 120.0
 
 
-def free_ports() -> tuple[int, int]:
-    """One for the web, and the first of three in a row for health."""
-    while True:
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            base = first.getsockname()[1]
-            if base + 3 < 65536 and all(is_free(base + more) for more in (1, 2, 3)):
-                return base + 3, base
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
 class Parent:
     """``maillage serve`` with two processes of one role."""
 
     def __init__(self, folder: Path, url: str, role: str = "web") -> None:
-        self.port, self.health = free_ports()
+        self.health = free_port(4)
+        self.port = self.health + 3
         ports = {"web": 0, "mllp": 0, "dimse": 0, role: self.port}
         tables = "".join(
             f"[{name}]\nport = {port}\n{'processes = 2' if name == role else ''}\n" for name, port in ports.items()

@@ -16,7 +16,7 @@ from hub.app.web.replies import KEPT_DAYS, REPLY, Replies
 from hub.context import Context
 from hub.errors import NotAuthenticated, PeerRefused, Unavailable
 from hub.exchange.model import Delivery
-from hub.testing.sites import free_port
+from hub.testing.ports import free_port
 from hub.wire.soap.errors import HeaderRequired, OnlyAnonymousAddress
 from hub.wire.soap.message import SoapMessage, SoapResponse
 from hub.wire.soap.writing import refuse

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from hub.testing.ports import free_port
+
 _CONFIGURATION = """
 global(workDirectory="{root}" maxMessageSize="256k" defaultNetstreamDriver="gtls"
   defaultNetstreamDriverCAFile="{keys}/ca.crt" defaultNetstreamDriverCertFile="{keys}/collector.crt"
@@ -28,9 +30,7 @@ class Rsyslog:
             pytest.skip("rsyslog with GnuTLS is not installed (packages rsyslog, rsyslog-gnutls)")
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self._configuration = root / "rsyslog.conf"
         self._configuration.write_text(_CONFIGURATION.format(root=root, keys=keys, port=self.port))
         self._process: subprocess.Popen[bytes] | None = None

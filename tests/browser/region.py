@@ -15,7 +15,8 @@ from hub.portal.install_viewer import install
 from hub.testing import hl7
 from hub.testing.cda import ImagingReport, ReportAuthor, build_report
 from hub.testing.dicom import relabelled
-from hub.testing.sites import DimseAddress, Site, free_port
+from hub.testing.ports import free_port
+from hub.testing.sites import DimseAddress, Site
 from hub.wire.hl7v2.client import MllpClient
 
 

@@ -20,9 +20,9 @@ from hub.connector.contract import (
 )
 from hub.connector.loader import BadSourceSettings, SourceConfig, Sources, UnknownKind
 from hub.imaging.model import InstanceRequest, Study
+from hub.testing.ports import free_port
 from hub.testing.simulators.dicomweb import DicomwebSimulator, WebMisbehaviour
 from hub.testing.simulators.pacs import Misbehaviour, PacsSimulator
-from hub.testing.sites import free_port
 from tests.app.dimse_hub import DimseHub
 from tests.connectors.conftest import Opener
 

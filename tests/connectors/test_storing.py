@@ -7,7 +7,7 @@ import pytest
 from hub.connector.contract import Connector, ConnectorError, RetrievesInstances, SourceUnavailable, StoresInstances
 from hub.imaging.model import InstanceRequest
 from hub.testing.dicom import Label, relabelled
-from hub.testing.sites import free_port
+from hub.testing.ports import free_port
 from tests.connectors.conftest import Opener
 
 PEERS = (

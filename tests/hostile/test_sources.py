@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
+from hub.testing.ports import free_port
 from hub.testing.sandbox import SandboxProcess
 from hub.testing.simulators.dicomweb import DicomwebSimulator, WebMisbehaviour
 from hub.testing.simulators.pacs import Misbehaviour, PacsSimulator
-from hub.testing.sites import free_port
 from tests.hostile.conftest import Operator, clean
 from tests.hostile.hospital import KOS, Hospital, formats, published, regional
 from tests.interop.by_hand import XDSB, Answer, Integrator

@@ -24,7 +24,7 @@ from hub.app.settings.nodes import Cards, Client, Tls
 from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.audit.model import AuditOutcome, AuditRecord, AuditSearch
-from hub.testing.sites import free_port
+from hub.testing.ports import free_port
 from tests.browser.conftest import ARGUMENTS
 from tests.token_card import TokenCard, write_card
 from tests.waiting import until

@@ -14,9 +14,9 @@ from pydicom import dcmread
 from hub.app.settings.regional import derived_oid
 from hub.imaging.model import Study
 from hub.testing.dicom import Label, relabelled
+from hub.testing.ports import free_port
 from hub.testing.sandbox import SandboxProcess
 from hub.testing.simulators.dicomweb import DicomwebSimulator
-from hub.testing.sites import free_port
 from tests.interop.by_hand import (
     ACTION,
     APPROVED,

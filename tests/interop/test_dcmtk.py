@@ -11,7 +11,8 @@ from pydicom import dcmread
 from hub.errors import HubError
 from hub.imaging.model import SourceState, SourceStatus, Study
 from hub.testing.dicom import COMPRESSED, PLAIN, Label, relabelled
-from hub.testing.sites import free_port, has_dcmtk
+from hub.testing.ports import free_port
+from hub.testing.sites import has_dcmtk
 from tests.app.dimse_hub import DimseHub
 
 pytestmark = [

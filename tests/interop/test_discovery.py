@@ -16,9 +16,9 @@ from hub.imaging.model import Study
 from hub.patients.model import Traits
 from hub.testing.dicom import Label, relabelled
 from hub.testing.hl7 import Patient, Sender, adt, local, pix_query
+from hub.testing.ports import free_port
 from hub.testing.sandbox import SandboxProcess
 from hub.testing.simulators.dicomweb import DicomwebSimulator
-from hub.testing.sites import free_port
 from tests.interop import test_communities as gateways
 from tests.interop.by_hand import Answer, Entry, Integrator, Set
 from tests.interop.test_communities import find, homes, images, retrieve, urn, wanted

@@ -23,7 +23,8 @@ from hub.imaging.model import PublishStudy
 from hub.patients.model import Traits
 from hub.testing import hl7
 from hub.testing.dicom import PLAIN, Label, relabelled
-from hub.testing.sites import OrthancSite, free_port, has_dcmtk, has_orthanc
+from hub.testing.ports import free_port
+from hub.testing.sites import OrthancSite, has_dcmtk, has_orthanc
 from hub.wire.hl7v2.client import MllpClient
 from tests.imaging.living import key_object
 from tests.interop.by_hand import APPROVED, DEPRECATED, Integrator, unique_id

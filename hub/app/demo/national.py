@@ -54,7 +54,7 @@ from hub.testing.cda import ImagingReport, build_report
 from hub.testing.dmp.pki import AUTHENTICATION, AUTHORITY, SEAL, STRUCTURE, issue, make_pki
 from hub.testing.dmp.server import DmpSimulator
 from hub.testing.dmp.state import APPROVED, DEPRECATED, Person
-from hub.testing.sites import free_port
+from hub.testing.ports import free_port
 from hub.usecase import Command
 from hub.values import PatientIdentifier, new_uid
 from hub.wire.multipart import read as read_parts

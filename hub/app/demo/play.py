@@ -20,7 +20,8 @@ from hub.app.wiring import Hub
 from hub.errors import HubError
 from hub.portal.install_viewer import install
 from hub.testing.dmp.server import DmpSimulator
-from hub.testing.sites import DimseAddress, free_port
+from hub.testing.ports import free_port
+from hub.testing.sites import DimseAddress
 
 REPORT = Path("build/demo-report.json")
 VIEWER = Path("build/ohif")

@@ -17,8 +17,9 @@ from hub.connector.contract import StudyQuery
 from hub.connector.matching import matches
 from hub.errors import HubError
 from hub.imaging.model import Study
+from hub.testing.ports import free_port
 from hub.testing.simulators.archive import Archive, Held
-from hub.testing.sites import DimseAddress, free_port
+from hub.testing.sites import DimseAddress
 from hub.wire import dicom, multipart
 from hub.wire.dicomweb.media import boundary, multipart_type
 from hub.wire.dimse.part10 import chunks_of

@@ -18,8 +18,9 @@ from pynetdicom.sop_class import (
 )
 
 from hub.imaging.model import IndexedStudy, StudyState
+from hub.testing.ports import free_port
 from hub.testing.simulators.archive import Archive, Held
-from hub.testing.sites import DimseAddress, free_port
+from hub.testing.sites import DimseAddress
 from hub.values import AETitle
 from hub.wire.dimse.query import matches, wanted_instances
 
