@@ -52,7 +52,7 @@ format: setup ## put the code in shape
 
 test: setup ## the whole suite, on SQLite and on PostgreSQL
 	$(BIN)/python -m tests.setup
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/python -m tests.again $(PYTEST_ARGS)
 
 bench: setup ## measure beside a peer or a limit: build/bench.json
 	$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt

@@ -35,7 +35,7 @@ from hub.documents.ports import Elsewhere, Spool
 from hub.documents.registration import Patients
 from hub.documents.rules import ENTRY_RULES, printable
 from hub.documents.service import DocumentService
-from hub.documents.sharing_elsewhere import IDS, SET_BY_ID, Gathering, is_elsewhere, opened
+from hub.documents.sharing_elsewhere import IDS, SET_BY_ID, Gathering, is_elsewhere
 from hub.documents.sharing_model import (
     Asked,
     CommunityStatus,
@@ -167,7 +167,8 @@ class SharingService:
         if command.community:
             if self.elsewhere is None:
                 raise DocumentUniqueIdError()
-            return opened(self.elsewhere, command.entry_id, self.elsewhere.home_of(command.community), context)
+            home = self.elsewhere.home_of(command.community)
+            return Gathering(self.elsewhere, (home,), context).opened(command.entry_id)
         entry = self.documents.entry_by_id(command.entry_id, context)
         request = DocumentRequest(entry.repository_unique_id, entry.unique_id)
         outcome = self.documents.retrieve(RetrieveDocuments((request,)), context)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from hub.context import Context
 from hub.documents.errors import DocumentUniqueIdError, UnavailableCommunity
@@ -23,6 +24,7 @@ from hub.documents.queries import QUERIES
 from hub.documents.sharing_model import CommunityStatus, FindShared, OpenedDocument, SharedPage
 from hub.values import PatientIdentifier
 
+T = TypeVar("T", bound=Listed)
 Parameters = Mapping[str, tuple[tuple[str, ...], ...]]
 IDS = {query.name: query.id for query in QUERIES.values()}
 #: Parameters that may have several values: written as lists, whatever they have.
@@ -55,15 +57,15 @@ class Gathering:
     ) -> list[Listed]:
         """What every group of the search finds, each object under an id of ours. ``patient``: whom it is about, as
         this region numbers him or her; ``meant``: who a number is here, None for a stranger."""
-        kinds: tuple[type, ...] = (SubmissionSet, Folder) if command.lists else (DocumentEntry,)
+        kinds: tuple[type[Listed], ...] = (SubmissionSet, Folder) if command.lists else (DocumentEntry,)
         every: list[dict[str, Listed]] = []
         for group in command.asked:
             found: dict[str, Listed] = {}
             for asked in group:
-                wanted = (SubmissionSet,) if asked.query == SET_BY_ID else kinds
+                wanted: tuple[type[Listed], ...] = (SubmissionSet,) if asked.query == SET_BY_ID else kinds
                 for item in self._query(asked.query, {**of_person(asked.query), **asked.parameters}, self.homes):
                     if isinstance(item, wanted) and is_uuid(item.id):
-                        here = self._named(item, patient or meant(item.patient_id))  # type: ignore[arg-type, union-attr]
+                        here = self._named(item, patient or meant(item.patient_id))
                         found[here.id] = here
             every.append(found)
         kept = [item for key, item in every[0].items() if all(key in other for other in every[1:])]
@@ -89,6 +91,18 @@ class Gathering:
             communities=tuple(self.statuses.values()),
             strangers=frozenset(self.strangers),
         )
+
+    def opened(self, entry_id: str) -> OpenedDocument:
+        """A document of the one community. Raises DocumentUniqueIdError, UnavailableCommunity, or why there is none."""
+        (home,) = self.homes
+        answer = self._query("GetDocuments", {"$XDSDocumentEntryEntryUUID": ((entry_id,),)}, (home,))
+        self.check()
+        entry = next((item for item in answer if isinstance(item, DocumentEntry) and item.id == entry_id), None)
+        if entry is None:
+            raise DocumentUniqueIdError()
+        request = DocumentRequest(entry.repository_unique_id, entry.unique_id, home)
+        self.context.touch("document", entry.unique_id)
+        return OpenedDocument(self._at(entry), self.elsewhere.retrieve(request, self.context))
 
     def check(self) -> None:
         """Raises UnavailableCommunity where no community answered."""
@@ -122,7 +136,7 @@ class Gathering:
         self.strangers.add(here.id)
         return here
 
-    def _at(self, item: Listed) -> Listed:
+    def _at(self, item: T) -> T:
         return replace(item, id=self._id(item.id, item.home))
 
     def _linked(self, item: Association, home: str) -> Association:
@@ -130,16 +144,3 @@ class Gathering:
 
     def _id(self, item_id: str, home: str) -> str:
         return f"{item_id}.{self.elsewhere.key_of(home)}"
-
-
-def opened(elsewhere: Elsewhere, entry_id: str, home: str, context: Context) -> OpenedDocument:
-    """A document of another community. Raises DocumentUniqueIdError, UnavailableCommunity, or why it can't be had."""
-    gathering = Gathering(elsewhere, (home,), context)
-    answer = gathering._query("GetDocuments", {"$XDSDocumentEntryEntryUUID": ((entry_id,),)}, (home,))
-    gathering.check()
-    entry = next((item for item in answer if isinstance(item, DocumentEntry) and item.id == entry_id), None)
-    if entry is None:
-        raise DocumentUniqueIdError()
-    request = DocumentRequest(entry.repository_unique_id, entry.unique_id, home)
-    context.touch("document", entry.unique_id)
-    return OpenedDocument(gathering._at(entry), elsewhere.retrieve(request, context))  # type: ignore[arg-type]

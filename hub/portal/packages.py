@@ -54,7 +54,7 @@ class Packages:
         file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 (closed when it is sent)
         try:
             institution = self.hub.settings.region.name
-            write_package(file, documents, person.regional, source_id=SOURCE_ID, institution=institution)  # type: ignore[arg-type]
+            write_package(file, documents, person.regional, source_id=SOURCE_ID, institution=institution)
         except BaseException:
             file.close()
             raise

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from queue import SimpleQueue
 from typing import Any
 
@@ -36,51 +36,40 @@ class SharedWriter:
         """The connection for one unit of work; ends when that is committed. Raises OperationalError when it can't be.
 
         An exception takes back this unit of work and none of the others."""
-        self._take_place()
-        try:
-            group = self._group = self._group or _Group(self._engine)
-            try:
-                group.begin()
-                yield group.connection
-                group.keep()
-            except BaseException:
-                group.undo()
-                raise
-            finally:
-                if not self.waiting or group.complete:
-                    self._group = None
-                    group.end()
-        finally:
-            self._place.release()
+        with self._written(apart=False) as group:
+            yield group.connection
         group.wait()
 
     @contextmanager
     def later(self) -> Iterator[tuple[Connection, Callable[[], None]]]:
         """As ``unit``, with what waits for the commit: another thread commits. The place is taken until it has."""
+        with self._written(apart=True) as group:
+            yield group.connection, group.wait
+
+    @contextmanager
+    def _written(self, *, apart: bool) -> Iterator["_Group"]:
+        """A unit of work in its group, kept or undone. ``apart``: a group that ends is committed by another thread."""
         self._take_place()
-        handed = False
-        try:
+        with ExitStack() as leaving:
+            leaving.callback(self._place.release)
             group = self._group = self._group or _Group(self._engine)
-            good = False
+            kept = False
             try:
                 group.begin()
-                yield group.connection, group.wait
+                yield group
                 group.keep()
-                good = True
+                kept = True
             except BaseException:
                 group.undo()
                 raise
             finally:
                 if not self.waiting or group.complete:
                     self._group = None
-                    if good:
+                    if apart and kept:
                         self._ender.end(group, self._place.release)
-                        handed = True
+                        leaving.pop_all()
                     else:
                         group.end()
-        finally:
-            if not handed:
-                self._place.release()
 
     def _take_place(self) -> None:
         if self._place.acquire(blocking=False):

@@ -5,7 +5,7 @@ import ssl
 from contextvars import ContextVar
 from typing import Any
 
-from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]
+from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]  # its stubs leave it out
 
 PEER: ContextVar[str] = ContextVar("peer", default="")
 """Address of the peer while its handshake begins; "" at any other time."""

@@ -11,6 +11,7 @@ from hub.access.model import HUB, Purpose
 from hub.access.rights_model import ExplainAccess, Explained, Kind, Thing
 from hub.access.rules import RULES
 from hub.app import rights
+from hub.app.commands.options import SettingsOption
 from hub.app.reference import rights_matrix
 from hub.app.settings import file as settings_file
 from hub.context import Context
@@ -41,7 +42,7 @@ def explain_command(  # noqa: PLR0917 (options)
     reason: Annotated[str, typer.Option(help="Why the glass is broken.")] = "",
     code: Annotated[list[str] | None, typer.Option(help="Confidentiality code of one document to ask about.")] = None,
     author: Annotated[list[str] | None, typer.Option(help="Its authors: persons, structures, sources.")] = None,
-    settings: Annotated[Path | None, typer.Option("--settings", "-s", help="The settings file.")] = None,
+    settings: SettingsOption = None,
 ) -> None:
     """Say what a professional may read of a patient, which rule decides, and which were passed before it."""
     identifier = PatientIdentifier.from_cx(patient)

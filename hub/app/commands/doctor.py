@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from hub.app.commands.options import SettingsOption
 from hub.app.settings import file as settings_file
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def tls(  # noqa: PLR0917 (typer reads options from parameters)
 
 @doctor.command("record")
 def record(
-    settings: Annotated[Path | None, typer.Option("--settings", "-s", help="The hub's settings.")] = None,
+    settings: SettingsOption = None,
 ) -> None:
     """Look at the national record of [record]: settings, both certificates, the connection, mutual TLS, and whether the
     record reads the VIHF (TD0.2 about a number that nobody has). Exit code 1 when anything is wrong."""

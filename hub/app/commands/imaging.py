@@ -1,7 +1,6 @@
 """``maillage imaging``: what is published, for people at a terminal."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import orjson
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hub.access.model import HUB
+from hub.app.commands.options import SettingsOption
 from hub.app.settings import file as settings_file
 from hub.imaging.manifest_model import CheckManifests, CheckReport, Difference
 
@@ -30,9 +30,7 @@ def check(
         bool, typer.Option("--repair", help="Queue a new publication of what differs; the running hub carries it out.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
-    settings: Annotated[
-        Path | None, typer.Option("--settings", "-s", help="The settings file.", show_default=False)
-    ] = None,
+    settings: SettingsOption = None,
 ) -> None:
     """Compare every published study with what its source holds now, instance by instance, and the registry with both.
 

@@ -76,7 +76,7 @@ def export(
         with tempfile.NamedTemporaryFile(dir=output.parent, delete=False) as file:
             try:
                 write_package(
-                    file,  # type: ignore[arg-type]
+                    file.file,
                     documents,
                     person,
                     source_id=SOURCE_ID,

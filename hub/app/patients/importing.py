@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hub.app.commands.options import SettingsOption
 from hub.app.patients.import_csv import read_mapping
 from hub.app.patients.import_files import Format, Looked, Reading, look
 from hub.app.patients.import_reading import batches
@@ -103,9 +104,7 @@ def import_files(  # noqa: PLR0917 (typer reads options from parameters)
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be refused; keep nothing.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Import once more what was imported completely.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a file instead of sentences.")] = False,
-    settings: Annotated[
-        Path | None, typer.Option("--settings", "-s", help="The settings file.", show_default=False)
-    ] = None,
+    settings: SettingsOption = None,
 ) -> None:
     """Take in identities from CSV, HL7 v2 (batches or plain messages) or FHIR NDJSON (Patient).
 

@@ -8,6 +8,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from hub.app.commands.options import SettingsOption
 from hub.app.patients.evaluation import Evaluation, evaluate, page
 from hub.app.patients.training import train
 from hub.app.settings import file as settings_file
@@ -18,7 +19,6 @@ from hub.patients.scoring.model import Model, default, dump, read
 from hub.testing.population import Population
 
 _SOURCE_HELP = "Whom to read: `DB`, the database of the settings; or `population:SEED:RECORDS`, made-up French people."
-SettingsOption = Annotated[Path | None, typer.Option("--settings", "-s", help="The settings file.", show_default=False)]
 
 
 class UnknownPeople(Invalid):

@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from hub.app.commands.options import SettingsOption
 from hub.app.patients import matching
 from hub.app.patients.batch import Batch
-from hub.app.patients.learning import SettingsOption
 from hub.app.patients.snapshot import portions
 from hub.app.settings import file as settings_file
 from hub.context import Context

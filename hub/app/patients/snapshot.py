@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -49,33 +48,16 @@ def portions(database: Database, kinds: Sequence[str], provisional: bool, proces
     url = database.url.render_as_string(hide_password=False)
     count = processes or min(4, os.cpu_count() or 1)
     pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _open, (url,))
-    with closing(_Waiting(pool)) as waiting:
+    waiting: deque[Future[Portion]] = deque()  # in their order
+    try:
         for after, last in ranges:
-            waiting.put(pool.submit(_portion, tuple(kinds), after, last, provisional=provisional))
+            waiting.append(pool.submit(_portion, tuple(kinds), after, last, provisional=provisional))
             if len(waiting) > count * _AHEAD:
-                yield waiting.take()
-        while len(waiting):
-            yield waiting.take()
-
-
-class _Waiting:
-    """Portions under way, in their order."""
-
-    def __init__(self, pool: ProcessPoolExecutor) -> None:
-        self._pool = pool
-        self._futures: deque[Future[Portion]] = deque()
-
-    def __len__(self) -> int:
-        return len(self._futures)
-
-    def put(self, future: Future[Portion]) -> None:
-        self._futures.append(future)
-
-    def take(self) -> Portion:
-        return self._futures.popleft().result()
-
-    def close(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 _opened: list[Database] = []  # of a process that makes portions
@@ -131,10 +113,15 @@ def _features(row: Row) -> Features:
 Columns = dict[str, Any]
 
 
+def _arrow() -> Any:
+    import pyarrow  # noqa: PLC0415 (comes with Splink, an optional extra)
+
+    return pyarrow
+
+
 def record_columns(records: Sequence[tuple[int, Features]], names: Sequence[str]) -> Columns:
     """Arrow arrays of the columns; what is not known is "" (or an empty list)."""
-    import pyarrow  # noqa: PLC0415 (comes with Splink)
-
+    pyarrow = _arrow()
     rows = map(attrgetter(*names), (record for _, record in records))
     values = zip(*rows, strict=True) if records else [()] * len(names)
     found: Columns = {batch.ID: pyarrow.array([number for number, _ in records], pyarrow.int64())}
@@ -146,23 +133,19 @@ def record_columns(records: Sequence[tuple[int, Features]], names: Sequence[str]
 
 def number_columns(names: Sequence[str], rows: Iterable[Sequence[int]]) -> Columns:
     """Arrow arrays of whole numbers."""
-    import pyarrow  # noqa: PLC0415
-
+    pyarrow = _arrow()
     values = list(zip(*rows, strict=True)) or [()] * len(names)
     return {name: pyarrow.array(column, pyarrow.int64()) for name, column in zip(names, values, strict=True)}
 
 
 def table(columns: Columns) -> Any:
     """An Arrow table."""
-    import pyarrow  # noqa: PLC0415
-
-    return pyarrow.table(columns)
+    return _arrow().table(columns)
 
 
 def stream(columns: Columns) -> bytes:
     """The columns for another process."""
-    import pyarrow  # noqa: PLC0415
-
+    pyarrow = _arrow()
     sink = pyarrow.BufferOutputStream()
     made = table(columns)
     with pyarrow.ipc.new_stream(sink, made.schema) as writer:
@@ -173,6 +156,4 @@ def stream(columns: Columns) -> bytes:
 
 def unstream(content: bytes) -> Any:
     """An Arrow table of a stream."""
-    import pyarrow  # noqa: PLC0415
-
-    return pyarrow.ipc.open_stream(content).read_all()
+    return _arrow().ipc.open_stream(content).read_all()

@@ -51,7 +51,7 @@ class WebServer:
             backlog=1024,
         )
         config.load()
-        config.http_protocol_class = functools.partial(_protocol, tls)  # type: ignore[assignment]
+        config.http_protocol_class = functools.partial(_protocol, tls)  # type: ignore[assignment]  # it is only called
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name=f"web-{self.port}", daemon=True)
         self._ended = threading.Event()

@@ -62,7 +62,7 @@ def _is_id(name: str) -> bool:
 
 def _repeated(root: Element) -> bool:
     """Whether two elements have the same ID."""
-    found = [element.get(name) for element in root.iter() for name in element.keys() if name in _IDS]  # noqa: SIM118
+    found = [element.get(name) for element in root.iter() for name in element.attrib if name in _IDS]
     return len(found) != len(set(found))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from hub import __version__
 from hub.documents.model import Association, AssociationType, Author, DocumentEntry, Submission, SubmissionSet
@@ -40,7 +40,7 @@ class PackedDocument:
 
 
 def write_package(
-    out: BinaryIO,
+    out: IO[bytes],
     documents: Sequence[PackedDocument],
     patient: PatientIdentifier,
     *,
