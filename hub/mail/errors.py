@@ -31,11 +31,25 @@ class LetterAddressRefused(Invalid):
     title = "An address is not that of a professional's box in the secure mail."
 
 
+class LetterDocumentsRefused(Invalid):
+    """A letter takes one document at least, and not more than the limit."""
+
+    code = "letter-documents-refused"
+    title = "A letter encloses one document at least, and 20 at most."
+
+
 class LetterHidden(Conflict):
-    """The document is hidden from those whom the letter is for."""
+    """Documents are hidden from those whom the letter is for: ``context`` has the uniqueIds by the kind of letter."""
 
     code = "letter-hidden"
-    title = "The document is hidden from those whom the letter is for."
+    title = "A document is hidden from those whom the letter is for."
+
+
+class LetterUnreadable(Conflict):
+    """Documents that the caller sees can't be read here: ``context`` has the uniqueIds."""
+
+    code = "letter-unreadable"
+    title = "A document can't be read here, so it can't be mailed."
 
 
 class LetterNotQualified(Conflict):

@@ -88,6 +88,7 @@ class Outgoing:
     no_reply: bool = False
     tell_delivery: bool = False
     tell_reading: bool = False
+    package_id: str = ""  #: uniqueId of the package's submission set
     enclosed: tuple[Enclosed, ...] = field(default=(), repr=False)
     patient: PatientIdentifier | None = None
     traits: Traits | None = field(default=None, repr=False)

@@ -25,7 +25,7 @@ from hub.mail.store import LetterStore
 from hub.outbox import LimitedOutbox
 from hub.patients.model import Person
 from hub.storage.engine import Database
-from hub.values import PatientIdentifier, new_key, now
+from hub.values import PatientIdentifier, new_key, new_uid, now
 
 #: The kind of delivery.
 KIND = "secure-mail"
@@ -52,6 +52,7 @@ class Rules:
     link: Callable[[], str] = str
     link_days: float = 14.0
     withdrawals: bool = True  #: whoever got a document hears that it was taken back or replaced
+    max_bytes: int = 10 * 1024 * 1024  #: of all documents of a letter
 
 
 class MailService:
@@ -271,6 +272,8 @@ class MailService:
             return True
         recipient = self._patients_box(row, person) if kind is LetterKind.PATIENT else row.recipient
         kept = [Enclosed(entry, self.contents.open_content(entry.unique_id)) for entry in standing]
+        package_id = new_uid()
+        context.touch("submission set", package_id)
         try:
             self.post.send(
                 Outgoing(
@@ -282,6 +285,7 @@ class MailService:
                     no_reply=row.no_reply,
                     tell_delivery=row.tell_delivery,
                     tell_reading=row.tell_reading,
+                    package_id=package_id,
                     enclosed=tuple(kept),
                     patient=person.ins or person.regional,
                     traits=person.traits,

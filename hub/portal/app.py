@@ -83,7 +83,7 @@ def build(hub: PortalHub) -> APIRouter:
     if ListLetters in hub.pipeline.dispatch.handlers:  # a hub with secure mail
         renderer.menu_operator = (*renderer.menu_operator, mail.MENU)
         renderer.mails = True
-        pages += [mail.MailPages(renderer, account, documents), letters.LetterPages(renderer)]
+        pages += [mail.MailPages(renderer, account, documents), letters.LetterPages(renderer, clinical)]
     for module in pages:
         for route in module.routes:
             router.add_route(route.path, front.endpoint(route), methods=[route.method], include_in_schema=False)

@@ -1,6 +1,6 @@
 """Pages for clinicians: search, a person's timeline, a study, the way to the viewer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -96,8 +96,10 @@ class Clinical:
         person: Person = visit.perform(actions.PERSON, GetPerson(PatientIdentifier(value, authority)))
         return person
 
-    def person(self, visit: Visit) -> Response:
-        """Traits, identifiers and the timeline from index and registry; the archives' answers stream in after it."""
+    def person(self, visit: Visit, *, ticked: Collection[str] = (), problem: str = "", code: int = 200) -> Response:
+        """Traits, identifiers and the timeline from index and registry; the archives' answers stream in after it.
+
+        ``ticked``: uniqueIds of documents whose boxes are ticked, for a letter; ``problem``: what is wrong with it."""
         person, steward = self.opened(visit), visit.may("patients.steward")
         indexed, index_status = self.indexed(visit, person)
         entries, documents_status = self.documents(visit, person)
@@ -114,6 +116,9 @@ class Clinical:
         return self.render(
             visit,
             "person.html",
+            code=code,
+            ticked=ticked,
+            problem=problem,
             person=person,
             person_handle=visit.parameters["person"],
             items=timeline.build(found, entries, self.names),
@@ -255,8 +260,12 @@ class Rows:
 
     def document(self, entry: DocumentEntry) -> str:
         """The document's page."""
+        return f"/portal/document/{self.handle(entry)}"
+
+    def handle(self, entry: DocumentEntry) -> str:
+        """The document's handle."""
         values = (entry.repository_unique_id, entry.unique_id, self._person.value, self._person.authority)
-        return f"/portal/document/{self._seal('document', *values)}"
+        return self._seal("document", *values)
 
     def national(self, unique_id: str) -> str:
         """The page of the national record's document of that uniqueId."""

@@ -39,6 +39,7 @@ from hub.portal.visit import FORM_COOKIE, LANGUAGE_COOKIE, SESSION_COOKIE, Forge
 log = logging.getLogger(__name__)
 
 MAX_FORM = 64 * 1024
+MAX_FIELDS = 400  #: a person's page has a box for each document
 STATUS: Mapping[type[HubError], int] = {
     HubError: 500,
     NotAuthenticated: 401,
@@ -175,7 +176,9 @@ async def read_form(request: Request) -> Mapping[str, str] | None:
         if len(body) > MAX_FORM:
             return None
     try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=40))
+        return dict(
+            parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=MAX_FIELDS)
+        )
     except ValueError:
         return {}
 

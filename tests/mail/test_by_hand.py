@@ -39,7 +39,7 @@ class Written:
         self.person = person
 
     def draft(self, *recipients: str, **more: object) -> Draft:
-        return Draft(self.person, FIRST, recipients, **more)  # type: ignore[arg-type]
+        return Draft(self.person, (FIRST,), recipients, **more)  # type: ignore[arg-type]
 
     def report(self, **words: str) -> None:
         first, *_ = reports(Hl7Message.parse(sent(words=words).message()), "RIS_A")
@@ -62,7 +62,7 @@ def test_to_professional_and_patient(written: Written) -> None:
     draft = written.draft(f" {DOCTOR.upper()} ", DOCTOR, to_patient=True, text="Chère consœur\x07", tell_reading=True)
     planned = written.hand.prepare(PrepareLetter(draft), AUTHOR)
     assert planned.boxes == ((LetterKind.PROFESSIONAL, DOCTOR), (LetterKind.PATIENT, ""))
-    assert written.hand.letters(FindLetters(written.person, FIRST), AUTHOR) == ()
+    assert written.hand.letters(FindLetters(written.person, (FIRST,)), AUTHOR).letters == ()
     made = written.hand.send(SendLetter(draft, "page-1"), AUTHOR)
     again = written.hand.send(SendLetter(draft, "page-1"), AUTHOR)  # the form was sent twice
     assert [item.id for item in made] == [item.id for item in again]
@@ -75,7 +75,7 @@ def test_to_professional_and_patient(written: Written) -> None:
     assert (letter.text, letter.tell_reading, letter.no_reply) == ("Chère consœur", True, False)
     assert [item.entry.unique_id for item in letter.enclosed] == [FIRST]
     written.here.hub.service.notified(Notification(Outcome.READ, letter.message_id), Context())
-    found = {item.kind: item for item in written.hand.letters(FindLetters(written.person, FIRST), AUTHOR)}
+    found = {item.kind: item for item in written.hand.letters(FindLetters(written.person, (FIRST,)), AUTHOR).letters}
     assert (found[LetterKind.PROFESSIONAL].state, found[LetterKind.PROFESSIONAL].author) == ("read", "Dr Anne MARTIN")
     assert (found[LetterKind.PATIENT].state, found[LetterKind.PATIENT].recipient) == ("sent", "")
 
@@ -97,8 +97,8 @@ def test_what_can_not_be_sent(written: Written) -> None:
     for draft, error in (
         (written.draft(), LetterToNobody),
         (written.draft(*(f"b{number}@x.mssante.fr" for number in range(11))), LetterAddressRefused),
-        (Draft(written.person, "1.2.3.4", (DOCTOR,)), LetterNotFound),
-        (Draft(written.person.__class__("nobody", "1.2.3"), FIRST, (DOCTOR,)), LetterNotFound),
+        (Draft(written.person, ("1.2.3.4",), (DOCTOR,)), LetterNotFound),
+        (Draft(written.person.__class__("nobody", "1.2.3"), (FIRST,), (DOCTOR,)), LetterNotFound),
     ):
         with pytest.raises(error):
             written.hand.send(SendLetter(draft, "x"), AUTHOR)
@@ -118,9 +118,9 @@ def test_a_hidden_document(
 ) -> None:
     written.report(**{word: "Y"})
     with pytest.raises(LetterHidden):
-        written.hand.send(SendLetter(Draft(written.person, FIRST, **forbidden), "x"), AUTHOR)  # type: ignore[arg-type]
+        written.hand.send(SendLetter(Draft(written.person, (FIRST,), **forbidden), "x"), AUTHOR)  # type: ignore[arg-type]
     assert not written.here.letters()
-    assert written.hand.send(SendLetter(Draft(written.person, FIRST, **permitted), "x"), AUTHOR)  # type: ignore[arg-type]
+    assert written.hand.send(SendLetter(Draft(written.person, (FIRST,), **permitted), "x"), AUTHOR)  # type: ignore[arg-type]
 
 
 def test_a_document_that_is_withdrawn_takes_the_letter_with_it(written: Written) -> None:

@@ -97,7 +97,10 @@ class PostOffice:
             raise MailTooLarge()
         with tempfile.TemporaryFile() as file:
             packed = [PackedDocument(item.entry, item.content.path) for item in letter.enclosed]
-            write_package(file, packed, letter.patient, source_id=self.region.source_id, institution=self.region.name)
+            source_id, name = self.region.source_id, self.region.name
+            write_package(
+                file, packed, letter.patient, source_id=source_id, institution=name, unique_id=letter.package_id
+            )
             file.seek(0)
             return Attached(file.read(), tuple(filter(None, (pdf_of(item.content) for item in letter.enclosed))))
 
@@ -223,6 +226,7 @@ def build(rooms: "Rooms", public_url: Callable[[], str], senders: Senders | None
             link=lambda: public_url() + AWAITING,
             link_days=settings.link_days,
             withdrawals=settings.tell_withdrawals,
+            max_bytes=settings.max_mb * 1024 * 1024,
         ),
         senders=senders,
     )

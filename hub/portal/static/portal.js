@@ -85,7 +85,16 @@ const walk = event => {
   if (!step || !row) { return; }
   const rows = [...row.parentElement.children].filter(other => !other.hidden);
   const next = rows[rows.indexOf(row) + step];
-  if (next) { event.preventDefault(); next.querySelector("a").focus(); }
+  if (!next) { return; }
+  event.preventDefault();
+  (event.target.matches(".pick input") && next.querySelector(".pick input") || next.querySelector("a")).focus();
+};
+
+// How many documents are ticked for a letter; once one is, the way onwards stays in sight.
+const counted = form => {
+  const told = form.querySelector("output"), count = [...form.elements].filter(box => box.matches(".pick :checked")).length;
+  form.classList.toggle("some", count > 0);
+  told.textContent = count === 1 ? told.dataset.one : count ? told.dataset.many.replace("#", count) : told.dataset.none;
 };
 
 // Rows of a list: j and k, or the arrows; the row that was left last is where they go on.
@@ -141,6 +150,10 @@ document.querySelectorAll("[data-filter]").forEach(input => {
 document.querySelectorAll("[data-every]").forEach(refresh);
 document.querySelectorAll(".timeline").forEach(list => { years(list); list.addEventListener("keydown", walk); });
 document.querySelectorAll("[data-rows]").forEach(rowKeys);
+document.querySelectorAll("form.letter-bar").forEach(form => {
+  document.addEventListener("change", event => { if (event.target.form === form) { counted(form); } });
+  window.addEventListener("pageshow", () => counted(form));  // the browser keeps what was ticked
+});
 document.querySelectorAll("#shortcuts").forEach(help => {
   help.hidden = false;
   const box = help.querySelector("#shortcuts-on");

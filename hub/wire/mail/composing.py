@@ -16,6 +16,11 @@ _TEXT = (
     "{pdf}.\n"
 )
 _PDF = ", et le même document en PDF pour le lire"
+_SEVERAL = (
+    "Bonjour,\n\nVous trouverez ci-joint {count} documents médicaux, dans un paquet XDM que votre logiciel sait "
+    "intégrer{pdf} :\n\n{titles}\n"
+)
+_PDFS = ", et en PDF ceux qui peuvent se lire ainsi"
 _NOTICE_SUBJECT = "Un document vous attend"
 _NOTICE = (
     "Bonjour,\n\nUn document vous attend sur le portail {region}. Pour le lire, ouvrez ce lien et identifiez-vous :\n\n"
@@ -70,7 +75,7 @@ def compose(letter: Outgoing, attached: Attached | None, *, sender: str, region:
         mail["Disposition-Notification-To"] = sender
     if letter.no_reply:
         mail["X-MSS-MES"] = "FIN"
-    mail.set_content(letter.text or _TEXT.format(pdf=_PDF if attached.pdfs else ""))
+    mail.set_content(letter.text or _usual_text(letter, attached))
     mail.add_attachment(attached.package, "application", "zip", filename=PACKAGE)
     for number, pdf in enumerate(attached.pdfs, 1):
         name = "DOCUMENT.PDF" if number == 1 else f"DOCUMENT{number}.PDF"
@@ -78,10 +83,20 @@ def compose(letter: Outgoing, attached: Attached | None, *, sender: str, region:
     return mail.as_bytes()
 
 
+def _usual_text(letter: Outgoing, attached: Attached) -> str:
+    titles = [_line(item.entry.title) or "Document" for item in letter.enclosed]
+    if len(titles) < 2:
+        return _TEXT.format(pdf=_PDF if attached.pdfs else "")
+    listed = "\n".join(f"- {title}" for title in titles)
+    return _SEVERAL.format(count=len(titles), pdf=_PDFS if attached.pdfs else "", titles=listed)
+
+
 def subject(letter: Outgoing) -> str:
-    """``XDM/1.0/DDM+`` and title (of the first document), name, given name, date of birth."""
+    """``XDM/1.0/DDM+`` and title (of the first document, how many follow it), name, given name, date of birth."""
     traits = letter.traits or Traits()
-    title = letter.enclosed[0].entry.title if letter.enclosed else ""
+    title = letter.enclosed[0].entry.title[:120] if letter.enclosed else ""
+    if len(letter.enclosed) > 1:
+        title += f" (+ {len(letter.enclosed) - 1})"
     born = traits.birth_date
     date = f"{born[6:8]}/{born[4:6]}/{born[:4]}" if len(born) >= 8 else born
     return SUBJECT + _line(" ".join(filter(None, (title, traits.birth_name, traits.birth_given, date))))

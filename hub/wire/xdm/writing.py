@@ -47,10 +47,11 @@ def write_package(
     source_id: str,
     institution: str,
     contact: str = "",
+    unique_id: str = "",
 ) -> None:
     """The package as a zip file: one new submission set about one patient. Raises PackageInvalid when it is empty.
 
-    ``contact``: how to reach ``institution``, for whoever gets the package."""
+    ``contact``: how to reach ``institution``, for whoever gets the package. ``unique_id``: of the submission set."""
     if not documents:
         raise PackageInvalid("There is no document to export.")
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
@@ -58,7 +59,7 @@ def write_package(
         for number, document in enumerate(documents, 1):
             name = f"DOC{number:05}.{_SUFFIXES.get(document.entry.mime_type, 'BIN')}"
             entries.append(_packed(archive, document, name))
-        submission = _submission(entries, patient, source_id, institution)
+        submission = _submission(entries, patient, source_id, institution, unique_id or new_uid())
         archive.writestr(f"{SUBSET}/METADATA.XML", serialise(write_submission(submission)))
         archive.writestr("INDEX.HTM", _index(entries, institution))
         archive.writestr("README.TXT", _readme(institution, contact))
@@ -86,11 +87,11 @@ def _packed(archive: zipfile.ZipFile, document: PackedDocument, name: str) -> Do
 
 
 def _submission(
-    entries: Sequence[DocumentEntry], patient: PatientIdentifier, source_id: str, institution: str
+    entries: Sequence[DocumentEntry], patient: PatientIdentifier, source_id: str, institution: str, unique_id: str
 ) -> Submission:
     holder = SubmissionSet(
         id=new_uuid(),
-        unique_id=new_uid(),
+        unique_id=unique_id,
         source_id=source_id,
         patient_id=patient,
         submission_time=now().strftime("%Y%m%d%H%M%S"),
