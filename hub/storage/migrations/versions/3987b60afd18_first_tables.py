@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "24b3721598e1"
+revision = "3987b60afd18"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -658,6 +658,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_imaging_study_report_patient"), ["report_patient"], unique=False)
         batch_op.create_index(batch_op.f("ix_imaging_study_started"), ["started"], unique=False)
         batch_op.create_index(batch_op.f("ix_imaging_study_state"), ["state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_imaging_study_study_instance_uid"), ["study_instance_uid"], unique=False)
 
     op.create_table(
         "mail_letter",
@@ -1151,6 +1152,7 @@ def downgrade() -> None:
 
     op.drop_table("mail_letter")
     with op.batch_alter_table("imaging_study", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_imaging_study_study_instance_uid"))
         batch_op.drop_index(batch_op.f("ix_imaging_study_state"))
         batch_op.drop_index(batch_op.f("ix_imaging_study_started"))
         batch_op.drop_index(batch_op.f("ix_imaging_study_report_patient"))
