@@ -1,15 +1,17 @@
 """The portal's router: pages, their files, the viewer."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from fastapi import APIRouter
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from hub.drimbox.model import ExportStudy, OpenCall, OpenRemote
+from hub.errors import NotFound
 from hub.mail.model import ListLetters
 from hub.portal import elsewhere, invoke, letters, mail, record, record_read, record_web, rights, sign_in_end
 from hub.portal.account import Account
@@ -21,17 +23,19 @@ from hub.portal.documents import Documents
 from hub.portal.operator import Operator
 from hub.portal.packages import Packages
 from hub.portal.ports import PortalHub
-from hub.portal.render import SECURITY_HEADERS, Renderer
+from hub.portal.render import SECURITY_HEADERS, Renderer, see_other
 from hub.portal.stewards import Stewards
 from hub.portal.timeline import Names
 from hub.portal.trail import TrailPages
 from hub.portal.viewer import Viewer
+from hub.portal.visit import Visit
 from hub.portal.web import Front, Route
 from hub.record.model import ListPublications
 from hub.record.reading_model import SearchNational
 from hub.record.web_access import OpenWebPage
 from hub.usecase import Dispatcher
 
+Endpoint = Callable[[Request], Awaitable[Response]]
 STATIC = Path(__file__).parent / "static"
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -94,7 +98,28 @@ def build(hub: PortalHub) -> APIRouter:
     router.add_route("/portal/static/{name}", static, methods=["GET"], include_in_schema=False)
     for path, endpoint in Viewer(hub.settings.viewer, hub.access, hub.settings.web.trusted_proxy).routes:
         router.add_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False)
+    for method in ("GET", "POST"):  # last: whatever no page has taken
+        nothing = _climbers_apart(front.endpoint(Route("/portal/{path:path}", _nothing_here, method)))
+        router.add_route("/portal/{path:path}", nothing, methods=[method], include_in_schema=False)
     return router
+
+
+def _nothing_here(visit: Visit) -> Response:
+    """An address under ``/portal`` that no page has: the portal's own page says so, to those who are signed in."""
+    if visit.path == "/portal/":
+        return see_other("/portal")
+    raise NotFound
+
+
+def _climbers_apart(endpoint: Endpoint) -> Endpoint:
+    """Whoever tries to climb is for the application, which tells the trail."""
+
+    async def answer(request: Request) -> Response:
+        if ".." in request.url.path.split("/"):
+            raise HTTPException(404)
+        return await endpoint(request)
+
+    return answer
 
 
 def _beyond_the_region(hub: PortalHub, renderer: Renderer, account: Account, clinical: Clinical) -> Iterator[Pages]:

@@ -17,6 +17,7 @@ from hub.portal.render import Renderer, see_other
 from hub.portal.visit import Visit
 from hub.portal.web import Route
 from hub.values import PatientIdentifier
+from hub.wire.invoke import ViewerMissing
 
 FIND_DOCUMENTS = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"  #: ITI TF-2: 3.18.4.1.2.4
 CRITERIA = ("identifier", "name", "given", "birth_date")
@@ -240,7 +241,7 @@ class Clinical:
         """To the viewer, with exactly one study, once the right is checked and audited."""
         person, uid, _ = self.opened_study(visit)
         if self.hub.settings.viewer is None:
-            raise NotFound(visit.phrases("study.viewer_missing"))
+            raise ViewerMissing()
         visit.perform(actions.VIEWER, FindStudies(person=person.regional, study_instance_uids=(uid,)))
         return see_other(f"/ohif/viewer?StudyInstanceUIDs={quote(uid, safe='.')}")
 

@@ -1,6 +1,7 @@
 """Links from other systems (RAD-106): after the sign-in they lead to the viewer, a study's page, a person's record."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -10,6 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from hub.access.model import Credentials
 from hub.context import Context
 from hub.errors import HubError, NotAuthenticated
+from hub.imaging.model import StudyAnswer
 from hub.pipeline.catalogue import Bound
 from hub.pipeline.transaction import Page
 from hub.portal.account import Account
@@ -19,7 +21,7 @@ from hub.portal.render import PRIVATE, SECURITY_HEADERS, see_other
 from hub.portal.visit import Visit
 from hub.portal.web import Front
 from hub.wire.http import HttpRequest
-from hub.wire.invoke import Display
+from hub.wire.invoke import Display, ViewerMissing
 
 #: A browser that comes from another site keeps the session's cookie back; the page's own reload sends it.
 _AGAIN = '<!doctype html><html lang="en"><meta http-equiv="refresh" content="0"><title>Maillage</title></html>'
@@ -44,7 +46,16 @@ class Invoke:
         return [(binding.path, self.endpoint(bound)) for binding, bound in self.hub.catalogue.bindings(Page)]
 
     def endpoint(self, bound: Bound) -> Callable[[Request], Awaitable[Response]]:
-        """The ASGI endpoint of one transaction."""
+        """The ASGI endpoint of one transaction. What there is no page for is refused before it is in the trail."""
+        encoded = bound.encode
+
+        def encode(outcome: StudyAnswer, message: HttpRequest, context: Context) -> Display:
+            found: Display = encoded(outcome, message, context)
+            if self.hub.settings.viewer is None and found.person is None:
+                raise ViewerMissing()
+            return found
+
+        bound = replace(bound, encode=encode)
 
         async def answer(request: Request) -> Response:
             return await run_in_threadpool(self._answer, bound, request)
@@ -74,13 +85,10 @@ class Invoke:
         return self._shown(visit, found)
 
     def _shown(self, visit: Visit, found: Display) -> Response:
-        if found.listed and found.person is not None:
-            return see_other(
-                f"/portal/person/{visit.handles.seal('person', found.person.value, found.person.authority)}"
-            )
-        if self.hub.settings.viewer is not None:
+        person = found.person
+        if person is None or (self.hub.settings.viewer is not None and not found.listed):
             uids = ",".join(item.study.study_instance_uid for item in found.studies)
             return see_other(f"/ohif/viewer?StudyInstanceUIDs={quote(uids, safe='.,')}")
-        if found.person is None:
-            return self.front.refusal(visit, HubError(visit.phrases("study.viewer_missing")))
-        return see_other(Rows(visit, found.person).study(found.studies[0]))
+        if len(found.studies) == 1 and not found.listed:
+            return see_other(Rows(visit, person).study(found.studies[0]))
+        return see_other(f"/portal/person/{visit.handles.seal('person', person.value, person.authority)}")

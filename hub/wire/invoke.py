@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from hub.errors import Invalid, Unsupported
+from hub.errors import Category, Invalid, Unsupported
 from hub.imaging.errors import UnknownStudy
 from hub.imaging.model import FindStudies, IndexedStudy, StudyAnswer, StudyState
 from hub.values import PatientIdentifier, is_uid
 from hub.wire.http import HttpRequest
 
+BASIC_REVIEW = "IHE_BIR"  #: the well-known viewer type: what Basic Image Review asks of a viewer
 _MOST = 50  #: studies that a viewer is asked to show at once
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
 
@@ -26,6 +27,18 @@ class InvokeOption(Unsupported):
 
     code = "invoke-option"
     title = "The display does not do this."
+
+
+class ViewerMissing(Unsupported):
+    """The viewer isn't installed, and without it there is no page for what is to be shown. The operator installs it:
+    ``python -m hub.portal.install_viewer`` writes build/ohif (another directory: setting ``viewer``); start again."""
+
+    code = "viewer-missing"
+    category = Category.CONFIGURATION
+    title = "The viewer is not installed on this server."
+
+    def __init__(self) -> None:
+        super().__init__("To install it: python -m hub.portal.install_viewer; then start the hub again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +93,15 @@ def _some(name: str, text: str) -> None:
         raise _wrong(name, "must be some text")
 
 
+def _viewer_type(name: str, text: str) -> None:
+    """A display may know types of its own; this one knows the profile's. Another one than asked for is never shown."""
+    _some(name, text)
+    if text != BASIC_REVIEW:
+        raise InvokeOption(
+            f"This display has one viewer, {BASIC_REVIEW}: ask for that one, or leave viewerType out.", location=name
+        )
+
+
 _FLAG = _one_of("true", "false")
 #: Every parameter and its rule. What may be ignored by a display is still checked; unknown ones are ignored.
 RULES: Mapping[str, Callable[[str, str], None]] = {
@@ -93,7 +115,7 @@ RULES: Mapping[str, Callable[[str, str], None]] = {
     "upperDateTime": _moment,
     "mostRecentResults": _count,
     "modalitiesInStudy": _modalities,
-    "viewerType": _some,
+    "viewerType": _viewer_type,
     "diagnosticQuality": _FLAG,
     "keyImagesOnly": _FLAG,
 }

@@ -44,6 +44,7 @@ from hub.exchange.model import (
 from hub.imaging.manifest_model import CheckReport
 from hub.imaging.model import (
     FindStudies,
+    IndexedStudy,
     SourceState,
     SourceStatus,
     StudyAnswer,
@@ -271,12 +272,14 @@ class Patients:
 class Imaging:
     """PACS_A and the index answer, PACS_B knows one study more, PACS_C is down."""
 
+    indexed: tuple[IndexedStudy, ...] = (CT, MR)
+
     @use_case
     def find(self, command: FindStudies, context: Context) -> StudyAnswer:
         context.touch("query", "studies")
         mine = command.person in (None, MARTIN.regional)
         wanted = command.study_instance_uids
-        index = [one for one in (CT, MR) if mine and (not wanted or one.study.study_instance_uid in wanted)]
+        index = [one for one in self.indexed if mine and (not wanted or one.study.study_instance_uid in wanted)]
         if not command.live or not command.sources:
             return StudyAnswer(tuple(index), (SourceStatus("", SourceState.INDEX, len(index), 2),))
         (source,) = command.sources
@@ -517,7 +520,8 @@ class Hub:
         self.patients, self.orphans = Patients(self.index), stewarding.Orphans()
         self.details = Details()
         self.stewardship = stewarding.Stewardship(self.index)
-        services = [self.patients, self.stewardship, self.orphans, Imaging(), Documents(directory), self.exchange]
+        self.imaging = Imaging()
+        services = [self.patients, self.stewardship, self.orphans, self.imaging, Documents(directory), self.exchange]
         unused: Any = None
         self.catalogue = discover()
         database: Any = SimpleNamespace(holding=nullcontext)

@@ -1,5 +1,6 @@
 """RAD-106: links from other systems, their parameters, and where they lead."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -69,6 +70,9 @@ def test_a_patients_studies() -> None:
         ({"requestType": "PATIENT", "patientID": "1", "patientBirthDate": "x"}, "patientBirthDate"),
         ({"requestType": "PATIENT", "patientID": "1", "keyImagesOnly": "yes"}, "keyImagesOnly"),
         ({"requestType": "PATIENT", "patientID": "1", "diagnosticQuality": ""}, "diagnosticQuality"),
+        ({"requestType": "PATIENT", "patientID": "1", "viewerType": ""}, "viewerType"),
+        ({"requestType": "STUDY", "studyUID": "1.2", "viewerType": "FOO"}, "viewerType"),
+        ({"requestType": "STUDY", "studyUID": "1.2", "viewerType": "ihe_bir"}, "viewerType"),
     ],
 )
 def test_parameters_that_are_refused(given: dict[str, str], location: str) -> None:
@@ -128,6 +132,34 @@ def test_errors_have_the_status_of_the_standard(signed_in: SignedIn) -> None:
     assert client.get(link(requestType="STUDY", studyUID="1.2.3")).status_code == 404
     assert client.get(link(requestType="PATIENT", patientID="NOBODY^^^&1.2.3&ISO")).status_code == 404
     assert client.get(link(requestType="STUDY", accessionNumber="A,B")).status_code == 501
+    assert client.get(link(requestType="STUDY", studyUID=UID, viewerType="")).status_code == 400
+    other = client.get(link(requestType="STUDY", studyUID=UID, viewerType="FOO"))
+    assert (other.status_code, "IHE_BIR" in other.text, "FOO" in other.text) == (501, True, False)
+
+
+def test_without_the_viewer_there_is_the_page_of_the_study_or_the_person(server: Server, signed_in: SignedIn) -> None:
+    client = signed_in("claire")
+    assert server.hub.settings.viewer is None
+    one = client.get(link(requestType="STUDY", studyUID=UID, viewerType="IHE_BIR"))
+    assert one.headers["location"].startswith("/portal/study/")
+    several = client.get(link(requestType="STUDY", studyUID=f"{UID},{MR.study.study_instance_uid}"))
+    assert several.headers["location"].startswith("/portal/person/"), "never one study of two"
+
+
+def test_a_study_of_nobody_yet_needs_the_viewer(server: Server, signed_in: SignedIn) -> None:
+    """There is no page of the portal for it: whoever asks is told, and so is the operator, in one record."""
+    client = signed_in("claire")
+    server.hub.imaging.indexed = (replace(CT, person=None),)
+    before = len(server.hub.audit.records)
+    refused = client.get(link(requestType="STUDY", studyUID=UID))
+    assert refused.status_code == 501
+    assert "La visionneuse n&#39;est pas installée" in refused.text
+    assert "hub.portal.install_viewer" in refused.text
+    assert UID not in refused.text
+    assert [item.error_code for item in server.hub.audit.records[:-before]] == ["viewer-missing"]
+    settings: Any = server.hub.settings
+    settings.viewer = Path("build")
+    assert client.get(link(requestType="STUDY", studyUID=UID)).headers["location"].startswith("/ohif/viewer?")
 
 
 def test_who_may_not_see_images(server: Server) -> None:

@@ -112,7 +112,7 @@ def test_a_study_shows_series_and_report(signed_in: SignedIn) -> None:
     for text in ("Thorax 1.0 Br40", "312", "ACC-2024-118", "Compte rendu de scanner thoracique", "BERNARD PAUL"):
         assert text in page
     assert "python -m hub.portal.install_viewer" in page
-    assert client.get(f"{path}/images").status_code == 404
+    assert client.get(f"{path}/images").status_code == 501
 
 
 def test_a_report_is_shown_safely_and_can_be_downloaded(server: Server, signed_in: SignedIn) -> None:

@@ -88,9 +88,43 @@ def test_pages_hold_nothing_inline(signed_in: SignedIn) -> None:
     ],
 )
 def test_files_outside_are_not_served(client: httpx.Client, path: str) -> None:
-    answer = client.get(path)
-    assert answer.status_code == 404
+    answer = client.get(path)  # httpx makes /portal/app.py of the first: an address as any other
+    assert (answer.status_code, answer.headers.get("location", "")) in ((404, ""), (303, "/portal/sign-in"))
     assert "root:" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/portal/nothing", "/portal/person", "/portal/study/a/b/c", "/portal/sign-out"])
+def test_an_unknown_address_is_a_page_of_the_portal(server: Server, signed_in: SignedIn, path: str) -> None:
+    client = signed_in("claire")
+    before = len(server.hub.audit.records)
+    answer = client.get(f"{path}?name=MARTIN")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-store"
+    assert "Cette page n&#39;existe pas" in answer.text
+    assert 'href="/portal"' in answer.text
+    assert "MARTIN" not in answer.text
+    assert client.get(path, headers={"X-Requested-With": "portal"}).text.count("<html") == 0
+    assert client.head(path).status_code == 404
+    assert client.get("/portal/").headers["location"] == "/portal"
+    assert len(server.hub.audit.records) == before
+
+
+def test_an_unknown_address_tells_nothing_without_a_session(server: Server, client: httpx.Client) -> None:
+    """It looks as an address that there is: the way to the sign-in, one record."""
+    answers = [client.get(path) for path in ("/portal/nothing", "/portal/search")]
+    assert [(answer.status_code, answer.headers["location"]) for answer in answers] == [(303, "/portal/sign-in")] * 2
+    told = [(item.transaction, item.error_code) for item in server.hub.audit.records]
+    assert told == [("PORTAL-PAGE", "not-authenticated")] * 2
+
+
+def test_a_form_to_an_unknown_address(server: Server, signed_in: SignedIn) -> None:
+    client = signed_in("claire")
+    assert client.post("/portal/nothing", data={"csrf": "x"}).status_code == 403
+    assert server.hub.audit.records[0].transaction == "PORTAL-FORGED"
+    csrf = field(client.get("/portal/search").text, "csrf")
+    assert client.post("/portal/nothing", data={"csrf": csrf}).status_code == 404
 
 
 def test_hostile_forms(signed_in: SignedIn) -> None:

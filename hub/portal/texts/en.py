@@ -377,6 +377,7 @@ EN = {
     "error.forged": "The form has expired. Go back, reload the page and try again.",
     "error.unsupported": "This is not offered here.",
     "error.malformed": "The request can't be read.",
+    "error.viewer-missing": "The viewer is not installed on this server.",
     "error.too-large": "The request is too large.",
     "error.misconfigured": "A setting makes this impossible.",
     "error.ambiguous": "Several answers are possible: a person must decide.",

@@ -377,6 +377,7 @@ FR = {
     "error.forged": "Le formulaire a expiré. Revenez en arrière, rechargez la page et recommencez.",
     "error.unsupported": "Cette fonction n'est pas offerte ici.",
     "error.malformed": "La demande est illisible.",
+    "error.viewer-missing": "La visionneuse n'est pas installée sur ce serveur.",
     "error.too-large": "La demande est trop grande.",
     "error.misconfigured": "Un réglage rend cela impossible.",
     "error.ambiguous": "Plusieurs réponses sont possibles : une personne doit décider.",
