@@ -33,7 +33,7 @@ GIVEN = ("MARIE", "JEAN", "PIERRE", "LOUISE", "PAUL", "JEANNE", "LOUIS", "ANNE",
 
 
 def run(*, quick: bool) -> Iterator[Figure]:
-    count = 400 if quick else 6000
+    count = 160 if quick else 6000
     yield from _sqlite("", count)
     yield from _postgresql("", count)
     with slow_flushes(FLUSH_MILLISECONDS) as possible:
