@@ -142,9 +142,9 @@ class RightsService:
         if not things:
             return []
         by, at = caller(context, self.settings), self.clock()
-        things = self._marked(things, by)
         patients = {thing.patient for thing in things}
         with self.database.reading() as work:
+            things = self._marked(things, by)
             known = self.people.known([*patients, *([by.about] if by.about is not None else [])])
             kept = self._kept(RightsStore(work), known, patients, by)
         persons = {

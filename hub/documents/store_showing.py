@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import select
+import orjson
+from sqlalchemy import select, text
 
 from hub.documents.codec import authors_of, mime_type_of
 from hub.documents.formats import reference_key
@@ -11,10 +12,21 @@ from hub.documents.model import APPROVED, AssociationType, Author
 from hub.documents.rows import SEPARATOR
 from hub.documents.store import ASSOCIATION, ENTRY, TERM
 from hub.storage.engine import Database, UnitOfWork
+from hub.storage.prepared import Prepared
 
 _CHUNK = 1000
 MANIFEST = "application/dicom"  #: mimeType of a manifest (RAD TF-3: 4.68.4.1.2.3)
 STUDY = "urn:ihe:iti:xds:2016:studyInstanceUID"  #: type of reference (ITI TF-3: 4.2.3.2.28)
+_TERM_COLUMNS = (TERM.c.value, ENTRY.c.status, ENTRY.c.confidentiality_codes, ENTRY.c.body)
+_REFERRING = {  # PostgreSQL: a parameter in a sub-select is planned once, not at each execution
+    "postgresql": "SELECT t.value, e.status, e.confidentiality_codes, e.body "
+    "FROM documents_term AS t JOIN documents_entry AS e ON e.id = t.object "
+    "WHERE t.attribute = 'reference_ids' AND t.value = ANY(CAST((SELECT CAST(:keys AS text[])) AS text[]))",
+    "sqlite": "SELECT t.value, e.status, e.confidentiality_codes, e.body "
+    "FROM json_each(:keys) AS n CROSS JOIN documents_term AS t ON t.value = n.value AND t.attribute = 'reference_ids' "
+    "CROSS JOIN documents_entry AS e ON e.id = t.object",
+}
+_REFERENCES = Prepared(lambda dialect: text(_REFERRING[dialect]).columns(*_TERM_COLUMNS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +81,18 @@ class ShowingStore:
 
     def manifests(self, study_uids: Iterable[str]) -> Mapping[str, frozenset[str]]:
         """Confidentiality codes of the manifests (DICOM objects that refer to the study) by StudyInstanceUID: of those
-        that are approved; where none is, of those that were."""
+        that are approved; where none is, of those that were. One question to the database, also about nothing."""
         wanted = {reference_key(f"{uid}^^^^{STUDY}"): uid for uid in study_uids}
         approved: dict[str, frozenset[str]] = {}
         former: dict[str, frozenset[str]] = {}
-        columns = (TERM.c.value, ENTRY.c.status, ENTRY.c.confidentiality_codes, ENTRY.c.body)
-        for chunk in list(_chunks(wanted)) or [[""]]:  # to ask about nothing costs one question as well
-            statement = (
-                select(*columns)
-                .join(ENTRY, ENTRY.c.id == TERM.c.object)
-                .where(TERM.c.attribute == "reference_ids", TERM.c.value.in_(chunk))
-            )
-            for key, status, codes, body in self._connection.execute(statement):
-                if mime_type_of(body) != MANIFEST:
-                    continue
-                found = approved if status == APPROVED else former
-                found[wanted[key]] = found.get(wanted[key], frozenset()) | _unpacked(codes)
+        sqlite = self._connection.dialect.name == "sqlite"
+        keys = sorted(wanted)
+        rows = _REFERENCES.rows(self._connection, {"keys": orjson.dumps(keys).decode() if sqlite else keys})
+        for key, status, codes, body in rows:
+            if mime_type_of(body) != MANIFEST:
+                continue
+            found = approved if status == APPROVED else former
+            found[wanted[key]] = found.get(wanted[key], frozenset()) | _unpacked(codes)
         return former | approved
 
 

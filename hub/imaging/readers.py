@@ -84,9 +84,12 @@ class StudyReaders:
 
     def known(self, uids: Sequence[str], context: Context) -> frozenset[str]:
         """Those of the index's studies that the caller may see."""
+        return frozenset(self._of_index(uids, context)[0])
+
+    def _of_index(self, uids: Sequence[str], context: Context) -> tuple[set[str], set[str]]:
+        """(studies of the index that may be seen, studies that may not), in one unit of work."""
         with self.database.reading() as work:
-            copies = ReadersIndex(work).copies(uids)
-        return frozenset(self._rulings(copies, context)[0])
+            return self._rulings(ReadersIndex(work).copies(uids), context)
 
     def _rulings(self, copies: Sequence[Copy], context: Context) -> tuple[set[str], set[str]]:
         """(studies that may be seen, studies that may not): of several copies all must be."""
@@ -110,9 +113,7 @@ class StudyReaders:
         (``found_live``)."""
         if self.rights.plain(context):
             return Disguise(tuple(requests))
-        with self.database.reading() as work:
-            copies = ReadersIndex(work).copies([item.study_instance_uid for item in requests])
-        known, hidden = self._rulings(copies, context)
+        known, hidden = self._of_index([item.study_instance_uid for item in requests], context)
         made: dict[str, str] = {}
         named = {(item.study_instance_uid, self._named(item)): None for item in requests}
         asked = [(uid, source) for uid, source in named if source and uid not in known]

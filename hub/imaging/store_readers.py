@@ -3,13 +3,26 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import select
+import orjson
+from sqlalchemy import text
 
 from hub.imaging.store_tables import STUDY
 from hub.storage.engine import UnitOfWork
+from hub.storage.prepared import Prepared
 from hub.values import PatientIdentifier
 
-_CHUNK = 500
+_COLUMNS = tuple(
+    STUDY.c[name]
+    for name in ("study_instance_uid", "source", "person", "person_authority", "patient_id", "patient_authority")
+)
+_NAMES = ", ".join(f"m.{column.name}" for column in _COLUMNS)
+_OF_STUDIES = {  # PostgreSQL: a parameter in a sub-select is planned once, not at each execution
+    "postgresql": f"SELECT {_NAMES} FROM imaging_study AS m "  # noqa: S608 (our own columns)
+    "WHERE m.study_instance_uid = ANY(CAST((SELECT CAST(:uids AS text[])) AS text[]))",
+    "sqlite": f"SELECT {_NAMES} FROM json_each(:uids) AS n CROSS JOIN imaging_study AS m "  # noqa: S608
+    "ON m.study_instance_uid = n.value",
+}
+_COPIES = Prepared(lambda dialect: text(_OF_STUDIES[dialect]).columns(*_COLUMNS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +41,11 @@ class ReadersIndex:
         self._connection = work.connection
 
     def copies(self, uids: Collection[str]) -> list[Copy]:
-        """Every copy of the studies, whatever its state."""
-        ordered, found = sorted(set(uids)), []
-        columns = (
-            *(STUDY.c.study_instance_uid, STUDY.c.source, STUDY.c.person, STUDY.c.person_authority),
-            *(STUDY.c.patient_id, STUDY.c.patient_authority),
-        )
-        for start in range(0, max(1, len(ordered)), _CHUNK):  # to ask about nothing costs one question as well
-            chosen = select(*columns).where(STUDY.c.study_instance_uid.in_(ordered[start : start + _CHUNK] or [""]))
-            found += [Copy(uid, source, _patient(*rest)) for uid, source, *rest in self._connection.execute(chosen)]
-        return found
+        """Every copy of the studies, whatever its state. One question to the database, also about nothing."""
+        ordered = sorted(set(uids))
+        sqlite = self._connection.dialect.name == "sqlite"
+        rows = _COPIES.rows(self._connection, {"uids": orjson.dumps(ordered).decode() if sqlite else ordered})
+        return [Copy(uid, source, _patient(*rest)) for uid, source, *rest in rows]
 
 
 def _patient(person: str, person_authority: str, number: str, authority: str) -> PatientIdentifier | None:

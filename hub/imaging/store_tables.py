@@ -19,7 +19,7 @@ class StudyRow(SQLModel, table=True):
     )
 
     source: str = Field(sa_type=KeyText, primary_key=True)
-    study_instance_uid: str = Field(sa_type=KeyText, primary_key=True)
+    study_instance_uid: str = Field(sa_type=KeyText, primary_key=True, index=True)
     person: str = Field(default="", sa_type=KeyText)
     person_authority: str = ""
     patient_id: str = Field(default="", sa_type=KeyText)
