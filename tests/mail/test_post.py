@@ -17,13 +17,16 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from hub.access.model import Principal, Scheme
 from hub.app.keys import pki
 from hub.context import Context
 from hub.errors import NotFound
+from hub.mail.by_hand import LettersByHand
 from hub.mail.errors import LetterNotFound
-from hub.mail.model import OpenAwaiting, RetryLetter
+from hub.mail.hand_model import Draft, SendLetter
+from hub.mail.model import LetterKind, OpenAwaiting, RetryLetter
 from hub.storage.engine import Database
-from tests.mail.place import BOTH, BOX, DOCTOR, DOCTOR_ONLY, PDF, Place, mails, place
+from tests.mail.place import BOTH, BOX, DOCTOR, DOCTOR_ONLY, LOCAL, PDF, Place, mails, place
 from tests.mail.post import HUB, NOBODY, Post, answers, dovecot, smtp_server
 
 RIM = "{urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0}"
@@ -130,6 +133,23 @@ def test_a_report_goes_to_doctor_and_patient_and_is_read(here: Place, post: Post
     assert not any(letter.recipient for letter in here.letters() if letter.kind == "patient")
 
 
+def _packed(raw: object) -> list[str]:
+    """The uniqueIds of what a package holds, each with the bytes that its metadata tell of."""
+    assert isinstance(raw, bytes)
+    found = []
+    with zipfile.ZipFile(io.BytesIO(raw)) as package:
+        metadata = etree.fromstring(package.read("IHE_XDM/SUBSET01/METADATA.XML"))
+        assert len(list(metadata.iter(f"{RIM}RegistryPackage"))) == 1
+        for item in metadata.iter(f"{RIM}ExtrinsicObject"):
+            slots = {slot.get("name"): slot.findtext(f".//{RIM}Value") for slot in item.iterfind(f"{RIM}Slot")}
+            document = package.read(f"IHE_XDM/SUBSET01/{slots['URI']}")
+            assert slots["hash"] == hashlib.sha1(document, usedforsecurity=False).hexdigest()
+            root = etree.fromstring(document).find("{urn:hl7-org:v3}id")
+            assert root is not None
+            found.append(root.get("root", ""))
+    return found
+
+
 def _package_is_whole(raw: object, unique_id: str) -> None:
     assert isinstance(raw, bytes)
     with zipfile.ZipFile(io.BytesIO(raw)) as package:
@@ -144,6 +164,75 @@ def _package_is_whole(raw: object, unique_id: str) -> None:
     root = etree.fromstring(document).find("{urn:hl7-org:v3}id")
     assert root is not None
     assert root.get("root") == unique_id
+
+
+def test_several_documents_by_hand_in_one_mail(here: Place, post: Post) -> None:
+    here.qualify()
+    unique_ids = (here.oru({}), here.oru({}))
+    here.work()
+    person = here.rooms.patients.resolve(LOCAL)
+    assert person is not None
+    hand = LettersByHand(here.hub.service, here.rooms.documents)
+    draft = Draft(person, unique_ids, (DOCTOR,), to_patient=True, tell_reading=True)
+    author = Principal("dr", "Dr Anne MARTIN", Scheme.SESSION, person=True, permissions=frozenset({"*"}))
+    assert len(hand.send(SendLetter(draft, "page"), Context(principal=author))) == 2
+    here.work()
+    assert here.states() == {"professional": "sent", "patient": "sent"}
+    taken = sent(post)
+    assert set(taken) == {DOCTOR, BOX}
+    for box in taken:
+        mail = of(post, box, taken[box]["Message-ID"])
+        assert mail["Subject"].endswith("(+ 1) DURAND ELODIE 27/03/1979")
+        attached = {part.get_filename(): part.get_payload(decode=True) for part in mail.iter_attachments()}
+        assert (attached["DOCUMENT.PDF"], attached["DOCUMENT2.PDF"]) == (PDF, PDF)
+        assert _packed(attached["IHE_XDM.ZIP"]) == list(unique_ids)
+        body = mail.get_body()
+        assert body is not None
+        assert "2 documents médicaux" in body.get_content()
+    original = taken[DOCTOR]["Message-ID"]
+    post.deliver(dsn(original.strip("<>").partition("@")[0], DOCTOR, "delivered", "2.1.5"), HUB)
+    assert here.hub.look() == 1
+    assert here.states() == {"professional": "delivered", "patient": "sent"}
+    post.deliver(mdn(original, DOCTOR), HUB)
+    assert here.hub.look() == 1
+    assert here.states() == {"professional": "read", "patient": "sent"}
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "said"), [("D", "retiré", "Merci de ne plus l'utiliser"), ("C", "remplacé", "plus récente")]
+)
+def test_former_recipients_hear_that_a_document_does_not_stand(
+    here: Place, post: Post, status: str, word: str, said: str
+) -> None:
+    here.qualify()
+    series = f"1.2.250.7.8.{ord(status)}"
+    unique_id = here.oru(BOTH, DOCTOR, document_id=f"{series}.1", set_id=series)
+    here.work()
+    first = {box: mail["Message-ID"] for box, mail in sent(post).items()}
+    assert set(first) == {DOCTOR, BOX}
+    post.envelopes.clear()
+    again = unique_id if status == "D" else f"{series}.2"
+    here.oru({}, status=status, document_id=again, set_id=series)
+    for _ in range(2):  # told once, however often the worker looks
+        here.work()
+    told = sent(post)
+    assert (set(told), len(post.envelopes)) == ({DOCTOR, BOX}, 2)
+    for box, original in first.items():
+        mail = of(post, box, told[box]["Message-ID"])
+        assert mail["Subject"] == f"Un document envoyé a été {word}"
+        assert (mail["In-Reply-To"], mail["References"]) == (original, original)
+        assert (mail["Auto-Submitted"], mail["X-MSS-MES"], mail["From"]) == ("auto-generated", "FIN", HUB)
+        assert not list(mail.iter_attachments())
+        assert said in mail.get_content()
+        text = mail.as_string().replace(BOX, "")
+        assert not [secret for secret in ("DURAND", "ELODIE", "1979", unique_id, "imagerie") if secret in text]
+        envelope = next(item for item in post.envelopes if item.rcpt_tos == [box])
+        assert "NOTIFY=FAILURE,DELAY" in envelope.rcpt_options
+    # It is followed like any letter: the doctor's server gives it back.
+    post.deliver(dsn(told[DOCTOR]["Message-ID"].strip("<>").partition("@")[0], DOCTOR, "failed", "5.2.1"), HUB)
+    assert here.hub.look() == 1
+    states = [item.state.value for item in here.letters() if item.kind is LetterKind.WITHDRAWAL]
+    assert sorted(states) == ["refused", "sent"]
 
 
 def test_a_system_that_could_not_take_it_in_says_so(here: Place, post: Post) -> None:
