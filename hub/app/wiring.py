@@ -29,6 +29,7 @@ from hub.app.settings.model import DimsePort, Mllp, Settings
 from hub.app.settings.roles import Role
 from hub.app.web.http import build
 from hub.app.web.operations import build_operations
+from hub.app.web.purposes import guarded
 from hub.app.web.replies import REPLY
 from hub.app.web.server import CannotListen, WebServer
 from hub.app.web.soap_inbox import SoapInbox
@@ -88,7 +89,7 @@ class Hub(Rooms):
 
     def __init__(self, settings: Settings) -> None:
         self.metrics = PrometheusMetrics(__version__)
-        self.catalogue = discover()
+        self.catalogue = guarded(discover(), settings.mllp.processing_ids)
         self._built = now()
         self._receiver = _Receiver(settings.dimse.ae_title)
         environment = Environment(ae_title=settings.dimse.ae_title, receive=self._receiver)

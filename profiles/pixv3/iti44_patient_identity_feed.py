@@ -5,7 +5,7 @@ from hub.errors import HubError
 from hub.patients.errors import InvalidMerge, UnknownDomain
 from hub.patients.model import Fed, FeedIdentity, MergeIdentities
 from hub.pipeline.transaction import AuditEvent, Durability, Kind, Soap, Transaction
-from hub.wire.hl7v3.errors import Hl7v3Invalid
+from hub.wire.hl7v3.errors import Hl7v3Invalid, UnsupportedPurpose
 from hub.wire.hl7v3.names import ACKNOWLEDGEMENT, ADDED, MERGED, REVISED, action, v3
 from hub.wire.hl7v3.refusal import ACCEPTED, UNKNOWN_KEY, accept_code, details
 from hub.wire.hl7v3.registration import read_registration, read_wrapper
@@ -60,6 +60,6 @@ def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapRespo
     elif isinstance(error, InvalidMerge):
         told = details(error, ["//replacementOf/priorRegistration/subject1/priorRegisteredRole/id"])
     else:
-        told = details(error, [] if isinstance(error, Hl7v3Invalid) else ["//subject1/patient"])
+        told = details(error, [] if isinstance(error, (Hl7v3Invalid, UnsupportedPurpose)) else ["//subject1/patient"])
     answer = write_acknowledgement(to, Party(to.receiver.device), accept_code(error), told)
     return SoapResponse(answer, action(ACKNOWLEDGEMENT))

@@ -17,9 +17,12 @@ from zeep.transports import Transport
 
 from hub.app.settings.model import Authority, DimsePort, Feed, HealthPort, Mllp, Security, Settings, Storage, Web
 from hub.app.settings.sharing import NotificationRecipient
+from hub.app.web.purposes import guarded
 from hub.app.wiring import Hub
 from hub.context import Context
 from hub.exchange.model import DeliveryState, MessageState, Page, ReplayMessage
+from hub.pipeline.catalogue import discover
+from hub.wire.soap.message import SoapMessage
 from tests.interop.by_hand import envelope
 from tests.waiting import until
 from tests.wire.hl7v3 import messages
@@ -166,6 +169,44 @@ def test_a_repeat_a_stranger_and_a_replay(hub: Hub) -> None:
     assert (again.state, again.error_code) == (MessageState.REFUSED, "authority-not-owned")
     unknown = feed(ADD, person("Q1", "1.2.3.4.5"))
     assert told(hub, unknown) == "CE"
+
+
+@pytest.mark.parametrize("purpose", ["T", "D", "X"])
+def test_what_is_not_for_real_is_refused(hub: Hub, purpose: str) -> None:
+    """processingCode, as MSH-11: the transaction's own answer, one record, nobody becomes a patient or is told of."""
+
+    def refused(path: str, text: str, action: str = "") -> tuple[str, ...]:
+        for_another = text.replace('<processingCode code="P"/>', f'<processingCode code="{purpose}"/>')
+        answer = ask(hub, path, for_another, action, checked=purpose != "X")
+        assert every(answer, "registrationEvent") == []
+        (place,) = every(answer, "acknowledgement/acknowledgementDetail/location")
+        assert place.text == "//processingCode"
+        parts = ("typeCode", "acknowledgementDetail/code")
+        return tuple(code(answer, f"acknowledgement/{part}") for part in parts)
+
+    assert told(hub, feed(ADD, person("A1", A, after=SURE))) == "CA"
+    asked = messages.pdq_query(named("Léger"))
+    assert refused("/pix/manager", feed(ADD, person("A2", A, after=SURE))) == ("CR", "NS250")
+    assert refused("/pix/manager", messages.pix_query("A1", A)) == ("AE", "NS250")
+    assert refused("/pdq/supplier", asked) == ("AE", "NS250")
+    assert refused("/pdq/supplier", messages.more("p", cancel=True)) == ("CR", "NS250")
+    discovery = "PRPA_IN201305UV02:CrossGatewayPatientDiscovery"
+    assert refused("/xcpd/responding", asked, discovery) == ("AE", "NS250")
+    assert hub.audit.flush()
+    records = [item.transaction for item in hub.audit.recent() if item.error_code == "hl7v3-processing-code"]
+    assert sorted(records) == ["ITI-44", "ITI-45", "ITI-47", "ITI-47", "ITI-55"]
+    (kept,) = [item for item in hub.exchange.messages(Page()) if item.state is MessageState.REFUSED]
+    assert (kept.transaction, kept.error_code) == ("ITI-44", "hl7v3-processing-code")
+    again = hub.exchange.replay_message(ReplayMessage(kept.id), Context())
+    assert (again.state, again.error_code) == (MessageState.REFUSED, "hl7v3-processing-code")
+    assert code(ask(hub, "/pix/manager", messages.pix_query("A2", A)), "acknowledgement/typeCode") == "AE"
+
+
+@pytest.mark.parametrize("said", ['<processingCode code="T"/>', '<processingCode nullFlavor="NI"/>', ""])
+def test_what_a_hub_takes_beside(said: str) -> None:
+    bound = guarded(discover(), ("P", "T"))["ITI-44"]
+    text = feed(ADD, person("A1", A, after=SURE)).replace('<processingCode code="P"/>', said)
+    bound.decode(SoapMessage("", etree.fromstring(text.encode())), Context())
 
 
 def test_every_use_is_audited(hub: Hub) -> None:

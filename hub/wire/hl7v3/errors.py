@@ -20,6 +20,13 @@ class ParameterUnsupported(Unsupported):
     title = "This parameter can't be searched by."
 
 
+class UnsupportedPurpose(Unsupported):
+    """processingCode says that it is for training or debugging, and this hub works for real; or the other way."""
+
+    code = "hl7v3-processing-code"
+    title = "This hub does not take messages of this processingCode."
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """How an error is told: acknowledgement detail, and the reason of XCPD's own code system."""
@@ -34,6 +41,7 @@ REFUSALS: Mapping[type[HubError], Refusal] = {
     Invalid: Refusal("SYN", "AnswerNotAvailable", "QE"),
     Hl7v3Invalid: Refusal("SYN100", "AnswerNotAvailable", "QE"),
     Unsupported: Refusal("NS250", "AnswerNotAvailable"),
+    UnsupportedPurpose: Refusal("NS250", "AnswerNotAvailable"),  # "Unsupported processing Id"
     ParameterUnsupported: Refusal("SYN113", "AnswerNotAvailable", "QE"),
     NotFound: Refusal("NS250", "AnswerNotAvailable"),
     Ambiguous: Refusal("INTERR", "AnswerNotAvailable"),

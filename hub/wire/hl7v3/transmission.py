@@ -1,7 +1,7 @@
 """The transmission wrapper around every interaction (MCCI_MT000100UV01, MCCI_MT000300UV01)."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,11 @@ from lxml import etree
 
 from hub.values import now
 from hub.wire.hl7v3.datatypes import add, child, need, oid, write_time
-from hub.wire.hl7v3.errors import Hl7v3Invalid
+from hub.wire.hl7v3.errors import Hl7v3Invalid, UnsupportedPurpose
 from hub.wire.hl7v3.names import ACKNOWLEDGEMENT, INTERACTIONS, TRIGGERS, V3, XSI, v3
 from hub.wire.xml import Element
+
+PRODUCTION = "P"  #: what messages are for, unless they say something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,14 @@ def _party(body: Element, name: str) -> Party:
     return Party(root[:128], oid(community, f"{name}/device/asAgent") if community else "")
 
 
+def check_purpose(body: Element, taken: Collection[str]) -> None:
+    """processingCode, as MSH-11 of version 2: P, T or D; one that is left out is P. Raises UnsupportedPurpose."""
+    element = child(body, "processingCode")
+    said = element.get("code") if element is not None else None
+    if (said or PRODUCTION) not in taken:
+        raise UnsupportedPurpose(location="processingCode")
+
+
 def sending_device(body: Element) -> str:
     """The root of the sender's device; "" where there is none, or none of this length makes sense."""
     element = child(body, "sender", "device", "id")
@@ -100,7 +110,7 @@ def open_message(interaction: str, sender: Party, receiver: Party, *, accept: st
     new_id().write(body, "id")
     add(body, "creationTime", value=write_time(now()))
     add(body, "interactionId", root=INTERACTIONS, extension=interaction)
-    add(body, "processingCode", code="P")
+    add(body, "processingCode", code=PRODUCTION)
     add(body, "processingModeCode", code="T")
     add(body, "acceptAckCode", code=accept)
     for name, kind, party in (("receiver", "RCV", receiver), ("sender", "SND", sender)):
