@@ -114,7 +114,7 @@ def test_how_far_it_came_is_said_beside_each_of_them(several: Several) -> None:
         several.here.hub.service.notified(Notification(outcome, taken.message_id), Context())
         for unique_id in (FIRST, SECOND):
             found = several.hand.letters(FindLetters(several.person, (unique_id,)), AUTHOR)
-            assert [(item.state, item.unique_ids) for item in found.letters] == [(outcome, (FIRST, SECOND))]
+            assert [(item.state.value, item.unique_ids) for item in found.letters] == [(outcome.value, (FIRST, SECOND))]
             assert [entry.unique_id for entry in found.entries] == [unique_id]
             assert found.known.keys() == {FIRST, SECOND}
 
