@@ -1,5 +1,8 @@
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
+import org.apache.cxf.endpoint.Client;
+import org.apache.cxf.frontend.ClientProxy;
 import org.openehealth.ipf.commons.core.modules.api.Validator;
 import org.openehealth.ipf.commons.ihe.ws.JaxWsRequestClientFactory;
 import org.openehealth.ipf.commons.ihe.ws.WsTransactionConfiguration;
@@ -60,8 +63,15 @@ final class Hub {
     private final String registry;
     private final String repository;
     private final String imaging;
+    private final Consumer<Client> prepared;
 
     Hub(Map<String, String> given) {
+        this(given, client -> { });
+    }
+
+    /** {@code prepared}: what is done to each client before it is used. */
+    Hub(Map<String, String> given, Consumer<Client> prepared) {
+        this.prepared = prepared;
         registry = given.get("registry");
         repository = given.get("repository");
         imaging = given.get("imaging");
@@ -170,10 +180,12 @@ final class Hub {
     }
 
     /** IPF's client of a transaction: CXF with the public WSDL, WS-Addressing and, where the transaction has it, MTOM. */
-    private static <P> P port(
+    private <P> P port(
             Class<P> type, WsTransactionConfiguration<? extends XdsAuditDataset> configuration, String url) {
         var factory = new JaxWsRequestClientFactory<>(
                 configuration, url, null, null, null, List.of(), Map.of(), null, null, null);
-        return type.cast(factory.getClient());
+        P port = type.cast(factory.getClient());
+        prepared.accept(ClientProxy.getClient(port));
+        return port;
     }
 }
