@@ -35,6 +35,7 @@ from hub.patients.questions import Questions
 from hub.patients.steward_model import ChangeIdentifier, OwnerLink, OwnerUnlink, WithdrawIdentity
 from hub.patients.store import BATCH, Member, PatientStore, PersonRecord
 from hub.patients.store_batch import BatchStore
+from hub.patients.store_details import DetailsStore
 from hub.patients.store_tasks import Question
 from hub.patients.weighing import Weighing
 from hub.storage.engine import Database, UnitOfWork
@@ -206,6 +207,7 @@ class PatientService(Questions):
             store.lock_links()
             known, new = store.identity(old), store.identity(number)
             linker.renumber(known, new, number, old)
+            DetailsStore(work).move(old, number)
             before = store.identity(number)
             placed = self._place(linker, _not_worse(before, identity), before)
             if known is None:

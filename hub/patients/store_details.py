@@ -48,6 +48,13 @@ class DetailsStore:
         if details.said:
             self._connection.execute(insert(DETAILS), [{**_key(identity), "body": details.said}])
 
+    def move(self, old: PatientIdentifier, new: PatientIdentifier) -> None:
+        """The identity has another number from now on; where nothing was said, nothing moves."""
+        found = self.get(old)
+        if found.said:
+            self.put(new, found)
+            self.put(old, Details())
+
     def of_person(self, regional: PatientIdentifier) -> tuple[IdentityDetails, ...]:
         """Of each identity in use that belongs to the person."""
         query = (

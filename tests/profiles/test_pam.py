@@ -235,6 +235,20 @@ def test_an_owner_changes_a_number(region: Region) -> None:
     region.refused(message("ADT^A47", pid(new), "MRG|"), "MRG^1^1", "101")
 
 
+def test_how_an_identity_was_checked_goes_with_its_number(region: Region) -> None:
+    """A47: the same patient, the same check; also when the number goes back, and when it is said twice."""
+    old, new = region.fresh(), region.fresh()
+    region.accepted(message("ADT^A28", pid(old), "ZFD|||Y|N|INSI|20211201101500|CN|20301231"))
+    before = said_of(region, old)
+    assert before["document"] == "CN"
+    for number, left in ((new, old), (new, old), (old, new)):
+        region.accepted(message("ADT^A47^ADT_A30", pid(number), f"MRG|{cx(left)}"))
+        (one,) = region.hub.details.of_person(region.known(number).regional)
+        assert (one.identity.value, one.details.said) == (number, before)
+    region.accepted(message("ADT^A31", pid(old), "ZFD|||||SM||PA|"))
+    assert said_of(region, old)["document"] == "PA"
+
+
 def test_an_owner_deletes_an_identity(region: Region) -> None:
     number = region.fresh()
     region.accepted(message("ADT^A28", pid(number)))
