@@ -95,7 +95,7 @@ class AuthorityDirectory:
         authority = self.by_oid(identifier.authority)
         if self.anybody and not context.source:
             return
-        if authority is not None and authority.owners and context.source not in authority.owners:
+        if authority is not None and authority.owned and context.source not in authority.owners:
             raise AuthorityNotOwned(authority=authority.oid)
 
     def _authority(self, identifier: PatientIdentifier) -> Authority | None:

@@ -134,7 +134,8 @@ class BulkService:
     ) -> tuple[Imported, list[Refusal]]:
         """All, or none: _Fails names the first that can't be carried out for what was there before it."""
         commands = {place: entry.command for place, entry in enumerate(entries) if entry.command is not None}
-        batch = self.feed.batch(work, list(commands.values()), context())
+        ahead = {id(entry.command): entry.forms for entry in entries if entry.forms is not None}
+        batch = self.feed.batch(work, list(commands.values()), context(), ahead)
         counts: Counter[str] = Counter()
         errors: dict[int, HubError] = {}
         for place, command in commands.items():

@@ -7,11 +7,12 @@ from typing import Any
 from hub.context import Context
 from hub.errors import HubError
 from hub.patients import matching
+from hub.patients.forms import Forms, forms
 from hub.patients.linking import Placed
 from hub.patients.model import Fed, FeedIdentity, Identity
 from hub.patients.service import PatientService, numbers_of
 from hub.patients.store import Member, PatientStore
-from hub.patients.store_batch import BatchStore
+from hub.patients.store_batch import BatchStore, FormsOf
 from hub.storage.engine import UnitOfWork
 from hub.usecase import Command
 from hub.values import PatientIdentifier
@@ -27,22 +28,29 @@ class BulkFeed:
         self.patients = patients
         self.dispatch = dispatch
 
-    def batch(self, work: UnitOfWork, commands: Sequence[Command], context: Context) -> "Batch":
-        """Look at everybody who comes in the open unit of work. ``context``: says whose they are."""
+    def batch(
+        self, work: UnitOfWork, commands: Sequence[Command], context: Context, ahead: Mapping[int, Forms]
+    ) -> "Batch":
+        """Look at everybody who comes in the open unit of work. ``context``: says whose they are; ``ahead``: the forms
+        of their traits that are known, by the command's id()."""
         patients = self.patients
         if patients.weigh is not None or patients.external_index:
             patients.ahead([(command, context) for command in commands if isinstance(command, FeedIdentity)])
             return Batch(self, work, None, {}, {})
         ready: dict[int, tuple[Identity, int | None]] = {}
         refused: dict[int, HubError] = {}
+        known: FormsOf = {}
         for command in commands:
             if isinstance(command, FeedIdentity):
                 try:
                     identity = patients.received(command.identity, context, stated=command.stated)
-                    ready[id(command)] = identity, matching.strict_key(identity)
                 except HubError as error:
                     refused[id(command)] = error
-        store = BatchStore(work, patients.affinity_domain)
+                    continue
+                its = ahead.get(id(command)) or forms(identity.traits)
+                ready[id(command)] = identity, its.strict if matching.decides(identity) else None
+                known[id(identity.traits)] = identity.traits, its
+        store = BatchStore(work, patients.affinity_domain, known)
         expected = list(ready.values())
         store.gather(expected, () if patients.database.sqlite else _names(expected))
         numbers = [number for identity, _ in expected for number in numbers_of(identity)]

@@ -4,17 +4,21 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hub.errors import HubError
+from hub.patients.forms import Forms
 from hub.usecase import Command
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One record of a file. ``record`` counts from 1, ``line`` is where it begins; either a command or an error."""
+    """One record of a file. ``record`` counts from 1, ``line`` is where it begins; either a command or an error.
+
+    ``forms``: of the traits of a FeedIdentity, where they were reckoned ahead."""
 
     record: int
     line: int
     command: Command | None = None
     error: HubError | None = None
+    forms: Forms | None = None
 
 
 @dataclass(frozen=True, slots=True)

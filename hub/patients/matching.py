@@ -22,6 +22,7 @@ SAME_AUTHORITY, INS, COLLISION, DOUBT = "same-authority", "ins", "collision", "d
 DOUBTFUL = frozenset({"DOUT", "FICT", "ANOM", "CACH", "USUR", "INVA", "COLP", "COLV", "HOMA"})
 #: and those that forbid one by traits alone.
 HOMONYM = frozenset({"HOMO", "HOMD"})
+_NOT_BY_TRAITS = DOUBTFUL | HOMONYM
 _OF_THE_INS = {"birth-date", "sex"}  # what the number itself says: never a matter of spelling
 _VALIDATED = (IdentityStatus.VALIDATED, IdentityStatus.QUALIFIED)
 _UNKNOWN_PLACE = frozenset({"", "99999", "00000"})
@@ -49,9 +50,17 @@ def strict(traits: Traits) -> tuple[str, str, str, str, str]:
 
 def strict_key(identity: Identity) -> int | None:
     """A signed 64-bit hash of the strict traits; None where they must not decide (not validated, doubtful, missing)."""
-    if not validated(identity) or identity.attributes & (DOUBTFUL | HOMONYM):
-        return None
-    return _hashed(strict(identity.traits))
+    return strict_hash(identity.traits) if decides(identity) else None
+
+
+def decides(identity: Identity) -> bool:
+    """Whether it may be joined by its strict traits alone: checked, and nothing in doubt."""
+    return identity.status in _VALIDATED and not (identity.attributes and identity.attributes & _NOT_BY_TRAITS)
+
+
+def strict_hash(traits: Traits) -> int | None:
+    """A signed 64-bit hash of the strict traits, whoever has them; None where one is missing or names nobody."""
+    return _hashed(strict(traits))
 
 
 @lru_cache(maxsize=1 << 14)

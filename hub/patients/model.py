@@ -99,6 +99,11 @@ class Authority:
     unstated: IdentityStatus = IdentityStatus.PROVISIONAL  #: of its identities whose message names no status
 
     @property
+    def owned(self) -> bool:
+        """Whether only one feed may speak for it."""
+        return bool(self.application or self.facility or self.feed)
+
+    @property
     def owners(self) -> frozenset[str]:
         """What ``Context.source`` may be for a feed of this authority; empty: anything."""
         pair = f"{self.application}|{self.facility}" if self.application or self.facility else ""

@@ -321,15 +321,9 @@ class PatientService(Questions):
         Where its source said no status (``stated`` False) its authority's setting does."""
         number = self._authority(identity.identifier, context)
         status, ins = qualify(identity.status if stated else self._unstated(number), identity.ins)
-        others = tuple(self.directory.named(item) for item in identity.others if item.authority)
-        return replace(
-            identity,
-            identifier=number,
-            status=status,
-            ins=ins,
-            others=others,
-            updated_at=identity.updated_at or now(),
-        )
+        others = tuple([self.directory.named(item) for item in identity.others if item.authority])
+        told = identity.updated_at or now()
+        return Identity(number, identity.traits, status, identity.attributes, ins, others, told, identity.active)
 
     def _unstated(self, identifier: PatientIdentifier) -> IdentityStatus:
         authority = self.directory.by_oid(identifier.authority)

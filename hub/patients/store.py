@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -17,8 +17,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hub.patients.forms import given, known
 from hub.patients.model import Authority, Identity, IdentityStatus, Traits
-from hub.patients.normalise import given_names, search_keys
+from hub.patients.normalise import search_keys
 from hub.patients.store_ahead import absent
 from hub.patients.store_links import LinkStore
 from hub.patients.store_tables import AUTHORITY, IDENTITY, NAME, PERSON
@@ -119,7 +120,6 @@ _LOCK = Prepared(
     """)
 )
 _LOCK_ALONE = Prepared(lambda _dialect: text("SELECT pg_advisory_xact_lock(:feeds)"))
-_TRAITS = tuple(item.name for item in fields(Traits))
 
 
 def _lock_key(name: str) -> int:
@@ -149,18 +149,23 @@ def identity_values(identity: Identity, strict_key: int | None) -> dict[str, Any
         "active": identity.active,
         "status": identity.status.value,
         "attributes": " ".join(sorted(identity.attributes)),
-        "traits": {name: value for name in _TRAITS if (value := getattr(identity.traits, name))},
-        "others": [[item.value, item.authority, item.type_code, item.namespace] for item in identity.others],
+        "traits": known(identity.traits),
+        "others": others_of(identity),
         "ins_value": identity.ins.value if identity.ins else None,
         "ins_authority": identity.ins.authority if identity.ins else None,
         "strict_key": strict_key,
         "birth_date": identity.traits.birth_date[:8],
-        "given": f" {' '.join(given_names(identity.traits))}",
+        "given": given(identity.traits),
         "sex": identity.traits.sex,
         "postal_code": identity.traits.postal_code,
         "updated_at": identity.updated_at or now(),
         "survivor": None,
     }
+
+
+def others_of(identity: Identity) -> list[list[str]]:
+    """Its other numbers, as stored."""
+    return [[item.value, item.authority, item.type_code, item.namespace] for item in identity.others]
 
 
 NEW = "patients:new"  #: note of a unit of work: the rows' ids of identities that it made, until their keys are stored
@@ -264,10 +269,11 @@ class PatientStore:
         self._added(key, identity)
         return Member(key, person, person if home else None, survivor, identity)
 
-    def _added(self, key: int, identity: Identity) -> None:
+    def _added(self, key: int, identity: Identity, names: Sequence[str] | None = None) -> None:
         for note in (NEW, UNASKED):
             self._work.notes.setdefault(note, set()).add(key)
-        self._add_names(key, search_keys(identity.traits) if identity.active else ())
+        if identity.active:
+            self._add_names(key, search_keys(identity.traits) if names is None else names)
 
     def change_identity(self, before: Member, identity: Identity, strict_key: int | None) -> Member:
         """The identity as it is now announced; an inactive one lives again."""

@@ -4,19 +4,22 @@ It answers as ``PatientStore`` does. What it has not read, or no longer knows fo
 then what waits is written first."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, insert
 
 from hub.patients import matching
-from hub.patients.model import Identity
+from hub.patients.forms import Forms, forms
+from hub.patients.model import Identity, Traits
 from hub.patients.numbering import new_regional_value
-from hub.patients.store import BATCH, LINKS, Member, PatientStore, PersonRecord, identity_values, member
+from hub.patients.store import BATCH, LINKS, Member, PatientStore, PersonRecord, member, others_of
 from hub.patients.store_tables import IDENTITY, PERSON
 from hub.patients.store_together import MOST, NEXT, NUMBERED, READ, TAKEN_NUMBERS
+from hub.storage.columns import json_text
 from hub.storage.engine import UnitOfWork, Values
-from hub.storage.prepared import Prepared, ask
+from hub.storage.prepared import Prepared, ask, instant_text
 from hub.values import PatientIdentifier, now
 
 _ADD_IDENTITY = Prepared(lambda _dialect: insert(IDENTITY), *(column.name for column in IDENTITY.c))
@@ -25,14 +28,18 @@ _ADD_PERSON = Prepared(lambda _dialect: insert(PERSON), "id", "value", "authorit
 Questions = Sequence[tuple[Prepared, Values]]
 Rows = list[tuple[Any, ...]]
 Expected = Sequence[tuple[Identity, int | None]]  #: identities with their strict keys
+FormsOf = dict[int, tuple[Traits, Forms]]  #: by the id() of the traits
 
 
 class BatchStore(PatientStore):
     """See the module. ``gather`` reads; until then, and after ``cool``, everything is asked of the database."""
 
-    def __init__(self, work: UnitOfWork, authority: str) -> None:
+    def __init__(self, work: UnitOfWork, authority: str, known: FormsOf | None = None) -> None:
+        """``known``: forms that were reckoned before."""
         super().__init__(work)  # has an earlier one of the same unit of work forget what it read
         self._authority = authority
+        self._forms = known or {}
+        self._instant: Callable[[datetime], Any] = _utc if self._postgresql else instant_text
         self._expected: Expected = ()
         self._ids: dict[str, Iterator[int]] = {}
         self._spare: list[str] = []
@@ -215,8 +222,9 @@ class BatchStore(PatientStore):
         return self._new_identity(key, identity, strict_key, regional.id, person)
 
     def _new_person(self, key: int, identifier: PatientIdentifier) -> PersonRecord:
-        values = {"id": key, "value": identifier.value, "authority": identifier.authority, "external": False}
-        self._work.later(_ADD_PERSON, {**values, "created_at": now()})
+        self._work.rows_later(
+            _ADD_PERSON, ((key, identifier.value, identifier.authority, False, self._instant(now())),)
+        )
         record = self._known.persons[key] = PersonRecord(key, identifier, None, external=False)
         self._known.members_of[key] = set()
         return record
@@ -225,9 +233,17 @@ class BatchStore(PatientStore):
         self, key: int, identity: Identity, strict_key: int | None, person: int, home: int | None
     ) -> Member:
         number = identity.identifier
-        where = {"id": key, "value": number.value, "authority": number.authority, "person": person, "home": home}
-        self._work.later(_ADD_IDENTITY, {**identity_values(identity, strict_key), **where})
-        self._added(key, identity)
+        traits, ins, others = identity.traits, identity.ins, identity.others
+        ahead = self._forms.get(id(traits))
+        its = ahead[1] if ahead is not None else forms(traits)
+        row = (  # as ``identity_values`` and its processors have it
+            key, number.value, number.authority, person, home, None, identity.active, identity.status.value,
+            " ".join(sorted(identity.attributes)), its.text, json_text(others_of(identity)) if others else "[]",
+            ins.value if ins else None, ins.authority if ins else None, strict_key, traits.birth_date[:8], its.given,
+            traits.sex, traits.postal_code, self._instant(identity.updated_at or now()),
+        )  # fmt: skip
+        self._work.rows_later(_ADD_IDENTITY, (row,))
+        self._added(key, identity, its.names)
         self._changes.add(key)
         added = Member(key, person, home, None, identity)
         self._known.put(added, strict_key)
@@ -297,6 +313,12 @@ class BatchStore(PatientStore):
         """As the base's."""
         super().move(identities, person)
         self.cool()
+
+
+def _utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a stored instant must be aware")
+    return value
 
 
 _NOBODY: frozenset[int] = frozenset()

@@ -35,12 +35,14 @@ class Numbered:
     born: set[str] = field(default_factory=set)
 
 
-#: What the databases say differently. SQLite's CROSS JOIN keeps the order of the tables; where almost all rows have no
+#: What the databases say differently. PostgreSQL plans what depends on the length of an array anew each time, unless a
+#: sub-select hides it. SQLite's CROSS JOIN keeps the order of the tables; where almost all rows have no
 #: survivor or INS its statistics take the indexes for useless.
 _WORDS = {
     "postgresql": {
-        "asked": "SELECT * FROM unnest(CAST(:places AS bigint[]), CAST(:kinds AS text[]), CAST(:values AS text[]), "
-        "CAST(:authorities AS text[])) AS asked(place, kind, value, authority)",
+        "asked": "SELECT * FROM unnest((SELECT CAST(:places AS bigint[])), (SELECT CAST(:kinds AS text[])), "
+        "(SELECT CAST(:values AS text[])), (SELECT CAST(:authorities AS text[]))) "
+        "AS asked(place, kind, value, authority)",
         "join": "JOIN", "yes": "TRUE", "by_ins": "", "by_survivor": "",
     },
     "sqlite": {

@@ -19,10 +19,12 @@ from sqlalchemy.exc import DisconnectionError
 
 _NUMBERS = itertools.count(1)
 _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
-_VALUES = re.compile(r"(INSERT INTO .* VALUES )(\([^()]*\))", re.DOTALL)
+_VALUES = re.compile(r"(INSERT INTO (.*) VALUES )(\([^()]*\))", re.DOTALL)
+_PLAIN = re.compile(r"\$(\d+)(?:::[A-Z ]+)?(?: COLLATE \"C\")?(?=[,)])")
 _NUMBER = re.compile(r"\$(\d+)")
 _TRUSTED_SECONDS = 30.0  #: how long an idle connection is believed to be alive
 _MOST_ROWS = 128  #: rows in one statement
+_COPIED = 256  #: rows from which on a copy, which has a round trip or two of its own, costs less than statements
 _DONE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 Found = tuple[list[tuple[Any, ...]], int]  #: rows, and how many were changed
@@ -80,6 +82,7 @@ class Statement:
         self._name = f"hub_{next(_NUMBERS)}"
         self._rows = self._of_rows(text)
         self._texts: dict[int, str] = {}  #: by the number of rows
+        self._into = _into(text)
 
     def execute(self, connection: Any, values: Sequence[Any]) -> Found:
         """Carry it out. Opens a transaction where none is open. Raises psycopg.Error."""
@@ -95,6 +98,19 @@ class Statement:
     def step(self, values: Sequence[Any]) -> Step:
         """One execution, for ``several``."""
         return self._name, self.text, values
+
+    def copies(self, rows: int) -> bool:
+        """Whether so many rows are better copied: of statements that only insert values."""
+        return self._into is not None and rows >= _COPIED
+
+    def copy(self, connection: Any, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert by COPY: the same rows, triggers and errors (a row that is there already is refused). Opens a
+        transaction where none is open. Raises psycopg.Error."""
+        if self._into is None:
+            raise ValueError("only an insert of values is copied")
+        with connection.cursor() as cursor, cursor.copy(self._into) as copy:
+            for row in rows:
+                copy.write_row(row)
 
     def steps(self, rows: Sequence[Sequence[Any]]) -> Iterator[Step]:
         """Once a row, for ``several``: inserts take several rows at a time."""
@@ -115,7 +131,17 @@ class Statement:
     @staticmethod
     def _of_rows(text: str) -> tuple[str, str] | None:
         found = _VALUES.fullmatch(text)
-        return (found[1], found[2]) if found else None
+        return (found[1], found[3]) if found else None
+
+
+def _into(text: str) -> str | None:
+    """The COPY of an insert of one value after the other into the columns that it names."""
+    found = _VALUES.fullmatch(text)
+    if found is None:
+        return None
+    places = [int(value[1]) for value in _PLAIN.finditer(found[3])]
+    plain = len(places) == found[3].count(",") + 1 == found[2].count(",") + 1
+    return f"COPY {found[2]} FROM STDIN" if plain and places == list(range(1, len(places) + 1)) else None
 
 
 def several(connection: Any, steps: Iterable[Step], *, commits: bool = False) -> list[Found]:

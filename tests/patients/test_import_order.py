@@ -17,6 +17,7 @@ from hub.patients.authorities import AuthorityDirectory
 from hub.patients.bulk import BulkService
 from hub.patients.bulk_errors import ImportElsewhere
 from hub.patients.bulk_model import Entry
+from hub.patients.forms import forms
 from hub.patients.model import FeedIdentity, Identity, IdentityStatus, MergeIdentities
 from hub.patients.service import PatientService
 from hub.patients.store_tables import IDENTITY, LINK, NAME, PERSON, TASK
@@ -51,7 +52,13 @@ def bulk(patients: PatientService) -> BulkService:
 
 
 def entries(commands: Sequence[Command]) -> list[Entry]:
-    return [Entry(number, number, command) for number, command in enumerate(commands, 1)]
+    """Every other one with the forms that a reader in a process of its own adds."""
+    return [
+        Entry(number, number, command, forms=forms(command.identity.traits))
+        if number % 2 and isinstance(command, FeedIdentity)
+        else Entry(number, number, command)
+        for number, command in enumerate(commands, 1)
+    ]
 
 
 def run(service: BulkService, commands: Sequence[Command], size: int) -> Any:

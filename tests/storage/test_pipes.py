@@ -37,19 +37,33 @@ def test_what_is_written_together_is_there(database: Database, count: int) -> No
         assert ask(work.connection, [(NAME, {"key": 0}), (COUNT, {})]) == [[("n0",)], [(count + 3,)]]
 
 
-def test_one_that_fails_takes_all_back(database: Database) -> None:
+@pytest.mark.parametrize("count", [5, 700])
+def test_one_that_fails_takes_all_back(database: Database, count: int) -> None:
+    """Rows that are copied are refused as those that are inserted."""
     with pytest.raises(IntegrityError), database.transaction() as work:
-        write(work.connection, [(ADD, rows(0, 5)), (ADD, rows(4, 2)), (ADD, rows(10, 2))])
+        write(work.connection, [(ADD, rows(0, count)), (ADD, rows(count - 1, count)), (ADD, rows(3 * count, 2))])
     with database.transaction() as work:  # the connection is as good as before
         write(work.connection, [(ADD, rows(4, 2))])
         assert ask(work.connection, [(COUNT, {})]) == [[(2,)]]
 
 
-def test_a_value_that_no_column_takes_leaves_nothing_half_sent(database: Database) -> None:
+@pytest.mark.parametrize("count", [2, 700])
+def test_a_value_that_no_column_takes_leaves_nothing_half_sent(database: Database, count: int) -> None:
     with pytest.raises((DBAPIError, ValueError)), database.transaction() as work:
-        write(work.connection, [(ADD, [*rows(0, 2), {"id": "x", "name": "y"}])])
+        write(work.connection, [(ADD, [*rows(0, count), {"id": "x", "name": "y"}])])
     with database.transaction() as work:
         assert ask(work.connection, [(COUNT, {})]) == [[(0,)]]
+
+
+def test_many_rows_keep_what_their_values_say(database: Database) -> None:
+    """What means something to a copy's text: tabs, line ends, backslashes, its sign for NULL and for the end."""
+    odd = ["\t", "\n", "\r\n", "\\", "\\N", "\\.", "", None, "\u2028é\U0001f600", "a,b", '"', "'", "{}"]
+    told = [{"id": number, "name": odd[number % len(odd)]} for number in range(1_000)]
+    with database.transaction() as work:
+        write(work.connection, [(ADD, told)])
+    with database.reading() as work:
+        found = work.connection.execute(select(ROWS).order_by(ROWS.c.id)).mappings().all()
+    assert [dict(row) for row in found] == told
 
 
 def test_who_waits_for_a_lock_keeps_nobody_else_from_working(database: Database) -> None:

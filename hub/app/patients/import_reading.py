@@ -18,6 +18,7 @@ from hub.app.patients.import_files import Format, Looked, Reading, Records
 from hub.errors import HubError
 from hub.patients.bulk_errors import ImportFile
 from hub.patients.bulk_model import Entry
+from hub.patients.forms import Forms, forms
 from hub.patients.model import FeedIdentity, Identity, Traits
 from hub.values import PatientIdentifier
 
@@ -58,7 +59,18 @@ class Task:
 
     def batches(self) -> Batches:
         """In that process."""
-        return _batches(self.file, self.looked, Reading(None, _nobody, *self.how), self.position, self.size)
+        for entries, place in _batches(
+            self.file, self.looked, Reading(None, _nobody, *self.how), self.position, self.size
+        ):
+            yield [_with_forms(entry) for entry in entries], place
+
+
+def _with_forms(entry: Entry) -> Entry:
+    """Reckoned here, where there is time for it."""
+    command = entry.command
+    if type(command) is not FeedIdentity:
+        return entry
+    return Entry(entry.record, entry.line, command, entry.error, forms(command.identity.traits))
 
 
 def _nobody() -> Any:
@@ -121,7 +133,7 @@ def _reducer(kind: type) -> Callable[[Any], Any]:
     return lambda item: (kind, values(item))
 
 
-_REDUCERS = {kind: _reducer(kind) for kind in (Entry, FeedIdentity, Identity, Traits, PatientIdentifier)}
+_REDUCERS = {kind: _reducer(kind) for kind in (Entry, FeedIdentity, Identity, Traits, PatientIdentifier, Forms)}
 
 
 def _error(kind: type[HubError], message: str, location: str, context: dict[str, str]) -> HubError:
