@@ -35,6 +35,7 @@ from hub.portal.ports import PortalHub
 from hub.portal.render import Renderer, see_other
 from hub.portal.texts import choose
 from hub.portal.visit import FORM_COOKIE, LANGUAGE_COOKIE, SESSION_COOKIE, Forged, Phrases, Visit
+from hub.wire import nul
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,8 @@ class Front:
         try:
             if form is None:
                 raise TooLarge
+            if nul.in_texts((*visit.form.values(), *visit.query.values(), *visit.parameters.values())):
+                raise Malformed
             visit.certificate, visit.forwarded = certificate_of(request, self.hub.settings.web.trusted_proxy)
             self._identify(visit)
             if visit.principal is None and not route.public:

@@ -18,6 +18,7 @@ from hub.app.keys.remote import RemoteKeys
 from hub.app.keys.tls import client_context
 from hub.app.settings.nodes import Tls
 from hub.values import now
+from hub.wire import nul
 from hub.wire.jose.keys import Keys, KeyUnusable, public_keys
 from hub.wire.oidc.tokens import Expected, signed_userinfo
 
@@ -125,7 +126,7 @@ def _object(status: int, body: bytes) -> Claims:
         found = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise IssuerSilent("The issuer of the token answers with something that is no JSON.") from error
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or nul.in_json(body):
         raise IssuerSilent("The issuer of the token answers with something that is no object.")
     if status == httpx.codes.BAD_REQUEST and found.get("error") in NO_TOKEN:
         return {"active": False}

@@ -23,6 +23,7 @@ from hub.errors import DeadlineExceeded, HubError, Malformed, TooLarge
 from hub.portal.certificate import certificate_of
 from hub.portal.visit import SESSION_COOKIE
 from hub.portal.web import peer_of
+from hub.wire import nul
 from hub.wire.fhir.formats import wants_xml
 from hub.wire.http import HttpRequest, HttpResponse
 from hub.wire.pieces import Chunk, FilePiece, plain
@@ -188,6 +189,8 @@ def in_xml(request: Request) -> bool:
 
 def http_request(request: Request, base: str, body: bytes = b"") -> HttpRequest:
     """The request as the transactions of FHIR and DICOMweb see it."""
+    if nul.NUL in request.url.path:
+        raise Malformed("The address has a character that is not allowed.", location="path")
     return HttpRequest(
         method=request.method,
         path=request.url.path,
@@ -211,9 +214,12 @@ def with_form(message: HttpRequest) -> HttpRequest:
 
 def _pairs(text: str) -> tuple[tuple[str, str], ...]:
     try:
-        return tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=200, errors="strict"))
+        found = tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=200, errors="strict"))
     except ValueError as error:
         raise Malformed("The query is not readable.", location="query") from error
+    if nul.in_texts(item for pair in found for item in pair):
+        raise Malformed("The query has a character that is not allowed.", location="query")
+    return found
 
 
 def http_answer(answer: HttpResponse) -> Response:

@@ -27,7 +27,7 @@ from hub.errors import (
     Unavailable,
     Unsupported,
 )
-from hub.wire import multipart
+from hub.wire import multipart, nul
 from hub.wire.http_client import StreamingTransport
 
 #: Bytes of a JSON answer; it is read whole.
@@ -274,7 +274,7 @@ class DicomwebClient:
 
 def _loads(raw: bytearray) -> Any:
     try:
-        return orjson.loads(raw)
+        return orjson.loads(nul.padding_removed(raw))
     except orjson.JSONDecodeError as error:
         raise Malformed("The DICOMweb server's answer is not JSON.") from error
 

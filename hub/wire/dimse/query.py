@@ -10,8 +10,9 @@ from pydicom.dataset import Dataset
 from hub.errors import Invalid
 from hub.imaging.model import FindStudies, IndexedStudy, Instance, InstanceRequest, Series, Study
 from hub.values import Oid, PatientIdentifier
-from hub.wire import dicom
-from hub.wire.dicom import DatasetReader, first
+from hub.wire import dicom, nul
+from hub.wire.dicom import DatasetReader
+from hub.wire.dicom_reader import Reader
 
 LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")
 _ISSUER = ("IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence")
@@ -36,9 +37,9 @@ def question(identifier: Dataset, limit: int) -> FindStudies:
     birth = _text(reader, "PatientBirthDate")
     return FindStudies(
         person=_person(reader),
-        study_instance_uids=tuple(filter(None, reader.texts("StudyInstanceUID"))),
+        study_instance_uids=tuple(filter(None, _texts(reader, "StudyInstanceUID"))),
         accession_number=_text(reader, "AccessionNumber"),
-        modalities=tuple(filter(None, reader.texts("ModalitiesInStudy"))),
+        modalities=tuple(filter(None, _texts(reader, "ModalitiesInStudy"))),
         started_from=start,
         started_to=end,
         patient_name=_text(reader, "PatientName"),
@@ -80,9 +81,9 @@ def wanted_instances(identifier: Dataset) -> tuple[InstanceRequest, ...]:
     """What a C-GET or C-MOVE identifier names. Raises Invalid."""
     level = level_of(identifier)
     reader = DatasetReader(identifier)
-    studies = [item for item in reader.texts("StudyInstanceUID") if item]
-    series = [item for item in reader.texts("SeriesInstanceUID") if item] if level in ("SERIES", "IMAGE") else []
-    instances = [item for item in reader.texts("SOPInstanceUID") if item] if level == "IMAGE" else []
+    studies = [item for item in _texts(reader, "StudyInstanceUID") if item]
+    series = [item for item in _texts(reader, "SeriesInstanceUID") if item] if level in ("SERIES", "IMAGE") else []
+    instances = [item for item in _texts(reader, "SOPInstanceUID") if item] if level == "IMAGE" else []
     if not studies or (level == "SERIES" and not series) or (level == "IMAGE" and not instances):
         raise Invalid("The identifier lacks the unique key of its level.", section="PS3.4: C.4.2.1.4.1")
     if (level in ("SERIES", "IMAGE") and len(studies) > 1) or (level == "IMAGE" and len(series) > 1):
@@ -149,7 +150,7 @@ def _person(reader: DatasetReader) -> PatientIdentifier | None:
     if set(number) & set("*?\\"):
         raise Invalid("PatientID is matched as a single value.", section="PS3.4: C.2.2.2.1")
     qualifiers = reader.items("IssuerOfPatientIDQualifiersSequence")
-    oid = first(qualifiers[0], "UniversalEntityID") if qualifiers else ""
+    oid = next(filter(None, _texts(qualifiers[0], "UniversalEntityID")), "") if qualifiers else ""
     issuer = _text(reader, "IssuerOfPatientID")
     try:
         return PatientIdentifier(number, Oid(oid or issuer))
@@ -166,11 +167,19 @@ def _range(text: str) -> tuple[str, str]:
 
 
 def _text(reader: DatasetReader, keyword: str) -> str:
-    text = first(reader, keyword)
+    text = next(filter(None, _texts(reader, keyword)), "")
     return "" if text == "*" else text
+
+
+def _texts(reader: Reader, keyword: str) -> list[str]:
+    """All values. Raises Invalid for a NUL inside one, where it is no padding."""
+    found = reader.texts(keyword)
+    if nul.in_texts(found):
+        raise Invalid(f"{keyword} has a character that is not allowed.", location=keyword, section="PS3.5: 6.2")
+    return found
 
 
 def _single(reader: DatasetReader, keyword: str) -> str:
     """The one value that the question can carry; several are matched on the answer."""
-    values = [item for item in reader.texts(keyword) if item]
+    values = [item for item in _texts(reader, keyword) if item]
     return values[0] if len(values) == 1 else ""

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from hub.errors import Invalid, Malformed
+from hub.wire import nul
 from hub.wire.fhir.codes import text
 from hub.wire.http import HttpRequest
 
@@ -20,7 +21,7 @@ def resource_in(message: HttpRequest, *kinds: str) -> dict[str, Any]:
         raise Malformed(
             f"A {kinds[0]} is sent as application/fhir+json or application/fhir+xml.", location="Content-Type"
         )
-    if b"\\u0000" in message.body:  # no database keeps it (FHIR R4: 2.24.0.1, string)
+    if nul.in_json(message.body):
         raise Malformed("A text has a character that is not allowed.", location="body")
     try:
         found = orjson.loads(message.body)

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from hub.errors import Malformed
+from hub.wire import nul
 
 
 class _Digits(str):
@@ -14,6 +15,8 @@ class _Digits(str):
 
 def loads(body: bytes) -> Any:
     """The document. Raises Malformed."""
+    if nul.in_json(body):
+        raise Malformed("A text has a character that is not allowed.", location="body")
     try:
         return json.loads(body, parse_float=_Digits, parse_constant=_refused)
     except (ValueError, RecursionError) as error:

@@ -24,6 +24,7 @@ from hub.access.tokens_errors import (
     TokenSignature,
     TokenUnreadable,
 )
+from hub.wire import nul
 from hub.wire.jose.keys import ALGORITHMS, Keys, SigningKey
 
 Claims = Mapping[str, Any]
@@ -120,10 +121,11 @@ def _parts(token: str, size: int = MAX_TOKEN) -> tuple[Claims, Claims]:
 
 def _object(part: str) -> Claims:
     try:
-        found = orjson.loads(base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True))
+        text = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+        found = orjson.loads(text)
     except (binascii.Error, ValueError) as error:
         raise TokenUnreadable() from error
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or nul.in_json(text):
         raise TokenUnreadable()
     return found
 

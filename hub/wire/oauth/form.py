@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from hub.access.tokens_errors import TokenInUrl, TokenRequestInvalid
+from hub.wire import nul
 from hub.wire.http import HttpResponse
 
 FORM = "application/x-www-form-urlencoded"
@@ -58,6 +59,8 @@ def fields(content_type: str, query: str, body: bytes) -> Mapping[str, tuple[str
         )
     except ValueError as error:
         raise TokenRequestInvalid("The form is not readable.", location="body") from error
+    if nul.in_texts(item for row in rows for item in row):
+        raise TokenRequestInvalid("The form has a character that is not allowed.", location="body")
     found: dict[str, tuple[str, ...]] = {}
     for name, value in rows:
         if name in found and name not in REPEATABLE:

@@ -25,6 +25,7 @@ from hub.access.tokens_errors import (
     TokenRefused,
     TokenSignature,
 )
+from hub.wire import nul
 from hub.wire.jose import jwt
 from hub.wire.jose.jwt import Claims, Rules
 from hub.wire.jose.keys import Keys
@@ -147,7 +148,7 @@ def json_object(body: bytes) -> Claims:
         found = json.loads(body, object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError) as unreadable:
         raise ProviderUnavailable() from unreadable
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or nul.in_json(body):
         raise ProviderUnavailable()
     return found
 
