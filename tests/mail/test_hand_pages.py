@@ -234,7 +234,9 @@ def test_all_or_none_and_which_can_not_go_is_said(house: House) -> None:
         assert (full.status_code, "20 documents at most" in full.text) == (400, True)
         assert [is_ticked for _, is_ticked in boxes(full.text)] == [True, True]
         gone = handles.seal("letter", *house.number(), UNIQUE_ID, "1.2.3.4")
+        longest = handles.seal("letter", *house.number(), UNIQUE_ID, *(f"1.2.3{'9' * 57}{n:02}" for n in range(19)))
         for answer in (
+            client.get(f"/portal/letter/{longest}"),
             client.get(f"/portal/letter/{gone}"),
             client.post(f"/portal/letter/{gone}", data={**csrf, "recipients": DOCTOR}),
             client.post(f"/portal/letter/{gone}", data={**csrf, "recipients": DOCTOR, "confirmed": "1"}),
