@@ -1,6 +1,7 @@
 """What persons may do, by role: patterns of permissions."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 ROLES: Mapping[str, frozenset[str]] = {
     "clinician": frozenset(
@@ -37,4 +38,10 @@ ROLES: Mapping[str, frozenset[str]] = {
 
 def permissions_of(roles: Iterable[str]) -> frozenset[str]:
     """Everything that the roles permit together. An unknown role permits nothing."""
+    return _of(frozenset(roles))
+
+
+@lru_cache(maxsize=256)
+def _of(roles: frozenset[str]) -> frozenset[str]:
+    """The same set for the same roles: what is worked out of it, by its hash, is found again at once."""
     return frozenset(pattern for role in roles for pattern in ROLES.get(role, ()))

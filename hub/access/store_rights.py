@@ -115,12 +115,16 @@ class About:
     glass: list[Broken]
 
 
+#: PostgreSQL takes a plan for good only where its estimates don't depend on the values: a sub-select hides them.
+_AMONG = "= ANY(CAST((SELECT CAST(:values AS text[])) AS text[]))"
+
+
 def _of_numbers(table: str, columns: Sequence[Any], more: str = "") -> Prepared:
     """The rows of some numbers, whatever their authority, by the index on the number's value."""
     names = ", ".join(f"m.{column.name}" for column in columns)
     statements = {
         "postgresql": f"SELECT {names} FROM {table} AS m "  # noqa: S608 (our own columns)
-        f"WHERE m.value = ANY(CAST(:values AS text[])) {more} ORDER BY m.key",
+        f"WHERE m.value {_AMONG} {more} ORDER BY m.key",
         "sqlite": f"SELECT {names} FROM json_each(:values) AS n CROSS JOIN {table} AS m "  # noqa: S608
         f"ON m.value = n.value {more} ORDER BY m.key",
     }
@@ -162,7 +166,7 @@ _PARTS = (
 def _decisive(dialect: str, tables: int = len(_PARTS)) -> Any:
     """What is kept of some numbers that rules look at, in one question. ``tables``: the first of them only."""
     some = {
-        "postgresql": "{table} AS m WHERE m.value = ANY(CAST(:values AS text[])) {more}",
+        "postgresql": f"{{table}} AS m WHERE m.value {_AMONG} {{more}}",
         "sqlite": "json_each(:values) AS n CROSS JOIN {table} AS m ON m.value = n.value {more}",
     }[dialect]
     parts = (

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 DS = "http://www.w3.org/2000/09/xmldsig#"
@@ -68,11 +69,13 @@ ALGORITHMS: Mapping[str, Algorithm] = {
 }
 
 
+@cache
 def saml(name: str) -> str:
     """Clark notation in SAML's namespace."""
     return f"{{{SAML}}}{name}"
 
 
+@cache
 def ds(name: str) -> str:
     """Clark notation in XML Signature's namespace."""
     return f"{{{DS}}}{name}"
