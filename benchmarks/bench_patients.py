@@ -87,7 +87,7 @@ def _database(name: str, urls: Sequence[str], sizes: Sequence[int], count: int) 
             figure, cost = feeds(patients, size, name, where, count)
             costs.append(cost)
             yield figure
-            yield imports(patients, size, where, 5 * count)
+            yield imports(patients, size, where, 15 * count)  # so many that the reader's start is not the measure
         finally:
             database.dispose()
         if size == sizes[-1]:

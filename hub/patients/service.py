@@ -87,11 +87,11 @@ class PatientService(Questions):
     def feed(self, command: FeedIdentity, context: Context) -> Fed:
         """Take in an identity. Raises UnknownAuthority, AuthorityNotOwned."""
         with self._changing(context) as work:
-            identity = work.notes.pop(id(command), None) or self.received(
-                command.identity, context, stated=command.stated
-            )
+            ahead: Identity | None = work.notes.pop(id(command), None)  # then its locks are held
+            identity = ahead or self.received(command.identity, context, stated=command.stated)
             store, linker = self._linker(work, context)
-            store.lock(*self._locks(identity, linker))
+            if ahead is None:
+                store.lock(*self._locks(identity, linker))
             before = store.identity(identity.identifier)
             if before is not None and before.survivor is not None:
                 placed = Placed(before, reason="merged")  # a straggler: its number is no longer in use
