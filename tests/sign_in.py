@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 import httpx
 from argon2 import PasswordHasher
 
-from hub.app.settings.model import DimsePort, HealthPort, Mllp, Security, Settings, Storage, User, Web
+from hub.app.settings.model import Security, Settings, Storage, User
 from hub.app.settings.psc import ProSanteConnect
 from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.audit.model import AuditRecord, AuditSearch
 from tests.interop.oidc_provider import CLIENT, SECRET
+from tests.loopback import PORTS
 
 USER = User(login="claire", name="Claire", password_argon2=PasswordHasher(1, 8, 1).hash("lune"))
 
@@ -26,10 +27,7 @@ def signing_hub(directory: Path, database: str, issuer: str, **more: Any) -> Hub
         Settings(
             pro_sante_connect=ProSanteConnect(**given),
             users=(USER,),
-            web=Web(port=0),
-            mllp=Mllp(port=0),
-            dimse=DimsePort(port=0),
-            health=HealthPort(port=0),
+            **PORTS,
             security=Security(),
             storage=Storage(database=database, content=directory / "content"),
         )
@@ -71,9 +69,9 @@ class Person(httpx.Client):
         """The provider's own page for signing in."""
         return self.go("/portal/sign-in/provider")
 
-    def at_provider(self, account: str, acr: str = "eidas1") -> str:
-        """Sign in there; where it sends the browser back to."""
-        page = self.to_provider()
+    def at_provider(self, account: str, acr: str = "eidas1", *, target: str = "") -> str:
+        """Sign in there; where it sends the browser back to. ``target``: what for, as a page's link has it."""
+        page = self.go(f"/portal/sign-in/provider?target={target}") if target else self.to_provider()
         answer = self.post(str(page.url), data={"login": account, "acr": acr})
         back = urlsplit(str(self.base_url)).netloc
         while urlsplit(str(answer.url.join(answer.headers["location"]))).netloc != back:

@@ -11,15 +11,11 @@ from pynetdicom.sop_class import InstanceAvailabilityNotification
 from hub.app.settings.model import (
     Archive,
     Authority,
-    DimsePort,
-    HealthPort,
     Imaging,
-    Mllp,
     Security,
     Settings,
     Source,
     Storage,
-    Web,
 )
 from hub.app.wiring import Hub
 from hub.context import Context
@@ -31,6 +27,7 @@ from hub.testing.sites import DimseAddress, send
 from tests.app.dimse_hub import DimseHub
 from tests.app.test_hub_archive import PATIENT, feed
 from tests.imaging.archive import STUDY, part10, study_files
+from tests.loopback import PORTS
 from tests.waiting import until
 
 OID = "1.2.250.1.999.71"
@@ -129,10 +126,7 @@ def hub(request: pytest.FixtureRequest, tmp_path: Path, source: DicomwebSimulato
             ),
             archive=Archive(senders={"PACS_A": ""}, stable_after=0.2),
             imaging=Imaging(publish_on=("ian",), archive_follows=0.2),
-            web=Web(port=0),
-            mllp=Mllp(port=0),
-            dimse=DimsePort(port=0),
-            health=HealthPort(port=0),
+            **PORTS,
             security=Security(node_authentication=False),
             storage=Storage(database=request.getfixturevalue(f"{request.param}_url"), content=tmp_path / "content"),
         )

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from hub.app.keys import pki
-from hub.app.settings.model import DimsePort, HealthPort, Mllp, Settings, Storage, Web
+from hub.app.settings.model import Settings, Storage
 from hub.app.settings.nodes import Client, Tls
 from hub.app.wiring import Hub
 from hub.audit.model import AuditRecord, AuditSearch
@@ -21,6 +21,7 @@ from hub.pipeline.catalogue import discover
 from hub.pipeline.transaction import Dicomweb, Direction, Fhir, Hl7, Soap
 from hub.wire.hl7v2.client import MllpClient
 from tests.interop.by_hand import envelope
+from tests.loopback import PORTS
 
 LIMITED, ALL = "limited-token", "all-token"
 CALLABLE = [bound for bound in discover() if bound.transaction.direction is not Direction.INITIATOR]
@@ -78,10 +79,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         Settings(
             clients=clients,
             tls=Tls(certificate=keys / "hub.crt", key=keys / "hub.key", ca=keys / "ca.crt"),
-            web=Web(port=0),
-            mllp=Mllp(port=0),
-            dimse=DimsePort(port=0),
-            health=HealthPort(port=0),
+            **PORTS,
             storage=Storage(database=f"sqlite:///{root / 'hub.sqlite'}", content=root / "content"),
         )
     )

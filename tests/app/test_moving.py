@@ -13,14 +13,10 @@ from hub.access.model import HUB
 from hub.app.settings.model import (
     Archive,
     Authority,
-    DimsePort,
-    HealthPort,
-    Mllp,
     Security,
     Settings,
     Storage,
     User,
-    Web,
 )
 from hub.app.settings.sharing import OnDemand
 from hub.app.wiring import Hub
@@ -34,7 +30,7 @@ from hub.documents.model import (
     StoredQuery,
     SubmissionSet,
 )
-from hub.documents.queries import QUERIES
+from hub.documents.sharing_elsewhere import IDS
 from hub.imaging.model import StudyState
 from hub.patients.model import Traits
 from hub.testing import hl7
@@ -46,13 +42,13 @@ from hub.wire.dimse.association import Association as DicomAssociation
 from hub.wire.dimse.contexts import for_services
 from tests.app.test_hub_archive import feed, port, wait_for
 from tests.documents.builders import entry, register, submit
+from tests.loopback import PORTS
 from tests.waiting import until
 
 OIDS = {"A": "1.2.250.1.999.71", "B": "1.2.250.1.999.72"}
 TRAITS = Traits(birth_name="LEGER", birth_given="ZOE", birth_date="19520316", sex="F", birth_place="75112")
 OTHER = replace(TRAITS, birth_date="19520317")
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
-_IDS = {query.name: query.id for query in QUERIES.values()}
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
@@ -62,10 +58,7 @@ def hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hub]:
         archive=Archive(senders={f"MODALITY_{name}": f"HOSPITAL_{name}" for name in OIDS}, stable_after=0.3),
         on_demand=OnDemand(study_list=True),
         users=(User(login="claire", name="Claire", password_argon2=PasswordHasher(1, 8, 1).hash("lune")),),
-        web=Web(port=0),
-        mllp=Mllp(port=0),
-        dimse=DimsePort(port=0),
-        health=HealthPort(port=0),
+        **PORTS,
         security=Security(node_authentication=False),
         storage=Storage(database=request.getfixturevalue(f"{request.param}_url"), content=tmp_path / "content"),
     )
@@ -131,10 +124,10 @@ class Shown:
         asked = {f"{prefix}PatientId": ((person.cx,),), f"{prefix}Status": ((APPROVED,),)}
         if kind:
             asked[f"{prefix}Type"] = ((kind,),)
-        return self.hub.documents.query(StoredQuery(_IDS[name], asked), Context(principal=HUB)).objects
+        return self.hub.documents.query(StoredQuery(IDS[name], asked), Context(principal=HUB)).objects
 
     def _contents(self, owner: SubmissionSet) -> tuple[object, ...]:
-        query = StoredQuery(_IDS["GetSubmissionSetAndContents"], {"$XDSSubmissionSetEntryUUID": ((owner.id,),)})
+        query = StoredQuery(IDS["GetSubmissionSetAndContents"], {"$XDSSubmissionSetEntryUUID": ((owner.id,),)})
         return self.hub.documents.query(query, Context(principal=HUB)).objects
 
     def _qido(self, hospital: str) -> set[str]:
@@ -239,7 +232,7 @@ def test_the_manifest_is_made_anew_for_the_new_person(hub: Hub, tmp_path: Path) 
     until(lambda: hub.imaging.indexed(study, "HUB").manifest_id not in ("", before))
     manifest = hub.documents.entry(hub.imaging.indexed(study, "HUB").manifest_id)
     assert (manifest.status, manifest.patient_id) == (APPROVED, hub.patients.resolve(number("B")))
-    links = StoredQuery(_IDS["GetAssociations"], {"$uuid": ((manifest.id,),)}, leaf_class=False)
+    links = StoredQuery(IDS["GetAssociations"], {"$uuid": ((manifest.id,),)}, leaf_class=False)
     found = hub.documents.query(links, Context(principal=HUB)).objects
     replaced = hub.documents.entry(before)
     assert (AssociationType.REPLACE, replaced.id) in {

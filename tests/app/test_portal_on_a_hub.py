@@ -7,9 +7,10 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 
-from hub.app.settings.model import DimsePort, HealthPort, Mllp, Security, Settings, Storage, User, Web
+from hub.app.settings.model import Security, Settings, Storage, User
 from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
+from tests.loopback import PORTS
 
 ROLES = ("clinician", "operator", "steward", "officer")
 PAGES = (
@@ -34,10 +35,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     hub = Hub(
         Settings(
             users=(User(login="claire", name="Claire", password_argon2=password, roles=ROLES),),
-            web=Web(port=0),
-            mllp=Mllp(port=0),
-            dimse=DimsePort(port=0),
-            health=HealthPort(port=0),
+            **PORTS,
             security=Security(node_authentication=False),
             storage=Storage(database=f"sqlite:///{directory / 'hub.sqlite'}", content=directory / "content"),
         )

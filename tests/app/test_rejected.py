@@ -18,7 +18,7 @@ from pynetdicom.sop_class import (
 )
 
 from hub.access.model import HUB
-from hub.app.settings.model import Authority, DimsePort, HealthPort, Mllp, Security, Settings, Source, Storage, Web
+from hub.app.settings.model import Authority, Security, Settings, Source, Storage
 from hub.app.wiring import Hub
 from hub.context import Context
 from hub.imaging.model import FindStudies, InstanceRequest, PublishStudy
@@ -30,6 +30,7 @@ from profiles.xds_i_b import rad69_retrieve_imaging_document_set as rad69
 from tests.app.test_hub_archive import PATIENT, feed
 from tests.imaging.archive import STUDY, part10, study_files
 from tests.imaging.living import key_object
+from tests.loopback import PORTS
 
 REPOSITORY, OID = "1.2.250.1.999.3.1", "1.2.250.1.999.71"
 PATHS = ("QIDO-RS", "metadata", "ImagingStudy", "C-FIND", "C-GET", "RAD-69", "RAD-55", "portal")
@@ -164,10 +165,7 @@ def places(tmp_path: Path) -> Iterator[Places]:
                     config={"url": source.dicomweb_url},
                 ),
             ),
-            web=Web(port=0),
-            mllp=Mllp(port=0),
-            dimse=DimsePort(port=0),
-            health=HealthPort(port=0),
+            **PORTS,
             security=Security(node_authentication=False),
             storage=Storage(database=f"sqlite:///{tmp_path / 'hub.sqlite'}", content=tmp_path / "content"),
         )

@@ -8,8 +8,9 @@ import pytest
 
 from hub.access.rights import RightsService
 from hub.access.rights_model import Everything
-from hub.app.settings.model import DimsePort, HealthPort, Mllp, Security, Settings, Storage, Web
+from hub.app.settings.model import Security, Settings, Storage
 from hub.app.wiring import Hub
+from tests.loopback import PORTS
 
 #: Rooms and their parts that hand something out.
 ASKING = (
@@ -23,10 +24,7 @@ _DEPTH = 5
 def hub(tmp_path: Path) -> Iterator[Hub]:
     built = Hub(
         Settings(
-            web=Web(port=0),
-            mllp=Mllp(port=0),
-            dimse=DimsePort(port=0),
-            health=HealthPort(port=0),
+            **PORTS,
             security=Security(node_authentication=False),
             storage=Storage(database=f"sqlite:///{tmp_path / 'hub.sqlite'}", content=tmp_path / "content"),
         )

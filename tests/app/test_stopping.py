@@ -10,9 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hub.app.settings.model import Authority, DimsePort, HealthPort, Mllp, Security, Settings, Source, Storage, Web
+from hub.app.settings.model import Authority, Security, Settings, Source, Storage
 from hub.app.wiring import Hub
 from hub.wire.lines import Lines
+from tests.loopback import PORTS
 
 #: Far below the sources' own deadlines, far above what a loaded machine needs.
 PATIENCE = 60.0
@@ -53,10 +54,7 @@ def hub_with(directory: Path, source: Source) -> Hub:
         Settings(
             authorities=(Authority(namespace=source.name, oid="1.2.250.1.999.7"),),
             sources=(source,),
-            web=Web(port=0),
-            mllp=Mllp(port=0),
-            dimse=DimsePort(port=0),
-            health=HealthPort(port=0),
+            **PORTS,
             security=Security(node_authentication=False),
             storage=Storage(database=f"sqlite:///{directory / 'hub.sqlite'}", content=directory / "content"),
         )

@@ -13,13 +13,14 @@ from lxml import etree
 
 from hub.access.model import Credentials
 from hub.app.keys import pki
-from hub.app.settings.model import DimsePort, HealthPort, Mllp, Settings, Storage, Web
+from hub.app.settings.model import Settings, Storage
 from hub.app.settings.nodes import Client, Tls
 from hub.app.settings.saml import Saml, SamlIssuer
 from hub.app.wiring import Hub
 from hub.audit.model import AuditRecord, AuditSearch
 from tests.hostile.conftest import clean
 from tests.interop.by_hand import GET_DOCUMENTS, envelope, query
+from tests.loopback import PORTS
 from tests.saml import DS, Draft, KeyPair, header, pair, sign
 
 ISSUER, OTHER, AUDIENCE = "https://idp.example/saml", "https://other.example/saml", "https://hub.example.org"
@@ -115,10 +116,7 @@ def believing(root: Path, **saml: object) -> Iterator[Believing]:
         clients=clients,
         saml=Saml(**{"audience": AUDIENCE, "issuers": (strong, old, french), **saml}),
         tls=Tls(certificate=keys / "hub.crt", key=keys / "hub.key", ca=keys / "ca.crt"),
-        web=Web(port=0),
-        mllp=Mllp(port=0),
-        dimse=DimsePort(port=0),
-        health=HealthPort(port=0),
+        **PORTS,
         storage=Storage(database=f"sqlite:///{root / 'hub.sqlite'}", content=root / "content"),
     )
     hub = Hub(settings)

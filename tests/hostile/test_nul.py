@@ -16,7 +16,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as M
 
 from hub.access.sign_in_errors import ProviderUnavailable
 from hub.access.tokens_errors import TokenRequestInvalid, TokenUnreadable
-from hub.app.settings.model import Authority, DimsePort, HealthPort, Mllp, Security, Settings, Storage, Web
+from hub.app.settings.model import Authority, Security, Settings, Storage
 from hub.app.settings.nodes import Client
 from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
@@ -25,6 +25,7 @@ from hub.wire import nul
 from hub.wire.jose import jwt
 from hub.wire.oauth.form import fields
 from hub.wire.oidc.tokens import json_object
+from tests.loopback import PORTS
 from tests.portal import fake as portal_fake
 from tests.portal.conftest import Server, field, sign_in
 
@@ -95,10 +96,7 @@ def hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hub]:
         Settings(
             clients=(every,),
             authorities=(Authority(namespace="HOSP", oid=A),),
-            web=Web(port=0),
-            mllp=Mllp(port=0),
-            dimse=DimsePort(port=0),
-            health=HealthPort(port=0),
+            **PORTS,
             security=Security(node_authentication=False),
             storage=Storage(database=request.getfixturevalue(f"{request.param}_url"), content=tmp_path / "content"),
         )

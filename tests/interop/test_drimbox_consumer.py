@@ -45,18 +45,18 @@ def called(site: Consumer, **changed: str) -> str:
     return str(location.removeprefix(site.url))
 
 
+def arrived(browser: Browser, form: httpx.Response) -> httpx.Response:
+    """Where somebody is whom the provider sends back, with what the page for signing in was opened for."""
+    target = form.text.split('href="/portal/sign-in/provider?target=', 1)[1].split('"', 1)[0]
+    return browser.go(browser.at_provider(f"f:550dc1c8:{NUMBER}", target=target))
+
+
 def follow(browser: Browser, path: str) -> httpx.Response:
     """By the call's address, through the sign-in, to the patient."""
     form = browser.get(path)
     assert form.status_code == 200
     assert "/portal/sign-in/provider?target=" in form.text
-    start = form.text.split('href="/portal/sign-in/provider?target=', 1)[1].split('"', 1)[0]
-    page = browser.get(f"/portal/sign-in/provider?target={start}")
-    asked = browser.go(page.headers["location"])
-    answer = browser.post(str(asked.url), data={"login": f"f:550dc1c8:{NUMBER}", "acr": "eidas1"})
-    while not str(answer.headers["location"]).startswith(str(browser.base_url)):
-        answer = browser.get(str(answer.url.join(answer.headers["location"])))
-    page = browser.go(str(answer.headers["location"]))
+    page = arrived(browser, form)
     if page.url.path == "/portal/sign-in/situation":
         page = browser.submit(page, "/portal/sign-in/situation", situation="1")
     return page
@@ -85,14 +85,7 @@ def test_the_call_s_situation_is_proposed_and_nothing_else_happens(site: Consume
 
 def choosing(browser: Browser, path: str) -> httpx.Response:
     """The page that asks in which situation somebody signs in for a call."""
-    form = browser.get(path)
-    start = form.text.split('href="/portal/sign-in/provider?target=', 1)[1].split('"', 1)[0]
-    page = browser.get(f"/portal/sign-in/provider?target={start}")
-    asked = browser.go(page.headers["location"])
-    answer = browser.post(str(asked.url), data={"login": f"f:550dc1c8:{NUMBER}", "acr": "eidas1"})
-    while not str(answer.headers["location"]).startswith(str(browser.base_url)):
-        answer = browser.get(str(answer.url.join(answer.headers["location"])))
-    page = browser.go(str(answer.headers["location"]))
+    page = arrived(browser, browser.get(path))
     assert page.url.path == "/portal/sign-in/situation"
     return page
 

@@ -15,7 +15,7 @@ import zeep
 from lxml import etree
 from zeep.transports import Transport
 
-from hub.app.settings.model import Authority, DimsePort, Feed, HealthPort, Mllp, Security, Settings, Storage, Web
+from hub.app.settings.model import Authority, Feed, Security, Settings, Storage
 from hub.app.settings.sharing import NotificationRecipient
 from hub.app.web.purposes import guarded
 from hub.app.wiring import Hub
@@ -24,6 +24,7 @@ from hub.exchange.model import DeliveryState, MessageState, Page, ReplayMessage
 from hub.pipeline.catalogue import discover
 from hub.wire.soap.message import SoapMessage
 from tests.interop.by_hand import envelope
+from tests.loopback import PORTS
 from tests.waiting import until
 from tests.wire.hl7v3 import messages
 from tests.wire.hl7v3.messages import ADD, DETAILS, DEVICE, REVISE, V3, ZOE, code, every, feed, ids, named, person
@@ -94,10 +95,7 @@ def hub(request: pytest.FixtureRequest, tmp_path: Path, consumer: Consumer) -> I
         ),
         feeds=(Feed(application="HIS_A", facility="CHA", name="HIS_A", device=DEVICE),),
         notifications=(told,),
-        web=Web(port=0),
-        mllp=Mllp(port=0),
-        dimse=DimsePort(port=0),
-        health=HealthPort(port=0),
+        **PORTS,
         security=Security(node_authentication=False),
         storage=Storage(database=request.getfixturevalue(f"{request.param}_url"), content=tmp_path / "content"),
     )

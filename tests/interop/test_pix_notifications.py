@@ -14,13 +14,14 @@ from hl7.mllp import start_hl7_server
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.parser import parse_message
 
-from hub.app.settings.model import Authority, DimsePort, HealthPort, Mllp, Security, Settings, Storage, Web
+from hub.app.settings.model import Authority, Security, Settings, Storage
 from hub.app.settings.sharing import NotificationRecipient
 from hub.app.wiring import Hub
 from hub.exchange.model import DeliveryState, Page
 from hub.patients.model import Traits
 from hub.testing import hl7 as made
 from hub.wire.hl7v2.client import MllpClient
+from tests.loopback import PORTS
 from tests.waiting import until
 
 pytestmark = pytest.mark.interop
@@ -82,10 +83,7 @@ def hub(request: pytest.FixtureRequest, tmp_path: Path, consumer: Consumer) -> I
     settings = Settings(
         authorities=tuple(Authority(namespace=f"HOSPITAL_{name}", oid=oid) for name, oid in OIDS.items()),
         notifications=(told,),
-        web=Web(port=0),
-        mllp=Mllp(port=0),
-        dimse=DimsePort(port=0),
-        health=HealthPort(port=0),
+        **PORTS,
         security=Security(node_authentication=False),
         storage=Storage(database=request.getfixturevalue(f"{request.param}_url"), content=tmp_path / "content"),
     )

@@ -9,13 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hub.app.settings.model import Authority, DimsePort, HealthPort, Mllp, Security, Settings, Storage, Web
+from hub.app.settings.model import Authority, Security, Settings, Storage
 from hub.app.settings.sharing import NotificationRecipient, Subscriptions
 from hub.app.wiring import Hub
 from hub.exchange.model import DeliveryState, Page
 from tests.interop.test_hl7v3 import Consumer as Soap
 from tests.interop.test_pix_notifications import Consumer as Mllp2
 from tests.interop.test_pix_notifications import numbers
+from tests.loopback import PORTS
 from tests.profiles.fhir_patients.conftest import Consumer as Fhir
 from tests.profiles.fhir_patients.messages import JSON, parameters, subscription
 from tests.profiles.running import OIDS, Region, cx, message, pid
@@ -118,10 +119,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
             authorities=tuple(Authority(namespace=f"HOSPITAL_{name}", oid=oid) for name, oid in OIDS.items()),
             notifications=tuple(recipients),
             subscriptions=Subscriptions(consumers=("127.0.0.1",)),
-            web=Web(port=0),
-            mllp=Mllp(port=0),
-            dimse=DimsePort(port=0),
-            health=HealthPort(port=0),
+            **PORTS,
             security=Security(node_authentication=False),
             storage=Storage(database=request.getfixturevalue(f"{request.param}_url"), content=tmp_path / "content"),
         )

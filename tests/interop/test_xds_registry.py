@@ -12,7 +12,7 @@ import pytest
 from lxml import etree
 
 from hub.access.model import Principal, Scheme
-from hub.app.settings.model import DimsePort, HealthPort, Mllp, Region, Security, Settings, Storage, Web
+from hub.app.settings.model import Region, Security, Settings, Storage
 from hub.app.settings.sharing import OnDemand
 from hub.app.wiring import Hub
 from hub.audit.model import AuditSearch
@@ -40,6 +40,7 @@ from tests.interop.by_hand import (
     submission,
     unique_id,
 )
+from tests.loopback import PORTS
 from tests.waiting import until
 
 pytestmark = pytest.mark.interop
@@ -70,10 +71,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     started = Hub(
         Settings(
             region=Region(affinity_domain=DOMAIN, repository_unique_id=REPOSITORY, external_index=True),
-            web=Web(port=0),
-            mllp=Mllp(port=0),
-            dimse=DimsePort(port=0),
-            health=HealthPort(port=0),
+            **PORTS,
             security=Security(node_authentication=False, accept_new_authorities=True),
             storage=Storage(database=f"sqlite:///{directory / 'hub.sqlite'}", content=directory / "content"),
             on_demand=OnDemand(study_list=True, persist=True),

@@ -10,13 +10,14 @@ import pytest
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.parser import parse_message
 
-from hub.app.settings.model import Authority, DimsePort, HealthPort, Mllp, Security, Settings, Storage, Web
+from hub.app.settings.model import Authority, Security, Settings, Storage
 from hub.app.wiring import Hub
 from hub.patients.model import Person
 from hub.testing.postgres import PostgresqlServer
 from hub.values import PatientIdentifier
 from hub.wire.hl7v2.client import MllpClient
 from hub.wire.hl7v2.message import Hl7Message
+from tests.loopback import PORTS
 
 OIDS = {"A": "1.2.250.1.999.71", "B": "1.2.250.1.999.72", "C": "1.2.250.1.999.73"}
 _NUMBERS = itertools.count(1)
@@ -25,10 +26,7 @@ _NUMBERS = itertools.count(1)
 def settings(database: str, content: Any, **more: Any) -> Settings:
     return Settings(
         authorities=tuple(Authority(namespace=f"HOSPITAL_{name}", oid=oid) for name, oid in OIDS.items()),
-        web=Web(port=0),
-        mllp=Mllp(port=0),
-        dimse=DimsePort(port=0),
-        health=HealthPort(port=0),
+        **PORTS,
         security=Security(node_authentication=False),
         storage=Storage(database=database, content=content),
         **more,
