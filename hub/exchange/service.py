@@ -210,9 +210,13 @@ class ExchangeService:
         """Process one RECEIVED message: effect and state in one commit. False: not ours to do.
 
         A transient failure leaves it RECEIVED for later, and with it what its source sent after it."""
+        with self.in_order(source or message_id):  # until a refusal is kept, so that it is tried once
+            return self._process(message_id, source)
+
+    def _process(self, message_id: str, source: str) -> bool:
         message: InboxMessage | None = None
         try:
-            with self.in_order(source), self.database.transaction() as work:
+            with self.database.transaction() as work:
                 store = MessageStore(work)
                 store.lock(f"inbox:{source or message_id}")
                 message = store.get(message_id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from hub.context import Context
-from hub.errors import InternalError, Invalid, Unavailable
+from hub.errors import HubError, InternalError, Invalid, Unavailable
 from hub.exchange.errors import MessageNotFound, NotReplayable
 from hub.exchange.model import DiscardMessage, MessageState, Page, ReplayMessage
 from hub.exchange.service import ExchangeService
@@ -179,3 +179,28 @@ def test_one_message_of_a_source_at_a_time(exchange: ExchangeService) -> None:
         thread.join()
     assert sorted(taken) == [False] * 15 + [True]
     assert len(exchange.messages(Page())) == 1
+
+
+def test_what_is_refused_is_tried_once_though_two_would_carry_it_out(exchange: ExchangeService) -> None:
+    """A worker and an operator's replay at once: the second waits until the first one's refusal is kept."""
+    tried: list[str] = []
+
+    def refuse(raw: bytes, context: Context) -> None:
+        tried.append(context.source)
+        raise Invalid("PID-3 is missing.")
+
+    class Slow(ExchangeService):
+        def _failed(self, message_id: str, attempts: int, error: HubError) -> None:
+            second.start()
+            second.join(0.5)
+            super()._failed(message_id, attempts, error)
+
+    slow = Slow(database=exchange.database, processors={"hl7v2": refuse})
+    context = Context(source="HIS_A")
+    slow.receive(Message(b"bad"), "ITI-30", "hl7v2", context)
+    second = threading.Thread(target=slow.process, args=(context.message_id, "HIS_A"))
+    slow.process(context.message_id, "HIS_A")
+    second.join(60)
+    assert not second.is_alive()
+    assert tried == ["HIS_A"]
+    assert slow.message(context.message_id).state is MessageState.REFUSED
