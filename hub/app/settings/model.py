@@ -206,8 +206,8 @@ class Mllp(Table):
     """Character set of messages whose MSH-18 is empty."""
     processing_ids: ProcessingIds = Field(default=("P",), examples=[("P", "T")])
     """What messages are for (MSH-11, HL7 table 0103; processingCode of HL7 v3) that this hub takes: P production,
-    T training, D debugging. Others are refused (AR, 202; NS250 in HL7 v3); the bytes of feeds stay in the inbox. One that
-    does not say is P. The sandbox and the demo take all."""
+    T training, D debugging. Others are refused (AR, 202; NS250 in HL7 v3); the bytes of feeds stay in the inbox.
+    One that does not say is P. The sandbox and the demo take all."""
 
 
 class DimsePort(Table):
