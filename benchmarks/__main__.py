@@ -36,14 +36,15 @@ def main() -> int:
             continue
         print(f"{short} ...", flush=True)
         module = importlib.import_module(f"benchmarks.{name}")
+        found: list[Figure] = []
         try:
-            found = list(module.run(quick=options.quick))
+            for figure in module.run(quick=options.quick):
+                print(f"   {line(figure)}", flush=True)
+                found.append(figure)
         except Exception:
             traceback.print_exc()
             failed.append(short)
             continue
-        for figure in found:
-            print(f"   {line(figure)}", flush=True)
         figures += found
         loads.append(os.getloadavg()[0])
     kept, load = earlier({figure.bench for figure in figures} | set(failed)) if options.names else ([], 0.0)
