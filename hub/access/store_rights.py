@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, Index, Integer, Text, bindparam, func, insert, literal_column, select, text, update
 from sqlalchemy.types import BigInteger
 from sqlmodel import Field, SQLModel
 
 from hub.access.rights_model import Broken, Choice, Consent, KeptConsent, Matter
+from hub.storage.arrays import among, listed
 from hub.storage.beside import Beside
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
@@ -115,16 +115,12 @@ class About:
     glass: list[Broken]
 
 
-#: PostgreSQL takes a plan for good only where its estimates don't depend on the values: a sub-select hides them.
-_AMONG = "= ANY(CAST((SELECT CAST(:values AS text[])) AS text[]))"
-
-
 def _of_numbers(table: str, columns: Sequence[Any], more: str = "") -> Prepared:
     """The rows of some numbers, whatever their authority, by the index on the number's value."""
     names = ", ".join(f"m.{column.name}" for column in columns)
     statements = {
         "postgresql": f"SELECT {names} FROM {table} AS m "  # noqa: S608 (our own columns)
-        f"WHERE m.value {_AMONG} {more} ORDER BY m.key",
+        f"WHERE m.value {among('values')} {more} ORDER BY m.key",
         "sqlite": f"SELECT {names} FROM json_each(:values) AS n CROSS JOIN {table} AS m "  # noqa: S608
         f"ON m.value = n.value {more} ORDER BY m.key",
     }
@@ -166,7 +162,7 @@ _PARTS = (
 def _decisive(dialect: str, tables: int = len(_PARTS)) -> Any:
     """What is kept of some numbers that rules look at, in one question. ``tables``: the first of them only."""
     some = {
-        "postgresql": f"{{table}} AS m WHERE m.value {_AMONG} {{more}}",
+        "postgresql": f"{{table}} AS m WHERE m.value {among('values')} {{more}}",
         "sqlite": "json_each(:values) AS n CROSS JOIN {table} AS m ON m.value = n.value {more}",
     }[dialect]
     parts = (
@@ -367,8 +363,7 @@ def _found(statement: Prepared, connection: Connection, numbers: Sequence[Number
 
 def _values(connection: Connection, numbers: Sequence[Number]) -> Any:
     """The numbers without their authorities, as the database takes them."""
-    values = sorted({value for value, _ in numbers})
-    return orjson.dumps(values).decode() if connection.dialect.name == "sqlite" else values
+    return listed(connection, sorted({value for value, _ in numbers}))
 
 
 def _kept(row: Any) -> KeptConsent:

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-import orjson
 from sqlalchemy import select, text
 
 from hub.documents.codec import authors_of, mime_type_of
@@ -11,6 +10,7 @@ from hub.documents.formats import reference_key
 from hub.documents.model import APPROVED, AssociationType, Author
 from hub.documents.rows import SEPARATOR
 from hub.documents.store import ASSOCIATION, ENTRY, TERM
+from hub.storage.arrays import among, listed
 from hub.storage.engine import Database, UnitOfWork
 from hub.storage.prepared import Prepared
 
@@ -18,10 +18,10 @@ _CHUNK = 1000
 MANIFEST = "application/dicom"  #: mimeType of a manifest (RAD TF-3: 4.68.4.1.2.3)
 STUDY = "urn:ihe:iti:xds:2016:studyInstanceUID"  #: type of reference (ITI TF-3: 4.2.3.2.28)
 _TERM_COLUMNS = (TERM.c.value, ENTRY.c.status, ENTRY.c.confidentiality_codes, ENTRY.c.body)
-_REFERRING = {  # PostgreSQL: a parameter in a sub-select is planned once, not at each execution
-    "postgresql": "SELECT t.value, e.status, e.confidentiality_codes, e.body "
+_REFERRING = {
+    "postgresql": "SELECT t.value, e.status, e.confidentiality_codes, e.body "  # noqa: S608 (our own text)
     "FROM documents_term AS t JOIN documents_entry AS e ON e.id = t.object "
-    "WHERE t.attribute = 'reference_ids' AND t.value = ANY(CAST((SELECT CAST(:keys AS text[])) AS text[]))",
+    f"WHERE t.attribute = 'reference_ids' AND t.value {among('keys')}",
     "sqlite": "SELECT t.value, e.status, e.confidentiality_codes, e.body "
     "FROM json_each(:keys) AS n CROSS JOIN documents_term AS t ON t.value = n.value AND t.attribute = 'reference_ids' "
     "CROSS JOIN documents_entry AS e ON e.id = t.object",
@@ -85,9 +85,7 @@ class ShowingStore:
         wanted = {reference_key(f"{uid}^^^^{STUDY}"): uid for uid in study_uids}
         approved: dict[str, frozenset[str]] = {}
         former: dict[str, frozenset[str]] = {}
-        sqlite = self._connection.dialect.name == "sqlite"
-        keys = sorted(wanted)
-        rows = _REFERENCES.rows(self._connection, {"keys": orjson.dumps(keys).decode() if sqlite else keys})
+        rows = _REFERENCES.rows(self._connection, {"keys": listed(self._connection, sorted(wanted))})
         for key, status, codes, body in rows:
             if mime_type_of(body) != MANIFEST:
                 continue

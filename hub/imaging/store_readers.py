@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-import orjson
 from sqlalchemy import text
 
 from hub.imaging.store_tables import STUDY
+from hub.storage.arrays import among, listed
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
 from hub.values import PatientIdentifier
@@ -16,9 +16,9 @@ _COLUMNS = tuple(
     for name in ("study_instance_uid", "source", "person", "person_authority", "patient_id", "patient_authority")
 )
 _NAMES = ", ".join(f"m.{column.name}" for column in _COLUMNS)
-_OF_STUDIES = {  # PostgreSQL: a parameter in a sub-select is planned once, not at each execution
+_OF_STUDIES = {
     "postgresql": f"SELECT {_NAMES} FROM imaging_study AS m "  # noqa: S608 (our own columns)
-    "WHERE m.study_instance_uid = ANY(CAST((SELECT CAST(:uids AS text[])) AS text[]))",
+    f"WHERE m.study_instance_uid {among('uids')}",
     "sqlite": f"SELECT {_NAMES} FROM json_each(:uids) AS n CROSS JOIN imaging_study AS m "  # noqa: S608
     "ON m.study_instance_uid = n.value",
 }
@@ -42,9 +42,7 @@ class ReadersIndex:
 
     def copies(self, uids: Collection[str]) -> list[Copy]:
         """Every copy of the studies, whatever its state. One question to the database, also about nothing."""
-        ordered = sorted(set(uids))
-        sqlite = self._connection.dialect.name == "sqlite"
-        rows = _COPIES.rows(self._connection, {"uids": orjson.dumps(ordered).decode() if sqlite else ordered})
+        rows = _COPIES.rows(self._connection, {"uids": listed(self._connection, sorted(set(uids)))})
         return [Copy(uid, source, _patient(*rest)) for uid, source, *rest in rows]
 
 

@@ -323,7 +323,7 @@ class PatientService(Questions):
         status, ins = qualify(identity.status if stated else self._unstated(number), identity.ins)
         others = tuple([self.directory.named(item) for item in identity.others if item.authority])
         told = identity.updated_at or now()
-        return Identity(number, identity.traits, status, identity.attributes, ins, others, told, identity.active)
+        return replace(identity, identifier=number, status=status, ins=ins, others=others, updated_at=told)
 
     def _unstated(self, identifier: PatientIdentifier) -> IdentityStatus:
         authority = self.directory.by_oid(identifier.authority)

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from sqlalchemy import (
     bindparam,
     delete,
@@ -24,6 +23,7 @@ from hub.patients.store_ahead import absent
 from hub.patients.store_links import LinkStore
 from hub.patients.store_tables import AUTHORITY, IDENTITY, NAME, PERSON
 from hub.patients.store_tasks import UNASKED, TaskStore
+from hub.storage.arrays import among, listed
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared, ask
 from hub.values import PatientIdentifier, now
@@ -72,7 +72,7 @@ _BY_ID = Prepared(lambda _dialect: _MEMBER.where(IDENTITY.c.id == bindparam("key
 _COLUMNS = ", ".join(f"m.{column.name}" for column in MEMBER_COLUMNS)
 _OF_IDS = {
     "postgresql": f"SELECT {_COLUMNS} FROM patients_identity AS m "  # noqa: S608 (our own columns)
-    "WHERE m.id = ANY (CAST((SELECT CAST(:keys AS bigint[])) AS bigint[])) ORDER BY m.id",
+    f"WHERE m.id {among('keys', 'bigint')} ORDER BY m.id",
     "sqlite": f"SELECT {_COLUMNS} FROM json_each(:keys) AS a "  # noqa: S608
     "CROSS JOIN patients_identity AS m ON m.id = a.value ORDER BY m.id",
 }
@@ -332,7 +332,7 @@ class PatientStore:
             return [member(row) for row in _BY_ID.rows(self._connection, {"key": wanted[0]})]
         if not wanted:
             return []
-        keys = wanted if self._postgresql else orjson.dumps(wanted).decode()
+        keys = listed(self._connection, wanted)
         return [member(row) for row in _BY_IDS.rows(self._connection, {"keys": keys})]
 
     def met(self, ids: Sequence[int]) -> list[Member]:

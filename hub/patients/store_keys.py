@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import orjson
 from sqlalchemy import BigInteger, Connection, bindparam, delete, func, insert, select, text
 from sqlmodel import Field, SQLModel
 
 from hub.patients.store import MEMBER_COLUMNS, NEW, Member, member
 from hub.patients.store_tables import IDENTITY
+from hub.storage.arrays import listed
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
 from hub.storage.tables import METADATA
@@ -93,7 +93,7 @@ class KeyStore:
         wanted = list(dict.fromkeys(keys))
         blocks: dict[int, list[int]] = {key: [] for key in wanted}
         if wanted:
-            values = {"keys": orjson.dumps(wanted).decode() if self._sqlite else wanted, "cap": CAP + 1}
+            values = {"keys": listed(self._connection, wanted), "cap": CAP + 1}
             for key, identity in _GATHERING.rows(self._connection, values):
                 blocks[key].append(identity)
         self._work.notes[_BLOCKS] = blocks
@@ -109,7 +109,7 @@ class KeyStore:
         if not keys:
             _FORGET.run(self._connection, {"identity": identity})
             return
-        values = {"identity": identity, "keys": orjson.dumps(list(keys)).decode() if self._sqlite else list(keys)}
+        values = {"identity": identity, "keys": listed(self._connection, keys)}
         if self._sqlite:
             _DROP_OTHERS.run(self._connection, values)
         _PUT_KEYS.run(self._connection, values)

@@ -7,10 +7,8 @@ from functools import cache
 from operator import itemgetter
 from typing import Any
 
-import orjson
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Integer,
     bindparam,
     exists,
@@ -26,6 +24,7 @@ from hub.patients.model import INS_AUTHORITIES, Identity, Link
 from hub.patients.normalise import given_names, search_keys
 from hub.patients.store import MEMBER_COLUMNS, Member, member
 from hub.patients.store_tables import IDENTITY, LINK, NAME, PERSON
+from hub.storage.arrays import among, listed
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared, ask
 from hub.storage.tables import prefix_end
@@ -111,7 +110,7 @@ _COLUMNS = ", ".join(f"m.{column.name}" for column in MEMBER_COLUMNS)
 _OF_PERSONS = {
     "postgresql": f"""
         SELECT {_COLUMNS} FROM patients_identity AS m
-        WHERE m.person = ANY(CAST((SELECT CAST(:persons AS bigint[])) AS bigint[])) AND m.active ORDER BY m.id
+        WHERE m.person {among("persons", "bigint")} AND m.active ORDER BY m.id
     """,  # noqa: S608 (our own columns)
     "sqlite": f"""
         SELECT {_COLUMNS} FROM json_each(:persons) AS a CROSS JOIN patients_identity AS m
@@ -119,12 +118,12 @@ _OF_PERSONS = {
     """,  # noqa: S608
 }
 _NUMBERS = {
-    "postgresql": """
+    "postgresql": f"""
         SELECT m.id, m.value, m.authority, m.survivor, m.external FROM patients_person AS m
-        WHERE m.id = ANY(CAST((SELECT CAST(:persons AS bigint[])) AS bigint[]))
+        WHERE m.id {among("persons", "bigint")}
         UNION ALL SELECT m.id, m.value, m.authority, m.survivor, m.external FROM patients_person AS m
-        WHERE m.survivor = ANY(CAST((SELECT CAST(:persons AS bigint[])) AS bigint[])) ORDER BY 1
-    """,
+        WHERE m.survivor {among("persons", "bigint")} ORDER BY 1
+    """,  # noqa: S608 (our own text)
     "sqlite": """
         SELECT m.id, m.value, m.authority, m.survivor, m.external
         FROM json_each(:persons) AS a CROSS JOIN patients_person AS m ON m.id = a.value
@@ -133,7 +132,7 @@ _NUMBERS = {
     """,
 }
 _PERSON_COLUMNS = (PERSON.c.id, PERSON.c.value, PERSON.c.authority, PERSON.c.survivor, PERSON.c.external)
-#: The active identities of persons, and the persons with their aliases; ``array`` makes the value of ``persons``.
+#: The active identities of persons, and the persons with their aliases; ``listed`` makes the value of ``persons``.
 MEMBERS_OF = Prepared(lambda dialect: text(_OF_PERSONS[dialect]).columns(*MEMBER_COLUMNS))
 PERSONS = Prepared(lambda dialect: text(_NUMBERS[dialect]).columns(*_PERSON_COLUMNS))
 _BY_ID = Prepared(lambda _dialect: select(*MEMBER_COLUMNS).where(IDENTITY.c.id == bindparam("key")))
@@ -166,11 +165,6 @@ _WHOM_LOCAL = _whom(
 _WHOM_INS = _whom(
     "SELECT DISTINCT person FROM patients_identity WHERE ins_value = :value AND ins_authority = :authority AND active"
 )
-
-
-def array(connection: Connection, values: Sequence[Any]) -> Any:
-    """Values as one parameter: PostgreSQL's array, JSON on SQLite."""
-    return orjson.dumps(values).decode() if connection.dialect.name == "sqlite" else list(values)
 
 
 class PatientReader:
@@ -227,7 +221,7 @@ class PatientReader:
         """Persons with their active identities and aliases."""
         if not ids:
             return {}
-        wanted = {"persons": array(self._connection, sorted(set(ids)))}
+        wanted = {"persons": listed(self._connection, sorted(set(ids)))}
         members: defaultdict[int, list[Member]] = defaultdict(list)
         identities, numbers = ask(self._connection, [(MEMBERS_OF, wanted), (PERSONS, wanted)])
         for row in identities:

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from sqlalchemy import select, text
 
 from hub.patients.model import TaskKind
 from hub.patients.store_links import NO_MATCH
 from hub.patients.store_tables import LINK, TASK
+from hub.storage.arrays import listed
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
 
@@ -95,8 +95,7 @@ class SnapshotReader:
 
     def hold(self, identities: Sequence[int]) -> None:
         """Nobody else changes these identities until the unit of work ends."""
-        keys = orjson.dumps(list(identities)).decode() if self._sqlite else list(identities)
-        _HOLD.rows(self._connection, {"keys": keys})
+        _HOLD.rows(self._connection, {"keys": listed(self._connection, identities)})
 
 
 def _pair(one: int, other: int) -> Pair:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
@@ -47,9 +47,9 @@ def to_person(page: Page, house: House) -> None:
 
 
 @pytest.mark.parametrize(("language", "viewport"), [("en-GB", DESKTOP), ("fr-FR", PHONE)], ids=["desktop", "phone"])
-def test_by_the_keyboard(browser: Browser, house: House, axe: str, language: str, viewport: dict[str, int]) -> None:
+def test_by_the_keyboard(browser: Browser, house: House, axe: str, language: str, viewport: ViewportSize) -> None:
     before = len(house.letters())
-    context = browser.new_context(locale=language, viewport=viewport)  # type: ignore[arg-type]
+    context = browser.new_context(locale=language, viewport=viewport)
     page = context.new_page()
     to_person(page, house)
     page.locator(".pick input").first.focus()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,8 +39,8 @@ class Written:
         assert person is not None
         self.person = person
 
-    def draft(self, *recipients: str, **more: object) -> Draft:
-        return Draft(self.person, (FIRST,), recipients, **more)  # type: ignore[arg-type]
+    def draft(self, *recipients: str, **more: Any) -> Draft:
+        return Draft(self.person, (FIRST,), recipients, **more)
 
     def report(self, **words: str) -> None:
         first, *_ = reports(Hl7Message.parse(sent(words=words).message()), "RIS_A")
@@ -113,14 +114,12 @@ def test_what_can_not_be_sent(written: Written) -> None:
     [("MASQUE_PS", {"recipients": (DOCTOR,)}, {"to_patient": True}),
      ("INVISIBLE_PATIENT", {"to_patient": True}, {"recipients": (DOCTOR,)})],
 )  # fmt: skip
-def test_a_hidden_document(
-    written: Written, word: str, forbidden: dict[str, object], permitted: dict[str, object]
-) -> None:
+def test_a_hidden_document(written: Written, word: str, forbidden: dict[str, Any], permitted: dict[str, Any]) -> None:
     written.report(**{word: "Y"})
     with pytest.raises(LetterHidden):
-        written.hand.send(SendLetter(Draft(written.person, (FIRST,), **forbidden), "x"), AUTHOR)  # type: ignore[arg-type]
+        written.hand.send(SendLetter(Draft(written.person, (FIRST,), **forbidden), "x"), AUTHOR)
     assert not written.here.letters()
-    assert written.hand.send(SendLetter(Draft(written.person, (FIRST,), **permitted), "x"), AUTHOR)  # type: ignore[arg-type]
+    assert written.hand.send(SendLetter(Draft(written.person, (FIRST,), **permitted), "x"), AUTHOR)
 
 
 def test_a_document_that_is_withdrawn_takes_the_letter_with_it(written: Written) -> None:

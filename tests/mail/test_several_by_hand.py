@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,9 +43,9 @@ class Several(Written):
         first, *_ = reports(Hl7Message.parse(made.message()), "RIS_A")
         self.here.rooms.imaging.feed_report(FeedReport(first), Context(source="RIS_A"))
 
-    def letter(self, *unique_ids: str, **more: object) -> Draft:
+    def letter(self, *unique_ids: str, **more: Any) -> Draft:
         values = {"recipients": (DOCTOR,), **more}
-        return Draft(self.person, unique_ids, **values)  # type: ignore[arg-type]
+        return Draft(self.person, unique_ids, **values)
 
     def refused(self, draft: Draft) -> HubError:
         """Why it is; nothing has gone, nor will."""
