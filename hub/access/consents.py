@@ -48,6 +48,8 @@ USUAL = (
 )
 
 _LOOKS_BACK = timedelta(days=30)  #: so long may no worker have run
+_CLOCKS = timedelta(minutes=1)  #: another system's clock may be that far ahead: what it says was said now
+_EARLIEST_DAY = timedelta(hours=14)  #: a day begins that long before it does in UTC
 
 
 class ConsentService:
@@ -64,14 +66,17 @@ class ConsentService:
         """Keep a word. Raises UnknownPatient, UnknownConsent, ConsentFromTheFuture, ConsentAlreadyOver, ConsentChanged,
         ConsentAboutAnother."""
         consent, at = command.consent, self.rights.clock()
-        if consent.at > at:
+        if consent.at > at + (_EARLIEST_DAY if command.day else _CLOCKS):
             raise ConsentFromTheFuture()
+        consent = replace(consent, at=min(consent.at, at))
         if consent.until is not None and consent.until <= consent.at:
             raise ConsentAlreadyOver()
         regional = self._known(consent.identity, context)
         if not consent.identity.authority:
             consent = replace(consent, identity=regional)
         with self.database.transaction() as work:
+            if command.day:
+                consent = replace(consent, at=_after(consent, self._of_that_day(work, consent), at))
             kept = replace(self._keep(work, consent, command.version, context, at), patient=regional)
         context.touch("patient", regional.cx)
         context.touch("consent", kept.consent.id)
@@ -98,7 +103,7 @@ class ConsentService:
                     own = [item for item in known if (item.identity, item.source) == (identity, word.source)]
                     if own and own[-1].choice is word.choice:
                         continue
-                    word = replace(word, at=min(at, max([word.at, *(item.at for item in known)])))
+                    word = replace(word, at=_after(word, known, at))
                 kept = self._keep(work, word, 0, context, at)
                 context.led_to("consent", kept.consent.id)
 
@@ -108,7 +113,8 @@ class ConsentService:
         return [
             item
             for item in words
-            if (item.matter, item.actor) == (word.matter, "") and timedelta(0) <= item.at - word.at < timedelta(days=1)
+            if (item.matter, item.actor) == (word.matter, word.actor)
+            and timedelta(0) <= item.at - word.at < timedelta(days=1)
         ]
 
     @staticmethod
@@ -229,6 +235,11 @@ class ConsentService:
 
     def _may(self, patient: PatientIdentifier, context: Context) -> bool:
         return self.rights.visible([Thing(Kind.PERSON, patient)], context)[0]
+
+
+def _after(word: Consent, others: Sequence[Consent], at: datetime) -> datetime:
+    """When a word was said of which only the day is known: after the others of that day."""
+    return min(at, max([word.at, *(item.at for item in others)]))
 
 
 def _same(one: Consent, other: Consent) -> bool:

@@ -186,12 +186,14 @@ class Everything:
 @dataclass(frozen=True, slots=True)
 class RecordConsent(Command):
     """Keep a patient's word. One that is older than what is known of its identity, matter and actor is kept and counts
-    for nothing. ``version``: the one that this replaces, 0 for whichever there is. Outcome: KeptConsent.
+    for nothing. ``version``: the one that this replaces, 0 for whichever there is. ``day``: as in ``Said``. Outcome:
+    KeptConsent.
 
     Raises UnknownPatient, ConsentFromTheFuture, ConsentAlreadyOver, ConsentAboutAnother, ConsentChanged."""
 
     consent: Consent
     version: int = 0
+    day: bool = False
 
 
 @dataclass(frozen=True, slots=True)

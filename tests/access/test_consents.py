@@ -67,8 +67,8 @@ from tests.access.rights_world import (
 EVERYBODY = (SYSTEM, LOOPBACK, DOCTOR, USER)
 
 
-def record(world: World, word: Consent, *, version: int = 0, by: Principal = SYSTEM) -> KeptConsent:
-    return ConsentService(world.rights).record(RecordConsent(word, version), Context(principal=by))
+def record(world: World, word: Consent, *, version: int = 0, by: Principal = SYSTEM, day: bool = False) -> KeptConsent:
+    return ConsentService(world.rights).record(RecordConsent(word, version, day), Context(principal=by))
 
 
 @pytest.fixture
@@ -221,6 +221,36 @@ def test_a_feed_that_tells_the_day_only_comes_after_what_else_was_said_that_day(
     yesterday = midnight - timedelta(days=1)
     service.heard(AT_A, [Said(Matter.CONSULTATION, Choice.OPPOSITION, yesterday, day=True)], Context(source="HIS_A"))
     assert world.rule(SYSTEM)[0] == "system"
+
+
+@pytest.mark.parametrize(
+    ("actor", "rules"),
+    [("", ("opposition", "care-relationship")), (DOCTOR_ID, ("blocked", "consented-by-name"))],
+)
+def test_a_word_of_a_day_comes_after_what_else_was_said_that_day(
+    world: World, actor: str, rules: tuple[str, str]
+) -> None:
+    midnight = NOON.replace(hour=0, minute=0, second=0, microsecond=0)
+    record(world, replace(consent(Choice.CONSENT, actor=actor), at=NOON - timedelta(hours=1)))
+    for choice, rule in zip((Choice.OPPOSITION, Choice.CONSENT), rules, strict=True):
+        record(world, replace(consent(choice, actor=actor), at=midnight), day=True)
+        assert world.rule(DOCTOR)[0] == rule
+    record(world, replace(consent(actor=actor), at=midnight - timedelta(days=1)), day=True)
+    assert world.rule(DOCTOR)[0] == rules[1]
+
+
+def test_a_day_that_has_begun_further_east_and_a_clock_that_goes_ahead(world: World) -> None:
+    midnight = NOON.replace(hour=0, minute=0, second=0, microsecond=0)
+    kept = record(world, replace(consent(), at=NOON + timedelta(seconds=30)))
+    assert kept.consent.at == NOON
+    assert world.rule(SYSTEM) == ("opposition", False)
+    kept = record(world, replace(consent(Choice.CONSENT), at=midnight + timedelta(days=1)), day=True)
+    assert kept.consent.at == NOON
+    assert world.rule(SYSTEM) == ("system", True)
+    with pytest.raises(ConsentFromTheFuture):
+        record(world, replace(consent(), at=midnight + timedelta(days=2)), day=True)
+    with pytest.raises(ConsentFromTheFuture):
+        record(world, replace(consent(), at=NOON + timedelta(minutes=2)))
 
 
 def test_a_feed_that_repeats_itself_without_a_date_says_nothing_new(world: World) -> None:

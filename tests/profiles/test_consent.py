@@ -18,7 +18,7 @@ from hub.app.settings.roles import Role
 from hub.app.wiring import Hub
 from hub.context import Context
 from hub.patients.model import FeedIdentity
-from hub.values import PatientIdentifier
+from hub.values import PatientIdentifier, now
 from tests.patients.conftest import A, identity
 
 SYSTEM = Context(principal=Principal("HIS", scheme=Scheme.CERTIFICATE))
@@ -120,8 +120,29 @@ def test_actors_periods_and_numbers_are_kept(site: Site) -> None:
     Consent.model_validate(kept)
     assert kept["patient"] == {**patient, "reference": f"Patient/{site.patient}"}
     assert kept["dateTime"] == "2026-03-01T09:00:00+00:00"
-    assert kept["provision"]["period"] == {"end": "2030-01-01T00:00:00+00:00"}
+    assert kept["provision"]["period"] == {"end": "2030-01-01T23:59:59+00:00"}
     assert kept["provision"]["actor"][0]["reference"]["identifier"]["value"] == "899700000001"
+
+
+def test_the_policy_alone_and_the_day_alone(site: Site) -> None:
+    policy = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTOUT"}
+    today = now().date().isoformat()
+    assert site("POST", "Consent", site.consent("permit", dateTime=now().isoformat())).status_code == 201
+    made = site("POST", "Consent", site.consent(dateTime=today, provision=None, policyRule={"coding": [policy]}))
+    assert (made.status_code, made.json()["provision"]["type"]) == (201, "deny"), made.text
+    assert not site.shown()
+    again = {**policy, "code": "OPTIN"}
+    site("POST", "Consent", site.consent(dateTime=today, provision=None, policyRule={"coding": [again]}))
+    assert site.shown()
+
+
+def test_it_holds_from_its_start(site: Site) -> None:
+    begun = {"type": "deny", "period": {"start": "2026-02-01"}}
+    assert site("POST", "Consent", site.consent(provision=begun)).json()["dateTime"] == "2026-03-01T00:00:00+00:00"
+    later = {"type": "permit", "period": {"start": "2999-01-01"}}
+    answer = site("POST", "Consent", site.consent(provision=later))
+    assert answer.json()["issue"][0]["details"]["coding"][0]["code"] == "consent-in-the-future"
+    assert not site.shown()
 
 
 def test_it_is_taken_and_given_as_xml(site: Site) -> None:

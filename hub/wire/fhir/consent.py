@@ -8,7 +8,7 @@ from typing import Any
 from hub.access.rights_model import Choice, Consent, FindConsents, GetConsent, KeptConsent, Matter, RecordConsent
 from hub.errors import Invalid
 from hub.values import Oid, PatientIdentifier
-from hub.wire.fhir import search
+from hub.wire.fhir import search, times
 from hub.wire.fhir.body import resource_in
 from hub.wire.fhir.codes import filled, text
 from hub.wire.fhir.errors import ConsentNotSupported
@@ -27,7 +27,7 @@ PERSONS, STRUCTURES = "urn:oid:1.2.250.1.71.4.2.1", "urn:oid:1.2.250.1.71.4.2.2"
 _ACTORS = {PERSONS: "", STRUCTURES: "", "https://rpps.esante.gouv.fr": "8", "https://finess.esante.gouv.fr": "1"}
 _ACTOR_ID = re.compile(r"[0-9A-Za-z/]{1,40}")
 _PROVISION = frozenset({"type", "period", "actor", "id"})
-_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
+_DATE, _DAY = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?"), re.compile(r"\d{4}-\d{2}-\d{2}")
 _ETAG = re.compile(r'W/"([1-9][0-9]{0,8})"')
 
 
@@ -47,21 +47,25 @@ def consent_told(message: HttpRequest, now: datetime) -> RecordConsent:
         raise Invalid("A Consent that is recorded is active; an update may end it.", location="Consent.status")
     if _PRIVACY not in _codes(resource.get("scope"), _SCOPES):
         raise ConsentNotSupported("The scope is patient-privacy.", location="Consent.scope")
-    provision = resource.get("provision")
-    if not isinstance(provision, dict) or set(provision) - _PROVISION or text(provision, "type") not in _TYPES:
+    provision = resource.get("provision", {})
+    choice = _choice(resource, provision) if isinstance(provision, dict) else None
+    if choice is None or set(provision) - _PROVISION:
         raise ConsentNotSupported(location="Consent.provision")
     start, until = _period(provision)
-    at = _instant(text(resource, "dateTime"), "Consent.dateTime") or start or now
+    said = text(resource, "dateTime")
+    given = _instant(said, "Consent.dateTime")
+    late = start is not None and (given is None or start > given)  # it holds from the later of the two
+    at, written = (start, text(provision["period"], "start")) if late else (given, said)
     consent = Consent(
         id=number,
         identity=_patient(resource, message.base),
         matter=_matter(resource),
-        choice=_TYPES[text(provision, "type")] if status == "active" else Choice.UNKNOWN,
-        at=at,
+        choice=choice if status == "active" else Choice.UNKNOWN,
+        at=at or now,
         actor=_actor(provision),
         until=until,
     )
-    return RecordConsent(consent, _version(message) if number else 0)
+    return RecordConsent(consent, _version(message) if number else 0, day=_DAY.fullmatch(written) is not None)
 
 
 def consents_asked(message: HttpRequest) -> FindConsents | GetConsent:
@@ -107,6 +111,14 @@ def _matter(resource: Mapping[str, Any]) -> Matter:
     return Matter(found.pop()) if found else Matter.CONSULTATION
 
 
+def _choice(resource: Mapping[str, Any], provision: Mapping[str, Any]) -> Choice | None:
+    """What the provision says; the policy alone where it has no type."""
+    if "type" in provision:
+        return _TYPES.get(text(provision, "type"))
+    policies = _codes(resource.get("policyRule"), _ACT)
+    return next((choice for choice, code in _POLICIES.items() if policies == [code]), None)
+
+
 def _patient(resource: Mapping[str, Any], base: str) -> PatientIdentifier:
     patient = resource.get("patient")
     if not isinstance(patient, dict):
@@ -140,16 +152,17 @@ def _period(provision: Mapping[str, Any]) -> tuple[datetime | None, datetime | N
         raise Invalid("A period has a start and an end.", location="Consent.provision.period")
     return (
         _instant(text(period, "start"), "Consent.provision.period.start"),
-        _instant(text(period, "end"), "Consent.provision.period.end"),
+        _instant(text(period, "end"), "Consent.provision.period.end", last=True),
     )
 
 
-def _instant(written: str, location: str) -> datetime | None:
+def _instant(written: str, location: str, *, last: bool = False) -> datetime | None:
+    """``last``: the last second of a day, month or year (FHIR R4: 2.24.0.11), not the first."""
     if not written:
         return None
     if _DATE.fullmatch(written):
-        written = f"{written}-01-01"[:10] if len(written) == 4 else f"{written}-01"[:10]
-        written += "T00:00:00Z"
+        bound = times.last_dtm if last else times.first_dtm
+        written = times.date_time(bound(written.replace("-", "")))
     try:
         found = datetime.fromisoformat(written)
     except ValueError as error:
