@@ -74,6 +74,13 @@ class Unsupported(HubError):
     title = "This is not supported here."
 
 
+class MethodNotAllowed(Unsupported):
+    """Something is at the address, but not for this method (RFC 9110: 15.5.6)."""
+
+    code = "method-not-allowed"
+    title = "The address does not take this method."
+
+
 class NotAuthenticated(HubError):
     """Nobody vouched for the caller."""
 

@@ -207,7 +207,17 @@ def test_unknown_places_and_methods(client: httpx.Client) -> None:
     for answer in (client.get("/nowhere"), client.get("/soap")):
         assert answer.status_code == 404
         assert answer.json()["code"] == "not-found"
-    assert client.get("/fhir/Nothing").text == client.delete("/fhir/Thing/1").text == "refused not-found"
+    assert client.get("/fhir/Nothing").text == "refused not-found"
+    assert client.delete("/fhir/Thing/1").text == "refused method-not-allowed"
+    for method, path, allowed in (
+        ("DELETE", "/fhir/Thing/1", "GET, HEAD"),
+        ("OPTIONS", "/fhir/Thing/_search", "GET, HEAD, POST"),
+        ("TRACE", "/health/live", "GET, HEAD"),
+        ("PUT", "/soap", "GET, HEAD, POST"),
+    ):
+        answer = client.request(method, path)
+        assert answer.headers["allow"] == allowed, path
+    assert (answer.status_code, answer.json()["code"]) == (405, "method-not-allowed")
 
 
 def test_health_and_metrics(client: httpx.Client, hub: EdgeHub) -> None:

@@ -25,13 +25,10 @@ from hub.app.web.edge import Body
 from hub.app.web.guard import Guard
 from hub.app.web.lane import Lane
 from hub.app.web.openapi import describe
-from hub.app.web.operations import WebHub, answer_error, operations, unknown
+from hub.app.web.operations import WebHub, allowed, answer_error, missed, operations, unknown
 from hub.app.web.wsdl import description
 from hub.context import Context
-from hub.errors import (
-    HubError,
-    NotFound,
-)
+from hub.errors import HubError, MethodNotAllowed, NotFound
 from hub.pipeline.catalogue import Bound
 from hub.pipeline.transaction import Binding, Dicomweb, Direction, Fhir, Form, Kind, Soap
 from hub.values import Oid, new_key
@@ -298,7 +295,10 @@ def _resource_routes(hub: WebHub, door: Edge) -> Iterable[Route]:
         found.append((binding.root + binding.path, binding, bound, binding.root))
     for path, binding, bound, root in sorted(found, key=lambda row: _specific_first(row[0])):
         others = batches if (path, binding.method) == (FHIR_ROOT, "POST") else {}
-        yield Route(path, door.resource(binding, bound, root, others), methods=[binding.method])
+        endpoint = door.resource(binding, bound, root, others)
+        yield Route(path, endpoint, methods=[binding.method])
+        if path == FHIR_ROOT:  # a base has a slash at its end, or has none (FHIR R4: 3.1.0.1.2)
+            yield Route(f"{path}/", endpoint, methods=[binding.method])
 
 
 def _form_routes(hub: WebHub, door: Edge) -> Iterable[Route]:
@@ -328,7 +328,8 @@ def _openapi(hub: WebHub) -> Callable[[Request], Any]:
 
 
 def _nothing_here(hub: WebHub, door: Edge) -> Callable[[Request, Exception], Any]:
-    """No route: said in the wire's own way where the path belongs to one. Who tries to climb is in the trail."""
+    """No route, or none for the method: said in the wire's own way where the path belongs to one. Who tries to climb is
+    in the trail."""
     wires = {FHIR_ROOT: "fhir", DICOMWEB_ROOT: "dicomweb", "/wado": "dicomweb"}
 
     async def handler(request: Request, error: Exception) -> Response:
@@ -342,7 +343,10 @@ def _nothing_here(hub: WebHub, door: Edge) -> Callable[[Request, Exception], Any
             await anyio.to_thread.run_sync(record, limiter=edge.WORK)
         if wire is None:
             return await unknown(request, error)
-        refused = hub.pipeline.wires[wire](NotFound("There is nothing at this address."), None, context)
+        told = missed(error)
+        refused = hub.pipeline.wires[wire](told, None, context)
+        if isinstance(told, MethodNotAllowed):
+            refused = replace(refused, headers={**refused.headers, "Allow": allowed(request)})
         return edge.http_answer(refused)
 
     return handler

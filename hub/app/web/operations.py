@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import anyio.to_thread
 import orjson
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,6 +28,7 @@ from hub.errors import (
     HubError,
     Invalid,
     Malformed,
+    MethodNotAllowed,
     NotAuthenticated,
     NotFound,
     TooLarge,
@@ -49,6 +51,7 @@ STATUS: Mapping[type[HubError], int] = {
     AccessDenied: 403,
     NotFound: 404,
     Unsupported: 404,
+    MethodNotAllowed: 405,
     Unavailable: 503,
 }
 
@@ -166,6 +169,24 @@ async def answer_error(_request: Request, error: Exception) -> Response:
     return Response(orjson.dumps(body), status, headers, "application/json")
 
 
-async def unknown(request: Request, _error: Exception) -> Response:
+def missed(error: Exception) -> HubError:
+    """What the framework found: no route, or none for this method."""
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        return MethodNotAllowed()
+    return NotFound("There is nothing at this address.")
+
+
+def allowed(request: Request) -> str:
+    """Allow: the methods of every route at the address."""
+    routes = (route for route in request.app.router.routes if isinstance(route, Route))
+    found = (route.methods or () for route in routes if route.path_regex.match(request.url.path))
+    return ", ".join(sorted({method for methods in found for method in methods}))
+
+
+async def unknown(request: Request, error: Exception) -> Response:
     """No route."""
-    return await answer_error(request, NotFound("There is nothing at this address."))
+    told = missed(error)
+    answer = await answer_error(request, told)
+    if isinstance(told, MethodNotAllowed):
+        answer.headers["allow"] = allowed(request)
+    return answer
