@@ -14,9 +14,11 @@ import psycopg
 from psycopg import sql
 
 from hub.errors import Unavailable
+from hub.storage.advice import ADVISED
 from hub.testing.ports import free_port
 
 ACCOUNT = "postgres"
+_FAST = {"shared_buffers": "64MB", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 class PostgresqlMissing(Unavailable):
@@ -45,7 +47,7 @@ class PostgresqlServer:
     """One server. Use it as a context manager, or call ``start`` and ``stop``.
 
     As root the programs run under the account ``postgres``, which the server insists on. ``durable``: commits reach
-    the disk, as in production (benchmarks); else what it holds may be lost (tests)."""
+    the disk, and it is set up as is advised for production (benchmarks); else what it holds may be lost (tests)."""
 
     def __init__(self, *, durable: bool = False) -> None:
         self.durable = durable
@@ -77,10 +79,11 @@ class PostgresqlServer:
         self._run(
             "initdb", "-D", str(data), "-U", self.user, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"
         )
-        fast = "" if self.durable else " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+        chosen = ADVISED if self.durable else _FAST
+        settings = " ".join(f"-c {name}={value}" for name, value in chosen.items())
         options = (
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.directory} "
-            f"-c max_connections=200 -c shared_buffers=64MB{fast}"
+            f"-c max_connections=200 {settings}"
         )
         log = self.directory / "server.log"
         try:

@@ -58,6 +58,17 @@ def record(
     _say(examine(settings_file.load(settings or settings_file.default_file()).record))
 
 
+@doctor.command("database")
+def database(
+    settings: SettingsOption = None,
+) -> None:
+    """Look at the database of [storage]: does it answer, has it the tables of this version, and, of PostgreSQL, do its
+    settings keep what was acknowledged and suit its size. Exit code 1 when anything is wrong."""
+    from hub.app.outside.database_doctor import examine  # noqa: PLC0415 (other commands start faster without it)
+
+    _say(examine(settings_file.load(settings or settings_file.default_file()).storage))
+
+
 def _say(findings: Iterable["Finding"]) -> None:
     wrong = False
     for finding in findings:
