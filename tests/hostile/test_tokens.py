@@ -356,7 +356,11 @@ def test_introspection_is_for_those_who_may(site: TokenHub) -> None:
     assert (answer.status_code, answer.json()["error"]) == (403, "unauthorized_client")
     assert site.ask({"token": token}, path="/oauth2/introspect").status_code == 401
     assert token not in answer.text
-    assert len(site.records()) == before + 2
+    with site.caller(token=token) as http:
+        answer = http.post("/oauth2/introspect", data={"token": token})
+    assert answer.status_code == 403
+    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+    assert len(site.records()) == before + 3
 
 
 @pytest.mark.parametrize("wrong", sorted(TOKENS))

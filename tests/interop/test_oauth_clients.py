@@ -1,5 +1,6 @@
 """The authorisation server with clients that others wrote: authlib's for httpx and requests, joserfc for the keys."""
 
+import json
 import ssl
 import time
 from collections.abc import Iterator
@@ -14,10 +15,10 @@ from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from cryptography.hazmat.primitives import serialization
 from joserfc import jwt
-from joserfc.jwk import ECKey, KeySet
+from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from hub.wire.jose.keys import new_key, signing_key
-from tests.access.oauth_hub import TokenHub, token_hub
+from tests.access.oauth_hub import ASSERTION, TokenHub, token_hub
 
 pytestmark = pytest.mark.interop
 METADATA = "/.well-known/oauth-authorization-server"
@@ -98,6 +99,22 @@ def test_httpx_with_a_signed_assertion(site: TokenHub, scope: str) -> None:
     assert claims["exp"] - claims["iat"] == 300
     assert claims["extensions"]["ihe_iua"]["subject_organization"] == "Hôpital B"
     assert "cnf" not in claims
+
+
+@pytest.mark.parametrize("algorithm", ["ES384", "RS384"])
+def test_what_smart_demands_of_a_server(tmp_path: Path, algorithm: str) -> None:
+    """SMART App Launch 2: asymmetric client authentication: RS384 and ES384 are verified."""
+    made = ECKey.generate_key("P-384") if algorithm == "ES384" else RSAKey.generate_key(2048)
+    (tmp_path / "ris.json").write_text(json.dumps(made.as_dict(private=False, alg=algorithm, kid="mine", use="sig")))
+    with token_hub(tmp_path, client_keys={"ris": tmp_path / "ris.json"}) as site:
+        endpoint = metadata(site)["token_endpoint"]
+        assert algorithm in metadata(site)["token_endpoint_auth_signing_alg_values_supported"]
+        now = int(time.time())
+        said = {"iss": "ris", "sub": "ris", "aud": endpoint, "jti": algorithm, "iat": now, "exp": now + 120}
+        shown = jwt.encode({"alg": algorithm, "kid": "mine"}, said, made, algorithms=[algorithm])
+        form = {"grant_type": "client_credentials", "scope": "system/ImagingStudy.rs", "client_assertion": shown}
+        answer = site.ask({**form, "client_assertion_type": ASSERTION})
+        assert answer.status_code == 200, answer.text
 
 
 def test_httpx_with_a_certificate(site: TokenHub) -> None:

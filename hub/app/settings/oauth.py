@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from hub.app.settings.table import HttpUrl, Table
 
-SignatureAlgorithm = Literal["RS256", "PS256", "ES256"]
+SignatureAlgorithm = Literal["RS256", "PS256", "ES256", "RS384", "ES384"]
 
 
 class Issuer(Table):
@@ -104,8 +104,8 @@ class OAuth(Table):
     """Life of an access token (IUA, SMART: short)."""
     token_format: Literal["jwt", "opaque"] = "jwt"  # noqa: S105
     """What a client gets that does not say which it wants."""
-    algorithms: tuple[SignatureAlgorithm, ...] = ("RS256", "PS256", "ES256")
-    """Signature algorithms that are accepted; nothing beyond these three can be."""
+    algorithms: tuple[SignatureAlgorithm, ...] = ("RS256", "PS256", "ES256", "RS384", "ES384")
+    """Signature algorithms that are accepted; nothing beyond these can be. SMART demands RS384 and ES384."""
     leeway: int = Field(default=10, ge=0, le=60)
     """Seconds that clocks may differ."""
     unlisted_permissions: tuple[str, ...] = ()

@@ -13,19 +13,18 @@ from joserfc.jwk import ECKey, RSAKey
 from hub.errors import Misconfigured
 
 #: Key type of each algorithm that can be accepted at all: asymmetric ones only.
-ALGORITHMS: Mapping[str, str] = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC"}
+ALGORITHMS: Mapping[str, str] = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", "RS384": "RSA", "ES384": "EC"}
 MIN_RSA_BITS = 2048
-CURVE = "P-256"
+CURVES: Mapping[str, str] = {"P-256": "ES256", "P-384": "ES384"}
 MOST_KEYS = 50
 _MOST_VERIFIED = 20_000
-_OWN = {"RSA": "RS256", "EC": "ES256"}  #: what a key signs with when it does not say
 
 
 class KeyUnusable(Misconfigured):
     """A configured key is not readable, too weak, or of a kind that is not accepted."""
 
     code = "jose-key"
-    title = "The key can't be used: RSA of 2048 bits or more, or EC P-256, as PEM or JWK."
+    title = "The key can't be used: RSA of 2048 bits or more, or EC P-256 or P-384, as PEM or JWK."
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,8 @@ def signing_key(content: bytes) -> SigningKey:
     key = _of_pem(content) if b"-----BEGIN" in content else _of_jwk(_json(content), private=True)
     if not key.is_private:
         raise KeyUnusable("A private key is needed to sign.")
-    algorithm = str(key.as_dict(private=False).get("alg") or _OWN[key.key_type])
-    if ALGORITHMS.get(algorithm) != key.key_type:
+    algorithm = str(key.as_dict(private=False).get("alg") or _own(key))
+    if not _made_for(key, algorithm):
         raise KeyUnusable(f"{algorithm} is not an algorithm for this key.")
     return SigningKey(key, _kid(key), algorithm)
 
@@ -114,7 +113,7 @@ def new_key(algorithm: str = "ES256") -> bytes:
     if ALGORITHMS[algorithm] == "RSA":
         made = rsa.generate_private_key(public_exponent=65537, key_size=3072)
     else:
-        made = ec.generate_private_key(ec.SECP256R1())
+        made = ec.generate_private_key(ec.SECP384R1() if algorithm == "ES384" else ec.SECP256R1())
     return made.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -152,7 +151,7 @@ def _kind(content: bytes) -> type[RSAKey] | type[ECKey]:
 
 
 def _accepted(row: Mapping[str, Any]) -> bool:
-    return row.get("kty") == "RSA" or (row.get("kty") == "EC" and row.get("crv") == CURVE)
+    return row.get("kty") == "RSA" or (row.get("kty") == "EC" and row.get("crv") in CURVES)
 
 
 def _of_jwk(row: dict[str, Any], *, private: bool) -> RSAKey | ECKey:
@@ -170,8 +169,8 @@ def _of_jwk(row: dict[str, Any], *, private: bool) -> RSAKey | ECKey:
 def _checked(key: RSAKey | ECKey) -> RSAKey | ECKey:
     if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS:
         raise KeyUnusable(f"An RSA key has {MIN_RSA_BITS} bits or more.")
-    if isinstance(key, ECKey) and key.curve_name != CURVE:
-        raise KeyUnusable(f"An EC key is on the curve {CURVE}.")
+    if isinstance(key, ECKey) and key.curve_name not in CURVES:
+        raise KeyUnusable(f"An EC key is on the curve {' or '.join(CURVES)}.")
     return key
 
 
@@ -180,4 +179,15 @@ def _kid(key: RSAKey | ECKey) -> str:
 
 
 def _fits(key: RSAKey | ECKey, algorithm: str) -> bool:
-    return ALGORITHMS.get(algorithm) == key.key_type and key.alg in (None, algorithm)
+    return _made_for(key, algorithm) and key.alg in (None, algorithm)
+
+
+def _made_for(key: RSAKey | ECKey, algorithm: str) -> bool:
+    if isinstance(key, ECKey):
+        return CURVES.get(key.curve_name) == algorithm
+    return ALGORITHMS.get(algorithm) == key.key_type
+
+
+def _own(key: RSAKey | ECKey) -> str:
+    """What a key signs with when it does not say."""
+    return CURVES[key.curve_name] if isinstance(key, ECKey) else "RS256"

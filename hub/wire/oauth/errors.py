@@ -74,6 +74,8 @@ def refusal(error: HubError, message: Any, context: Context) -> HttpResponse:  #
     headers = dict(NO_STORE)
     if row.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="oauth2"'
+    elif row.status == 403 and (needed := challenge(error, "oauth2", context)):  # RFC 7662 2.3
+        headers["WWW-Authenticate"] = needed
     if row.status == 503:
         headers["Retry-After"] = "5"
     return HttpResponse(row.status, orjson.dumps(body), "application/json", headers)

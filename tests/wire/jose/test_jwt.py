@@ -37,7 +37,8 @@ AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECONDS = int(AT.timestamp())
 KEY = signing_key(new_key("ES256"))
 RSA_KEY = signing_key(new_key("RS256"))
-KEYS = verifying([KEY, RSA_KEY])
+KEY_384 = signing_key(new_key("ES384"))
+KEYS = verifying([KEY, RSA_KEY, KEY_384])
 RULES = jwt.Rules("https://hub", frozenset({"https://hub"}))
 GOOD: dict[str, Any] = {"iss": "https://hub", "aud": "https://hub", "exp": SECONDS + 60, "iat": SECONDS, "sub": "ris"}
 
@@ -46,7 +47,7 @@ def private(content: Any) -> Any:
     return content.key.private_key
 
 
-@pytest.mark.parametrize("key", [KEY, RSA_KEY], ids=["ES256", "RS256"])
+@pytest.mark.parametrize("key", [KEY, RSA_KEY, KEY_384], ids=["ES256", "RS256", "ES384"])
 def test_what_is_written_is_read(key: Any) -> None:
     token = jwt.write(GOOD, key)
     assert jwt.read(token, KEYS, RULES, AT) == GOOD
@@ -228,7 +229,7 @@ def pem(key: Any) -> bytes:
         b'{"kty":"RSA","n":"AQAB","e":"AQAB"}',
         b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
         pem(rsa.generate_private_key(public_exponent=65537, key_size=1024)),
-        pem(ec.generate_private_key(ec.SECP384R1())),
+        pem(ec.generate_private_key(ec.SECP521R1())),
     ],
 )
 def test_keys_that_are_none(content: bytes) -> None:
