@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from hub.access.model import Professional
 from hub.context import Touched
+from hub.errors import HubError
 from hub.usecase import Command
 from hub.values import PatientIdentifier
 
@@ -176,9 +177,11 @@ class Trail:
 
 @dataclass(frozen=True, slots=True)
 class KeepEvents(Command):
-    """Keep what another system saw (ITI-20). Outcome: the ids that the events have here."""
+    """Keep what another system saw (ITI-20), all or none. ``refused``: entries of a batch that are no events, each with
+    its reason. Outcome: KeepEvents, when it is done."""
 
     records: tuple[AuditRecord, ...]
+    refused: Mapping[int, HubError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

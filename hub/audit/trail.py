@@ -41,12 +41,12 @@ class TrailService:
         return Trail(page.records, total, page.cursor, own)
 
     @use_case
-    def keep(self, command: KeepEvents, context: Context) -> tuple[str, ...]:
+    def keep(self, command: KeepEvents, context: Context) -> KeepEvents:
         """Into the same chain, all or none."""
         self.audit.keep(command.records)
         for record in command.records:
             context.touch("audit event", record.id)
-        return tuple(record.id for record in command.records)
+        return command
 
     @use_case
     def behind(self, command: GetLags, context: Context) -> Sequence[Lag]:  # noqa: ARG002 (a use case's signature)

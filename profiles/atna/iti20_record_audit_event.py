@@ -23,7 +23,7 @@ TRANSACTION = Transaction(
     audit=AuditEvent("110107", "Import", "C"),
     direction=Direction.BOTH,
     options=(
-        "AuditEvent, or a Bundle of them (batch or transaction), at the base as well",
+        "AuditEvent, or a Bundle of them (batch: each for itself; transaction: all or none), at the base as well",
         "sent as syslog over TLS (RFC 5425) or as AuditEvents: setting atna.destinations",
     ),
 )
@@ -34,6 +34,6 @@ def decode(message: HttpRequest, context: Context) -> KeepEvents:
     return events_in(message, context)
 
 
-def encode(outcome: tuple[str, ...], message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: KeepEvents, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
     """201, or a Bundle of answers."""
     return kept(outcome, message)

@@ -39,7 +39,7 @@ _UIDS = ("document", "submission set", "folder", "study")
 def audit_event(record: AuditRecord, own: Own) -> dict[str, Any]:
     """The resource; what another system told is given back as it came, under the id that it has here."""
     if record.original:
-        return _received(record)
+        return received(record)
     restful = record.query_form == "http" and record.called.startswith("/fhir") and record.event_code == "110112"
     found: dict[str, Any] = {"resourceType": "AuditEvent", "id": record.id}
     if restful and record.outcome is AuditOutcome.SUCCESS:
@@ -75,7 +75,8 @@ def audit_event(record: AuditRecord, own: Own) -> dict[str, Any]:
     return found
 
 
-def _received(record: AuditRecord) -> dict[str, Any]:
+def received(record: AuditRecord) -> dict[str, Any]:
+    """What another system told, under the id that it has here."""
     found: dict[str, Any] = orjson.loads(record.original)
     meta = {key: value for key, value in (found.get("meta") or {}).items() if key in ("profile", "security", "tag")}
     return {**found, "id": record.id, "meta": {**meta, "source": f"{CLIENTS}:{record.origin}"}}

@@ -23,7 +23,8 @@ _LONGEST = 500
 
 
 def events_in(message: HttpRequest, context: Context) -> KeepEvents:
-    """One AuditEvent, or a Bundle of them. Raises Malformed, Invalid, TooLarge."""
+    """One AuditEvent, or a Bundle of them. Raises Malformed, Invalid, TooLarge; where nothing of a batch is good, what
+    is wrong with its first entry."""
     found = resource_in(message, "AuditEvent", "Bundle")
     if found["resourceType"] == "AuditEvent":
         return KeepEvents((_record(found, "AuditEvent", context),))
@@ -34,17 +35,28 @@ def events_in(message: HttpRequest, context: Context) -> KeepEvents:
         raise Invalid("The Bundle is empty.", location="Bundle.entry")
     if len(entries) > MOST_EVENTS:
         raise TooLarge(f"A Bundle may hold {MOST_EVENTS} events at most.")
-    records = []
+    records, refused = [], {}
     for index, entry in enumerate(entries):
-        place = f"Bundle.entry[{index}].resource"
-        request = entry.get("request", {"method": "POST", "url": "AuditEvent"})
-        if not isinstance(request, dict) or (request.get("method"), request.get("url")) != ("POST", "AuditEvent"):
-            raise Invalid("An event is recorded by POST to AuditEvent.", location=f"Bundle.entry[{index}].request")
-        resource = entry.get("resource")
-        if not isinstance(resource, dict) or resource.get("resourceType") != "AuditEvent":
-            raise Invalid("Only AuditEvents are taken.", location=place)
-        records.append(_record(resource, place, context))
-    return KeepEvents(tuple(records))
+        try:
+            records.append(_entry(entry, index, context))
+        except (Invalid, TooLarge) as error:  # the entries of a batch are independent (FHIR R4: 3.1.0.11.1)
+            if found["type"] != "batch":
+                raise
+            refused[index] = error
+    if not records:
+        raise next(iter(refused.values()))
+    return KeepEvents(tuple(records), refused)
+
+
+def _entry(entry: Mapping[str, Any], index: int, context: Context) -> AuditRecord:
+    place = f"Bundle.entry[{index}].resource"
+    request = entry.get("request", {"method": "POST", "url": "AuditEvent"})
+    if not isinstance(request, dict) or (request.get("method"), request.get("url")) != ("POST", "AuditEvent"):
+        raise Invalid("An event is recorded by POST to AuditEvent.", location=f"Bundle.entry[{index}].request")
+    resource = entry.get("resource")
+    if not isinstance(resource, dict) or resource.get("resourceType") != "AuditEvent":
+        raise Invalid("Only AuditEvents are taken.", location=place)
+    return _record(resource, place, context)
 
 
 def _record(event: Mapping[str, Any], place: str, context: Context) -> AuditRecord:

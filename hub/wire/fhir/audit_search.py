@@ -1,5 +1,6 @@
 """ITI-81's search parameters -> a search of the trail (RESTful ATNA: 3.81.4.1.2)."""
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from hub.audit.model import AuditOutcome, AuditSearch, SearchTrail, Trail
@@ -17,11 +18,13 @@ PARAMETERS = (
     ("patient.identifier", "token", "A number of the person: urn:oid:[authority]|[number]; any of theirs will do"),
     ("patient", "reference", "The person: Patient/[regional identifier]"),
     ("agent.identifier", "token", "Who took part: a professional's national id, a user, a system"),
+    ("agent", "reference", "The same, as a reference: Practitioner/[national id], Device/[system]"),
     ("user", "token", "The same"),
     ("altid", "token", "The same"),
     ("agent-role", "token", "Profession or role of who asked"),
     ("role", "token", "The same"),
-    ("entity.identifier", "token", "What it was about: a document, a study, a submission set, a query"),
+    ("entity.identifier", "token", "What it was about: a person, a document, a study, a submission set"),
+    ("entity", "reference", "The person, or what it was about: Patient/[regional identifier], [type]/[id]"),
     ("identity", "token", "The same"),
     ("object", "token", "The same"),
     ("entity-role", "token", "What kind of thing it was about (object-role): 1 patient, 3 report, 20 job, 24 query"),
@@ -53,10 +56,11 @@ def asked(message: HttpRequest) -> SearchTrail:
     if cursor and not (cursor.isdecimal() and cursor.isascii() and len(cursor) < 19):
         raise Invalid("There is no such page.", location="_cursor")
 
+    def tokens(*names: str) -> tuple[search.Token, ...]:
+        return tuple(search.token(part) for name in names for part in search.alternatives(search.single(found, name)))
+
     def codes(*names: str) -> tuple[str, ...]:
-        return tuple(
-            search.token(part).code for name in names for part in search.alternatives(search.single(found, name))
-        )
+        return tuple(item.code for item in tokens(*names))
 
     return SearchTrail(
         AuditSearch(
@@ -64,10 +68,11 @@ def asked(message: HttpRequest) -> SearchTrail:
             since=_moment(since),
             until=_moment(until),
             peers=codes("address"),
-            agents=codes(*_AGENTS),
+            agents=(*codes(*_AGENTS), *_ends(found, "agent")),
             roles=codes(*_ROLES),
-            references=tuple(
-                form for code in codes(*_THINGS) for form in dict.fromkeys((code, code.removeprefix("urn:oid:")))
+            references=(
+                *(form for token in tokens(*_THINGS) for form in _references(token)),
+                *(() if patient else _ends(found, "entity")),
             ),
             kinds=tuple(kind for role in codes("entity-role") for kind in _kinds(role)),
             sources=codes("source.identifier"),
@@ -96,9 +101,24 @@ def answered(outcome: Trail, message: HttpRequest) -> HttpResponse:
 
 def _patient(found: dict[str, tuple[str, ...]], base: str) -> PatientIdentifier | None:
     reference, number = search.single(found, "patient"), search.single(found, "patient.identifier")
+    thing = search.single(found, "entity")
+    if not reference and not number and thing.rpartition("/")[0].endswith("Patient"):
+        reference = thing
     if reference:
         return PatientIdentifier(search.reference_id(reference, "Patient", "patient", base), "")
     return search.identifier(number, "patient.identifier") if number else None
+
+
+def _references(token: search.Token) -> Iterable[str]:
+    """What the trail may call a thing: a UID with and without its prefix, a person by CX."""
+    yield from dict.fromkeys((token.code, token.code.removeprefix("urn:oid:")))
+    if token.system and token.system.startswith("urn:oid:"):
+        yield PatientIdentifier(token.code, token.system.removeprefix("urn:oid:")).cx
+
+
+def _ends(found: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
+    """What references end with."""
+    return tuple(part.rpartition("/")[2] for part in search.alternatives(search.single(found, name)))
 
 
 def _kinds(role: str) -> tuple[str, ...]:

@@ -105,7 +105,8 @@ def test_any_number_of_the_person_finds_it(hub: Hub, web: httpx.Client) -> None:
     assert regional is not None
     by_local = events(web, f"{today()}&patient.identifier=urn:oid:{NUMBER.authority}|{NUMBER.value}&subtype=ITI-78")
     by_regional = events(web, f"{today()}&patient=Patient/{regional.regional.value}&subtype=ITI-78")
-    assert by_local == by_regional != []
+    by_entity = events(web, f"{today()}&entity=Patient/{regional.regional.value}&subtype=ITI-78")
+    assert by_local == by_regional == by_entity != []
     assert events(web, f"{today()}&patient.identifier=urn:oid:{NUMBER.authority}|nobody&subtype=ITI-78") == []
     assert events(web, f"{today()}&entity-role=1&subtype=ITI-78") == by_local
 
@@ -148,6 +149,7 @@ def test_looking_at_the_trail_is_in_the_trail(hub: Hub, web: httpx.Client) -> No
 def test_events_of_others(hub: Hub, web: httpx.Client) -> None:
     created = web.post("AuditEvent", json=event(), headers=FHIR)
     assert created.status_code == 201, created.text
+    assert created.json() == web.get(created.headers["location"]).json()
     read = valid(web.get(created.headers["location"]).json())
     assert read["agent"] == event()["agent"]
     assert read["meta"]["source"] == "urn:maillage:client:loopback"
@@ -157,7 +159,9 @@ def test_events_of_others(hub: Hub, web: httpx.Client) -> None:
     found = events(web, f"{today()}&user=899700000009&source.identifier=loopback")
     assert len(found) == 4
     number = f"urn:oid:{NUMBER.authority}|{NUMBER.value}"
-    assert len(events(web, f"{today()}&patient.identifier={number}&address=192.0.2.99")) == 4
+    for asked in (f"patient.identifier={number}", f"entity.identifier={number}", "agent=Practitioner/899700000009"):
+        assert len(events(web, f"{today()}&{asked}&address=192.0.2.99")) == 4, asked
+    assert events(web, f"{today()}&agent=Practitioner/899700000008&entity.identifier={number}") == []
     assert events(web, f"{today()}&user=899700000009&source.identifier=hub-1") == []
     assert hub.audit.verify().intact
 
@@ -219,6 +223,24 @@ def test_a_bundle_at_the_base(hub: Hub, web: httpx.Client, kind: str) -> None:
     bundle["entry"] = [{"resource": event(), "request": {"method": "DELETE", "url": "AuditEvent"}}]
     refused = web.post(str(web.base_url).rstrip("/"), json=bundle, headers=FHIR)
     assert (refused.status_code, refused.json()["issue"][0]["expression"]) == (400, ["Bundle.entry[0].request"])
+
+
+def test_entries_of_a_batch_are_independent(hub: Hub, web: httpx.Client) -> None:
+    """FHIR R4: 3.1.0.11.1; a transaction is all or none."""
+    entries = [{"resource": item} for item in (event(agent=[]), event(), event(outcomeDesc="x" * 300_000), event())]
+    before = hub.audit.count()
+    answer = web.post("AuditEvent", json={"resourceType": "Bundle", "type": "batch", "entry": entries}, headers=FHIR)
+    assert answer.status_code == 200, answer.text
+    told = [entry["response"] for entry in valid(answer.json())["entry"]]
+    assert [item["status"][:3] for item in told] == ["400", "201", "413", "201"]
+    assert told[0]["outcome"]["issue"][0]["expression"] == ["Bundle.entry[0].resource.agent"]
+    assert [web.get(item["location"]).status_code for item in told if "location" in item] == [200, 200]
+    assert hub.audit.flush(60)
+    assert hub.audit.count() == before + 5  # two events, one record of the batch, two of the reading
+    whole = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    assert web.post("AuditEvent", json=whole, headers=FHIR).status_code == 400
+    assert hub.audit.flush(60)
+    assert hub.audit.count() == before + 6
 
 
 def test_other_bundles_at_the_base_are_documents(hub: Hub, web: httpx.Client) -> None:
