@@ -104,6 +104,18 @@ def test_every_reason_of_the_closed_set_is_told_in_french() -> None:
         assert french(sentence), sentence
 
 
+def test_every_question_to_a_steward_is_told_in_french() -> None:
+    """What ``hub.patients`` asks with, word for word; values that are filled in are examples."""
+    asking = ("linking.py", "owners.py", "service.py", "stewardship.py")
+    source = "".join((ROOT.parent / "patients" / name).read_text() for name in asking)
+    asked = set(re.findall(r"""\bask(?:_alone|_each)?\(\s*TaskKind\.[^()]*?f?"([^"]+)"[^"]*?\)""", source))
+    asked |= set(re.findall(r"""(?:reason = |)f?"((?:linked to a number|refused: )[^"]+)\"""", source))
+    assert len(asked) >= 13, asked
+    for sentence in asked:
+        told = sentence.replace("{changed}", "birth-name").replace("{context.transaction}", "ITI-8")
+        assert french(told), sentence
+
+
 def test_a_reason_with_numbers_and_one_that_nobody_knows() -> None:
     assert Phrases("fr").reason("The source says 99 instances and lists 2.") == (
         "La source annonce 99 instances et en liste 2.",

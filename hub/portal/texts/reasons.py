@@ -141,6 +141,7 @@ FRENCH: Mapping[str, str] = {
     "matches an identity whose person it may not join": (
         "ressemble à une identité dont elle ne peut pas rejoindre la personne"
     ),
+    "same strict traits, different INS": "mêmes traits stricts, INS différentes",
     "the score says yes, within one authority": "le score dit oui, dans un même établissement",
     "the score does not decide": "le score ne tranche pas",
     "of one person, with contradicting strict traits": "réunies, avec des traits stricts qui se contredisent",
@@ -153,6 +154,7 @@ FRENCH: Mapping[str, str] = {
     "an owner's word and a no-match contradict each other": (
         "l'établissement et un gestionnaire disent le contraire l'un de l'autre"
     ),
+    "the number seems to be somebody else's now": "le numéro semble désormais être celui de quelqu'un d'autre",
     "Authentication is required.": "Une authentification est nécessaire.",
     "These credentials are not valid.": "Ces justificatifs ne sont pas valides.",
     "Access is denied.": "L'accès est refusé.",
@@ -169,10 +171,10 @@ _WITH_VALUES: tuple[tuple[re.Pattern[str], str], ...] = (
         r"La source a annoncé \1 instances et en a envoyé \2.",
     ),
     (re.compile(r"The DICOMweb server answers (\d{3})\."), r"Le serveur DICOMweb répond \1."),
-    (re.compile(r"strict trait changed: ([a-z-]+)"), r"trait strict modifié\u00a0: \1"),
+    (re.compile(r"strict trait changed: ([a-z-]+)"), "trait strict modifié\u00a0: \\1"),
     (
         re.compile(r"refused: (\S+) would join different INS"),
-        r"refusé\u00a0: \1 aurait réuni deux INS différentes",
+        "refusé\u00a0: \\1 aurait réuni deux INS différentes",
     ),
     (re.compile(r"The permission ([a-z.-]+) is needed\."), r"La permission \1 est nécessaire."),
 )
