@@ -83,9 +83,10 @@ def things(record: AuditRecord) -> list[Touched]:
 
 
 def questions(record: AuditRecord) -> list[str]:
-    """The ids of what was asked; one that is empty where there are only the bytes."""
+    """The id of what was asked, empty where there are only the bytes. An event has one question (ITI TF-2: 3.18.5.1):
+    what the hub asked itself to answer it is none."""
     found = [item.reference for item in record.objects if item.kind == "query"]
-    return found or ([""] if record.query else [])
+    return found[:1] or ([""] if record.query else [])
 
 
 def sop_classes(record: AuditRecord, study: str) -> list[tuple[str, int]]:

@@ -34,6 +34,7 @@ RECORD = AuditRecord(
         Touched("submission set", "1.2.4"), Touched("study", "1.2.5"),
         Touched("sop class", "1.2.5|1.2.840.10008.5.1.4.1.1.2|12"), Touched("accession", "1.2.5|ACC-1|B"),
         Touched("query", "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"), Touched("task", "4"),
+        Touched("query", "FindDocuments"),
     ),
     called="/xds/registry", query=b64encode(b"<q/>").decode(), query_form="ebxml", organisation="H\u00f4pital A",
 )  # fmt: skip
