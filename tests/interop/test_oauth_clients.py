@@ -63,6 +63,7 @@ def test_the_metadata_is_valid(site: TokenHub) -> None:
     """ITI-103, RFC 8414."""
     found = metadata(site)
     assert found["issuer"] == site.url
+    assert found["access_token_format"] == "ihe-jwt"
     described = AuthorizationServerMetadata(found)
     described["authorization_endpoint"] = "https://not.there/authorize"  # this class wants one of every server
     described["response_types_supported"] = ["none"]

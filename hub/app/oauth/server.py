@@ -316,8 +316,9 @@ class AuthorisationService:
             "revocation_endpoint_auth_methods_supported": methods,
             "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
             "tls_client_certificate_bound_access_tokens": True,
-            "access_token_format": settings.token_format,
         }
+        if settings.token_format == "jwt":  # noqa: S105
+            found |= {"access_token_format": "ihe-jwt"}  # IUA: 3.103.4.2.2; it has no word for opaque ones
         if command.smart:
             found |= {
                 "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],

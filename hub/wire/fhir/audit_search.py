@@ -12,7 +12,7 @@ from hub.wire.fhir.audit_event import audit_event
 from hub.wire.http import HttpRequest, HttpResponse
 
 PARAMETERS = (
-    ("date", "date", "When it was recorded: required, with ge and le for a period"),
+    ("date", "date", "When it was recorded, with ge and le for a period: required, unless _id is there"),
     ("_id", "token", "The record's id"),
     ("address", "string", "Address of the system that asked"),
     ("patient.identifier", "token", "A number of the person: urn:oid:[authority]|[number]; any of theirs will do"),
@@ -47,9 +47,9 @@ def asked(message: HttpRequest) -> SearchTrail:
         search.accept_json(message)
         return SearchTrail(AuditSearch(ids=(wanted,), limit=1))
     found = search.parameters(message, _NAMES)
-    if not found.get("date"):
+    if not found.get("date") and not found.get("_id"):
         raise Invalid("A search of the audit trail names its period.", location="date")
-    since, until = times.bounds(times.asked(found["date"], "date"))
+    since, until = times.bounds(times.asked(found.get("date", ()), "date"))
     patient = _patient(found, message.base)
     limit = search.count(found)
     cursor = search.single(found, "_cursor")

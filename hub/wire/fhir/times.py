@@ -72,7 +72,7 @@ def _asked(text: str, name: str) -> Asked:
     match = _PARAMETER.fullmatch(text)
     if match is None:
         raise Invalid("A date has the form [eq|ge|le|gt|lt|sa|eb]YYYY[-MM[-DD[Thh:mm[:ss][zone]]]].", location=name)
-    prefix, value = match[1] or "eq", match[2]
+    prefix, value = match[1] or "eq", match[2].replace(" ", "+")  # a zone's plus that was not written as %2B
     try:
         low, high = _period(value, name)
     except (ValueError, OverflowError) as error:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -150,6 +151,9 @@ def test_events_of_others(hub: Hub, web: httpx.Client) -> None:
     created = web.post("AuditEvent", json=event(), headers=FHIR)
     assert created.status_code == 201, created.text
     assert created.json() == web.get(created.headers["location"]).json()
+    hour_ago = (now() - timedelta(hours=1)).isoformat()  # with +00:00, as Python writes it
+    for asked in ("", f"&date=ge{hour_ago}", f"&date=ge{quote(hour_ago)}"):
+        assert events(web, f"_id={created.json()['id']}{asked}") == [created.json()], asked
     read = valid(web.get(created.headers["location"]).json())
     assert read["agent"] == event()["agent"]
     assert read["meta"]["source"] == "urn:maillage:client:loopback"
