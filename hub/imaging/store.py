@@ -4,16 +4,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Row
 
 from hub.imaging import codec
 from hub.imaging.model import FindStudies, IndexedStudy, Order, Study, StudyState
 from hub.imaging.store_tables import ORDER, REPORT, STUDY
+from hub.storage.arrays import listed, one_of
 from hub.storage.columns import json_text
 from hub.storage.engine import UnitOfWork
-from hub.storage.prepared import Prepared
+from hub.storage.prepared import Prepared, ask
 from hub.values import PatientIdentifier, new_key, now
 
 _LISTED = [column for column in STUDY.c if column.name != "series"]
@@ -34,6 +35,26 @@ _BORNE = {
     """,
 }
 _BEARS = Prepared(lambda dialect: text(_BORNE[dialect]))
+_STUDIES = Prepared(lambda dialect: select(*_LISTED).where(one_of(STUDY.c.study_instance_uid, "uids", dialect)))
+_STUDIES_DEEP = Prepared(lambda dialect: select(*STUDY.c).where(one_of(STUDY.c.study_instance_uid, "uids", dialect)))
+_REPORT_IDS = Prepared(
+    lambda dialect: (
+        select(REPORT.c.study_instance_uid, REPORT.c.document_id)
+        .where(one_of(REPORT.c.study_instance_uid, "uids", dialect), REPORT.c.state == "published")
+        .order_by(REPORT.c.received_at)
+    )
+)
+_SOURCES = Prepared(
+    lambda _dialect: (
+        select(STUDY.c.source)
+        .where(
+            STUDY.c.study_instance_uid == bindparam("uid"),
+            STUDY.c.state != StudyState.ORDERED.value,
+            STUDY.c.state != StudyState.WITHDRAWN.value,
+        )
+        .order_by(STUDY.c.instance_count.desc(), STUDY.c.source)
+    )
+)
 _UNKNOWN = "imaging:unknown"  #: note of a unit of work: numbers that no study bears, until studies change
 
 
@@ -86,10 +107,15 @@ class ImagingStore:
         """Every source's row of these studies, newest first; with series and instances where ``deep``."""
         if not uids:
             return []
-        columns = list(STUDY.c) if deep else _LISTED
-        rows = self._connection.execute(select(*columns).where(STUDY.c.study_instance_uid.in_(uids))).all()
-        reports = self._report_ids(uids)
-        found = [_indexed(row, reports.get(row.study_instance_uid, ())) for row in rows]
+        statement, columns = (_STUDIES_DEEP, list(STUDY.c)) if deep else (_STUDIES, _LISTED)
+        values = {"uids": listed(self._connection, list(uids))}
+        rows, told = ask(self._connection, [(statement, values), (_REPORT_IDS, values)])
+        reports: dict[str, tuple[str, ...]] = {}
+        for uid, document_id in told:
+            reports[uid] = (*reports.get(uid, ()), document_id)
+        names = [column.name for column in columns]
+        named = [dict(zip(names, row, strict=True)) for row in rows]
+        found = [_indexed(row, reports.get(row["study_instance_uid"], ())) for row in named]
         return sorted(found, key=lambda item: (item.study.started, item.study.study_instance_uid), reverse=True)
 
     def find(self, query: FindStudies, persons: Sequence[PatientIdentifier]) -> tuple[list[str], int]:
@@ -119,13 +145,11 @@ class ImagingStore:
         order = (STUDY.c.updated_at, STUDY.c.source, STUDY.c.study_instance_uid)
         page = select(*_LISTED).where(where).order_by(*order).limit(limit).offset(offset)
         rows = self._connection.execute(page).all() if limit and total > offset else []
-        return [_indexed(row, ()) for row in rows], total
+        return [_indexed(row._asdict(), ()) for row in rows], total
 
     def sources_of(self, study_instance_uid: str) -> list[str]:
         """Names of the sources that hold the study."""
-        held = STUDY.c.state.notin_((StudyState.ORDERED.value, StudyState.WITHDRAWN.value))
-        query = select(STUDY.c.source).where(STUDY.c.study_instance_uid == study_instance_uid, held)
-        return list(self._connection.execute(query.order_by(STUDY.c.instance_count.desc(), STUDY.c.source)).scalars())
+        return [name for (name,) in _SOURCES.rows(self._connection, {"uid": study_instance_uid})]
 
     def of_identifiers(self, identifiers: Iterable[PatientIdentifier]) -> list[Row[Any]]:
         """Studies whose images, report or person bear one of the identifiers."""
@@ -267,17 +291,6 @@ class ImagingStore:
         here = and_(STUDY.c.study_instance_uid == study_instance_uid, STUDY.c.state == StudyState.ORDERED.value)
         self._connection.execute(delete(STUDY).where(here))
 
-    def _report_ids(self, uids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        query = (
-            select(REPORT.c.study_instance_uid, REPORT.c.document_id)
-            .where(REPORT.c.study_instance_uid.in_(uids), REPORT.c.state == "published")
-            .order_by(REPORT.c.received_at)
-        )
-        found: dict[str, tuple[str, ...]] = {}
-        for uid, document_id in self._connection.execute(query):
-            found[uid] = (*found.get(uid, ()), document_id)
-        return found
-
 
 def _study_values(study: Study, authority: str, person: PatientIdentifier | None) -> dict[str, Any]:
     return {
@@ -351,19 +364,15 @@ def _like(wildcards: str) -> str:
     return text.replace("*", "%").replace("?", "_")
 
 
-def _indexed(row: Row[Any], report_ids: tuple[str, ...]) -> IndexedStudy:
-    study = codec.load_study(row.summary, getattr(row, "series", "[]"))
+def _indexed(row: Mapping[str, Any], report_ids: tuple[str, ...]) -> IndexedStudy:
+    study = codec.load_study(row["summary"], row.get("series", "[]"))
     return IndexedStudy(
-        study=_counted(study, row),
-        person=PatientIdentifier(row.person, row.person_authority) if row.person else None,
-        state=StudyState(row.state),
-        held_because=row.held_because,
-        manifest_id=row.manifest_id,
+        study=replace(study, series_count=row["series_count"], instance_count=row["instance_count"]),
+        person=PatientIdentifier(row["person"], row["person_authority"]) if row["person"] else None,
+        state=StudyState(row["state"]),
+        held_because=row["held_because"],
+        manifest_id=row["manifest_id"],
         report_ids=report_ids,
-        order_number=row.order_number,
-        updated_at=row.updated_at,
+        order_number=row["order_number"],
+        updated_at=row["updated_at"],
     )
-
-
-def _counted(study: Study, row: Row[Any]) -> Study:
-    return replace(study, series_count=row.series_count, instance_count=row.instance_count)

@@ -11,7 +11,9 @@ from sqlmodel import Field, SQLModel
 
 from hub.imaging.manifest_model import REJECTIONS, CheckReport, Difference, Finding, KeyObject
 from hub.imaging.store_tables import STUDY
+from hub.storage.arrays import listed, one_of
 from hub.storage.engine import UnitOfWork
+from hub.storage.prepared import Prepared, ask
 from hub.storage.tables import KeyText, UtcDateTime
 from hub.values import now
 
@@ -25,7 +27,7 @@ class KeyObjectRow(SQLModel, table=True):
 
     source: str = Field(sa_type=KeyText, primary_key=True)
     sop_instance_uid: str = Field(sa_type=KeyText, primary_key=True)
-    study_instance_uid: str = Field(sa_type=KeyText)
+    study_instance_uid: str = Field(sa_type=KeyText, index=True)
     received: bool = False
     title_code: str = ""
     title_scheme: str = ""
@@ -69,6 +71,31 @@ _LIFE = [
     for name in ("source", "study_instance_uid", "patient_authority", "state", "manifest_id", "manifest_entry",
                  "manifest_digest")
 ]  # fmt: skip
+
+
+def _counts() -> ColumnElement[bool]:
+    """Whether what a note takes away is its source's to take."""
+    same_study = STUDY.c.study_instance_uid == REJECTED.c.study_instance_uid
+    note = and_(KEY_OBJECT.c.source == REJECTED.c.source, KEY_OBJECT.c.sop_instance_uid == REJECTED.c.note)
+    return or_(
+        REJECTED.c.source == "",
+        exists().where(same_study, STUDY.c.source == REJECTED.c.source),
+        ~exists().where(same_study),
+        exists().where(note, KEY_OBJECT.c.received.is_(False)),
+    )
+
+
+def _hidden(table: Any, which: ColumnElement[bool]) -> Prepared:
+    """What is hidden of some studies by the rows of a table that say so."""
+    columns = (table.c.source, table.c.study_instance_uid, table.c.sop_instance_uid)
+    return Prepared(lambda dialect: select(*columns).where(one_of(table.c.study_instance_uid, "uids", dialect), which))
+
+
+_TAKEN_AWAY = _hidden(REJECTED, _counts())
+_NOTES = _hidden(
+    KEY_OBJECT,
+    and_(KEY_OBJECT.c.title_scheme == "DCM", or_(*(KEY_OBJECT.c.title_code == code for code in sorted(REJECTIONS)))),
+)
 
 
 class KeyObjectStore:
@@ -142,32 +169,16 @@ class KeyObjectStore:
 
         The source is "" for what holds at all of them. What was sent in the name of a source counts as long as the
         study is known to be there, or nowhere else: nobody takes away what lies at others alone."""
-        uids, found = list(study_instance_uids), dict[tuple[str, str], set[str]]()
-        rejecting = and_(KEY_OBJECT.c.title_scheme == "DCM", KEY_OBJECT.c.title_code.in_(REJECTIONS))
-        for start in range(0, len(uids), _CHUNK):
-            some = uids[start : start + _CHUNK]
-            for table, which in ((REJECTED, (_counts(),)), (KEY_OBJECT, (rejecting,))):
-                columns = (table.c.source, table.c.study_instance_uid, table.c.sop_instance_uid)
-                query = select(*columns).where(table.c.study_instance_uid.in_(some), *which)
-                for row in self._connection.execute(query):
-                    found.setdefault((row.source, row.study_instance_uid), set()).add(row.sop_instance_uid)
+        values = {"uids": listed(self._connection, list(study_instance_uids))}
+        found = dict[tuple[str, str], set[str]]()
+        for rows in ask(self._connection, [(_TAKEN_AWAY, values), (_NOTES, values)]):
+            for source, study, instance in rows:
+                found.setdefault((source, study), set()).add(instance)
         return found
 
     def _put(self, table: Any, values: Mapping[str, Any]) -> None:
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         self._connection.execute(dialect.insert(table).values(values).on_conflict_do_nothing())
-
-
-def _counts() -> ColumnElement[bool]:
-    """Whether what a note takes away is its source's to take."""
-    same_study = STUDY.c.study_instance_uid == REJECTED.c.study_instance_uid
-    note = and_(KEY_OBJECT.c.source == REJECTED.c.source, KEY_OBJECT.c.sop_instance_uid == REJECTED.c.note)
-    return or_(
-        REJECTED.c.source == "",
-        exists().where(same_study, STUDY.c.source == REJECTED.c.source),
-        ~exists().where(same_study),
-        exists().where(note, KEY_OBJECT.c.received.is_(False)),
-    )
 
 
 class LifeStore:

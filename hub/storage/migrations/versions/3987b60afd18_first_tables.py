@@ -542,6 +542,11 @@ def upgrade() -> None:
         sa.Column("read_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("source", "sop_instance_uid", name=op.f("pk_imaging_key_object")),
     )
+    with op.batch_alter_table("imaging_key_object", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_imaging_key_object_study_instance_uid"), ["study_instance_uid"], unique=False
+        )
+
     op.create_table(
         "imaging_order",
         sa.Column("source", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
@@ -1179,6 +1184,9 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_imaging_order_accession_number"))
 
     op.drop_table("imaging_order")
+    with op.batch_alter_table("imaging_key_object", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_imaging_key_object_study_instance_uid"))
+
     op.drop_table("imaging_key_object")
     with op.batch_alter_table("imaging_check", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_imaging_check_started_at"))
