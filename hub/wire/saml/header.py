@@ -49,7 +49,7 @@ def shown(security: Element) -> bytes:
 
 def check_unique(security: Element) -> None:
     """No element of the whole envelope has the ID of the assertion in its header. Raises AssertionUnreadable."""
-    for assertion in security.findall(saml("Assertion")):
+    for assertion in security.iterchildren(saml("Assertion")):
         same: Any = _ATTRIBUTES(security, value=assertion.get("ID", ""))
         if len({one.getparent() for one in same if _is_id(one.attrname)}) > 1:
             raise AssertionUnreadable("Another element of the message has the assertion's ID.")

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from hub.access.assertion_errors import AssertionUnreadable, AssertionUnsupported
@@ -15,7 +14,8 @@ from hub.wire.xml import Element, parse_xml
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
 _ONCE = ("Issuer", "Subject", "AuthnStatement", "AttributeStatement")
 _AT_MOST_ONCE = ("Conditions", "Advice")
-_PARTS = frozenset(map(saml, (*_ONCE, *_AT_MOST_ONCE)))
+_CERTIFICATES = f"{ds('KeyInfo')}/{ds('X509Data')}/{ds('X509Certificate')}"
+_NAMES = {saml(name): name for name in (*_ONCE, *_AT_MOST_ONCE)}
 
 
 def issuer_of(assertion: Element) -> Name:
@@ -28,14 +28,13 @@ def read(content: bytes) -> Assertion:
     root = parse_xml(content, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH, max_nodes=MAX_NODES)
     if root.tag != saml("Assertion") or root.get("Version") != "2.0":
         raise AssertionUnsupported("Only assertions of SAML 2.0 are supported.")
-    _check_parts(root)
-    subject, conditions = _one(root, "Subject"), root.find(saml("Conditions"))
-    authentication = _one(root, "AuthnStatement")
+    parts = _parts(root)
+    subject, authentication = parts["Subject"], parts["AuthnStatement"]
     context = _one(authentication, "AuthnContext")
-    not_before, not_on_or_after, audiences, one_time = _conditions(conditions)
+    not_before, not_on_or_after, audiences, one_time = _conditions(parts.get("Conditions"))
     return Assertion(
         id=root.get("ID", ""),
-        issuer=issuer_of(root),
+        issuer=_name(parts["Issuer"]),
         subject=_name(_subject(subject)),
         issued_at=_needed(root, "IssueInstant"),
         authenticated_at=_needed(authentication, "AuthnInstant"),
@@ -46,15 +45,16 @@ def read(content: bytes) -> Assertion:
         not_on_or_after=not_on_or_after,
         audiences=audiences,
         one_time=one_time,
-        confirmations=tuple(_confirmation(item) for item in subject.findall(saml("SubjectConfirmation"))),
-        attributes=_attributes(_one(root, "AttributeStatement")),
+        confirmations=tuple([_confirmation(item) for item in subject.iterchildren(saml("SubjectConfirmation"))]),
+        attributes=_attributes(parts["AttributeStatement"]),
     )
 
 
-def _check_parts(root: Element) -> None:
+def _parts(root: Element) -> dict[str, Element]:
+    """What an assertion is made of, by local name."""
     tags = [child.tag for child in root]
     for tag in tags:
-        if tag not in _PARTS:
+        if tag not in _NAMES:
             raise AssertionUnsupported("The assertion holds a statement of a kind that is not supported.")
     for name in _ONCE:
         if tags.count(saml(name)) != 1:
@@ -62,6 +62,7 @@ def _check_parts(root: Element) -> None:
     for name in _AT_MOST_ONCE:
         if tags.count(saml(name)) > 1:
             raise AssertionUnreadable(f"An assertion must not hold more than one {name}.")
+    return {_NAMES[tag]: child for tag, child in zip(tags, root, strict=True)}
 
 
 def _subject(subject: Element) -> Element:
@@ -81,7 +82,7 @@ def _conditions(
     audiences, one_time = [], False
     for child in element:
         if child.tag == saml("AudienceRestriction"):
-            audiences.append(frozenset(_plain(item) for item in child.findall(saml("Audience"))))
+            audiences.append(frozenset([_plain(item) for item in child.iterchildren(saml("Audience"))]))
         elif child.tag == saml("OneTimeUse"):
             one_time = True
         else:  # saml-core 2.5.1: a condition that is not understood makes the assertion's validity unknown
@@ -90,12 +91,12 @@ def _conditions(
 
 
 def _confirmation(element: Element) -> Confirmation:
-    data = element.find(saml("SubjectConfirmationData"))
-    if any(child.tag != saml("SubjectConfirmationData") for child in element) or len(element) > 1:
+    data = next(element.iterchildren(), None)
+    if len(element) > 1 or (data is not None and data.tag != saml("SubjectConfirmationData")):
         raise AssertionUnsupported("The assertion's confirmation holds something that is not supported.")
     if data is None:
         return Confirmation(element.get("Method", ""))
-    certificates = data.findall(f"{ds('KeyInfo')}/{ds('X509Data')}/{ds('X509Certificate')}")
+    certificates = data.findall(_CERTIFICATES) if len(data) else ()
     return Confirmation(
         element.get("Method", ""),
         _time(data, "NotBefore"),
@@ -113,7 +114,7 @@ def _attributes(statement: Element) -> tuple[Attribute, ...]:
         name = element.get("Name", "")
         if not name or name in found:
             raise AssertionUnreadable("An attribute of the assertion has no name, or stands twice.")
-        values = tuple(_value(item) for item in element.findall(saml("AttributeValue")))
+        values = tuple([_value(item) for item in element.iterchildren(saml("AttributeValue"))])
         found[name] = Attribute(name, values, element.get("FriendlyName", ""))
     return tuple(found.values())
 
@@ -139,7 +140,7 @@ def _value(element: Element) -> str | Coded:
 
 
 def _one(parent: Element, name: str) -> Element:
-    found = parent.findall(saml(name))
+    found = list(parent.iterchildren(saml(name)))
     if len(found) != 1:
         raise AssertionUnreadable(f"An assertion must hold exactly one {name}.")
     return found[0]
@@ -160,8 +161,7 @@ def _plain(element: Element) -> str:
 
 
 def _text(parent: Element, name: str) -> str:
-    found: Iterable[Element] = parent.findall(saml(name))
-    return " ".join(_plain(item) for item in found if not len(item))
+    return " ".join([_plain(item) for item in parent.iterchildren(saml(name)) if not len(item)])
 
 
 def _time(element: Element, name: str) -> datetime | None:

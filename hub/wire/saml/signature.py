@@ -147,7 +147,9 @@ def _remove(signature: Element) -> None:
 
 
 def _certificates(key_info: Element) -> list[bytes]:
-    found = key_info.findall(f"{ds('X509Data')}/{ds('X509Certificate')}")
+    found = [
+        item for data in key_info.iterchildren(ds("X509Data")) for item in data.iterchildren(ds("X509Certificate"))
+    ]
     if len(found) > _MOST_CERTIFICATES:
         raise AssertionUnreadable("The assertion's KeyInfo holds too many certificates.")
     return [_base64(item) for item in found]
