@@ -13,6 +13,7 @@ from hub.patients.linking import Linker, Placed
 from hub.patients.model import TaskKind
 from hub.patients.service import PatientService
 from hub.patients.store import Member, PatientStore
+from hub.patients.store_again import AgainStore
 from hub.patients.store_keys import KeyReader
 from hub.patients.store_snapshot import Asked, Pair, SnapshotReader
 from hub.patients.weighing import SCORE, Found, Weighing
@@ -81,8 +82,7 @@ class Relinking:
         with self.patients.database.transaction() as work:
             store, weighing = self._weighing(work)
             SnapshotReader(work).hold(identities)
-            for member in store.by_ids(identities):
-                weighing.remember(member)
+            weighing.remember_all(store.by_ids(identities))
 
     def linked_by_score(self) -> set[Pair]:
         """Pairs that a score linked."""
@@ -108,21 +108,29 @@ class Relinking:
                         yield Judged((one, other), *said.news((one, other), found))
 
     def _weighing(self, work: UnitOfWork) -> tuple[PatientStore, Weighing]:
+        store = PatientStore(work)
+        return store, self._weigh(work, store)
+
+    def _weigh(self, work: UnitOfWork, store: PatientStore) -> Weighing:
         if self.patients.weigh is None:
             raise Misconfigured("Matching is off.")
-        store = PatientStore(work)
-        return store, self.patients.weigh(work, store)
+        return self.patients.weigh(work, store)
 
     def look_again(self, identities: Sequence[int], context: Context) -> int:
-        """Join each where the rules or the score say so, else ask; how many found somebody. One unit of work."""
+        """Join each, in this order, where the rules or the score say so, else ask; how many found somebody. One unit
+        of work, for which everything that concerns them is read at once."""
         joined = 0
         with self.patients.database.transaction() as work:
-            store, weighing = self._weighing(work)
+            store = AgainStore(work, self.patients.affinity_domain)
+            weighing = self._weigh(work, store)
             store.lock_links()
+            store.revise(identities)
+            weighing.gather(store)
             linker = Linker(store, self.patients.affinity_domain, context, weighing)
-            for member in store.by_ids(identities):
+            for identity in identities:
+                [member] = store.by_ids([identity])
                 placed = Placed(member)
-                linker.revisit([member.id], placed)
+                linker.revisit([identity], placed)
                 if placed.persons:
                     joined += 1
                     touched = list(self.patients.survivors(store, placed.persons).values())

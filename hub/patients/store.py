@@ -104,6 +104,16 @@ _CHANGE_IDENTITY = Prepared(
 _TOUCH = Prepared(lambda _dialect: update(IDENTITY).where(IDENTITY.c.id == bindparam("row_id")), "updated_at")
 _ADD_NAME = Prepared(lambda _dialect: insert(NAME), "key", "identity")
 _PERSON = select(PERSON.c.id, PERSON.c.value, PERSON.c.authority, PERSON.c.survivor, PERSON.c.external)
+#: Neither reads what the other writes: each may wait with others of its kind.
+ABSORB = (
+    Prepared(lambda _dialect: text("UPDATE patients_identity SET person = :survivor WHERE person = :lost")),
+    Prepared(
+        lambda _dialect: text("""
+            UPDATE patients_person SET survivor = nullif(CAST(:survivor AS bigint), id)
+            WHERE id = :lost OR id = CAST(:survivor AS bigint) OR survivor = :lost
+        """)
+    ),
+)
 _PERSON_BY_ID = Prepared(lambda _dialect: _PERSON.where(PERSON.c.id == bindparam("key")))
 _INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 _ADD_PERSON = Prepared(
@@ -372,10 +382,8 @@ class PatientStore:
 
     def absorb(self, lost: int, survivor: int) -> None:
         """``lost`` becomes an alias of ``survivor``, with its identities and its own aliases."""
-        self._connection.execute(update(IDENTITY).where(IDENTITY.c.person == lost).values(person=survivor))
-        same = or_(PERSON.c.id == lost, PERSON.c.survivor == lost)
-        self._connection.execute(update(PERSON).where(same).values(survivor=survivor))
-        self._connection.execute(update(PERSON).where(PERSON.c.id == survivor).values(survivor=None))
+        for statement in ABSORB:
+            statement.run(self._connection, {"lost": lost, "survivor": survivor})
 
     def revive(self, person: int) -> None:
         """An alias is a person of its own again."""

@@ -4,6 +4,7 @@ It answers as ``PatientStore`` does. What it has not read, or no longer knows fo
 then what waits is written first."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -85,15 +86,17 @@ class BatchStore(PatientStore):
             [*((NEXT[name], count) for name in NUMBERED), (TAKEN_NUMBERS, taken)],
         )
         for table, rows in zip(NUMBERED, ids, strict=True):
-            last = rows[0][0]
-            self._ids[table] = iter(
-                [row[0] for row in rows] if self._postgresql else range(last + 1, last + 1 + len(expected))
-            )
+            self._ids[table] = iter(self._numbers(rows, len(expected)))
         self._spare = [number for number in numbers if (number,) not in known]
         self._free = set(self._spare)
         if self._postgresql and self._known.met and LINKS not in self._work.held:
             self.lock_links()  # reads again
         return self._known.met
+
+    def _numbers(self, rows: Rows, count: int) -> Sequence[int]:
+        """The rows' ids that ``NEXT`` gives."""
+        last = rows[0][0]
+        return [row[0] for row in rows] if self._postgresql else range(last + 1, last + 1 + count)
 
     def strangers(self) -> list[Identity]:
         """Of those that were gathered: who is new and met nobody by the rules."""
@@ -143,14 +146,19 @@ class BatchStore(PatientStore):
             values["pairs"] = pairs
         connection = self._work.connection
         answers = ask(connection, [*before, (READ, self._lists(values)), *after])[len(before) :]
-        for row in answers[0]:
+        self._took(answers[0])
+        return answers[1:]
+
+    def _took(self, rows: Rows) -> None:
+        """Identities with their persons; of each person everybody in use."""
+        known = self._known
+        for row in rows:
             found, (value, authority, survivor, external) = member(row[:-4]), row[-4:]
             if found.person not in known.persons:
                 number = PatientIdentifier(value, authority)
                 known.persons[found.person] = PersonRecord(found.person, number, survivor, external)
                 known.members_of[found.person] = set()
             known.put(found, matching.strict_key(found.identity))
-        return answers[1:]
 
     def _lists(self, values: Values) -> Values:
         if self._postgresql:
@@ -365,6 +373,16 @@ class _Known:
         self.members.setdefault(found.id, found)
         if found.identity.active and found.person in self.members_of:
             self.members_of[found.person].add(found.id)
+
+    def absorb(self, lost: int, survivor: int) -> None:
+        """One person is now the other's alias; both were read."""
+        for key, item in self.members.items():
+            if item.person == lost:
+                self.members[key] = replace(item, person=survivor)
+        self.members_of[survivor] |= self.members_of.pop(lost)
+        for key, record in self.persons.items():
+            if key in (lost, survivor) or record.survivor == lost:
+                self.persons[key] = replace(record, survivor=survivor if key != survivor else None)
 
     def _drop(self, before: Member) -> None:
         del self.members[before.id]

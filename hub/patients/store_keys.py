@@ -1,7 +1,7 @@
 """Blocking keys of identities in use: who is worth comparing. Filled only where matching by score is on."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, bindparam, delete, func, insert, select, text
@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from hub.patients.store import MEMBER_COLUMNS, NEW, Member, member
 from hub.patients.store_tables import IDENTITY
-from hub.storage.arrays import listed
+from hub.storage.arrays import among, listed
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
 from hub.storage.tables import METADATA
@@ -44,10 +44,17 @@ _PUT = {
         INSERT OR IGNORE INTO patients_key (key, identity) SELECT value, :identity FROM json_each(:keys)
     """,
 }
-_DROP = text("""
+_OTHERS = text("""
     DELETE FROM patients_key
     WHERE identity = :identity AND key NOT IN (SELECT value FROM json_each(:keys))
 """)
+_OF = {
+    "postgresql": f"SELECT key, identity FROM patients_key WHERE identity {among('identities', 'bigint')}",  # noqa: S608
+    "sqlite": """
+        SELECT x.key, x.identity FROM json_each(:identities) AS a
+        CROSS JOIN patients_key AS x WHERE x.identity = a.value
+    """,
+}
 _SQLITE_BLOCK = "SELECT * FROM (SELECT key, identity FROM patients_key WHERE key = :k{0} ORDER BY identity LIMIT :cap)"
 _MEET = {
     "postgresql": """
@@ -70,7 +77,11 @@ _GATHER = {
 _ADD = Prepared(lambda _dialect: insert(KEY), "key", "identity")
 _GATHERING = Prepared(lambda dialect: text(_GATHER[dialect]))
 _PUT_KEYS = Prepared(lambda dialect: text(_PUT[dialect]))
-_DROP_OTHERS = Prepared(lambda _dialect: _DROP)
+_DROP_OTHERS = Prepared(lambda _dialect: _OTHERS)
+_DROP = Prepared(
+    lambda _dialect: delete(KEY).where(KEY.c.key == bindparam("key"), KEY.c.identity == bindparam("identity"))
+)
+_STORED = Prepared(lambda dialect: text(_OF[dialect]))
 _FORGET = Prepared(lambda _dialect: delete(KEY).where(KEY.c.identity == bindparam("identity")))
 _MEETING = Prepared(lambda dialect: text(_MEET[dialect]))
 
@@ -113,6 +124,15 @@ class KeyStore:
         if self._sqlite:
             _DROP_OTHERS.run(self._connection, values)
         _PUT_KEYS.run(self._connection, values)
+
+    def put_all(self, keys: Mapping[int, Sequence[int]]) -> None:
+        """As ``put``, of several identities that nobody else changes now: what is there already stays."""
+        self._work.notes.pop(_BLOCKS, None)
+        connection = self._connection
+        stored = set(_STORED.rows(connection, {"identities": listed(connection, list(keys))}))
+        wanted = {(key, identity) for identity, its in keys.items() for key in its}
+        _DROP.many(connection, [{"key": key, "identity": identity} for key, identity in sorted(stored - wanted)])
+        self._work.rows_later(_ADD, sorted(wanted - stored))
 
     def _add(self, identity: int, keys: Collection[int]) -> None:
         """Those of an identity that had none."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, or_, select, update
 
 from hub.patients.store_tables import IDENTITY, LINK
 from hub.storage.engine import UnitOfWork
@@ -55,6 +56,21 @@ _BARRED = Prepared(
         or_(LINK.c.one == bindparam("identity"), LINK.c.other == bindparam("identity")), _LIVE, LINK.c.rule == NO_MATCH
     )
 )
+_ONE, _TWO = IDENTITY.alias(), IDENTITY.alias()
+_BETWEEN: tuple[ColumnElement[Any], ...] = tuple(bindparam(name) for name in ("person", "another"))
+_APART = Prepared(
+    lambda _dialect: (
+        select(LINK.c.id, LINK.c.one, LINK.c.other, LINK.c.rule, _ONE.c.person, _TWO.c.person)
+        .join(_ONE, _ONE.c.id == LINK.c.one)
+        .join(_TWO, _TWO.c.id == LINK.c.other)
+        .where(
+            or_(*(_ONE.c.person == item for item in _BETWEEN)),
+            or_(*(_TWO.c.person == item for item in _BETWEEN)),
+            _LIVE,
+            LINK.c.rule == NO_MATCH,
+        )
+    )
+)
 
 
 class LinkStore:
@@ -99,14 +115,8 @@ class LinkStore:
 
     def apart(self, person: int, other: int) -> list[Edge]:
         """Live no-matches between the identities of two persons, or within one; numbers out of use count."""
-        one, two = IDENTITY.alias(), IDENTITY.alias()
-        query = select(LINK.c.id, LINK.c.one, LINK.c.other, LINK.c.rule, one.c.person, two.c.person)
-        query = query.join(one, one.c.id == LINK.c.one).join(two, two.c.id == LINK.c.other)
-        query = query.where(
-            one.c.person.in_((person, other)), two.c.person.in_((person, other)), _LIVE, LINK.c.rule == NO_MATCH
-        )
-        wanted = {person, other}
-        return [Edge(*row[:4]) for row in self._connection.execute(query) if {row[4], row[5]} == wanted]
+        rows, wanted = _APART.rows(self._connection, {"person": person, "another": other}), {person, other}
+        return [Edge(*row[:4]) for row in rows if {row[4], row[5]} == wanted]
 
     def end(self, edges: Iterable[int], why: str, by: str = "") -> None:
         """They hold no more."""

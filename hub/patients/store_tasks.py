@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from hub.patients.model import Task, TaskKind
 from hub.patients.store_tables import IDENTITY, TASK, TASK_ABOUT
-from hub.storage.engine import UnitOfWork
+from hub.storage.engine import UnitOfWork, Values
 from hub.storage.prepared import Prepared
 from hub.values import PatientIdentifier, now
 
@@ -48,7 +48,7 @@ class TaskRecord:
 
 #: Note of a unit of work: the rows' ids of identities that it made and that no question is about yet.
 UNASKED = "patients:unasked"
-_COLUMNS = tuple(
+ABOUT_COLUMNS = tuple(
     TASK.c[name]
     for name in (
         *("id", "kind", "identity", "others", "changed_at", "closed_at"),
@@ -57,7 +57,7 @@ _COLUMNS = tuple(
 )
 _ABOUT = Prepared(
     lambda _dialect: (
-        select(*_COLUMNS)
+        select(*ABOUT_COLUMNS)
         .join(TASK_ABOUT, TASK_ABOUT.c.task == TASK.c.id)
         .where(TASK_ABOUT.c.identity == bindparam("identity"))
     )
@@ -67,15 +67,35 @@ _ASKED = Prepared(
         TASK.c.identity == bindparam("identity"), TASK.c.kind == bindparam("kind")
     )
 )
-_ASK = Prepared(
-    lambda _dialect: insert(TASK).returning(TASK.c.id),
+_GIVEN = (
     *("kind", "identity", "others", "reason", "evidence", "fingerprint", "message_id", "created_at", "changed_at"),
     *("proposed", "proposed_by", "decided", "decided_by", "decided_why"),
 )
+_ASK = Prepared(lambda _dialect: insert(TASK).returning(TASK.c.id), *_GIVEN)
+#: With an id that was taken before.
+ASK_AS = Prepared(lambda _dialect: insert(TASK).inline(), "id", *_GIVEN)
 _ABOUT_WHOM = Prepared(lambda _dialect: insert(TASK_ABOUT), "identity", "task")
 
 
-def _record(row: Any) -> TaskRecord:
+_CLOSE = Prepared(
+    lambda _dialect: update(TASK).where(TASK.c.id == bindparam("task"), TASK.c.closed_at.is_(None)),
+    *("closed_at", "decided", "decided_by", "decided_why"),
+)
+_FORGET = Prepared(lambda _dialect: delete(TASK_ABOUT).where(TASK_ABOUT.c.task == bindparam("task")))
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRow:
+    """What was asked of an identity once."""
+
+    others: Sequence[int]
+    closed_at: datetime | None
+    decided: str
+    fingerprint: int
+
+
+def task_record(row: Any) -> TaskRecord:
+    """From a row of ABOUT_COLUMNS."""
     key, kind, identity, others, changed, closed, proposed, other, by = row
     return TaskRecord(key, TaskKind(kind), identity, tuple(others), changed, closed, proposed, other, by)
 
@@ -99,44 +119,63 @@ class TaskStore:
         if not everybody & unasked and self._asked(question, everybody):
             return False
         unasked -= everybody
+        self._add(question, message_id)
+        return True
+
+    def _add(self, question: Question, message_id: str) -> int:
+        """Its row's id."""
+        values = self._values(question, message_id)
+        [(task,)] = _ASK.rows(self._work.connection, values)  # what waits may go on waiting: no row refers to it
+        self._about_whom(task, question)
+        return int(task)
+
+    def _about_whom(self, task: int, question: Question) -> None:
+        for key in {question.identity, *question.others}:
+            self._work.later(_ABOUT_WHOM, {"identity": key, "task": task})
+
+    @staticmethod
+    def _values(question: Question, message_id: str) -> Values:
         at = now()
-        values = {
+        return {
             "kind": question.kind.value, "identity": question.identity, "others": sorted(question.others),
             "reason": question.reason, "evidence": question.evidence, "fingerprint": question.fingerprint,
             "message_id": message_id, "created_at": at, "changed_at": at, "proposed": "", "proposed_by": "",
             "decided": "", "decided_by": "", "decided_why": "",
         }  # fmt: skip
-        [(task,)] = _ASK.rows(self._work.connection, values)  # what waits may go on waiting: no row refers to it
-        for key in everybody:
-            self._work.later(_ABOUT_WHOM, {"identity": key, "task": task})
-        return True
 
     def _asked(self, question: Question, everybody: set[int]) -> bool:
         for identity in everybody:
-            for row in _ASKED.rows(self._connection, {"identity": identity, "kind": question.kind.value}):
-                others, closed, decided, fingerprint = row
-                if {identity, *others} == everybody and (
-                    closed is None or (decided and fingerprint == question.fingerprint)
+            for row in self._asked_of(identity, question.kind):
+                if {identity, *row.others} == everybody and (
+                    row.closed_at is None or (row.decided and row.fingerprint == question.fingerprint)
                 ):
                     return True
         return False
 
+    def _asked_of(self, identity: int, kind: TaskKind) -> list[AskedRow]:
+        rows = _ASKED.rows(self._connection, {"identity": identity, "kind": kind.value})
+        return [AskedRow(*row) for row in rows]
+
     def about(self, identity: int) -> list[TaskRecord]:
         """Open tasks that name the identity."""
-        return [_record(row) for row in _ABOUT.rows(self._connection, {"identity": identity})]
+        return [task_record(row) for row in _ABOUT.rows(self._connection, {"identity": identity})]
 
     def get(self, task: int) -> TaskRecord | None:
         """One task; of two who want to decide it, the second waits."""
-        row = self._connection.execute(select(*_COLUMNS).where(TASK.c.id == task).with_for_update()).first()
-        return _record(row) if row else None
+        row = self._connection.execute(select(*ABOUT_COLUMNS).where(TASK.c.id == task).with_for_update()).first()
+        return task_record(row) if row else None
 
     def close(self, tasks: Iterable[int], *, decided: str = "", by: str = "", why: str = "") -> None:
         """Decided, or (with nothing said) the question went away."""
         ids = sorted(tasks)
         if ids:
             values = {"closed_at": now(), "decided": decided, "decided_by": by, "decided_why": why}
-            self._connection.execute(update(TASK).where(TASK.c.id.in_(ids), TASK.c.closed_at.is_(None)).values(values))
-            self._connection.execute(delete(TASK_ABOUT).where(TASK_ABOUT.c.task.in_(ids)))
+            self._write(_CLOSE, [{**values, "task": task} for task in ids])
+            self._write(_FORGET, [{"task": task} for task in ids])
+
+    def _write(self, statement: Prepared, rows: Sequence[Values]) -> None:
+        """Execute what gives no rows, once a row."""
+        statement.many(self._connection, rows)
 
     def changed(self, tasks: Iterable[int]) -> None:
         """What they are about changed: who looked at them before must look again."""

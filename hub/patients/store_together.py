@@ -3,16 +3,47 @@
 PostgreSQL makes a plan for good where its estimates do not depend on the values. Those of ``unnest`` and
 ``generate_series`` do, unless a sub-select gives the value: such a statement would be planned again each time."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import text
 
 from hub.patients.store import MEMBER_COLUMNS
-from hub.patients.store_tables import IDENTITY, PERSON
+from hub.patients.store_tables import IDENTITY, PERSON, TASK
 from hub.storage.prepared import Prepared
 
 MOST = 200  #: candidates by one key; where there are more the database is asked
 _COLUMNS = ", ".join(f"m.{column.name}" for column in MEMBER_COLUMNS)
-#: Those with one of the numbers or keys, everybody in use of their persons, and the persons.
-_TOGETHER = {
+#: After ``found``: everybody in use of their persons, and the persons.
+_WITH_THEM = {
+    "postgresql": f"""
+        , everybody AS MATERIALIZED (
+            SELECT id FROM found
+            UNION
+            SELECT o.id FROM found AS f
+            CROSS JOIN LATERAL (SELECT x.person FROM patients_identity AS x WHERE x.id = f.id LIMIT 1) AS y
+            CROSS JOIN LATERAL (
+                SELECT x.id FROM patients_identity AS x WHERE x.person = y.person AND x.active OFFSET 0
+            ) AS o
+        )
+        SELECT {_COLUMNS}, p.value, p.authority, p.survivor, p.external FROM everybody AS e
+        CROSS JOIN LATERAL (SELECT x.* FROM patients_identity AS x WHERE x.id = e.id LIMIT 1) AS m
+        CROSS JOIN LATERAL (SELECT x.* FROM patients_person AS x WHERE x.id = m.person LIMIT 1) AS p
+    """,  # noqa: S608 (our own columns)
+    "sqlite": f"""
+        , everybody AS MATERIALIZED (
+            SELECT id FROM found
+            UNION
+            SELECT o.id FROM found AS f CROSS JOIN patients_identity AS y ON y.id = f.id
+            CROSS JOIN patients_identity AS o ON o.id IN (  -- a join would read the whole table for a Bloom filter
+                SELECT x.id FROM patients_identity AS x WHERE x.person = y.person AND x.active
+            )
+        )
+        SELECT {_COLUMNS}, p.value, p.authority, p.survivor, p.external FROM everybody AS e
+        CROSS JOIN patients_identity AS m ON m.id = e.id CROSS JOIN patients_person AS p ON p.id = m.person
+    """,  # noqa: S608
+}
+#: Those with one of the numbers or keys.
+_BY_KEYS = {
     "postgresql": f"""
         WITH found AS MATERIALIZED (
             SELECT k.id
@@ -34,19 +65,8 @@ _TOGETHER = {
                 SELECT x.id FROM patients_identity AS x
                 WHERE x.strict_key = a.value AND x.active ORDER BY x.id LIMIT {MOST + 1}
             ) AS k
-        ), everybody AS MATERIALIZED (
-            SELECT id FROM found
-            UNION
-            SELECT o.id FROM found AS f
-            CROSS JOIN LATERAL (SELECT x.person FROM patients_identity AS x WHERE x.id = f.id LIMIT 1) AS y
-            CROSS JOIN LATERAL (
-                SELECT x.id FROM patients_identity AS x WHERE x.person = y.person AND x.active OFFSET 0
-            ) AS o
         )
-        SELECT {_COLUMNS}, p.value, p.authority, p.survivor, p.external FROM everybody AS e
-        CROSS JOIN LATERAL (SELECT x.* FROM patients_identity AS x WHERE x.id = e.id LIMIT 1) AS m
-        CROSS JOIN LATERAL (SELECT x.* FROM patients_person AS x WHERE x.id = m.person LIMIT 1) AS p
-    """,  # noqa: S608 (our own columns)
+    """,  # noqa: S608 (a number)
     "sqlite": f"""
         WITH found AS MATERIALIZED (
             SELECT x.id FROM json_each(:pairs) AS a CROSS JOIN patients_identity AS x
@@ -61,17 +81,13 @@ _TOGETHER = {
                 SELECT y.id FROM patients_identity AS y
                 WHERE y.strict_key = a.value AND y.active ORDER BY y.id LIMIT {MOST + 1}
             )
-        ), everybody AS MATERIALIZED (
-            SELECT id FROM found
-            UNION
-            SELECT o.id FROM found AS f CROSS JOIN patients_identity AS y ON y.id = f.id
-            CROSS JOIN patients_identity AS o ON o.id IN (  -- a join would read the whole table for a Bloom filter
-                SELECT x.id FROM patients_identity AS x WHERE x.person = y.person AND x.active
-            )
         )
-        SELECT {_COLUMNS}, p.value, p.authority, p.survivor, p.external FROM everybody AS e
-        CROSS JOIN patients_identity AS m ON m.id = e.id CROSS JOIN patients_person AS p ON p.id = m.person
     """,  # noqa: S608
+}
+#: Those of some rows.
+_BY_ROWS = {
+    "postgresql": "WITH found AS MATERIALIZED (SELECT unnest((SELECT CAST(:keys AS bigint[]))) AS id)",
+    "sqlite": "WITH found AS MATERIALIZED (SELECT value AS id FROM json_each(:keys))",
 }
 _TAKEN = {
     "postgresql": """
@@ -90,9 +106,18 @@ _IDS = {
 }
 NUMBERED = (IDENTITY.name, PERSON.name)
 _PERSON_COLUMNS = tuple(PERSON.c[name] for name in ("value", "authority", "survivor", "external"))
-READ = Prepared(lambda dialect: text(_TOGETHER[dialect]).columns(*MEMBER_COLUMNS, *_PERSON_COLUMNS))
+
+
+def _read(found: Mapping[str, str]) -> Prepared:
+    return Prepared(
+        lambda dialect: text(found[dialect] + _WITH_THEM[dialect]).columns(*MEMBER_COLUMNS, *_PERSON_COLUMNS)
+    )
+
+
+READ = _read(_BY_KEYS)
+READ_ROWS = _read(_BY_ROWS)
 TAKEN_NUMBERS = Prepared(lambda dialect: text(_TAKEN[dialect]))
 NEXT = {
     table: Prepared(lambda dialect, name=table: text(_IDS[dialect].format(table=name)))  # type: ignore[misc]
-    for table in NUMBERED
+    for table in (*NUMBERED, TASK.name)
 }

@@ -42,6 +42,10 @@ class Keys(Protocol):
         """These and no others are the identity's."""
         ...
 
+    def put_all(self, keys: Mapping[int, Sequence[int]]) -> None:
+        """As ``put``, of several identities."""
+        ...
+
     def candidates(self, keys: Sequence[int], not_id: int) -> list[int]:
         """Identities with one of the keys, capped."""
         ...
@@ -106,6 +110,10 @@ class Weighing:
     def remember(self, member: Member) -> None:
         """The keys of an identity as it is now; none when it is in use no more."""
         self.keys.put(member.id, self._keys(member.identity) if member.identity.active else ())
+
+    def remember_all(self, members: Iterable[Member]) -> None:
+        """As ``remember``, of several that nobody else changes now."""
+        self.keys.put_all({item.id: self._keys(item.identity) if item.identity.active else () for item in members})
 
     def look(self, identity: Identity, not_id: int, found: Found) -> None:
         """Weigh whoever shares a key with the identity."""
