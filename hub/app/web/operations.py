@@ -177,10 +177,10 @@ def missed(error: Exception) -> HubError:
 
 
 def allowed(request: Request) -> str:
-    """Allow: the methods of every route at the address."""
-    routes = (route for route in request.app.router.routes if isinstance(route, Route))
-    found = (route.methods or () for route in routes if route.path_regex.match(request.url.path))
-    return ", ".join(sorted({method for methods in found for method in methods}))
+    """Allow: the methods of the address, as the first route that fits writes it (``_search`` is no id)."""
+    routes = [route for route in request.app.router.routes if isinstance(route, Route)]
+    fit = [route for route in routes if route.path_regex.match(request.url.path)]
+    return ", ".join(sorted({method for route in fit if route.path == fit[0].path for method in route.methods or ()}))
 
 
 async def unknown(request: Request, error: Exception) -> Response:
