@@ -25,19 +25,16 @@ class DetailsService:
         """Take in an identity. Raises as ``PatientService.feed``."""
         with self.database.transaction():
             fed = self.patients.feed(command, context)
-            self.keep(self.patients.directory.resolve(command.identity.identifier, context), command.details)
+            if fed.reason != "merged":
+                self.keep(self.patients.directory.resolve(command.identity.identifier, context), command.details)
             return fed
 
     def keep(self, identity: PatientIdentifier, told: Mapping[str, str]) -> None:
-        """In the open unit of work; written only where it changes anything."""
+        """In the open unit of work."""
         if not told:
             return
         with self.database.transaction() as work:
-            store = DetailsStore(work)
-            before = store.get(identity)
-            after = before.after(told)
-            if after != before:
-                store.put(identity, after)
+            DetailsStore(work).keep(identity, told)
 
     def ahead(self, commands: Sequence[tuple[Command, Context]]) -> None:
         """As the patients room's, for the identities."""

@@ -37,6 +37,7 @@ from hub.patients.store import BATCH, Member, PatientStore, PersonRecord
 from hub.patients.store_batch import BatchStore
 from hub.patients.store_details import DetailsStore
 from hub.patients.store_tasks import Question
+from hub.patients.store_visits import VisitStore
 from hub.patients.weighing import Weighing
 from hub.storage.engine import Database, UnitOfWork
 from hub.usecase import Command, use_case
@@ -95,6 +96,7 @@ class PatientService(Questions):
             before = store.identity(identity.identifier)
             if before is not None and before.survivor is not None:
                 placed = Placed(before, reason="merged")  # a straggler: its number is no longer in use
+                context.led_to("warning", "number-merged")
             else:
                 if before is not None and command.partial:
                     identity = self._completed(linker, before.identity, identity, command)
@@ -208,6 +210,9 @@ class PatientService(Questions):
             known, new = store.identity(old), store.identity(number)
             linker.renumber(known, new, number, old)
             DetailsStore(work).move(old, number)
+            VisitStore(work).move(old, number)
+            if command.details:
+                DetailsStore(work).keep(number, command.details)
             before = store.identity(number)
             placed = self._place(linker, _not_worse(before, identity), before)
             if known is None:
@@ -223,6 +228,7 @@ class PatientService(Questions):
             store, linker = self._linker(work, context)
             store.lock(f"identity:{identifier.value}^{identifier.authority}")
             store.lock_links()
+            VisitStore(work).remove(identifier)
             return self.fed(store, linker.withdraw(self._in_use(store, identifier)), context)
 
     @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """What stewards and owners decide about identities, and why two of them are one person or not. Frozen values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -156,10 +157,11 @@ class OwnerUnlink(Command):
 class ChangeIdentifier(Command):
     """An owner gives an identity another number (A47): ``old`` stays an alias, never given again.
 
-    Outcome: Fed."""
+    ``details``: as of ``FeedDetails``. Outcome: Fed."""
 
     identity: Identity  #: with its new number
     old: PatientIdentifier
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

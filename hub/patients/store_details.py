@@ -1,5 +1,7 @@
 """What hospitals say of identities beside their traits: one row an identity of which something is said."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import JSON, bindparam, delete, insert, select
 from sqlmodel import Field, SQLModel
 
@@ -47,6 +49,13 @@ class DetailsStore:
         self._connection.execute(delete(DETAILS).where(*where))
         if details.said:
             self._connection.execute(insert(DETAILS), [{**_key(identity), "body": details.said}])
+
+    def keep(self, identity: PatientIdentifier, told: Mapping[str, str]) -> None:
+        """With what a message tells; written only where that changes anything."""
+        before = self.get(identity)
+        after = before.after(told)
+        if after != before:
+            self.put(identity, after)
 
     def move(self, old: PatientIdentifier, new: PatientIdentifier) -> None:
         """The identity has another number from now on; where nothing was said, nothing moves."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, bindparam, delete, insert, select
+from sqlalchemy import JSON, Index, bindparam, delete, insert, select, update
 from sqlmodel import Field, SQLModel
 
 from hub.patients.store_tables import IDENTITY, PERSON
@@ -44,6 +44,17 @@ _OF_IDENTITY = Prepared(
         VISIT.c.value == bindparam("value"), VISIT.c.authority == bindparam("authority")
     )
 )
+_NOW = IDENTITY.alias("now")
+_BEGUN = Prepared(
+    lambda _dialect: (
+        select(VISIT.c.value, VISIT.c.authority)
+        .join(IDENTITY, (IDENTITY.c.value == VISIT.c.value) & (IDENTITY.c.authority == VISIT.c.authority))
+        .join(_NOW, _NOW.c.person == IDENTITY.c.person)
+        .where(VISIT.c.number == bindparam("number"), VISIT.c.authority == bindparam("authority"))
+        .where(IDENTITY.c.survivor.is_not(None))
+        .where(_NOW.c.value == bindparam("value"), _NOW.c.authority == bindparam("authority"))
+    )
+)
 
 
 class VisitStore:
@@ -75,6 +86,20 @@ class VisitStore:
         """It is over, or never was."""
         where = (VISIT.c.value == identity.value, VISIT.c.authority == identity.authority)
         self._connection.execute(delete(VISIT).where(*where))
+
+    def move(self, old: PatientIdentifier, new: PatientIdentifier) -> None:
+        """The identity has another number from now on."""
+        if self.get(old) is None:
+            return
+        self.remove(new)
+        where = (VISIT.c.value == old.value, VISIT.c.authority == old.authority)
+        self._connection.execute(update(VISIT).where(*where).values(value=new.value, authority=new.authority))
+
+    def begun(self, identity: PatientIdentifier, number: PatientIdentifier) -> PatientIdentifier | None:
+        """The number, merged into this one since, under which the visit of this number is kept."""
+        asked = {"value": identity.value, "authority": identity.authority, "number": number.value}
+        row = _BEGUN.first(self._connection, asked)
+        return PatientIdentifier(row[0], row[1]) if row is not None else None
 
     def of_persons(self, persons: Iterable[PatientIdentifier]) -> list[tuple[PatientIdentifier, Visit]]:
         """The visits of persons, also those begun under a number that was merged or changed since."""

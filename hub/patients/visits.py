@@ -46,7 +46,7 @@ class VisitService:
                 known = self.patients.feed(command, context)
             else:
                 self.patients.hear(number, command.said, context)
-            if not command.historic:
+            if not command.historic and known.reason != "merged":
                 self.details.keep(number, command.details)
                 self._move(VisitStore(work), number, command)
             for moved in self.moved:
@@ -69,17 +69,19 @@ class VisitService:
     @staticmethod
     def _move(store: VisitStore, number: PatientIdentifier, command: FeedVisit) -> None:
         visit, before = command.visit, store.get(number)
+        sets, other = command.action is VisitAction.SET, False
         if before is not None:
             other = None not in (before.number, visit.number) and before.number != visit.number
             same_movement = bool(visit.movement) and visit.movement == before.movement
             older = before.at is not None and visit.at is not None and visit.at < before.at
             if older and not same_movement:
                 return  # a straggler
-            if other and command.action is not VisitAction.SET:
-                return  # the end of another stay
-        if command.action is VisitAction.SET:
+        begun = store.begun(number, visit.number) if visit.number is not None and (other or before is None) else None
+        if begun is not None:  # it began under a number that was merged into this one
+            store.remove(begun)
+        if sets:
             store.put(number, visit)
-        elif before is not None:
+        elif before is not None and not other:  # else it is the end of another stay
             store.remove(number)
 
     @use_case
@@ -108,7 +110,7 @@ class VisitService:
         if len(found) > MOST:
             raise SearchTooBroad("Too many people answer this description: say more about the one you mean.")
         every = (self.patients.person(item) for item in found)
-        return [person for person in every if person is not None]
+        return [person for person in every if person is not None and person.identities]
 
 
 def _fits(visit: Visit, command: FindVisits) -> bool:

@@ -39,7 +39,7 @@ def decode(message: Hl7Message, context: Context) -> Feed:
 
 def encode(outcome: Fed | None, message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
     """AA: stored and visible."""
-    return accept(message)
+    return accept(message, context)
 
 
 def refuse(error: HubError, message: Hl7Message, context: Context) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hub.context import Context
 from hub.errors import HubError
-from hub.patients.errors import UnknownDomain, UnknownIdentifier
+from hub.patients.errors import AmbiguousIdentifier, UnknownDomain, UnknownIdentifier
 from hub.patients.model import CrossReference
 from hub.pipeline.transaction import AuditEvent, Hl7, Kind, Transaction
 from hub.values import PatientIdentifier
@@ -54,6 +54,6 @@ def refuse(error: HubError, message: Hl7Message, context: Context) -> bytes:  # 
     if isinstance(error, UnknownDomain):
         location, *more = query.unknown_domains(message, _DOMAINS, error) or ["QPD-3.4"]
         condition = UNKNOWN_KEY
-    elif isinstance(error, UnknownIdentifier):
+    elif isinstance(error, UnknownIdentifier | AmbiguousIdentifier):
         location = "QPD-3.1"
     return query.refuse_query(message, _KIND, _STRUCTURE, error, location=location, more=more, condition=condition)

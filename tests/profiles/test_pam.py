@@ -2,11 +2,13 @@
 
 import pytest
 
+from hub.context import Context
 from hub.exchange.model import Page
 from hub.patients.ins_model import key_of
 from hub.patients.model import IdentityStatus
+from hub.patients.store_visits import NUMBER as VISIT_NUMBER
 from hub.patients.store_visits import VisitStore
-from hub.patients.visits_model import Visit
+from hub.patients.visits_model import FindVisits, Visit
 from hub.values import PatientIdentifier
 from hub.wire.hl7v2.events import EVENTS, Effect
 from hub.wire.hl7v2.message import Hl7Message
@@ -73,6 +75,58 @@ def test_the_end_of_another_stay_is_not_the_end_of_this_one(region: Region) -> N
     region.accepted(message("ADT^A01", pid(number), PV1))
     region.accepted(message("ADT^A03", pid(number), PV1.replace("V1^", "V0^"), recorded="20260312080000"))
     assert visit(region, number) is not None
+
+
+@pytest.mark.parametrize("code", ["A40", "A47"])
+def test_a_stay_goes_on_under_the_number_that_remains(region: Region, code: str) -> None:
+    old, new = region.fresh(), region.fresh()
+    region.accepted(message("ADT^A01", pid(old), PV1))
+    region.accepted(message(f"ADT^{code}", pid(new), f"MRG|{cx(old)}"))
+    region.accepted(message("ADT^A02", pid(new), PV1, recorded="20260311080000"))
+    assert (visit(region, old), visit(region, new) is not None) == (None, True)
+    region.accepted(message("ADT^A03", pid(new), PV1, recorded="20260312080000"))
+    assert visit(region, new) is None
+
+
+@pytest.mark.parametrize("code", ["A40", "A47"])
+def test_a_stay_ends_under_the_number_that_remains(region: Region, code: str) -> None:
+    old, new = region.fresh(), region.fresh()
+    region.accepted(message("ADT^A01", pid(old), PV1))
+    region.accepted(message(f"ADT^{code}", pid(new), f"MRG|{cx(old)}"))
+    region.accepted(message("ADT^A03", pid(new), PV1, recorded="20260312080000"))
+    assert (visit(region, old), visit(region, new)) == (None, None)
+
+
+@pytest.mark.parametrize(("code", "left"), [("A03", "V2"), ("A02", "V1")])
+def test_a_merge_leaves_two_stays_until_more_is_said(region: Region, code: str, left: str) -> None:
+    """Each number had its own: the end of the one that was merged away ends it; a move of it is its one place."""
+    old, new = region.fresh(), region.fresh()
+    region.accepted(message("ADT^A01", pid(old), PV1))
+    region.accepted(message("ADT^A01", pid(new, pid_5="LEGER^ZOE^^^^^L"), PV1.replace("V1^", "V2^")))
+    region.accepted(message("ADT^A40", pid(new), f"MRG|{cx(old)}"))
+    assert (visit(region, old) is not None, visit(region, new) is not None) == (True, True)
+    region.accepted(message(f"ADT^{code}", pid(new), PV1, recorded="20260312080000"))
+    found = visit(region, new)
+    assert found is not None
+    assert found.number is not None
+    assert (visit(region, old), found.number.value) == (None, left)
+
+
+def test_who_is_withdrawn_is_nowhere(region: Region) -> None:
+    number = region.fresh()
+    region.accepted(message("ADT^A01", pid(number), PV1))
+    region.accepted(message("ADT^A29", pid(number, pid_5=""), "PV1||N"))
+    assert visit(region, number) is None
+
+
+def test_who_is_withdrawn_is_nowhere_under_a_number_before(region: Region) -> None:
+    old, new = region.fresh(), region.fresh()
+    region.accepted(message("ADT^A01", pid(old), PV1.replace("V1^", f"V{old}^")))
+    region.accepted(message("ADT^A40", pid(new), f"MRG|{cx(old)}"))
+    asked = FindVisits(fields={VISIT_NUMBER: f"V{old}"})
+    assert region.hub.visits.find(asked, Context()).total == 1
+    region.accepted(message("ADT^A29", pid(new, pid_5=""), "PV1||N"))
+    assert region.hub.visits.find(asked, Context()).total == 0
 
 
 def test_what_is_historic_changes_nothing_of_now(region: Region) -> None:
@@ -247,6 +301,23 @@ def test_how_an_identity_was_checked_goes_with_its_number(region: Region) -> Non
         assert (one.identity.value, one.details.said) == (number, before)
     region.accepted(message("ADT^A31", pid(old), "ZFD|||||SM||PA|"))
     assert said_of(region, old)["document"] == "PA"
+    region.accepted(message("ADT^A47^ADT_A30", pid(new), f"MRG|{cx(old)}", "ZFD|||||CV||CS|"))
+    assert said_of(region, new)["document"] == "CS"
+
+
+@pytest.mark.parametrize("code", ["A40", "A47"])
+def test_a_number_that_is_in_use_no_more_warns(region: Region, code: str) -> None:
+    """Somebody else's traits under it are not taken: whoever sends them is told, in an answer that stops no feed."""
+    old, new = region.fresh(), region.fresh()
+    region.accepted(message("ADT^A28", pid(old)))
+    region.accepted(message(f"ADT^{code}", pid(new), f"MRG|{cx(old)}"))
+    for event, segments in (("A28", []), ("A01", [PV1, zbe()])):
+        somebody = pid(old, pid_5="TOUTAUTRE^PAUL^^^^^L", pid_7="20010203")
+        reply = region.accepted(message(f"ADT^{event}", somebody, *segments))
+        err = reply.require("ERR")
+        assert (err.field(2), err.field(4), err.value(5)) == ("PID^1^3", "W", "number-merged")
+    assert region.known(old).traits.birth_name == "LEGER"
+    assert visit(region, old) is None
 
 
 def test_an_owner_deletes_an_identity(region: Region) -> None:
@@ -263,6 +334,10 @@ def test_an_owner_deletes_an_identity(region: Region) -> None:
     )
     reply = region.send(query)
     assert (reply.require("MSA").value(1), reply.require("ERR").value(3)) == ("AE", "204")
+
+
+def test_a_number_that_is_too_long_is_named(region: Region) -> None:
+    region.refused(message("ADT^A28", pid(region.fresh() * 200)), "PID^1^3", "102")
 
 
 # The INS
@@ -315,6 +390,20 @@ def test_what_may_not_be_kept_of_an_ins_is_told(
     control_id = reply.require("MSA").value(2)
     (stored,) = (item for item in region.hub.exchange.messages(Page(limit=200)) if item.control_id == control_id)
     assert ("warning", reason) in [(item.kind, item.reference) for item in stored.effects]
+
+
+def test_an_ins_that_two_people_have_is_named_in_the_question(region: Region) -> None:
+    mine = "2790351215" + "777"
+    for number, born in ((region.fresh(), "19790315"), (region.fresh(), "19800415")):
+        text = with_ins(number, mine + key_of(mine)).replace("19520317", born)
+        region.accepted(message("ADT^A28", text))
+    lines = [
+        "MSH|^~\\&|PORTAL|P|HUB|REGION|20260310110000||QBP^Q23^QBP_Q21|q1|P|2.5",
+        f"QPD|IHE PIX Query|q1|{mine + key_of(mine)}^^^&1.2.250.1.213.1.4.8&ISO",
+        "RCP|I",
+        "",
+    ]
+    region.refused("\r".join(lines), "QPD^1^3^1^1", "207")
 
 
 def test_a_number_of_the_insurance_is_no_ins(region: Region) -> None:

@@ -1,4 +1,4 @@
-"""What of an accepted PID is not taken, or is doubtful: told with an ERR of severity W."""
+"""What of an accepted message is not taken, or is doubtful: told with an ERR of severity W."""
 
 from dataclasses import dataclass
 
@@ -25,6 +25,9 @@ WARNINGS = {
     ),
     "character-set-doubtful": Doubt(
         "MSH^1^18", "102", "The name reads as UTF-8, which MSH-18 does not say: it is kept as MSH-18 has it."
+    ),
+    "number-merged": Doubt(
+        "PID^1^3", "204", "The number was merged or changed into another one: what is said of the patient is not taken."
     ),
 }
 

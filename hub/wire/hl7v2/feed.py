@@ -119,7 +119,8 @@ def _merge(message: Hl7Message, code: str, event: Event) -> MergeIdentities:  # 
 def _change(message: Hl7Message, code: str, event: Event) -> ChangeIdentifier:  # noqa: ARG001
     mrg = message.require("MRG")
     changed = identity(message, names_required=event.named)
-    return ChangeIdentifier(changed, _other(mrg, changed, "A number can't be changed into itself."))
+    old = _other(mrg, changed, "A number can't be changed into itself.")
+    return ChangeIdentifier(changed, old, french.details(message))
 
 
 def _other(mrg: Segment, kept: Identity, wrong: str) -> PatientIdentifier:

@@ -1,7 +1,7 @@
 """How feeds are answered: AA, AA with a warning, or AE with segment and field (HL7 v2.5: 2.15)."""
 
-from hub.context import Context
-from hub.errors import HubError
+from hub.context import Context, Touched
+from hub.errors import HubError, Invalid
 from hub.patients.errors import (
     AuthorityNotOwned,
     IdentifierInUse,
@@ -17,12 +17,13 @@ from hub.wire.hl7v2.events import EVENTS, Effect
 from hub.wire.hl7v2.message import Hl7Message
 
 _PLACE = {Effect.MERGE: "MRG-1", Effect.CHANGE: "MRG-1", Effect.LINK: "PID[2]-3", Effect.UNLINK: "PID[2]-3"}
+_MERGED = Touched("warning", "number-merged")
 
 
-def accept(message: Hl7Message) -> bytes:
+def accept(message: Hl7Message, context: Context) -> bytes:
     """AA: stored and visible; with an ERR of severity W for what was not taken."""
     pid = message.first("PID")
-    told = doubt(pid) if pid is not None else ""
+    told = "number-merged" if _MERGED in context.effects else doubt(pid) if pid is not None else ""
     if not told:
         return answers.acknowledge(message)
     warning = WARNINGS[told]
@@ -47,4 +48,6 @@ def refuse_feed(error: HubError, message: Hl7Message, context: Context) -> bytes
         return answers.refuse(error, message, context, location="PID-3")
     if isinstance(error, InvalidMerge | UnknownIdentifier):
         return answers.refuse(error, message, context, location=place)
+    if isinstance(error, Invalid) and not error.location:  # a value of the patient's number
+        return answers.refuse(error, message, context, location="PID-3")
     return answers.refuse(error, message, context)
