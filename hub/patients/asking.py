@@ -83,7 +83,7 @@ class Asking:
         self.store.tasks.close(task.id for task in self.store.tasks.about(one.id) if task.everybody == pair)
 
     def _agree(self, task: TaskRecord, contradicts: Callable[[Identity, Identity], bool]) -> bool:
-        if task.kind is not TaskKind.STRICT_TRAITS:
+        if task.kind not in (TaskKind.STRICT_TRAITS, TaskKind.INS_CONFLICT):
             return False
         members = self.store.by_ids(task.everybody)
         first = members[0]

@@ -317,9 +317,11 @@ class Linker:
             for item in elsewhere
             if own.ins and own.ins == item.identity.ins and matching.contradiction(own, item.identity)
         ]
+        others = [item for item in elsewhere if item not in same_authority and _other_ins(own, item.identity)]
         ask = self.asking.ask
         ask(TaskKind.DUPLICATE, member, same_authority, "same INS or strict traits within one authority")
         ask(TaskKind.COLLISION, member, collisions, "same INS, contradicting strict traits")
+        ask(TaskKind.INS_CONFLICT, member, others, "same strict traits, different INS")
         ask(TaskKind.BRIDGE, member, allies, "matches an identity whose person it may not join")
         duplicates, possible = (
             {item: score for item, score in scores.items() if item.person != member.person}

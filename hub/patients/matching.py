@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hub.patients.model import Identity, IdentityStatus, Traits
-from hub.patients.normalise import NOBODY, glued, words
+from hub.patients.normalise import NOBODY, glued, newborn, words
 
 SAME_INS = "same-ins"
 STRICT_TRAITS = "strict-traits"
@@ -60,7 +60,7 @@ def decides(identity: Identity) -> bool:
 
 def strict_hash(traits: Traits) -> int | None:
     """A signed 64-bit hash of the strict traits, whoever has them; None where one is missing or names nobody."""
-    return _hashed(strict(traits))
+    return None if newborn(traits.birth_given) else _hashed(strict(traits))
 
 
 @lru_cache(maxsize=1 << 14)

@@ -20,6 +20,10 @@ NOBODY = frozenset({
     "ENFANT", "GARCON", "FILLEDE", "GARCONDE", "NOUVEAUNE", "TEST", "NC", "NR", "UNKNOWN",
 })  # fmt: skip
 
+_NEWBORN = re.compile(
+    r"^(?:BEBE|BB|FILLE|FILS|GARCON|ENFANT|NOUVEAU NE|NOUVEAUNE|NNE?|JUMEAU|JUMELLE)(?: D| [A-Z]$|\b)"
+)
+
 
 @lru_cache(maxsize=1 << 16)
 def words(text: str) -> str:
@@ -37,6 +41,12 @@ def words(text: str) -> str:
 def glued(text: str) -> str:
     """Without blanks: ``LE GOFF`` and ``LEGOFF``, ``JEAN-PIERRE`` and ``JEAN PIERRE`` are the same name."""
     return words(text).replace(" ", "")
+
+
+@lru_cache(maxsize=1 << 14)
+def newborn(given: str) -> bool:
+    """Whether a given name is what a maternity writes before there is one: BEBE, FILLE DE ANNE. Twins share it."""
+    return _NEWBORN.match(words(given)) is not None
 
 
 def given_names(traits: Traits) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ PAIRS: dict[str, tuple[Identity, Identity, set[TaskKind]]] = {
         identity("2", B, **WHOLE, birth_given="Claire", given_names="Claire", ins=ins()),
         {TaskKind.COLLISION},
     ),
-    "two INS": (replace(ONE, ins=ins()), identity("2", B, **WHOLE, ins=ins("2790329019321")), set()),
+    "two INS": (replace(ONE, ins=ins()), identity("2", B, **WHOLE, ins=ins("2790329019321")), {TaskKind.INS_CONFLICT}),
     "one hospital": (ONE, identity("2", A, **WHOLE), {TaskKind.DUPLICATE}),
     "one hospital, misspelt": (ONE, identity("2", A, **WHOLE, birth_name="Le Gof"), {TaskKind.DUPLICATE}),
     "twins": (ONE, identity("2", B, **WHOLE, birth_given="Claire", given_names="Claire"), set()),
@@ -144,6 +144,25 @@ def test_fed_one_after_the_other(index: PatientService, order: tuple[int, int]) 
         two = (pair[0], pair[1])
         say(index, *(two[place] for place in order))
     assert told(index) == expected(index)
+
+
+@pytest.mark.parametrize("given", ["Fille de Anne", "BEBE A", "Jumelle 1", "Nouveau-né"])
+def test_newborns_before_they_have_a_name(index: PatientService, given: str) -> None:
+    """All strict traits are the same, as twins' are: whose child it is says nothing of which."""
+    one = identity("1", birth_given=given, given_names="")
+    other = identity("2", B, birth_given=given, given_names="")
+    say(index, one, other)
+    assert apart(index, one, other)
+
+
+def test_another_ins_is_asked_about_until_it_is_corrected(index: PatientService) -> None:
+    one, other = identity("1", ins=ins()), identity("2", B, ins=ins("2790329019321"))
+    say(index, one, replace(other, ins=None))
+    assert not apart(index, one, other)
+    say(index, other)
+    assert (apart(index, one, other), asked(index)) == (True, {TaskKind.INS_CONFLICT})
+    say(index, replace(other, ins=ins()))
+    assert (apart(index, one, other), asked(index)) == (False, set())
 
 
 def test_several_in_one_unit_of_work(index: PatientService) -> None:

@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from hub.patients.model import Traits
-from hub.patients.normalise import NOBODY, PARTICLES, glued, words
+from hub.patients.normalise import NOBODY, PARTICLES, glued, newborn, words
 
-_NEWBORN = re.compile(
-    r"^(?:BEBE|BB|FILLE|FILS|GARCON|ENFANT|NOUVEAU NE|NOUVEAUNE|NNE?|JUMEAU|JUMELLE)(?: D| [A-Z]$|\b)"
-)
 _DIGITS = re.compile(r"\D+")
 _ARRONDISSEMENTS = (("751", "75056"), ("6938", "69123"), ("132", "13055"))  # counted as their city
 _UNKNOWN_PLACES = frozenset({"99999", "00000"})
@@ -87,7 +84,7 @@ def _names(birth: str, used: str) -> tuple[str, str, tuple[str, ...]]:
 @lru_cache(maxsize=1 << 16)
 def _given(birth: str, used: str, listed: str) -> tuple[bool, str, tuple[str, ...]]:
     """Whether it is a newborn's, the first given name, every one."""
-    if _NEWBORN.match(words(birth)):
+    if newborn(birth):
         return True, "", ()
     given = _somebody(birth)
     givens = _givens(given, birth, used, listed)
