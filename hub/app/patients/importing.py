@@ -87,7 +87,7 @@ class Outcome:
 
 def import_files(  # noqa: PLR0917 (typer reads options from parameters)
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What to import, in this order.")],
-    source: Annotated[str, typer.Option(help="The feed that the files stand for, as in the settings (`[[feeds]]`).")],
+    source: Annotated[str, typer.Option(help="The feed that the files stand for, as in the settings (`feeds`).")],
     form: Annotated[
         Format | None, typer.Option("--format", help="What the files are. Default: told by their first bytes.")
     ] = None,
