@@ -83,6 +83,34 @@ def test_a_feed_is_taken_and_answers_the_next_question(opened: SandboxProcess) -
         assert opened["affinity_domain"].encode() in client.send(hl7.pix_query(sender, patient.identifier))
 
 
+def found_by_match(box: SandboxProcess) -> list[float]:
+    """Feed a person, then ask for her with another letter in her name: the scores of who is found."""
+    host, _, port = box["mllp"].rpartition(":")
+    traits = Traits(
+        birth_name="KERVADEC", birth_given="SOLENN", given_names="SOLENN", birth_date="19740523", sex="F",
+        birth_place="29019",
+    )  # fmt: skip
+    patient = hl7.Patient(identifier=hl7.local("M1", "SITE_M", "1.2.3.9"), traits=traits)
+    with MllpClient(host, int(port)) as client:
+        assert b"MSA|AA|" in client.send(hl7.adt(hl7.Sender(application="HIS_M", facility="M"), patient, "A28"))
+    asked = {
+        "resourceType": "Patient",
+        "name": [{"use": "official", "family": "KERVADEK", "given": ["SOLENN"]}],
+        "birthDate": "1974-05-23",
+        "gender": "female",
+    }
+    parameters = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": asked}]}
+    answer = httpx.post(f"{box['fhir']}/Patient/$match", json=parameters, timeout=30).raise_for_status().json()
+    found = [entry for entry in answer.get("entry", []) if entry["resource"]["resourceType"] == "Patient"]
+    return [entry["search"]["score"] for entry in found]
+
+
+def test_a_misspelt_name_is_found_by_score_only(opened: SandboxProcess) -> None:
+    assert found_by_match(opened) == []
+    with SandboxProcess("--open", "--matching") as box:
+        assert len(found_by_match(box)) == 1
+
+
 def test_its_client_may_feed_every_authority_where_nothing_names_the_sender(secure: SandboxProcess) -> None:
     number = {"system": "urn:oid:1.2.3", "value": "F1"}
     told = {"resourceType": "Patient", "identifier": [number], "name": [{"family": "TEST", "given": ["ANNE"]}]}

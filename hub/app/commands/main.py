@@ -211,6 +211,7 @@ def sandbox(
     ] = None,
     vocabulary: Annotated[Path | None, typer.Option(help="Affinity domain codes (SVS XML or FHIR ValueSet).")] = None,
     seed: Annotated[str, typer.Option(help="`demo`: start with the demo's patients.")] = "",
+    matching: Annotated[bool, typer.Option("--matching", help="Weigh identities by score as well.")] = False,
     is_open: Annotated[bool, typer.Option("--open", help="No TLS and no authentication, on loopback only.")] = False,
 ) -> None:
     """Start an empty hub on free loopback ports, for your own tests: one line of JSON says where everything is.
@@ -233,6 +234,7 @@ def sandbox(
         authorities=authorities,
         vocabulary=vocabulary,
         seed=seed,
+        matching=matching,
         open=is_open,
     )
     with until_stopped() as stopped, Sandbox(options) as box:

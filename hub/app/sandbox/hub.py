@@ -24,7 +24,9 @@ from hub.app.settings.model import (
     Authority,
     DimsePort,
     Logging,
+    Matching,
     Mllp,
+    Patients,
     Region,
     Security,
     Settings,
@@ -87,6 +89,7 @@ class Options:
     authorities: Path | None = None
     vocabulary: Path | None = None
     seed: str = ""
+    matching: bool = False
     open: bool = False
 
 
@@ -219,6 +222,7 @@ class Sandbox:
                 subscriptions=Subscriptions(consumers=LOOPBACK),
                 logging=Logging(format="text"),
                 vocabulary=options.vocabulary,
+                patients=Patients(matching=Matching(enabled=options.matching)),
             )
         except ValidationError as error:
             mistake = error.errors(include_input=False)[0]
