@@ -8,6 +8,8 @@ from hub.access.model import ANONYMOUS, Principal
 from hub.errors import DeadlineExceeded
 from hub.values import new_key, now
 
+CREATED, DELETED = "C", "D"  #: ``Context.action`` (EventActionCode of DICOM PS3.15 A.5)
+
 
 @dataclass(frozen=True, slots=True)
 class Touched:
@@ -34,6 +36,7 @@ class Context:
     query: bytes = field(default=b"", repr=False)  #: the question as it was asked, for the audit trail only
     control_id: str = ""  #: what the sender calls the message
     query_form: str = ""  #: what the question is: ebxml, hl7v2, hl7v3, http, dicom
+    action: str = ""  #: what was done, where it is another thing than the transaction's rule
     message_id: str = ""  #: the inbox row that keeps the raw message, "" when none
     received_at: datetime = field(default_factory=now)
     deadline: float | None = None  #: time.monotonic() value after which the caller has gone
@@ -50,7 +53,7 @@ class Context:
 
     def forget(self) -> None:
         """What was noted of an attempt that was taken back."""
-        self.message_id = ""
+        self.message_id = self.action = ""
         self.touched.clear()
         self.effects.clear()
 

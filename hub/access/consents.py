@@ -30,7 +30,7 @@ from hub.access.rights_model import (
 )
 from hub.access.rules import RULES
 from hub.access.store_rights import Number, RightsStore
-from hub.context import Context
+from hub.context import CREATED, Context
 from hub.storage.engine import UnitOfWork
 from hub.usecase import use_case
 from hub.values import PatientIdentifier, new_key
@@ -78,6 +78,8 @@ class ConsentService:
             if command.day:
                 consent = replace(consent, at=_after(consent, self._of_that_day(work, consent), at))
             kept = replace(self._keep(work, consent, command.version, context, at), patient=regional)
+        if not command.consent.id:
+            context.action = CREATED
         context.touch("patient", regional.cx)
         context.touch("consent", kept.consent.id)
         context.led_to("consent", kept.consent.id)

@@ -269,7 +269,7 @@ def _record(transaction: Audited, context: Context, error: HubError | None, mill
         transaction=transaction.id,
         event_code=transaction.audit.code,
         event_display=transaction.audit.display,
-        action=transaction.audit.action,
+        action=context.action or transaction.audit.action,
         outcome=outcome_of(error),
         principal_id=context.principal.id,
         principal_name=context.principal.name,

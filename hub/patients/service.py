@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from hub.access.rights_model import Said
-from hub.context import Context
+from hub.context import CREATED, DELETED, Context
 from hub.errors import HubError
 from hub.patients import matching
 from hub.patients.asking import fingerprint
@@ -98,7 +98,9 @@ class PatientService(Questions):
                 placed = Placed(before, reason="merged")  # a straggler: its number is no longer in use
                 context.led_to("warning", "number-merged")
             else:
-                if before is not None and command.partial:
+                if before is None:
+                    context.action = CREATED
+                elif command.partial:
                     identity = self._completed(linker, before.identity, identity, command)
                 placed = self._place(linker, identity, before)
             self.hear(identity.identifier, command.said, context)
@@ -229,6 +231,7 @@ class PatientService(Questions):
             store.lock(f"identity:{identifier.value}^{identifier.authority}")
             store.lock_links()
             VisitStore(work).remove(identifier)
+            context.action = DELETED
             return self.fed(store, linker.withdraw(self._in_use(store, identifier)), context)
 
     @contextlib.contextmanager

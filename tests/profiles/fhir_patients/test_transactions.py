@@ -70,6 +70,16 @@ def test_a_feed_and_what_can_be_asked_then(site: Site) -> None:
         assert audited(site, transaction)[0] == (True, ("patient",))
 
 
+def test_the_trail_says_what_was_done(site: Site) -> None:
+    """ITI-104: 2:3.104.5.1: a conditional update that created somebody is a creation."""
+    for _ in range(2):
+        put(site, patient("A1"))
+    assert site["his_a"].delete("Patient", params={"identifier": f"urn:oid:{A}|A1"}).status_code == 204
+    assert site.hub.audit.flush(60)
+    rows = site.hub.audit.search(AuditSearch(transaction="ITI-104")).records
+    assert [row.action for row in reversed(rows)] == ["C", "U", "D"]
+
+
 def test_who_may(site: Site) -> None:
     assert put(site, patient("A1"), who="ris").status_code == 403
     assert put(site, patient("A1"), who="his_b").status_code == 403  # another system's numbers
