@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hub.app.keys import pki
@@ -169,6 +169,7 @@ _PERSON = ("sub", "SubjectNameID", "SubjectRole", "SubjectOrganization", "Subjec
     claims=st.dictionaries(st.sampled_from(_OIDC), _JSON, max_size=2),
     person=st.dictionaries(st.sampled_from(_PERSON), _JSON, min_size=1, max_size=2),
 )
+@example(claims={}, person={"sub": {"\0": None}})
 def test_a_provider_that_says_anything(place: Place, claims: dict[str, Any], person: dict[str, Any]) -> None:
     good: Callable[[Any], Any] = lambda value: json.loads(json.dumps(value, allow_nan=False))  # noqa: E731
     try:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hub.access.sign_in_errors import (
+    ClaimsUnusable,
     HashMismatch,
     LevelTooLow,
     LogoutRefused,
@@ -87,13 +88,17 @@ def id_token(  # noqa: PLR0917 (what it is checked against, in the order of OIDC
 def userinfo(
     content_type: str, body: bytes, keys: Keys, expected: Expected, subject: str, *, signed: bool = False
 ) -> Claims:
-    """The claims of a userinfo answer (OIDC Core 5.3.2): JSON, or a signed JWT. ``signed``: nothing else will do."""
+    """The claims of a userinfo answer (OIDC Core 5.3.2): JSON, or a signed JWT. ``signed``: nothing else will do.
+
+    Raises ClaimsUnusable, ProviderUnavailable, TokenRefused."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/jwt":
         claims = signed_userinfo(body, keys, expected)
     elif signed:
         raise TokenSignature("The provider's claims are not signed.")
     elif kind == "application/json":
+        if nul.in_json(body):
+            raise ClaimsUnusable("A claim holds U+0000.")
         claims = json_object(body)
     else:
         raise ProviderUnavailable("The provider's claims are neither JSON nor a JWT.")
