@@ -147,24 +147,9 @@ class ReadersStore:
 
     def _rule_entries(self, entries: Sequence[DocumentEntry]) -> None:
         last = self._last_codes(entries)
-        alike: dict[tuple[Any, ...], Thing] = {}
-        marks = []
-        for item in entries:  # what many have in common is one object (documents.codec)
-            codes = last.get(item.logical_id)
-            mark = (
-                id(item.patient_id),
-                item.repository_unique_id,
-                codes,
-                *map(id, item.authors),
-                None,
-                *map(id, item.confidentiality_codes),
-            )
-            marks.append(mark)
-            if mark not in alike:
-                alike[mark] = thing_of(item, codes)
-        allowed = dict(zip(alike, self._asked(list(alike.values())), strict=True))
-        for item, mark in zip(entries, marks, strict=True):
-            self._rulings[item.id] = allowed[mark]
+        things = [thing_of(item, last.get(item.logical_id)) for item in entries]
+        for item, allowed in zip(entries, self._asked(things), strict=True):
+            self._rulings[item.id] = allowed
 
     def _last_codes(self, entries: Sequence[DocumentEntry]) -> Mapping[str, frozenset[str]]:
         """A version is as confidential as the last one: what was masked is masked in what went before."""
