@@ -4,13 +4,25 @@ from collections.abc import Mapping
 
 from hub.audit.model import AuditOutcome, AuditRecord
 
-_DOCUMENTS = ("ITI-18", "ITI-38", "ITI-51", "ITI-66", "ITI-67", "PORTAL-DOCUMENTS", "PORTAL-DOCUMENT-LIFE")
-_STUDIES = ("RAD-14", "RAD-129", "FHIR-ImagingStudy", "PORTAL-STUDIES", "PORTAL-STUDY")
-_TRANSACTIONS: Mapping[str, str] = {
-    **dict.fromkeys(_DOCUMENTS, "documents_listed"),
-    **dict.fromkeys(_STUDIES, "studies_listed"),
-    "PORTAL-PACKAGE": "exported",
-}
+#: What a transaction did, where its event code would say another thing or too little.
+_SAID: Mapping[str, tuple[str, ...]] = {
+    "documents_listed": ("ITI-18", "ITI-38", "ITI-51", "ITI-66", "ITI-67", "XCA-ITI-18", "PORTAL-DOCUMENTS",
+                         "PORTAL-DOCUMENT-LIFE", "PORTAL-NATIONAL"),
+    "studies_listed": ("RAD-14", "RAD-129", "FHIR-ImagingStudy", "PORTAL-STUDIES", "PORTAL-STUDY"),
+    "document_read": ("PORTAL-NATIONAL-DOCUMENT",),
+    "document_changed": ("PORTAL-NATIONAL-CHANGE",),
+    "exported": ("PORTAL-PACKAGE", "PORTAL-EXPORT"),
+    "letter_sent": ("PORTAL-LETTER-SEND",),
+    "letters_read": ("PORTAL-LETTER-PREPARE", "PORTAL-LETTERS-OF", "PORTAL-AWAITING"),
+    "images_read": ("PORTAL-VIEWER", "PORTAL-REMOTE"),
+    "consent_read": ("FHIR-Consent-query", "PORTAL-RIGHTS"),
+    "consent_changed": ("FHIR-Consent-record", "PORTAL-CONSENT"),
+    "care_declared": ("PORTAL-CARE", "PORTAL-NATIONAL-AUTHORISE"),
+    "glass_broken": ("PORTAL-GLASS",),
+    "linked": ("FHIR-Patient-link", "FHIR-Patient-unlink", "PORTAL-DECIDE", "PORTAL-LINK", "PORTAL-UNLINK"),
+    "trail_kept": ("ITI-20",),
+}  # fmt: skip
+BY_TRANSACTION = {transaction: word for word, every in _SAID.items() for transaction in every}
 _EVENTS: Mapping[tuple[str, str], str] = {
     ("110112", "E"): "identity_read",
     ("110106", "R"): "document_read",
@@ -21,6 +33,7 @@ _EVENTS: Mapping[tuple[str, str], str] = {
     ("110107", "C"): "document_stored",
     ("110107", "U"): "document_changed",
     ("110110", "R"): "identity_read",
+    ("110110", "C"): "identity_changed",
     ("110110", "U"): "identity_changed",
     ("110110", "D"): "removed",
     ("110109", "U"): "ordered",
@@ -38,7 +51,7 @@ _PURPOSES = ("normal", "bris_de_glace", "centre_15")
 
 def what(record: AuditRecord) -> str:
     """The key of what was done."""
-    known = _TRANSACTIONS.get(record.transaction) or _EVENTS.get((record.event_code, record.action))
+    known = BY_TRANSACTION.get(record.transaction) or _EVENTS.get((record.event_code, record.action))
     return f"trail.what.{known or 'other'}"
 
 

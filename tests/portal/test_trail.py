@@ -16,7 +16,11 @@ from hub.app.settings.atna import Atna, Collector
 from hub.app.settings.model import User
 from hub.app.wiring import Hub
 from hub.audit.model import AuditOutcome, AuditSearch
-from hub.context import Touched
+from hub.context import CREATED, DELETED, Touched
+from hub.pipeline.catalogue import discover
+from hub.pipeline.transaction import Transaction
+from hub.portal import actions, trail_words
+from hub.portal.texts import LANGUAGES
 from hub.values import PatientIdentifier, new_key, now
 from tests.portal.conftest import field
 from tests.profiles import running
@@ -25,6 +29,10 @@ from tests.wire.atna.test_messages import BY_DOCTOR
 PASSWORD = "officer-password"
 NUMBER = PatientIdentifier("A-1", running.OIDS["A"])
 TRAIL = "/portal/trail"
+#: Event codes of what touches nobody in particular: application, alerts, sign-in.
+NOBODYS = ("110100", "110113", "110114")
+PATIENT_RECORD = "110110"
+EVERY = (*(bound.transaction for bound in discover()), *actions.ACTIONS)
 AWAY = Atna(destinations=(Collector(name="away", address="127.0.0.1:9", timeout=1.0),))  #: nobody listens there
 
 
@@ -94,6 +102,24 @@ def test_who_saw_what(officer: httpx.Client) -> None:
     assert "connexion secrète" in text
     assert "refusé" in text
     assert "A envoyé ou corrigé l’identité" in text
+
+
+@pytest.mark.parametrize("transaction", [item for item in EVERY if item.audit.code not in NOBODYS])
+@pytest.mark.parametrize("action", ["", CREATED, DELETED])
+def test_every_access_to_a_person_has_words(transaction: Transaction, action: str) -> None:
+    if action and transaction.audit.code != PATIENT_RECORD:
+        return
+    record = replace(
+        BY_DOCTOR, transaction=transaction.id, event_code=transaction.audit.code,
+        action=action or transaction.audit.action,
+    )  # fmt: skip
+    assert trail_words.what(record) != "trail.what.other"
+    assert all(trail_words.what(record) in texts for texts in LANGUAGES.values())
+
+
+def test_words_are_given_to_transactions_that_exist() -> None:
+    known = {item.id for item in EVERY}
+    assert trail_words.BY_TRANSACTION.keys() <= known
 
 
 def test_what_is_asked_narrows(officer: httpx.Client) -> None:
