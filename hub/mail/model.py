@@ -40,6 +40,7 @@ class LetterReason(StrEnum):
     OUTSIDE = "outside"
     NOT_QUALIFIED = "ins-not-qualified"
     HIDDEN = "hidden"
+    OPPOSITION = "opposition"
     TOO_LARGE = "too-large"
     RECIPIENT = "recipient-refused"
     MESSAGE = "message-refused"

@@ -5,6 +5,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
+from hub.access.rights_model import Choice, Matter
 from hub.documents.model import DocumentEntry, RetrievedDocument
 from hub.mail.model import Outgoing
 from hub.patients.model import Person
@@ -15,6 +16,12 @@ class Patients(Protocol):
     """The patients room."""
 
     def person(self, identifier: PatientIdentifier) -> Person | None: ...
+
+
+class Words(Protocol):
+    """The access room, as far as it knows what a patient said to everybody."""
+
+    def said(self, patient: PatientIdentifier, matter: Matter) -> Choice: ...
 
 
 class Entries(Protocol):

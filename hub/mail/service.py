@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from hub.access.rights_model import Choice, Matter
 from hub.context import Context
 from hub.documents.model import APPROVED, DocumentEntry, Folder, SubmissionSet
 from hub.errors import Category, HubError, lookup
@@ -20,7 +21,7 @@ from hub.imaging.sending_model import Outcome, Told
 from hub.mail.choosing import HIDDEN_FROM, HOLDING, Chosen, choose
 from hub.mail.failures import CODES, FAILURES, MOVES
 from hub.mail.model import Enclosed, LetterKind, LetterReason, LetterState, Notification, Outgoing
-from hub.mail.ports import Contents, Entries, Patients, Post
+from hub.mail.ports import Contents, Entries, Patients, Post, Words
 from hub.mail.store import LetterStore
 from hub.outbox import LimitedOutbox
 from hub.patients.model import Person
@@ -29,6 +30,10 @@ from hub.values import PatientIdentifier, new_key, new_uid, now
 
 #: The kind of delivery.
 KIND = "secure-mail"
+#: What a patient may oppose, that others than they and the author read it: nothing goes to anybody else then.
+_MATTERS = (Matter.CONSULTATION, Matter.FEEDING)
+#: What these hold goes by itself, once they are gone.
+_PASSING = (LetterReason.NOT_QUALIFIED, LetterReason.OPPOSITION)
 
 
 class Held(Exception):
@@ -63,6 +68,7 @@ class MailService:
         *,
         database: Database,
         patients: Patients,
+        words: Words,
         entries: Entries,
         contents: Contents,
         outbox: LimitedOutbox,
@@ -72,6 +78,7 @@ class MailService:
     ) -> None:
         self.database = database
         self.patients = patients
+        self.words = words
         self.entries = entries
         self.contents = contents
         self.outbox = outbox
@@ -206,13 +213,19 @@ class MailService:
     def person_changed(
         self, regional: PatientIdentifier, numbers: Iterable[PatientIdentifier], context: Context
     ) -> None:
-        """A person was qualified or joined: what was held for it is looked at again."""
+        """A person was qualified, joined, or said something: what was held for it is looked at again."""
         persons = {regional.cx, *(number.cx for number in numbers)}
         with self.database.transaction() as work:
             store = LetterStore(work)
-            for row in store.held_of(persons, LetterReason.NOT_QUALIFIED):
+            for row in store.held_of(persons, _PASSING):
                 store.change(row.id, state=LetterState.WAITING.value, reason="", changed_at=now())
                 self.enqueue(row.id, context)
+
+    def said(self, identity: PatientIdentifier, matter: Matter, context: Context) -> None:
+        """A patient spoke of who may read, or a word of theirs is over, in this unit of work."""
+        if matter in _MATTERS:
+            person = self.patients.person(identity)
+            self.person_changed(*((person.regional, person.identifiers) if person else (identity, ())), context)
 
     def enqueue(self, key: str, context: Context) -> None:
         """Put a letter in the outbox, in the open unit of work."""
@@ -266,6 +279,8 @@ class MailService:
         context.touch("patient", person.regional.cx)
         kind = LetterKind(row.kind)
         _check_shown(kind, standing)
+        if kind is not LetterKind.PATIENT:
+            self._check_opposed(person)
         if kind is LetterKind.NOTICE:
             link = self._link(row.id)
             self.post.send(Outgoing(kind, row.message_id, row.recipient, link=link, tell_delivery=row.tell_delivery))
@@ -316,6 +331,11 @@ class MailService:
         assert told_of is not None
         return told_of
 
+    def _check_opposed(self, person: Person) -> None:
+        """Raises Held: nobody else is to read what is about this person."""
+        if any(self.words.said(person.regional, matter) is Choice.OPPOSITION for matter in _MATTERS):
+            raise Held(LetterReason.OPPOSITION)
+
     def _patients_box(self, row: Any, person: Person) -> str:
         """``<INS>@domain``. Raises Held: no qualified INS, no box."""
         if person.ins is None or not (person.ins.value.isascii() and person.ins.value.isalnum()):
@@ -351,7 +371,7 @@ class MailService:
             values: dict[str, Any] = {"attempts": row.attempts + 1, "changed_at": now(), **more}
             if row.state == LetterState.WAITING.value:
                 values |= {"state": state.value, "reason": reason.value if reason else "", "detail": detail[:80]}
-                if reason and reason is not LetterReason.NOT_QUALIFIED and state is not LetterState.WAITING:
+                if reason and reason not in _PASSING and state is not LetterState.WAITING:
                     self._tell(row, Told.DELIVERY, context, failed=(reason, detail))
             store.change(key, **values)
 

@@ -112,12 +112,12 @@ class LetterStore:
         query = select(LETTER).where(LETTER.c.token_hash == token_hash, LETTER.c.token_hash != "")
         return self._connection.execute(query.with_for_update()).first()
 
-    def held_of(self, patients: Iterable[str], reason: LetterReason) -> list[Row[Any]]:
-        """What is held of persons for a reason."""
+    def held_of(self, patients: Iterable[str], reasons: Iterable[LetterReason]) -> list[Row[Any]]:
+        """What is held of persons for one of the reasons."""
         here = and_(
             LETTER.c.patient.in_(sorted(patients)),
             LETTER.c.state == LetterState.HELD.value,
-            LETTER.c.reason == reason.value,
+            LETTER.c.reason.in_([reason.value for reason in reasons]),
         )
         return list(self._connection.execute(select(LETTER).where(here)))
 

@@ -6,6 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from hub.access.consents import ConsentService
+from hub.access.rights import RightsService
+from hub.access.rights_model import Choice, Matter, Said
 from hub.app.outside import mail
 from hub.app.outside.mail import MailOfHub
 from hub.app.settings.model import Settings
@@ -15,6 +18,7 @@ from hub.exchange.worker import Worker
 from hub.imaging.model import FeedReport
 from hub.mail.desk import MailDesk
 from hub.mail.model import Letter, ListLetters
+from hub.patients.known import KnownPersons
 from hub.patients.model import FeedIdentity, Identity, IdentityStatus
 from hub.storage.engine import Database
 from hub.testing import hl7
@@ -50,6 +54,7 @@ class Place:
     hub: MailOfHub
     worker: Worker
     desk: MailDesk
+    consents: ConsentService
 
     def close(self) -> None:
         self.rooms.imaging.close()
@@ -58,6 +63,10 @@ class Place:
     def qualify(self, ins: PatientIdentifier | None = INS) -> None:
         identity = Identity(LOCAL, TRAITS, IdentityStatus.VALIDATED, ins=ins)
         self.rooms.patients.feed(FeedIdentity(identity), Context())
+
+    def say(self, matter: Matter, choice: Choice) -> None:
+        """The patient speaks, as an ADT passes it on."""
+        self.consents.heard(LOCAL, [Said(matter, choice)], Context(source="HIS_A"))
 
     def oru(self, flags: dict[str, str], *recipients: str, status: str = "F", **more: str) -> str:
         """A report; its uniqueId."""
@@ -113,14 +122,17 @@ def place(database: Database, directory: Path, post: Post | None, **changed: Any
     rooms = living(database, directory)
     rooms.archive.datasets += study_files(names=("CT_small.dcm",))
     audit = AuditService(database=database, spool=directory / "audit")
+    rights = RightsService(database=database, people=KnownPersons(rooms.patients))
+    consents = ConsentService(rights)
     together = SimpleNamespace(
         settings=settings_of(directory, post, **changed), imaging=rooms.imaging, database=database,
         patients=rooms.patients, documents=rooms.documents, exchange=rooms.exchange, audit=audit,
+        rights=rights, consents=consents,
     )  # fmt: skip
     made = mail.build(together, lambda: "https://hub.example")  # type: ignore[arg-type]
     assert made is not None
     worker = Worker(rooms.exchange, {**rooms.imaging.handlers(), **made.handlers()})
-    return Place(rooms, made, worker, MailDesk(made.service))
+    return Place(rooms, made, worker, MailDesk(made.service), consents)
 
 
 def mails(post: Post, address: str) -> list[bytes]:

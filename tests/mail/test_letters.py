@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.access.rights_model import Choice, Matter
 from hub.context import Context
 from hub.imaging.sending_model import Sending
 from hub.mail.choosing import choose, in_domains, is_address
@@ -144,6 +145,36 @@ def test_what_is_taken_back_before_it_was_sent_never_is(made: Made) -> None:
     made.place.work()
     assert made.place.states() == {"professional": "withdrawn"}
     assert not made.server.taken
+
+
+@pytest.mark.parametrize("matter", [Matter.CONSULTATION, Matter.FEEDING])
+def test_an_opposition_stops_what_waits_for_the_mail_server_but_not_the_patients_own(
+    made: Made, matter: Matter
+) -> None:
+    made.place.qualify()
+    made.server.down = True
+    made.place.oru(BOTH, DOCTOR)
+    made.place.work()
+    assert made.place.states() == {"patient": "waiting: unavailable", "professional": "waiting: unavailable"}
+    made.place.say(matter, Choice.OPPOSITION)
+    made.server.down = False
+    made.place.work()
+    assert made.place.states() == {"patient": "sent", "professional": "held: opposition"}
+    assert [item.recipient for item in made.server.taken] == [BOX]
+    made.place.desk.retry(RetryLetter(next(item.id for item in made.place.letters() if item.recipient)), Context())
+    made.place.work()
+    assert made.place.states()["professional"] == "held: opposition"
+    made.place.say(matter, Choice.UNKNOWN)
+    made.place.work()
+    assert [item.recipient for item in made.server.taken] == [BOX, DOCTOR]
+
+
+def test_an_opposition_to_broken_glass_stops_no_letter(made: Made) -> None:
+    made.place.qualify()
+    made.place.say(Matter.EMERGENCY, Choice.OPPOSITION)
+    made.place.oru(DOCTOR_ONLY, DOCTOR)
+    made.place.work()
+    assert made.place.states() == {"professional": "sent"}
 
 
 def test_reports_about_nothing_of_ours_change_nothing(made: Made) -> None:

@@ -213,6 +213,7 @@ def build(rooms: "Rooms", public_url: Callable[[], str], senders: Senders | None
     service = MailService(
         database=rooms.database,
         patients=rooms.patients,
+        words=rooms.rights,
         entries=withdrawals,
         contents=rooms.documents,
         outbox=rooms.exchange,
@@ -234,6 +235,7 @@ def build(rooms: "Rooms", public_url: Callable[[], str], senders: Senders | None
     rooms.documents.listeners.append(service.registered)
     withdrawals.listeners.append(service.withdrawn)
     rooms.patients.listeners.append(service.person_changed)
+    rooms.consents.listeners.append(service.said)
     return MailOfHub(service, _mailbox(settings, rooms.settings), rooms.audit, settings.box.poll, rooms.documents)
 
 

@@ -37,6 +37,8 @@ MAIL_EN: Mapping[str, str] = {
     "mail.next.ins-not-qualified": "Qualify the identity; the feed that says so sends it.",
     "mail.means.hidden": "The document has been hidden from those whom it is addressed to.",
     "mail.next.hidden": "Send it again once it may be seen.",
+    "mail.means.opposition": "The patient opposes that others than its author read it.",
+    "mail.next.opposition": "Nothing: it goes by itself if the patient takes the opposition back.",
     "mail.means.too-large": "The document is larger than a mail may be.",
     "mail.next.too-large": "Raise mail.max_mb if the recipient's server allows it, then send again.",
     "mail.means.recipient-refused": "The mail server refuses the recipient.",

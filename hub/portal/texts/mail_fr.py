@@ -37,6 +37,8 @@ MAIL_FR: Mapping[str, str] = {
     "mail.next.ins-not-qualified": "Qualifier l'identité ; le flux qui le dit déclenche l'envoi.",
     "mail.means.hidden": "Le document est désormais masqué à ceux à qui il est adressé.",
     "mail.next.hidden": "Le renvoyer quand il pourra être vu.",
+    "mail.means.opposition": "Le patient s'oppose à ce que d'autres que l'auteur le lisent.",
+    "mail.next.opposition": "Rien : l'envoi part de lui-même si le patient revient sur son opposition.",
     "mail.means.too-large": "Le document dépasse la taille d'un courriel.",
     "mail.next.too-large": "Augmenter mail.max_mb si le serveur du destinataire le permet, puis renvoyer.",
     "mail.means.recipient-refused": "Le serveur de messagerie refuse le destinataire.",
