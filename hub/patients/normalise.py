@@ -30,12 +30,21 @@ def words(text: str) -> str:
     """``"Le Gœff-d'Été"`` -> ``"LE GOEFF D ETE"``. Other scripts keep their letters, without marks."""
     upper = text.upper()
     if not upper.isascii():
-        parts = unicodedata.normalize("NFKD", upper.translate(_LIGATURES))
-        bare = "".join(part for part in parts if not unicodedata.combining(part))
-        upper = unicodedata.normalize("NFC", bare).upper()  # letters that only a decomposed one has
-    elif upper.isalnum():
-        return upper
-    return _OTHER.sub(" ", upper).strip()
+        upper = upper.translate(_PLAIN)
+        if not upper.isascii():
+            upper = _bare(upper)
+    return upper if upper.isascii() and upper.isalnum() else _OTHER.sub(" ", upper).strip()
+
+
+def _bare(text: str) -> str:
+    """Without ligatures and marks."""
+    parts = unicodedata.normalize("NFKD", text.translate(_LIGATURES))
+    bare = "".join(part for part in parts if not unicodedata.combining(part))
+    return unicodedata.normalize("NFC", bare).upper()  # letters that only a decomposed one has
+
+
+_LATIN = {chr(code): _bare(chr(code)) for code in range(0xC0, 0x250)}
+_PLAIN = str.maketrans({letter: bare for letter, bare in _LATIN.items() if bare.isascii()})  # what most marks are on
 
 
 def glued(text: str) -> str:

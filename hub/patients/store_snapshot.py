@@ -1,6 +1,6 @@
 """The whole index as a batch reads it: portions by row, no reading longer than a portion; what people said of pairs."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +22,12 @@ _ROWS = Prepared(
         WHERE active AND id > :after AND id <= :last ORDER BY id
     """)
 )
-# A sum says whether keys are the same ones: of 64-bit hashes, without their lowest bits so that it never overflows.
+LOWEST_BITS = 4  #: of a key, left out where keys are added up: the sum of an identity's never overflows
 _SUMS = Prepared(
-    lambda _dialect: text("""
-        SELECT identity, count(*), CAST(sum(key >> 4) AS BIGINT) FROM patients_key
+    lambda _dialect: text(f"""
+        SELECT identity, count(*), CAST(sum(key >> {LOWEST_BITS}) AS BIGINT) FROM patients_key
         WHERE identity > :after AND identity <= :last GROUP BY identity
-    """)
+    """)  # noqa: S608 (a number)
 )
 _QUESTION = tuple(TASK.c[name] for name in ("identity", "others", "kind", "evidence", "closed_at", "decided"))
 _OF_TWO = (TaskKind.POSSIBLE.value, TaskKind.DUPLICATE.value)
@@ -37,11 +37,6 @@ _HELD = {
     "sqlite": "SELECT value FROM json_each(:keys) WHERE 0",  # one writer: nobody else changes anything
 }
 _HOLD = Prepared(lambda dialect: text(_HELD[dialect]))
-
-
-def key_sum(keys: Iterable[int]) -> int:
-    """Of an identity's keys, as ``SnapshotReader.key_sums`` has it."""
-    return sum(key >> 4 for key in keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +69,7 @@ class SnapshotReader:
         return _ROWS.rows(self._connection, {"after": after, "last": last})
 
     def key_sums(self, after: int, last: int) -> dict[int, tuple[int, int]]:
-        """How many blocking keys each identity has, and their ``key_sum``."""
+        """How many blocking keys each identity has, and their sum without ``LOWEST_BITS``: are they the ones."""
         found = _SUMS.rows(self._connection, {"after": after, "last": last})
         return {identity: (count, total) for identity, count, total in found}
 

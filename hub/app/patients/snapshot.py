@@ -7,18 +7,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
+import numpy
 import orjson
 
 from hub.patients.matching import DOUBTFUL
-from hub.patients.model import Traits
-from hub.patients.scoring import batch
-from hub.patients.scoring.features import Features, features
-from hub.patients.scoring.keys import keys
+from hub.patients.scoring import batch, keys
+from hub.patients.scoring.features import Features, features_of_row
 from hub.patients.scoring.vetoes import UNCHECKED
-from hub.patients.store_snapshot import Row, SnapshotReader, key_sum
+from hub.patients.store_snapshot import LOWEST_BITS, SnapshotReader
 from hub.storage.engine import Database
 
 PORTION = 20_000  #: rows of one portion
@@ -81,31 +79,43 @@ def portion(database: Database, kinds: Sequence[str], after: int, last: int, *, 
     with database.reading() as work:
         reader = SnapshotReader(work)
         rows, stored = reader.rows(after, last), reader.key_sums(after, last)
-    never = frozenset() if provisional else _UNCHECKED
-    records: list[tuple[int, Features]] = []
-    blocking: list[tuple[int, int]] = []
-    known: list[tuple[int, int, int]] = []
-    stale = []
-    for row in rows:
-        record = _features(row)
-        identity, person, status, attributes = row[:4]
-        found = [key for _, key in keys.__wrapped__(record)]
-        records.append((identity, record))
-        blocking += [(key, identity) for key in found]
-        doubtful = bool(attributes) and not DOUBTFUL.isdisjoint(attributes.split())
-        known.append((identity, person, int(doubtful or status in never)))
-        if stored.get(identity, (0, 0)) != (len(found), key_sum(found)):
-            stale.append(identity)
-    columns = tuple(batch.columns(kinds))
+    ids, persons, statuses, attributes, traits, ins = zip(*rows, strict=True) if rows else ([],) * 6
+    records = [
+        features_of_row(orjson.loads(told), number or "") for told, number in zip(traits, ins, strict=True)
+    ]  # fmt: skip
+    counts, found = _keys(records)
+    every = zip(ids, counts.tolist(), sums(counts, found).tolist(), strict=True)
+    unfit = frozenset() if provisional else _UNCHECKED
+    never = [
+        int(status in unfit or (bool(said) and not DOUBTFUL.isdisjoint(said.split())))
+        for status, said in zip(statuses, attributes, strict=True)
+    ]
     return Portion(
-        len(rows), stream(record_columns(records, columns)), stream(number_columns(("key", "id"), blocking)),
-        stream(number_columns(("id", "person", "never"), known)), stale,
-    )  # fmt: skip
+        len(rows),
+        stream(record_columns(ids, records, tuple(batch.columns(kinds)))),
+        stream({"key": found, "id": numpy.repeat(numpy.array(ids, numpy.int64), counts)}),
+        stream({"id": ids, "person": persons, "never": never}),
+        [identity for identity, count, total in every if stored.get(identity, (0, 0)) != (count, total)],
+    )
 
 
-def _features(row: Row) -> Features:
-    traits = Traits(**orjson.loads(row[4]))
-    return features.__wrapped__(traits, row[5] or "")
+def _keys(records: Iterable[Features]) -> tuple[Any, Any]:
+    """How many blocking keys each has, and all of them, in their order."""
+    counts: list[int] = []
+    digests: list[bytes] = []
+    digest = keys.digest
+    for record in records:
+        texts = keys.texts(record)
+        counts.append(len(texts))
+        digests += map(digest, texts)
+    return numpy.array(counts, numpy.int64), numpy.frombuffer(b"".join(digests), ">i8").astype(numpy.int64)
+
+
+def sums(counts: Any, found: Any) -> Any:
+    """Of each identity's keys, as ``SnapshotReader.key_sums`` has them. ``counts``: how many of ``found`` are whose."""
+    total = numpy.concatenate(([0], numpy.cumsum(found >> LOWEST_BITS)))  # may overflow; differences don't
+    ends = numpy.cumsum(counts)
+    return total[ends] - total[ends - counts]
 
 
 # Arrow
@@ -119,23 +129,22 @@ def _arrow() -> Any:
     return pyarrow
 
 
-def record_columns(records: Sequence[tuple[int, Features]], names: Sequence[str]) -> Columns:
-    """Arrow arrays of the columns; what is not known is "" (or an empty list)."""
+def record_columns(ids: Sequence[int], records: Sequence[Features], names: Sequence[str]) -> Columns:
+    """The columns of these names; what is not known is "" (or an empty list)."""
     pyarrow = _arrow()
-    rows = map(attrgetter(*names), (record for _, record in records))
-    values = zip(*rows, strict=True) if records else [()] * len(names)
-    found: Columns = {batch.ID: pyarrow.array([number for number, _ in records], pyarrow.int64())}
+    values = zip(*records, strict=True) if records else [()] * len(Features._fields)
+    columns = dict(zip(Features._fields, values, strict=True))
     texts, lists = pyarrow.string(), pyarrow.list_(pyarrow.string())
-    for name, column in zip(names, values, strict=True):
-        found[name] = pyarrow.array(column, lists if name in batch.LISTS else texts)
+    found: Columns = {batch.ID: pyarrow.array(ids, pyarrow.int64())}
+    for name in names:
+        found[name] = pyarrow.array(columns[name], lists if name in batch.LISTS else texts)
     return found
 
 
 def number_columns(names: Sequence[str], rows: Iterable[Sequence[int]]) -> Columns:
-    """Arrow arrays of whole numbers."""
-    pyarrow = _arrow()
+    """Columns of whole numbers."""
     values = list(zip(*rows, strict=True)) or [()] * len(names)
-    return {name: pyarrow.array(column, pyarrow.int64()) for name, column in zip(names, values, strict=True)}
+    return {name: numpy.array(column, numpy.int64) for name, column in zip(names, values, strict=True)}
 
 
 def table(columns: Columns) -> Any:

@@ -122,7 +122,8 @@ def create_table(connection: Any, table: str, columns: dict[str, str]) -> None:
 
 def append(connection: Any, table: str, columns: dict[str, str], records: Sequence[tuple[int, Features]]) -> None:
     """Records with their numbers into a table of DuckDB."""
-    insert(connection, table, snapshot.table(snapshot.record_columns(records, tuple(columns))), columns)
+    ids, found = zip(*records, strict=True)
+    insert(connection, table, snapshot.table(snapshot.record_columns(ids, found, tuple(columns))), columns)
 
 
 def insert(connection: Any, table: str, rows: Any, columns: Mapping[str, str] = _NONE, *, new: bool = False) -> None:

@@ -1,8 +1,11 @@
 """An identity made comparable: what every comparison, key and veto reads. The batch reads the same columns."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import fields
 from functools import lru_cache
+from operator import attrgetter, itemgetter
+from typing import Any, NamedTuple
 
 from hub.patients.model import Traits
 from hub.patients.normalise import NOBODY, PARTICLES, glued, newborn, words
@@ -14,8 +17,7 @@ _SHORTEST_PART = 3
 _FICTIVE = frozenset({"0101", "3112", "1231"})
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
+class Features(NamedTuple):
     """Normalised: upper case without accents or blanks, "" where it is not known or names nobody."""
 
     name: str  #: birth name
@@ -41,32 +43,37 @@ class Features:
         return hash((self.name, self.given, self.born, self.place))
 
 
+_READ = (
+    "birth_name", "used_name", "birth_given", "used_given", "given_names", "birth_date", "birth_place", "sex",
+    "postal_code", "phone", "address", "city", "multiple_birth",
+)  # fmt: skip
+_NOTHING = {field.name: field.default for field in fields(Traits)}
+_of_traits, _of_row = attrgetter(*_READ), itemgetter(*_READ)
+
+
 @lru_cache(maxsize=1 << 15)
 def features(traits: Traits, ins: str = "") -> Features:
     """The comparable form of traits; cached, as the same identities are compared again and again."""
-    name, used, parts = _names(traits.birth_name, traits.used_name)
-    newborn, given, givens = _given(traits.birth_given, traits.used_given, traits.given_names)
-    place, department = _place(traits.birth_place)
-    postcode = traits.postal_code.strip()
+    return _features(_of_traits(traits), ins)
+
+
+def features_of_row(traits: Mapping[str, Any], ins: str = "") -> Features:
+    """As ``features``, of traits as they are stored (what is not known is left out): for whoever reads them all."""
+    return _features(_of_row({**_NOTHING, **traits}), ins)
+
+
+def _features(told: tuple[Any, ...], ins: str) -> Features:
+    (birth_name, used_name, birth_given, used_given, given_names, birth_date, birth_place, sex, postal_code, phone,
+     address, city, multiple_birth) = told  # fmt: skip
+    name, used, parts = _names(birth_name, used_name)
+    newborn, given, givens = _given(birth_given, used_given, given_names)
+    place, department = _place(birth_place)
+    postcode, area = _home(postal_code)
     return Features(
-        name=name,
-        used=used,
-        parts=parts,
-        given=given,
-        givens=givens,
-        born=_date(traits.birth_date),
-        place=place,
-        department=department,
-        sex=traits.sex if traits.sex in ("M", "F") else "",
-        postcode=postcode,
-        area=_department(postcode),
-        phone=_phone(traits.phone),
-        address=glued(traits.address),
-        city=glued(traits.city),
-        newborn=newborn,
-        multiple=traits.multiple_birth,
-        ins=ins,
-    )
+        name, used, parts, given, givens, _date(birth_date), place, department, sex if sex in ("M", "F") else "",
+        postcode, area, _phone(phone) if phone else "", glued(address) if address else "", _city(city), newborn,
+        multiple_birth, ins,
+    )  # fmt: skip
 
 
 # Names and places are met again and again, whoever bears them: each is looked at once.
@@ -111,6 +118,7 @@ def _parts(birth: str, used: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(kept))
 
 
+@lru_cache(maxsize=1 << 16)
 def _date(text: str) -> str:
     digits = text[:8]
     if not digits.isascii() or not digits.isdigit() or len(digits) < 4 or digits[:4] == "0000":
@@ -133,6 +141,18 @@ def _place(text: str) -> tuple[str, str]:
     return place, _department(place)
 
 
+@lru_cache(maxsize=1 << 14)
+def _home(postal_code: str) -> tuple[str, str]:
+    """Postal code, département."""
+    postcode = postal_code.strip()
+    return postcode, _department(postcode)
+
+
+@lru_cache(maxsize=1 << 14)
+def _city(text: str) -> str:
+    return glued(text)
+
+
 def _department(code: str) -> str:
     if code[:2] == "97":
         return code[:3]
@@ -140,5 +160,5 @@ def _department(code: str) -> str:
 
 
 def _phone(text: str) -> str:
-    digits = _DIGITS.sub("", text)
+    digits = text if text.isdecimal() else _DIGITS.sub("", text)
     return digits[-9:] if len(digits) >= 9 and len(set(digits[-8:])) > 1 else ""

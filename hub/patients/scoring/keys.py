@@ -12,7 +12,12 @@ _PREFIX = 3
 
 @lru_cache(maxsize=1 << 13)
 def keys(record: Features) -> tuple[tuple[str, int], ...]:
-    """(what it is made of, signed 64-bit hash), each once. None for what names nobody.
+    """(what it is made of, signed 64-bit hash), each once. None for what names nobody."""
+    return tuple((kind, _hash(text)) for text, kind in texts(record).items())
+
+
+def texts(record: Features) -> dict[str, str]:
+    """Text that is hashed -> what it is made of.
 
     name-born: each of birth name, used name and their parts with the birth date; given-born; sound-year: how the name
     sounds, three letters of the given name, the year; name-given-place: whatever the date; phone-given; ins. A
@@ -39,9 +44,14 @@ def keys(record: Features) -> tuple[tuple[str, int], ...]:
             found[f"x|{sound(name)}|{given}|{record.place}"] = "name-given-place"
     if record.phone and given:
         found[f"p|{record.phone}|{given}"] = "phone-given"
-    return tuple((kind, _hash(text)) for text, kind in list(found.items())[:MOST])
+    return found if len(found) <= MOST else dict(list(found.items())[:MOST])
 
 
 @lru_cache(maxsize=1 << 12)
 def _hash(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+    return int.from_bytes(digest(text), "big", signed=True)
+
+
+def digest(text: str) -> bytes:
+    """The hash as its eight bytes, the highest first."""
+    return blake2b(text.encode(), digest_size=8).digest()

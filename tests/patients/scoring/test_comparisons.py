@@ -1,11 +1,17 @@
 """The levels of each comparison, on names as they are met in France."""
 
+import itertools
+
+import orjson
 import pytest
 
+from hub.patients.forms import known
+from hub.patients.normalise import words
 from hub.patients.scoring import prepared
-from hub.patients.scoring.features import features, fictive
+from hub.patients.scoring.features import features, features_of_row, fictive
 from hub.patients.scoring.kinds import KINDS, UNKNOWN
 from hub.patients.scoring.phonetic import sound
+from hub.testing.population import population
 from tests.patients.scoring.people import someone
 
 
@@ -131,3 +137,26 @@ def test_what_names_nobody_is_nothing() -> None:
     assert features(someone(birth_name="", used_name="Le Goff").traits).name == "LEGOFF"
     assert fictive("19500101")
     assert not fictive("19500202")
+
+
+def test_traits_as_stored_are_as_comparable() -> None:
+    for _, identity in itertools.islice(population(3, 400), 400):
+        ins = identity.ins.value if identity.ins else ""
+        stored = orjson.loads(orjson.dumps(known(identity.traits)))
+        assert features_of_row(stored, ins) == features(identity.traits, ins)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Œuvrard-d'Été", "OEUVRARD D ETE"),
+        ("Straße", "STRASSE"),
+        ("E\u0301milie", "EMILIE"),  # an accent of its own
+        ("Łódź", "LODZ"),
+        ("Đorđević", "DORDEVIC"),
+        ("Зоя É", "ЗОЯ E"),
+        ("١٢ rue", "١٢ RUE"),
+    ],
+)
+def test_letters_of_any_script(text: str, expected: str) -> None:
+    assert words(text) == expected
