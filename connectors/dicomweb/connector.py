@@ -109,6 +109,7 @@ class DicomwebConnector:
                     "PatientName": query.patient_name,
                     "PatientBirthDate": query.patient_birth_date,
                 }
+                wanted |= dict(query.keys)
                 yield [(keyword, value) for keyword, value in wanted.items() if value]
 
     def describe_study(self, study_instance_uid: str, *, timeout: float) -> Study | None:

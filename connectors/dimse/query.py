@@ -48,11 +48,12 @@ def _study_identifier(query: StudyQuery, patient: str, modality: str, config: Di
         "StudyDate": date_range(query.started_from, query.started_to),
         "PatientName": query.patient_name,
         "PatientBirthDate": query.patient_birth_date,
+        **dict(query.keys),
     }
     for keyword, value in wanted.items():
         if value:  # an empty key is universal; "*" is refused by some in dates
             setattr(found, keyword, value)
-    if not (query.patient_name + patient).isascii():
+    if not "".join((query.patient_name, patient, *dict(query.keys).values())).isascii():
         found.SpecificCharacterSet = config.request_charset
     return found
 

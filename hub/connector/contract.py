@@ -112,6 +112,7 @@ class StudyQuery:
     started_to: str = ""
     patient_name: str = ""
     patient_birth_date: str = ""
+    keys: tuple[tuple[str, str], ...] = ()  #: further matching keys by keyword: wildcards, ranges
     limit: int = 200
 
 

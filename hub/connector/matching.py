@@ -2,9 +2,21 @@
 
 import fnmatch
 import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 
 from hub.connector.contract import StudyQuery
 from hub.imaging.model import Study
+
+#: What a study has for the keys that a question carries as they came.
+KEYS: Mapping[str, Callable[[Study], Sequence[str]]] = {
+    "StudyTime": lambda study: (study.started[8:14],),
+    "AccessionNumber": lambda study: (study.accession_number,),
+    "ModalitiesInStudy": lambda study: study.modalities,
+    "ReferringPhysicianName": lambda study: (study.referring_physician,),
+    "StudyDescription": lambda study: (study.description,),
+    "PatientBirthDate": lambda study: (study.patient_birth_date,),
+    "StudyID": lambda study: (study.study_id,),
+}
 
 
 def matches(study: Study, query: StudyQuery) -> bool:
@@ -20,7 +32,26 @@ def matches(study: Study, query: StudyQuery) -> bool:
         and _in_range(study.started[:8], query.started_from, query.started_to)
         and query.patient_birth_date in ("", study.patient_birth_date)
         and (not query.patient_name or name_matches(study.patient_name, query.patient_name))
+        and keys_match(study, query.keys)
     )
+
+
+def keys_match(study: Study, keys: Sequence[tuple[str, str]]) -> bool:
+    """Whether the study meets the keys of KEYS, and has a value for each."""
+    return all(
+        any(_key_matches(keyword, value, one) for value in KEYS[keyword](study) if value for one in wanted.split("\\"))
+        for keyword, wanted in keys
+    )
+
+
+def _key_matches(keyword: str, value: str, wanted: str) -> bool:
+    """Wildcard matching whatever the case, of dates and times range matching (PS3.4: C.2.2.2)."""
+    if keyword == "ReferringPhysicianName":
+        return name_matches(value, wanted)
+    if keyword in ("StudyTime", "PatientBirthDate"):
+        start, dash, end = wanted.partition("-")
+        return _in_range(value, start.ljust(6, "0") if start else "", (end if dash else start).ljust(6, "9"))
+    return fnmatch.fnmatchcase(value.casefold(), wanted.casefold().replace("[", "[[]"))
 
 
 def name_matches(name: str, pattern: str) -> bool:

@@ -20,6 +20,7 @@ def source_query(query: FindStudies, patient_ids: frozenset[str], limit: int) ->
         started_to=query.started_to[:8],
         patient_name=query.patient_name,
         patient_birth_date=query.patient_birth_date,
+        keys=query.keys,
         limit=limit,
     )
 
@@ -33,8 +34,7 @@ def matches(study: Study, query: FindStudies, patient_ids: Mapping[str, frozense
         return False
     if query.study_instance_uids and study.study_instance_uid not in query.study_instance_uids:
         return False
-    fits = query.description.casefold() in study.description.casefold()
-    return fits and meets(study, source_query(query, numbers, 0))
+    return meets(study, source_query(query, numbers, 0))
 
 
 def merge(found: Iterable[IndexedStudy]) -> list[IndexedStudy]:

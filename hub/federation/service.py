@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hub.access.rights_model import Rights
+from hub.connector.matching import keys_match
 from hub.context import Context
 from hub.errors import DeadlineExceeded
 from hub.federation.errors import NoSuchSource
@@ -32,7 +33,8 @@ from hub.usecase import use_case
 from hub.values import PatientIdentifier
 
 INDEX = "index"
-_BLOCK, _MOST_READ = 1000, 20_000  #: studies of the index that are read for a caller who may not read all
+_BLOCK, _MOST_READ = 1000, 20_000  #: studies of the index that are read where it can't tell the page by itself
+_CUT = f"Only the newest {_MOST_READ} studies were looked through."
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +175,10 @@ class FederationService:
         total: int | None
         with self.database.reading() as work:
             store = ImagingStore(work)
-            if self.rights.plain(context):
+            if self.rights.plain(context) and not query.keys:
                 uids, total = store.find(page, persons)
             else:
-                uids, total = self._readable(store, page, persons, context)
+                uids, total = self._sifted(store, page, persons, context)
             found = store.studies(uids, deep=query.level != "STUDY")
         if query.sources:
             found = [item for item in found if item.study.source in query.sources]
@@ -184,17 +186,21 @@ class FederationService:
         gone = {item.study.study_instance_uid for item in found} - {item.study.study_instance_uid for item in shown}
         found, total = shown, total - len(gone) if total is not None else None
         milliseconds = int((time.monotonic() - started) * 1000)
-        return found, total, SourceStatus(INDEX, SourceState.INDEX, len(uids), milliseconds)
+        reason = _CUT if total is None else ""
+        return found, total, SourceStatus(INDEX, SourceState.INDEX, len(uids), milliseconds, reason)
 
-    def _readable(
+    def _sifted(
         self, store: ImagingStore, page: FindStudies, persons: Sequence[PatientIdentifier], context: Context
     ) -> tuple[list[str], int | None]:
-        """The page of what the caller may read, and how many there are; None when they are too many to be read."""
+        """The page of what meets every key and the caller may read, and how many there are; None when they are too many
+        to be read."""
         found: list[str] = []
+        plain = self.rights.plain(context)
         for start in range(0, _MOST_READ, _BLOCK):
             uids, _ = store.find(replace(page, limit=_BLOCK, offset=start), persons)
-            may = self.readers.known(uids, context)
-            found += [uid for uid in uids if uid in may]
+            fit = _fitting(store, uids, page) if page.keys else uids
+            may = fit if plain else self.readers.known(fit, context)
+            found += [uid for uid in fit if uid in may]
             if len(uids) < _BLOCK:
                 return found[page.offset : page.offset + page.limit], len(found)
         return found[page.offset : page.offset + page.limit], None
@@ -282,6 +288,12 @@ class FederationService:
         for item in merged[:50]:
             context.touch("study", item.study.study_instance_uid)
         return StudyAnswer(tuple(_narrowed(item, query) for item in merged), tuple(statuses), total)
+
+
+def _fitting(store: ImagingStore, uids: Sequence[str], query: FindStudies) -> list[str]:
+    """Those of the studies that meet the further keys."""
+    fit = {item.study.study_instance_uid for item in store.studies(uids) if keys_match(item.study, query.keys)}
+    return [uid for uid in uids if uid in fit]
 
 
 def _known(item: IndexedStudy, indexed: Sequence[IndexedStudy]) -> bool:

@@ -139,6 +139,7 @@ class HubArchive:
             started_from=query.started_from,
             started_to=query.started_to,
             patient_birth_date=query.patient_birth_date,
+            keys=query.keys,
             sources=(self.name,),
             limit=query.limit or 1000,
         )

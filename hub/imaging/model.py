@@ -213,9 +213,9 @@ class FindStudies(Command):
     modalities: tuple[str, ...] = ()
     started_from: str = ""  #: inclusive, YYYYMMDD
     started_to: str = ""
-    description: str = ""  #: substring
     patient_name: str = ""  #: DICOM wildcard form
     patient_birth_date: str = ""
+    keys: tuple[tuple[str, str], ...] = ()  #: further DICOM keys of studies and their values: wildcards, ranges
     sources: tuple[str, ...] = ()  #: empty: all
     live: bool = False
     level: str = "STUDY"  #: STUDY, SERIES or IMAGE: how deep the answer goes

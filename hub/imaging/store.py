@@ -55,6 +55,9 @@ _SOURCES = Prepared(
         .order_by(STUDY.c.instance_count.desc(), STUDY.c.source)
     )
 )
+#: Columns that narrow further keys down; whoever asks looks again at what was found.
+_TEXTS = {"AccessionNumber": STUDY.c.accession_number, "StudyDescription": STUDY.c.description}
+_RANGES = {"PatientBirthDate": STUDY.c.patient_birth_date, "StudyTime": func.substr(STUDY.c.started, 9, 6)}
 _UNKNOWN = "imaging:unknown"  #: note of a unit of work: numbers that no study bears, until studies change
 
 
@@ -119,7 +122,7 @@ class ImagingStore:
         return sorted(found, key=lambda item: (item.study.started, item.study.study_instance_uid), reverse=True)
 
     def find(self, query: FindStudies, persons: Sequence[PatientIdentifier]) -> tuple[list[str], int]:
-        """StudyInstanceUIDs of the page, newest first, and how many there are in all."""
+        """StudyInstanceUIDs of the page, newest first, and how many there are in all; ``keys`` are met roughly."""
         where = and_(*_criteria(query, persons))
         newest = func.max(STUDY.c.started)
         page = (
@@ -349,16 +352,26 @@ def _criteria(query: FindStudies, persons: Sequence[PatientIdentifier]) -> list[
         found.append(STUDY.c.started >= query.started_from)
     if query.started_to:
         found.append(and_(STUDY.c.started <= f"{query.started_to[:8]}~", STUDY.c.started != ""))
-    if query.description:
-        found.append(func.lower(STUDY.c.description).contains(query.description.lower(), autoescape=True))
     if query.patient_name:
-        found.append(STUDY.c.patient_name.like(_like(query.patient_name), escape="/"))
+        found.append(STUDY.c.patient_name.like(_like(codec.fold(query.patient_name)), escape="/"))
+    for keyword, wanted in query.keys:
+        if keyword in _TEXTS:
+            found.append(_roughly(_TEXTS[keyword], wanted))
+        elif keyword in _RANGES:
+            start, dash, end = wanted.partition("-")
+            found += [_RANGES[keyword] != "", _RANGES[keyword] >= start]
+            found += [_RANGES[keyword] <= f"{end if dash else start}~"] if end or not dash else []
     return found
 
 
-def _like(wildcards: str) -> str:
+def _roughly(column: ColumnElement[str], wanted: str) -> ColumnElement[bool]:
+    """Who can meet the key: databases differ in the case of letters beyond ASCII, so anything may stand for those."""
+    plain = "".join(letter if letter.isascii() else "*" for letter in wanted.lower())
+    return func.lower(column).like(_like(plain), escape="/")
+
+
+def _like(text: str) -> str:
     """DICOM wildcards (PS3.4: C.2.2.2.4) as a LIKE pattern."""
-    text = codec.fold(wildcards)
     for character in "/%_":
         text = text.replace(character, f"/{character}")
     return text.replace("*", "%").replace("?", "_")

@@ -10,6 +10,7 @@ from hub.access.service import AccessService
 from hub.app.dimse.server import DimseEndpoint, title_permissions
 from hub.app.settings.model import Archive as ArchiveSettings
 from hub.app.settings.model import DimsePort, Security, Settings, Source
+from hub.connector.matching import keys_match
 from hub.context import Context
 from hub.errors import HubError
 from hub.imaging.model import (
@@ -54,6 +55,7 @@ class Rooms:
             IndexedStudy(study, None, StudyState.INDEXED)
             for study in self.archive.studies()
             if (not command.study_instance_uids or study.study_instance_uid in command.study_instance_uids)
+            and keys_match(study, command.keys)
             and (command.person is None or command.person.value == study.patient_id)
         ]
         return StudyAnswer(tuple(found), self.statuses)

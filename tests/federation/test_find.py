@@ -76,7 +76,8 @@ def region(database: Database, tmp_path: Path) -> Iterator[Region]:
     )
     patients.add("R1", LOCAL_A, LOCAL_B)
     a.datasets = study_files()
-    b.datasets = study_files("1.2.3.4", "B-7", "ACC-2", StudyDate="20260401")
+    doctor = {"StudyTime": "143000", "ReferringPhysicianName": "ÉTIENNE^LÉA"}
+    b.datasets = study_files("1.2.3.4", "B-7", "ACC-2", StudyDate="20260401", **doctor)
     yield Region(service, imaging, a, b, patients)
     imaging.close()
 
@@ -171,8 +172,20 @@ def test_an_unknown_person_has_no_studies(region: Region) -> None:
         ({"patient_name": "DURAND*"}, ["1.2.3.4", STUDY]),
         ({"patient_name": "URAND*"}, []),
         ({"patient_birth_date": "19790327"}, ["1.2.3.4", STUDY]),
-        ({"description": "THORACIQUE"}, ["1.2.3.4", STUDY]),
-        ({"description": "100%"}, []),
+        ({"keys": (("StudyDescription", "*THORACIQUE"),)}, ["1.2.3.4", STUDY]),
+        ({"keys": (("StudyDescription", "THORACIQUE"),)}, []),
+        ({"keys": (("StudyDescription", "100%"),)}, []),
+        ({"keys": (("StudyTime", "1015"),)}, [STUDY]),
+        ({"keys": (("StudyTime", "103000-"),)}, ["1.2.3.4"]),
+        ({"keys": (("StudyTime", "-1015"),)}, [STUDY]),
+        ({"keys": (("StudyID", "S?"),)}, ["1.2.3.4", STUDY]),
+        ({"keys": (("StudyID", "S2"),)}, []),
+        ({"keys": (("ReferringPhysicianName", "etienne*"),)}, ["1.2.3.4"]),
+        ({"keys": (("AccessionNumber", "acc-?"), ("StudyTime", "10"))}, [STUDY]),
+        ({"keys": (("PatientBirthDate", "19790101-19791231"),)}, ["1.2.3.4", STUDY]),
+        ({"keys": (("PatientBirthDate", "-19790326"),)}, []),
+        ({"keys": (("ModalitiesInStudy", "X?\\M*"),)}, ["1.2.3.4", STUDY]),
+        ({"keys": (("StudyTime", "10-"),), "limit": 1, "offset": 1}, [STUDY]),
         ({"study_instance_uids": (STUDY,)}, [STUDY]),
         ({"sources": ("PACS_B",)}, ["1.2.3.4"]),
         ({"limit": 1}, ["1.2.3.4"]),
@@ -189,6 +202,30 @@ def test_criteria(region: Region, criteria: dict[str, object], found: list[str],
     assert uids(answer) == found
     if not live:
         assert list(region.states(answer)) == ["index"]
+
+
+def test_letters_beyond_ascii_are_found_whatever_their_case(region: Region) -> None:
+    region.a.datasets = study_files(StudyDescription="ÉCHOGRAPHIE")
+    region.imaging.publish_study(PublishStudy("PACS_A", STUDY), Context())
+    for wanted in ("*échographie*", "ÉCHO*", "?chographie"):
+        assert uids(region.find(keys=(("StudyDescription", wanted),))) == [STUDY]
+
+
+def test_keys_are_counted_in_the_whole_index(region: Region) -> None:
+    region.imaging.publish_study(PublishStudy("PACS_A", STUDY), Context())
+    region.imaging.publish_study(PublishStudy("PACS_B", "1.2.3.4"), Context())
+    assert region.find(keys=(("StudyID", "S1"),), limit=1).total == 2
+    assert region.find(keys=(("StudyTime", "10"),), limit=0).total == 1
+
+
+def test_an_index_that_was_looked_through_in_part_says_so(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+    region.imaging.publish_study(PublishStudy("PACS_A", STUDY), Context())
+    region.imaging.publish_study(PublishStudy("PACS_B", "1.2.3.4"), Context())
+    monkeypatch.setattr("hub.federation.service._BLOCK", 1)
+    monkeypatch.setattr("hub.federation.service._MOST_READ", 1)
+    answer = region.find(keys=(("StudyID", "S1"),))
+    assert (uids(answer), answer.total) == (["1.2.3.4"], None)
+    assert answer.statuses[0].reason
 
 
 def test_totals_from_the_index(region: Region) -> None:

@@ -77,6 +77,40 @@ def test_findscu_finds_the_study_of_a_patient(hub: DimseHub, study: Study, tmp_p
     assert hub.noted.audited == [("RAD-14", "success")]
 
 
+@pytest.mark.parametrize("asked", ["SpecificCharacterSet", "SpecificCharacterSet=ISO_IR 100"])
+def test_findscu_is_told_the_character_set_of_each_match(
+    hub: DimseHub, study: Study, tmp_path: Path, asked: str
+) -> None:
+    run(
+        "findscu", "-S", "-X", "-k", "QueryRetrieveLevel=STUDY", "-k", asked, "-k", "PatientName",
+        "-k", f"StudyInstanceUID={study.study_instance_uid}", *peer(hub), cwd=tmp_path,
+    )  # fmt: skip
+    (found,) = [dcmread(path, force=True) for path in sorted(tmp_path.glob("rsp*.dcm"))]
+    assert found.SpecificCharacterSet == "ISO_IR 192"
+    assert found.PatientName == "LÉGER^ZOË"
+
+
+@pytest.mark.parametrize(
+    ("key", "count"),
+    [
+        ("AccessionNumber=ACC?", 1),
+        ("AccessionNumber=X*", 0),
+        ("PatientBirthDate=19520101-19521231", 1),
+        ("PatientBirthDate=-19520315", 0),
+        ("StudyTime=1015", 1),
+        ("StudyTime=103000-", 0),
+        ("ModalitiesInStudy=C*", 1),
+        ("StudyDescription=*thor*", 1),
+    ],
+)
+def test_findscu_matches_wildcards_and_ranges(
+    hub: DimseHub, study: Study, tmp_path: Path, key: str, count: int
+) -> None:
+    answer = run("findscu", "-S", "-X", "-k", "QueryRetrieveLevel=STUDY", "-k", key, *peer(hub), cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert len(list(tmp_path.glob("rsp*.dcm"))) == count
+
+
 def test_findscu_goes_down_to_the_instances(hub: DimseHub, study: Study, tmp_path: Path) -> None:
     series = study.series[0]
     answer = run(

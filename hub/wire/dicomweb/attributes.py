@@ -51,7 +51,7 @@ ATTRIBUTES = (
     Attribute("SeriesInstanceUID", "SERIES", Matching.UID),
     Attribute("SeriesNumber", "SERIES", Matching.SINGLE),
     Attribute("SeriesDescription", "SERIES", Matching.WILDCARD),
-    Attribute("BodyPartExamined", "SERIES", Matching.SINGLE),
+    Attribute("BodyPartExamined", "SERIES", Matching.WILDCARD),
     Attribute("SOPClassUID", "IMAGE", Matching.UID),
     Attribute("SOPInstanceUID", "IMAGE", Matching.UID),
     Attribute("InstanceNumber", "IMAGE", Matching.SINGLE),
@@ -97,12 +97,3 @@ def attribute_of(name: str, level: str) -> Attribute:
             "This attribute is not a matching key at this level.", attribute=keyword, section="PS3.18: 10.6.1.2"
         )
     return found
-
-
-def date_range(text: str) -> tuple[str, str]:
-    """``20260101-20260131``, ``20260101``, ``-20260131``, ``20260101-`` as inclusive (from, to). Raises Invalid."""
-    start, dash, end = text.strip().partition("-")
-    for part in (start, end):
-        if part and not (len(part) == 8 and part.isdigit()):
-            raise Invalid("A date range has the form YYYYMMDD-YYYYMMDD.", section="PS3.4: C.2.2.2.5")
-    return (start, end) if dash else (start, start)

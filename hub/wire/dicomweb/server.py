@@ -1,5 +1,6 @@
 """The server's side of DICOMweb: queries in, matches, instances and metadata out (PS3.18: 10.4, 10.6)."""
 
+import fnmatch
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +24,8 @@ from hub.imaging.model import (
 from hub.values import Oid, PatientIdentifier
 from hub.wire import multipart
 from hub.wire.dicom import attributes, to_json
-from hub.wire.dicomweb.attributes import CONTROL, INCLUDED, attribute_of, date_range, keyword_of, known_keyword
+from hub.wire.dicom_keys import days, divided
+from hub.wire.dicomweb.attributes import CONTROL, INCLUDED, attribute_of, keyword_of, known_keyword
 from hub.wire.dicomweb.media import DICOM, JSON, XML, boundary, choose, json_array, multipart_type
 from hub.wire.dicomweb.native import native_parts
 from hub.wire.http import HttpRequest, HttpResponse
@@ -44,20 +46,21 @@ def find_studies(message: HttpRequest, level: str) -> FindStudies:
     keys = _keys(message, level)
     named = message.path_parameters
     uids = (named["study"],) if "study" in named else _list(keys.get("StudyInstanceUID", ""))
-    start, end = date_range(keys["StudyDate"]) if "StudyDate" in keys else ("", "")
+    start, end = days("StudyDate", keys["StudyDate"]) if "StudyDate" in keys else ("", "")
+    exact, further = divided(keys)
     command = FindStudies(
         # Viewers put wildcards around numbers; a number is exact, or it would find other persons.
         person=_person(keys["PatientID"].strip("*"), keys.get("IssuerOfPatientID", ""))
         if "PatientID" in keys
         else None,
         study_instance_uids=uids,
-        accession_number=keys.get("AccessionNumber", ""),
-        modalities=_list(keys.get("ModalitiesInStudy", "") or keys.get("Modality", "")),
+        accession_number=exact.get("AccessionNumber", ""),
+        modalities=_list(exact.get("ModalitiesInStudy", "") or keys.get("Modality", "")),
         started_from=start,
         started_to=end,
-        description=keys.get("StudyDescription", "").strip("*"),
         patient_name=keys.get("PatientName", ""),
-        patient_birth_date=keys.get("PatientBirthDate", ""),
+        patient_birth_date=exact.get("PatientBirthDate", ""),
+        keys=further,
         live=True,
         level=level,
         series_instance_uid=named.get("series") or keys.get("SeriesInstanceUID", ""),
@@ -97,8 +100,9 @@ def encode_matches(answer: StudyAnswer, message: HttpRequest, level: str) -> Htt
         objects = objects[offset : offset + limit]
     headers = {SOURCES_HEADER: ", ".join(_source(status) for status in answer.statuses)}
     missing = [status for status in answer.statuses if status.state in (SourceState.LATE, SourceState.FAILED)]
+    cut = [status.reason for status in answer.statuses if status.state is SourceState.INDEX and status.reason]
     warnings = [_LITERAL] if _fuzzy(message) and _NAMES & set(_keys(message, level)) else []
-    warnings += _not_included(message, level)
+    warnings += [*_not_included(message, level), *cut]
     if missing:
         names = ", ".join(f"{status.source} {status.state.value}" for status in missing)
         warnings.append(f"Incomplete: {names}")
@@ -183,9 +187,16 @@ def _series_fits(series: Series, wanted: Mapping[str, str]) -> bool:
     uids = _list(wanted.get("SeriesInstanceUID", ""))
     return (
         (not modalities or series.modality in modalities)
+        and _text_fits(series.description, wanted.get("SeriesDescription", ""))
+        and _text_fits(series.body_part, wanted.get("BodyPartExamined", ""))
         and (not number or _same_number(number, series.number))
         and (not uids or series.series_instance_uid in uids)
     )
+
+
+def _text_fits(value: str, wanted: str) -> bool:
+    """Wildcard matching whatever the case (PS3.4: C.2.2.2.4)."""
+    return not wanted or fnmatch.fnmatchcase(value.casefold(), wanted.casefold().replace("[", "[[]"))
 
 
 def _instance_fits(instance: Instance, wanted: Mapping[str, str]) -> bool:

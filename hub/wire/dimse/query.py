@@ -12,13 +12,15 @@ from hub.imaging.model import FindStudies, IndexedStudy, Instance, InstanceReque
 from hub.values import Oid, PatientIdentifier
 from hub.wire import dicom, nul
 from hub.wire.dicom import DatasetReader
+from hub.wire.dicom_keys import FURTHER, days, divided
 from hub.wire.dicom_reader import Reader
 
 LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")
+_CHARSET = "SpecificCharacterSet"  #: a match has its own, whatever the question's
 _ISSUER = ("IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence")
 #: Keys that the question itself carries; the others are matched on the answer.
-_ASKED = ("PatientID", "StudyInstanceUID", "AccessionNumber", "ModalitiesInStudy", "StudyDate", "PatientName",
-          "PatientBirthDate", "QueryRetrieveLevel", "SpecificCharacterSet", "RetrieveAETitle", *_ISSUER)  # fmt: skip
+_ASKED = ("PatientID", "StudyInstanceUID", "StudyDate", "PatientName", "QueryRetrieveLevel", "RetrieveAETitle",
+          _CHARSET, *FURTHER, *_ISSUER)  # fmt: skip
 
 
 def level_of(identifier: Dataset) -> str:
@@ -33,17 +35,19 @@ def question(identifier: Dataset, limit: int) -> FindStudies:
     """What is asked for. Raises Invalid."""
     level = level_of(identifier)
     reader = DatasetReader(identifier)
-    start, end = _range(_text(reader, "StudyDate"))
-    birth = _text(reader, "PatientBirthDate")
+    studied = _text(reader, "StudyDate")
+    start, end = days("StudyDate", studied) if studied.strip("-") else ("", "")
+    exact, further = divided({keyword: "\\".join(_wanted(reader, keyword)) for keyword in FURTHER})
     return FindStudies(
         person=_person(reader),
         study_instance_uids=tuple(filter(None, _texts(reader, "StudyInstanceUID"))),
-        accession_number=_text(reader, "AccessionNumber"),
-        modalities=tuple(filter(None, _texts(reader, "ModalitiesInStudy"))),
+        accession_number=exact.get("AccessionNumber", ""),
+        modalities=tuple(filter(None, exact.get("ModalitiesInStudy", "").split("\\"))),
         started_from=start,
         started_to=end,
         patient_name=_text(reader, "PatientName"),
-        patient_birth_date=birth,
+        patient_birth_date=exact.get("PatientBirthDate", ""),
+        keys=further,
         live=True,
         level="STUDY" if level == "PATIENT" else level,
         series_instance_uid=_single(reader, "SeriesInstanceUID"),
@@ -120,7 +124,8 @@ def _parts(study: Study, level: str) -> Iterator[tuple[Series | None, Instance |
 def _match(keys: Mapping[str, Any], values: dict[str, Any], patient: str, identifier: Dataset) -> Dataset:
     if patient:
         values = {**values, "PatientID": patient}
-    known = {keyword: values.get(keyword, "") for keyword in keys if dictionary_VR(keyword) != "SQ"}
+    asked = [keyword for keyword in keys if keyword != _CHARSET and dictionary_VR(keyword) != "SQ"]
+    known = {keyword: values.get(keyword, "") for keyword in asked}
     found = dicom.to_dataset(known)
     for keyword in _ISSUER:
         if patient and keyword in identifier:
@@ -158,12 +163,9 @@ def _person(reader: DatasetReader) -> PatientIdentifier | None:
         return PatientIdentifier(number, "", namespace=issuer)
 
 
-def _range(text: str) -> tuple[str, str]:
-    start, dash, end = text.partition("-")
-    first_day, last_day = dicom.date(start), dicom.date(end)
-    if (start and not first_day) or (end and not last_day):
-        raise Invalid("StudyDate is a date or a range of dates.", section="PS3.4: C.2.2.2.5")
-    return (first_day, last_day) if dash else (first_day, first_day)
+def _wanted(reader: DatasetReader, keyword: str) -> list[str]:
+    """Values that restrict: an empty one, asterisks alone and a range without ends do not."""
+    return [item for item in _texts(reader, keyword) if item.strip("*-")]
 
 
 def _text(reader: DatasetReader, keyword: str) -> str:

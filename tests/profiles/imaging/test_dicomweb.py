@@ -65,6 +65,7 @@ def test_a_search_by_tags_and_keywords() -> None:
         ("StudyDate", "20260301-"),
         ("ModalitiesInStudy", "CT,MR"),
         ("StudyDescription", "*thorax*"),
+        ("00200010", "S1"),
         ("includefield", "all"),
         ("fuzzymatching", "false"),
         ("limit", "7"),
@@ -75,7 +76,7 @@ def test_a_search_by_tags_and_keywords() -> None:
         person=PatientIdentifier("A-1", "1.2.250.1.999.2.1"),
         modalities=("CT", "MR"),
         started_from="20260301",
-        description="thorax",
+        keys=(("StudyDescription", "*thorax*"), ("StudyID", "S1")),
         live=True,
         limit=7,
         offset=14,
@@ -175,6 +176,9 @@ def test_series_and_instances() -> None:
     assert qido.decode(message, CONTEXT).level == "SERIES"
     found = json.loads(body(qido.encode(answer, message, CONTEXT)))
     assert {item["00080060"]["Value"][0] for item in found} == {"MR"}
+    for key in ("SeriesDescription", "BodyPartExamined"):
+        message = request(f"/studies/{STUDY}/series", ((key, "no such*"),), study=STUDY)
+        assert qido.encode(answer, message, CONTEXT).status == 204
     message = request(f"/studies/{STUDY}/instances", (("limit", "2"), ("offset", "1")), study=STUDY)
     found = json.loads(body(qido.encode(answer, message, CONTEXT)))
     assert [item["00080018"]["Value"][0] for item in found] == [f"{STUDY}.2.1", f"{STUDY}.3.1"]

@@ -15,7 +15,8 @@ from hub.errors import (
     Unavailable,
     all_errors,
 )
-from hub.wire.dicomweb.attributes import attribute_of, date_range
+from hub.wire.dicom_keys import days, divided
+from hub.wire.dicomweb.attributes import attribute_of
 from hub.wire.dicomweb.errors import NotAcceptable, refusal
 from hub.wire.dicomweb.media import DICOM, JSON, choose, json_array, transfer_syntaxes
 
@@ -84,7 +85,20 @@ def test_query_attributes() -> None:
     for name, level in (("Modality", "STUDY"), ("Rows", "IMAGE"), ("Colour", "STUDY"), ("zzzzzzzz", "STUDY")):
         with pytest.raises(Invalid):
             attribute_of(name, level)
-    assert date_range("20260101-") == ("20260101", "")
-    assert date_range("20260101") == ("20260101", "20260101")
-    with pytest.raises(Invalid):
-        date_range("yesterday")
+    assert days("StudyDate", "20260101-") == ("20260101", "")
+    assert days("StudyDate", "20260101") == ("20260101", "20260101")
+    for text in ("yesterday", "20261345", "-", "2026"):
+        with pytest.raises(Invalid):
+            days("StudyDate", text)
+
+
+def test_keys_are_exact_or_further() -> None:
+    keys = {"AccessionNumber": "A*", "PatientBirthDate": "19520316", "StudyTime": "10:15:00.5-12", "StudyID": "7"}
+    assert divided(keys) == (
+        {"PatientBirthDate": "19520316"},
+        (("StudyTime", "101500-12"), ("AccessionNumber", "A*"), ("StudyID", "7")),
+    )
+    assert divided({"PatientBirthDate": "1952.03.16-"})[1] == (("PatientBirthDate", "19520316-"),)
+    for wrong in ({"StudyTime": "noon"}, {"StudyTime": "1-2-3"}, {"PatientBirthDate": "1952"}):
+        with pytest.raises(Invalid):
+            divided(wrong)
