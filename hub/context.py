@@ -32,6 +32,7 @@ class Context:
     community: str = ""  #: homeCommunityId of this community (urn:oid: form), "" where no gateway is concerned
     correlation_id: str = field(default_factory=new_key)
     manifest: str = ""  #: SOPInstanceUID of the manifest by which the caller reads, "" where none was named
+    interaction: str = ""  #: what is done with which FHIR resource, as scopes say it: ImagingStudy.r
     called: str = ""  #: what was asked for on our side: the path of the endpoint, the AE title
     query: bytes = field(default=b"", repr=False)  #: the question as it was asked, for the audit trail only
     control_id: str = ""  #: what the sender calls the message

@@ -1,5 +1,6 @@
 """Who asks, how they proved it, and what a permission is. Frozen values, no decisions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
@@ -67,6 +68,8 @@ class Principal:
     vouched_by: str = ""  #: configured name of the issuer whose assertion says so
     by_manifest: bool = False  #: reads what a manifest refers to that the caller names, and nothing else (DRIM-M)
     secret: bool = False  #: secret connection: the patient's own trail does not show who it was
+    #: Permissions that scopes of FHIR resources alone give -> the interactions for which they do: ImagingStudy.r ...
+    interactions: Mapping[str, frozenset[str]] = field(default_factory=dict, compare=False)
 
     @property
     def authenticated(self) -> bool:

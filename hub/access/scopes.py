@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from hub.access.model import Decision, Principal
 from hub.access.tokens_errors import ScopeRefused
 
 MOST_SCOPES = 50
@@ -28,19 +29,32 @@ class Scopes:
         """What one scope means; nothing if it is not of this hub. ``system/``: for systems, ``user/``: people."""
         if scope in self.transactions:
             return frozenset({self.transactions[scope]})
+        if _SMART.fullmatch(scope):
+            rows = [self.resources[row] for row in self._rows(scope, person=person)]
+            return frozenset(permission for row in rows for permission in row)
+        return frozenset({scope}) if _OWN.fullmatch(scope) else frozenset()
+
+    def _rows(self, scope: str, *, person: bool) -> list[tuple[str, str]]:
+        """(FHIR resource, letter) of a scope; none: it is not one of FHIR's, or not for such a caller."""
         smart = _SMART.fullmatch(scope)
-        if smart is None:
-            return frozenset({scope}) if _OWN.fullmatch(scope) else frozenset()
-        who, resource, verbs = smart.groups()
+        who, resource, verbs = smart.groups() if smart is not None else ("", "", "")
         letters = WORDS.get(verbs, verbs)
         if person != (who == "user") or not _in_order(letters):
-            return frozenset()
-        rows = (
-            permissions
-            for (kind, letter), permissions in self.resources.items()
-            if letter in letters and resource in ("*", kind)
-        )
-        return frozenset(permission for row in rows for permission in row)
+            return []
+        return [(kind, letter) for kind, letter in self.resources if letter in letters and resource in ("*", kind)]
+
+    def interactions(self, text: str, *, person: bool) -> dict[str, frozenset[str]]:
+        """The permissions that a token has by scopes of FHIR resources alone, each with the interactions that these
+        name: ``system/List.r`` lets nobody search, and nobody read a DocumentReference."""
+        found: dict[str, frozenset[str]] = {}
+        own: set[str] = set()
+        for scope in text.split():
+            if not _SMART.fullmatch(scope):
+                own |= self.permissions(scope, person=person)
+            for kind, letter in self._rows(scope, person=person):
+                for permission in self.resources[kind, letter]:
+                    found[permission] = found.get(permission, frozenset()) | {f"{kind}.{letter}"}
+        return {permission: named for permission, named in found.items() if not covered(permission, own)}
 
     def words(self) -> list[str]:
         """Scopes to be told to others: of FHIR's resources, each letter by itself; of transactions."""
@@ -69,6 +83,14 @@ class Scopes:
         limits = [tuple(ceiling) for ceiling in ceilings]
         wanted = {one for scope in text.split() for one in self.permissions(scope, person=person)}
         return frozenset(one for one in wanted if all(covered(one, limit) for limit in limits))
+
+
+def within(principal: Principal, permission: str, interaction: str) -> Decision:
+    """Whether the scopes by which a caller has a permission name what is done with a FHIR resource."""
+    named = principal.interactions.get(permission)
+    if not interaction or named is None or interaction in named:
+        return Decision(allowed=True, reason="The scopes name it.")
+    return Decision(allowed=False, reason=f"A scope for {interaction} is needed.")
 
 
 def covered(wanted: str, patterns: Iterable[str]) -> bool:

@@ -33,6 +33,7 @@ from hub.access.model import (
     User,
 )
 from hub.access.roles import permissions_of
+from hub.access.scopes import within
 from hub.access.sessions import restored, written
 from hub.access.store import AccessStore, Session
 from hub.access.tokens_errors import TokenInUrl
@@ -203,6 +204,8 @@ class AccessService:
         decision = self.explain(principal, permission)
         if decision.allowed:
             decision = self._transaction(principal, context.transaction)
+        if decision.allowed:
+            decision = within(principal, permission, context.interaction)
         if decision.allowed:
             return
         if not principal.authenticated:

@@ -142,6 +142,7 @@ class TokenService:
             organisation=place or (client.organisation if client else ""),
             roles=roles_of(professional) if professional else frozenset(),
             permissions=self._permissions(claims, ceilings, person=professional is not None),
+            interactions=self._interactions(claims, person=professional is not None),
             source=client.source if client else "",
             person=professional is not None,
             professional=professional,
@@ -155,13 +156,22 @@ class TokenService:
         issuer = str(claims.get("iss") or "")
         subject = str(claims.get("client_id") or claims.get("azp") or claims.get("sub") or "")
         permissions = self._permissions(claims, [tuple(allowed)], person=False)
-        return Principal(id=f"{subject}@{issuer}", name=subject, scheme=Scheme.TOKEN, permissions=permissions)
+        return Principal(
+            id=f"{subject}@{issuer}",
+            name=subject,
+            scheme=Scheme.TOKEN,
+            permissions=permissions,
+            interactions=self._interactions(claims, person=False),
+        )
 
     def _permissions(self, claims: Claims, ceilings: list[tuple[str, ...]], *, person: bool) -> frozenset[str]:
         scope = claims.get("scope")
         if scope is None and len(ceilings) == 1:
             return frozenset(ceilings[0])
         return self.scopes.narrowed(str(scope or ""), ceilings, person=person)
+
+    def _interactions(self, claims: Claims, *, person: bool) -> dict[str, frozenset[str]]:
+        return self.scopes.interactions(str(claims.get("scope") or ""), person=person)
 
     @staticmethod
     def _ceilings(allowed: Iterable[str], professional: Professional | None) -> list[tuple[str, ...]]:

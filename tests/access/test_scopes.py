@@ -52,6 +52,18 @@ def test_a_scope_means(scope: str) -> None:
     assert SCOPES.permissions(scope, person=False) == MEANT[scope]
 
 
+def test_what_only_scopes_of_resources_give_is_for_their_interactions() -> None:
+    assert SCOPES.interactions("system/ImagingStudy.s system/DocumentReference.c", person=False) == {
+        "imaging.query": {"ImagingStudy.s"}, "documents.submit": {"DocumentReference.c"},
+    }  # fmt: skip
+    assert SCOPES.interactions("system/ImagingStudy.rs", person=False)["imaging.query"] == {
+        "ImagingStudy.r", "ImagingStudy.s",
+    }  # fmt: skip
+    assert SCOPES.interactions("system/ImagingStudy.s imaging.*", person=False) == {}
+    assert SCOPES.interactions("system/DocumentReference.s ITI-67", person=False) == {}
+    assert SCOPES.interactions("user/ImagingStudy.s system/ImagingStudy.sr", person=False) == {}
+
+
 def test_people_have_scopes_of_their_own() -> None:
     assert SCOPES.permissions("user/ImagingStudy.s", person=True) == {"imaging.query"}
     assert SCOPES.permissions("system/ImagingStudy.s", person=True) == set()

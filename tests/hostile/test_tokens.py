@@ -173,6 +173,39 @@ def test_a_scope_is_no_more_than_it_says(site: TokenHub) -> None:
 
 # The token endpoint
 
+#: Scope -> what is asked with it, and whether that is permitted.
+SMART = [
+    ("system/ImagingStudy.s", "/fhir/ImagingStudy", True),
+    ("system/ImagingStudy.r", "/fhir/ImagingStudy", False),
+    ("system/ImagingStudy.r", "/fhir/ImagingStudy/1.2.3", True),
+    ("system/ImagingStudy.s", "/fhir/ImagingStudy/1.2.3", False),
+    ("system/List.rs", "/fhir/List?patient=Patient/x", True),
+    ("system/List.rs", "/fhir/DocumentReference?patient=Patient/x", False),
+    ("system/List.read", "/fhir/DocumentReference/x", False),
+    ("system/List.read system/DocumentReference.r", "/fhir/DocumentReference/x", True),
+    ("system/List.rs documents.query", "/fhir/DocumentReference?patient=Patient/x", True),
+    ("system/List.rs ITI-67", "/fhir/DocumentReference?patient=Patient/x", True),
+    ("system/*.s", "/fhir/DocumentReference?patient=Patient/x", True),
+    ("system/*.s", "/fhir/DocumentReference/x", False),
+    ("system/*.read", "/fhir/DocumentReference/x", True),
+]
+
+
+@pytest.mark.parametrize(("scope", "asked", "permitted"), SMART)
+def test_a_letter_is_for_its_resource_alone(site: TokenHub, scope: str, asked: str, permitted: bool) -> None:
+    before = len(site.records())
+    with site.caller(token=site.token(scope, client="other")) as http:
+        answer = http.get(asked)
+    assert answer.status_code in ((200, 404) if permitted else (403,)), answer.text
+    if not permitted:
+        assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+        assert "A scope for " in answer.text
+    asking, *_ = site.records()
+    assert (len(site.records()), asking.outcome is not AuditOutcome.SUCCESS) == (
+        before + 2, answer.status_code != 200
+    )  # fmt: skip
+
+
 GRANT = {"grant_type": "client_credentials", "scope": "imaging.query"}
 Form = Callable[[TokenHub], dict[str, Any]]
 #: What is wrong -> the form, OAuth's error, the hub's code.
@@ -370,6 +403,25 @@ def test_introspection_of_what_is_no_good_says_so_and_no_more(site: TokenHub, wr
         return  # of the caller, not of the token
     answer = site.ask({"token": token, "client_id": "pacs"}, node="pacs", path="/oauth2/introspect")
     assert answer.json() == {"active": False}
+
+
+@pytest.mark.parametrize("hint", ["access_token", "refresh_token", "whatever"])
+def test_a_hint_about_a_token_is_no_more_than_that(site: TokenHub, hint: str) -> None:
+    told = {"token": site.token(), "token_type_hint": hint}
+    found = site.ask({**told, "client_id": "pacs"}, node="pacs", path="/oauth2/introspect")
+    assert (found.status_code, found.json().get("active")) == (200, True)
+    assert site.ask({**told, **site.proof()}, path="/oauth2/revoke").status_code == 200
+    found = site.ask({**told, "client_id": "pacs"}, node="pacs", path="/oauth2/introspect")
+    assert found.json() == {"active": False}
+
+
+@pytest.mark.parametrize("path", ["/oauth2/introspect", "/oauth2/revoke"])
+def test_where_a_client_proves_itself_is_an_audience(site: TokenHub, path: str) -> None:
+    shown = site.proof("pacs", aud=site.url + path)
+    assert site.ask({"token": site.token(), **shown}, path=path).status_code == 200
+    answer = site.ask({"token": "", **site.proof("pacs", aud=site.url + path)}, path=path)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert site.ask({"token": "x", **site.proof("pacs", aud=site.url + "/oauth2")}, path=path).status_code == 401
 
 
 def test_nobody_ends_another_clients_token(site: TokenHub) -> None:

@@ -26,6 +26,8 @@ Claims = Mapping[str, Any]
 ASSERTION_SECONDS = 300
 #: typ of a client's assertion, where it has one.
 ASSERTION_TYPES = frozenset({"", "jwt", "client-authentication+jwt"})
+#: Where a client proves itself with an assertion: each of these is an audience of it, and so is the issuer.
+PROVING = ("/oauth2/token", "/oauth2/introspect", "/oauth2/revoke")
 _FORMATS = {"jwt": JWT_TYPE, "opaque": ACCESS_TOKEN_TYPE}
 MAX_KEY_FILE = 256 * 1024
 #: What reading a resource permits beside finding it: the pixels of a study are read where the study is.
@@ -128,7 +130,7 @@ class TokenIssuer:
             raise ClientRefused()
         rules = jwt.Rules(
             name,
-            frozenset({self.issuer, self.url(), f"{self.url()}/oauth2/token"}),
+            frozenset({self.issuer, self.url(), *(f"{self.url()}{path}" for path in PROVING)}),
             algorithms=self.settings.algorithms,
             types=ASSERTION_TYPES,
             leeway=self.settings.leeway,

@@ -208,11 +208,20 @@ def _query(issuer: TokenIssuer, token: str) -> _Found | None:
     return _Found(claims) if claims is not None else None
 
 
+def _check_token(request: Request) -> None:
+    """Raises TokenRequestInvalid."""
+    if not request.form.get("token"):
+        raise TokenRequestInvalid("The parameter token is missing.", location="token")
+
+
 class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
     """RFC 7662."""
 
-    SUPPORTED_TOKEN_TYPES = ("access_token",)
     server: Server
+
+    def check_params(self, request: Request, client: Party) -> None:  # noqa: ARG002
+        """A token there has to be; a hint is no more than that (RFC 7009 2.2.1)."""
+        _check_token(request)
 
     def query_token(self, token_string: str, token_type_hint: str | None) -> _Found | None:  # noqa: ARG002
         """The token, when it is good."""
@@ -230,8 +239,11 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
 class Revocation(RevocationEndpoint):  # type: ignore[misc]
     """RFC 7009."""
 
-    SUPPORTED_TOKEN_TYPES = ("access_token",)
     server: Server
+
+    def check_params(self, request: Request, client: Party) -> None:  # noqa: ARG002
+        """A token there has to be; a hint is no more than that (RFC 7009 2.2.1)."""
+        _check_token(request)
 
     def query_token(self, token_string: str, token_type_hint: str | None) -> _Found | None:  # noqa: ARG002
         """The token, when it is good."""

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub import __version__
 from hub.access.model import Credentials
+from hub.access.scopes import INTERACTIONS
 from hub.app.oauth import http as oauth_http
 from hub.app.running.logs import correlation_id
 from hub.app.web import edge
@@ -164,6 +165,8 @@ class Edge:
     ) -> Callable[[Request], Any]:
         """The endpoint of one FHIR interaction or DICOMweb resource. ``batches``: who takes batches of a resource."""
         every = (bound, *batches.values())
+        letter = INTERACTIONS.get(binding.interaction) if isinstance(binding, Fhir) else None
+        interaction = f"{binding.resource}.{letter}" if isinstance(binding, Fhir) and letter else ""
 
         async def endpoint(request: Request) -> Response:
             body = Body(request, self.limits.envelope)
@@ -180,6 +183,7 @@ class Edge:
                 await body.prefetch()
 
             def work(context: Context) -> HttpResponse:
+                context.interaction = interaction
                 message = edge.http_request(request, base)
                 if reads:
                     message = replace(message, body=body.read())
