@@ -194,9 +194,10 @@ class Casework:
         return groups, left_out
 
     def _belongings(self, person: Person, context: Context) -> Mapping[PatientIdentifier, Belongings]:
-        """What bears each number. A room that can't say leaves it open."""
-        studies = self._studies(person, context)
-        documents = self._documents(person, context)
+        """What bears each number. A room that can't say leaves it open, and so does one whose content the rules hide
+        from the steward: nothing shown is not nothing there."""
+        studies = self._studies(person, context) if self._reads("imaging.query", context) else None
+        documents = self._documents(person, context) if self._reads("documents.query", context) else None
         return {
             one.identifier: Belongings(
                 None if studies is None else studies[one.identifier],
@@ -204,6 +205,13 @@ class Casework:
             )
             for one in person.identities
         }
+
+    def _reads(self, permission: str, context: Context) -> bool:
+        try:
+            self.hub.access.permit(context.principal, permission, context)
+        except HubError:
+            return False
+        return True
 
     def _studies(self, person: Person, context: Context) -> Counter[PatientIdentifier] | None:
         try:

@@ -84,8 +84,9 @@ class Clinical:
         more = visit.handles.seal("search", *criteria.values(), page.cursor) if page.cursor else ""
         rows = [(self.handle(visit, person), person) for person in page.persons]
         return self.render(
-            visit, "search.html", criteria=criteria, page=page, rows=rows, more=more, names=self.names, problem=""
-        )
+            visit, "search.html", criteria=criteria, page=page, rows=rows, more=more, names=self.names, problem="",
+            first=visit.handles.seal("search", *criteria.values(), "") if cursor else "",
+        )  # fmt: skip
 
     def handle(self, visit: Visit, person: Person) -> str:
         """A person's handle in this session."""

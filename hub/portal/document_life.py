@@ -22,7 +22,7 @@ from hub.documents.model import (
 )
 from hub.errors import NotFound
 from hub.patients.model import GetPerson, Person
-from hub.portal import actions, timeline
+from hub.portal import actions, timeline, trail_words
 from hub.portal.clinical import Rows
 from hub.portal.ports import PortalHub
 from hub.portal.render import Renderer
@@ -114,6 +114,7 @@ class Life:
             names=self.names,
             timeline=timeline,
             on_demand=ON_DEMAND,
+            words=trail_words,
         )
 
     def told(self, visit: Visit, person: Person, unique_id: str) -> DocumentLife:

@@ -3,7 +3,7 @@
 import csv
 import io
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 
 from starlette.responses import Response
 
@@ -36,11 +36,13 @@ class Asked:
 
     def search(self) -> SearchTrail:
         """As a search. Raises Invalid."""
+        codes, done = trail_words.KINDS.get(self.kind, ((), ()))
         wanted = AuditSearch(
             since=_day(self.since),
             until=_day(self.until, timedelta(days=1)),
             agents=(self.who,) if self.who else (),
-            event_codes=trail_words.KINDS.get(self.kind, ()),
+            event_codes=codes,
+            actions=done,
             limit=PAGE,
         )
         return SearchTrail(wanted, PatientIdentifier(self.number, Oid(self.authority)))
@@ -96,7 +98,8 @@ class TrailPages:
         records = [record for record in self._every(visit, asked) if trail_words.of_people(record)]
         return self.render(
             visit, "trail_letter.html", asked=asked, records=records, words=trail_words,
-            authority=self._authorities().get(asked.authority, asked.authority), today=datetime.now(UTC),
+            authority=self._authorities().get(asked.authority, asked.authority), today=datetime.now().astimezone(),
+            sealed=visit.query.get("q", ""),
             complete=len(records) < MOST,
         )  # fmt: skip
 
@@ -109,7 +112,8 @@ class TrailPages:
         table.writerow([words(f"trail.column.{name}") for name in ("when", "who", "where", "what", "why", "result")])
         for record in self._every(visit, asked):
             reason = f"{words(trail_words.why(record))} {record.reason}".strip()
-            row = [record.at.isoformat(timespec="seconds"), trail_words.who(record), trail_words.where(record),
+            row = [record.at.astimezone().isoformat(timespec="seconds"), trail_words.who(record, words),
+                   trail_words.where(record),
                    words(trail_words.what(record)), reason, words(trail_words.result(record))]  # fmt: skip
             table.writerow([_harmless(text) for text in row])
         headers = {
@@ -150,7 +154,7 @@ def _day(text: str, more: timedelta = timedelta(0)) -> datetime | None:
     if not text:
         return None
     try:
-        return datetime.combine(date.fromisoformat(text), time(), UTC) + more
+        return (datetime.combine(date.fromisoformat(text), time()) + more).astimezone()  # a day of here, as it is shown
     except (ValueError, OverflowError) as error:
         raise Invalid("There is no such date.", location="date") from error
 

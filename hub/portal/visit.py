@@ -62,6 +62,7 @@ class Visit:
     pipeline: Pipeline
     phrases: Phrases
     path: str
+    here: str = "/portal"  #: the page to come back to in another language: the form's, for what answers a form
     peer: str = ""
     secure: bool = False
     foreign: bool = False  #: the browser says that another site led here (Sec-Fetch-Site)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -72,6 +73,17 @@ def peer_of(request: Request, trusted_proxy: str) -> str:
     return address
 
 
+def here(request: Request) -> str:
+    """Path and query of the page that the visitor sees: what answers a form may have no page of its own."""
+    url = request.url
+    if request.method == "POST":
+        before = URL(request.headers.get("referer", ""))
+        if before.netloc == request.headers.get("host") and before.path.startswith("/portal/"):
+            url = before
+    own = url.path.startswith("/portal/")  # what others wrote into an address is not repeated
+    return f"{url.path}?{url.query}" if own and url.query else url.path
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A page: where, how, and the function that answers."""
@@ -131,6 +143,7 @@ class Front:
             pipeline=self.hub.pipeline,
             phrases=Phrases(language),
             path=request.url.path,
+            here=here(request),
             peer=peer_of(request, self.hub.settings.web.trusted_proxy),
             secure=request.url.scheme == "https" or self.hub.settings.web.public_url.startswith("https:"),
             foreign=request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "same-site", "none"),
@@ -162,6 +175,7 @@ class Front:
     def refusal(self, visit: Visit, error: HubError) -> Response:
         """The error as a page: its sentence in the visitor's language, and the reference that finds it in the log."""
         template = "partials/error.html" if visit.partial else "error.html"
+        visit.here = visit.path  # what was asked of an address that failed is not repeated
         sentence = visit.phrases.maybe(f"error.{error.code}", "")
         for ancestor in type(error).__mro__:
             sentence = sentence or visit.phrases.maybe(f"error.{getattr(ancestor, 'code', '')}", "")

@@ -258,7 +258,8 @@ class Patients:
                     found.append(person)
             elif person.traits.birth_name.startswith((command.name, command.name.upper())):
                 found.append(person)
-        return PersonPage(tuple(found))
+        start, end = int(command.cursor or 0), int(command.cursor or 0) + command.limit
+        return PersonPage(tuple(found[start:end]), str(end) if end < len(found) else "")
 
     @use_case
     def get(self, command: GetPerson, context: Context) -> Person:

@@ -44,7 +44,8 @@ def test_who_read_it_is_for_those_who_may_read_the_trail(server: Server, signed_
         assert sign_in(client, "zoe").status_code == 200
         seen = life_of(client).text
     assert "Dr Claire Fontaine" in seen
-    assert "PORTAL-DOCUMENT" in seen
+    assert "Read a document" in seen
+    assert "PORTAL-DOCUMENT" not in seen
     [record] = [one for one in server.hub.audit.records if one.transaction == "PORTAL-READERS"]
     assert record.event_code == "110101", "looking at the trail is itself recorded"
 

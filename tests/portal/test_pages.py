@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from tests.portal.conftest import Server, field, sign_in
+from tests.portal.made_up import MARTIN
 
 SignedIn = Callable[[str], httpx.Client]
 
@@ -75,6 +77,22 @@ def test_a_search_finds_the_person_and_its_address_says_nothing(signed_in: Signe
 )
 def test_a_search_that_finds_nobody_says_why(signed_in: SignedIn, criteria: dict[str, str], said: str) -> None:
     assert said in search(signed_in("claire"), **criteria).text
+
+
+def test_a_page_of_persons_is_not_all_of_them(
+    server: Server, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everybody = [replace(MARTIN, regional=replace(MARTIN.regional, value=f"REG-{number}")) for number in range(30)]
+    monkeypatch.setattr(server.hub.patients, "everybody", lambda: everybody)
+    client = signed_in("claire")
+    first = search(client, name="martin")
+    assert "25 sur cette page" in first.text
+    assert "Première page" not in first.text
+    (path,) = re.findall(r'href="(/portal/search/[^"]+)">Page suivante', first.text)
+    second = client.get(path).text
+    assert "5 sur cette page" in second
+    (path,) = re.findall(r'href="(/portal/search/[^"]+)">Première page', second)
+    assert "25 sur cette page" in client.get(path).text
 
 
 def test_the_timeline_has_studies_and_documents_with_their_origin(signed_in: SignedIn) -> None:
@@ -153,6 +171,7 @@ def test_handles_do_not_outlive_the_session(signed_in: SignedIn) -> None:
     again = signed_in("claire").get(path)
     assert again.status_code == 404
     assert "n&#39;existe pas" in again.text
+    assert "appartient à une autre session" in again.text, "in the page's language"
 
 
 def test_every_step_is_audited(server: Server, signed_in: SignedIn) -> None:
@@ -169,6 +188,24 @@ def test_the_language_switch(signed_in: SignedIn) -> None:
     assert "Find a patient" in answer.text
     for target in ("https://example.org/", "//example.org/", "/portal/\\example.org"):
         assert client.get("/portal/language/fr", params={"next": target}).headers["location"] == "/portal"
+
+
+def test_the_language_switch_comes_back_to_the_page(server: Server, signed_in: SignedIn) -> None:
+    """With what narrowed it; from what answers a form, to the form's page."""
+    client = signed_in("zoe")
+    (path,) = re.findall(
+        r'href="(/portal/language/en[^"]+)"', client.get("/portal/operator/messages?state=refused").text
+    )
+    answer = client.get(path, follow_redirects=True)
+    assert (answer.url.path, answer.url.query) == ("/portal/operator/messages", b"state=refused")
+    message = client.get("/portal/operator/messages/m3")
+    data = {"csrf": field(message.text, "csrf")}
+    for referer, expected in (
+        (f"{server.url}/portal/operator/messages/m3", "/portal/operator/messages/m3"),
+        ("https://elsewhere.example/portal/x", "/portal/operator/messages/m3/raw"),
+    ):
+        raw = client.post("/portal/operator/messages/m3/raw", data=data, headers={"Referer": referer}).text
+        assert f'"/portal/language/fr?next={expected}"' in raw
 
 
 def test_how_an_identity_was_checked_is_shown(signed_in: SignedIn) -> None:

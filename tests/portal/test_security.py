@@ -103,6 +103,7 @@ def test_an_unknown_address_is_a_page_of_the_portal(server: Server, signed_in: S
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["cache-control"] == "no-store"
     assert "Cette page n&#39;existe pas" in answer.text
+    assert "Retour à l&#39;accueil" in answer.text
     assert 'href="/portal"' in answer.text
     assert "MARTIN" not in answer.text
     assert client.get(path, headers={"X-Requested-With": "portal"}).text.count("<html") == 0

@@ -294,6 +294,16 @@ def test_no_address_and_no_log_tells_of_a_person(signed_in: SignedIn, caplog: py
             assert word not in caplog.text
 
 
+def test_what_a_steward_may_not_read_is_not_said_to_be_nothing(server: Server, signed_in: SignedIn) -> None:
+    told = re.compile(r"<tr><th scope=\"row\">(?:Examens|Documents)</th>.*?</tr>")
+    rows = told.findall(signed_in("sylvie").get(task(1)).text)
+    assert len(rows) == 2
+    assert all("non communiqué" in row and "<td>0" not in row for row in rows)
+    with httpx.Client(base_url=server.url, headers={"Accept-Language": "fr"}) as client:
+        sign_in(client, "zoe")
+        assert not any("non communiqué" in row for row in told.findall(client.get(task(1)).text))
+
+
 def test_studies_without_a_patient(signed_in: SignedIn) -> None:
     client = signed_in("sylvie")
     page = client.get(f"{ROOT}/orphans").text

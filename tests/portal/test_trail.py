@@ -3,17 +3,22 @@
 import csv
 import io
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
 from hub.access.service import hash_password
+from hub.app.outside import acknowledging, drimbox, mail, record
+from hub.app.patients import fhir
 from hub.app.settings.atna import Atna, Collector
 from hub.app.settings.model import User
+from hub.app.sharing import subscriptions
 from hub.app.wiring import Hub
 from hub.audit.model import AuditOutcome, AuditSearch
 from hub.context import CREATED, DELETED, Touched
@@ -21,6 +26,7 @@ from hub.pipeline.catalogue import discover
 from hub.pipeline.transaction import Transaction
 from hub.portal import actions, trail_words
 from hub.portal.texts import LANGUAGES
+from hub.portal.trail import Asked
 from hub.values import PatientIdentifier, new_key, now
 from tests.portal.conftest import field
 from tests.profiles import running
@@ -32,7 +38,9 @@ TRAIL = "/portal/trail"
 #: Event codes of what touches nobody in particular: application, alerts, sign-in.
 NOBODYS = ("110100", "110113", "110114")
 PATIENT_RECORD = "110110"
-EVERY = (*(bound.transaction for bound in discover()), *actions.ACTIONS)
+#: What the hub does of its own accord.
+OWN = (record.SENT, mail.SENT, drimbox.EXPORTED, acknowledging.TOLD, subscriptions.SENT, fhir.SENT)
+EVERY = (*(bound.transaction for bound in discover()), *actions.ACTIONS, *OWN)
 AWAY = Atna(destinations=(Collector(name="away", address="127.0.0.1:9", timeout=1.0),))  #: nobody listens there
 
 
@@ -54,6 +62,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         principal_name="Dr Anne MARTIN", reason="=inconscient <b>",
     )  # fmt: skip
     hub.audit.add(replace(seen, id=new_key()))
+    hub.audit.add(replace(seen, id=new_key(), transaction="PORTAL-PERSON", event_code=PATIENT_RECORD))
     hub.audit.add(replace(seen, id=new_key(), secret=True, principal_name="Dr Secret", professional=None))
     hub.audit.add(
         replace(seen, id=new_key(), outcome=AuditOutcome.SERIOUS_FAILURE, error_code="access-denied", reason="")
@@ -109,24 +118,58 @@ def test_who_saw_what(officer: httpx.Client) -> None:
 def test_every_access_to_a_person_has_words(transaction: Transaction, action: str) -> None:
     if action and transaction.audit.code != PATIENT_RECORD:
         return
-    record = replace(
+    one = replace(
         BY_DOCTOR, transaction=transaction.id, event_code=transaction.audit.code,
         action=action or transaction.audit.action,
     )  # fmt: skip
-    assert trail_words.what(record) != "trail.what.other"
-    assert all(trail_words.what(record) in texts for texts in LANGUAGES.values())
+    assert trail_words.what(one) != "trail.what.other"
+    assert all(trail_words.what(one) in texts for texts in LANGUAGES.values())
+    if transaction in OWN:
+        assert trail_words.what(one) != "trail.what.document_read", "what goes out is not read"
 
 
 def test_words_are_given_to_transactions_that_exist() -> None:
     known = {item.id for item in EVERY}
-    assert trail_words.BY_TRANSACTION.keys() <= known
+    assert {key.partition(" ")[0] for key in trail_words.BY_TRANSACTION} <= known
 
 
 def test_what_is_asked_narrows(officer: httpx.Client) -> None:
     assert "A envoyé ou corrigé" not in ask(officer, kind="read").text
+    changes = ask(officer, kind="changed").text
+    assert "A envoyé ou corrigé" in changes
+    assert "A consulté l’identité" not in changes, "opening a record changes nothing"
+    assert "A consulté l’identité" in ask(officer, kind="read").text
     assert "Aucune trace" in ask(officer, until="2020-01-01").text
     assert "Anne MARTIN" in ask(officer, who="899700000001", since="2020-01-01").text
     assert "Aucune trace" in ask(officer, number="nobody").text
+
+
+def test_a_day_is_one_of_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days are asked for as they are shown: in the server's time zone."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Pacific/Auckland")
+        time.tzset()
+        search = Asked(NUMBER.value, NUMBER.authority, since="2026-07-02", until="2026-07-02").search().search
+    time.tzset()
+    assert search.since == datetime(2026, 7, 1, 12, tzinfo=UTC)
+    assert search.until == datetime(2026, 7, 2, 12, tzinfo=UTC)
+
+
+def test_the_letter_in_another_language(officer: httpx.Client) -> None:
+    """The way to the other language keeps what was asked; the letter leads back, its days are as people write."""
+    page = officer.get(letter(ask(officer, since="2020-01-31")))
+    assert "31/01/2020" in page.text
+    assert "2020-01-31" not in page.text
+    found = re.search(r'href="(/portal/language/en[^"]+)"', page.text)
+    assert found is not None
+    english = officer.get(found[1].replace("&amp;", "&"), follow_redirects=True)
+    officer.cookies.delete("maillage_language")
+    assert english.status_code == 200
+    assert "Accesses to your medical images" in english.text
+    assert "31 Jan 2020" in english.text
+    back = re.search(r'href="(/portal/trail\?q=[^"]+)"', english.text)
+    assert back is not None
+    assert 'value="2020-01-31"' in officer.get(back[1]).text
 
 
 @pytest.mark.parametrize("fields", [{"number": ""}, {"since": "2026-02-30"}, {"authority": "x"}])

@@ -97,6 +97,15 @@ const counted = form => {
   told.textContent = count === 1 ? told.dataset.one : count ? told.dataset.many.replace("#", count) : told.dataset.none;
 };
 
+// On a phone a table's row is a card: each cell says its column's name.
+const labelled = root => root.querySelectorAll(".scroll > table:not(.compare)").forEach(table => {
+  const names = [...table.querySelectorAll("thead th")].map(name => name.textContent.trim());
+  for (const row of names.length ? table.tBodies : []) {
+    for (const line of row.rows) { [...line.cells].forEach((cell, at) => { cell.dataset.label = names[at] || ""; }); }
+  }
+  table.classList.toggle("stack", names.length > 0);
+});
+
 // Rows of a list: j and k, or the arrows; the row that was left last is where they go on.
 const rowKeys = list => {
   const links = () => [...list.children].filter(row => !row.hidden).map(row => row.querySelector("a"));
@@ -137,10 +146,13 @@ const shortcut = event => {
 const refresh = element => setInterval(async () => {
   if (document.hidden || element.contains(document.activeElement)) { return; }
   element.replaceChildren(fragment(await ask(element.dataset.url)));
+  labelled(element);
   const onwards = element.querySelector("[data-go]");
   if (onwards) { location.replace(onwards.dataset.go); }
 }, element.dataset.every * 1000);
 
+labelled(document);
+document.querySelector(".menu [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 document.querySelectorAll("[data-load]").forEach(load);
 document.querySelectorAll("form[data-swap]").forEach(form => form.addEventListener("submit", swap));
 document.querySelectorAll("[data-filter]").forEach(input => {
@@ -162,4 +174,8 @@ document.querySelectorAll("#shortcuts").forEach(help => {
   box.addEventListener("change", () => switchShortcuts(box.checked));
 });
 document.addEventListener("keydown", shortcut);
+document.querySelectorAll("[data-print]").forEach(button => {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+});
 document.querySelector("[data-focus]")?.focus();

@@ -1,5 +1,6 @@
 """Every sentence of the portal, one table per language; a test holds their keys equal."""
 
+import re
 from collections.abc import Mapping
 
 from hub.portal.texts.details_en import DETAILS_EN
@@ -35,8 +36,15 @@ _ENGLISH = (
     *(EN, OPERATOR_EN, STEWARD_EN, SIGN_IN_EN, RECORD_EN, MAIL_EN, LETTER_EN, NATIONAL_EN, TRAIL_EN, RIGHTS_EN),
     *(REMOTE_EN, DETAILS_EN),
 )
+
+
+def _typeset(text: str) -> str:
+    """French: no line begins with a colon, no quotation mark stands alone."""
+    return re.sub(r" (?=[:;?!»])|(?<=«) |(?<=\d) (?=h\b)", "\u00a0", text)
+
+
 LANGUAGES: Mapping[str, Mapping[str, str]] = {
-    "fr": dict(item for table in _FRENCH for item in table.items()),
+    "fr": {key: _typeset(text) for table in _FRENCH for key, text in table.items()},
     "en": dict(item for table in _ENGLISH for item in table.items()),
 }
 DEFAULT = "fr"

@@ -158,6 +158,8 @@ FRENCH: Mapping[str, str] = {
     "Authentication is required.": "Une authentification est nécessaire.",
     "These credentials are not valid.": "Ces justificatifs ne sont pas valides.",
     "Access is denied.": "L'accès est refusé.",
+    "This link belongs to another session.": "Ce lien appartient à une autre session.",
+    "There is no such date.": "Cette date n'existe pas.",
     "The bearer token has expired.": "Le jeton d'accès a expiré.",
 }
 

@@ -82,6 +82,7 @@ STEWARD_EN = {
     "steward.like.nothing": "not given",
     "steward.studies": "Studies",
     "steward.documents": "Documents",
+    "steward.not_shown": "not shown to you",
     "steward.updated": "Last update",
     "steward.left_out": "{count} more identities are not shown",
     "trait.birth_name": "Birth name",

@@ -91,6 +91,7 @@ STEWARD_FR = {
     "steward.like.nothing": "non renseigné",
     "steward.studies": "Examens",
     "steward.documents": "Documents",
+    "steward.not_shown": "non communiqué",
     "steward.updated": "Dernière mise à jour",
     "steward.left_out": "{count} autres identités ne sont pas montrées",
     "trait.birth_name": "Nom de naissance",
