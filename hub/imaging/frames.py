@@ -2,6 +2,8 @@
 
 import io
 import logging
+import math
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -33,6 +35,8 @@ _UNDECODABLE = (
     TypeError,
     IndexError,
 )
+_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+_PIXELS_NUMBER = re.compile(r"[0-9]{1,5}(\.[0-9]{1,9})?")
 _MAX_RENDERED_BYTES = 512 * 1024 * 1024
 
 
@@ -125,12 +129,27 @@ def frame_count(path: Path) -> int:
     return int(head.get("NumberOfFrames") or 1) if head.get("Rows") else 0
 
 
-def rendered(path: Path, number: int, *, media_type: str, window: str = "", viewport: str = "") -> bytes:
-    """One frame as JPEG or PNG, with the image's own window or ``window`` (``centre,width``), at most ``viewport``
-    (``width,height``) large. Raises NotRendered, NoSuchFrame."""
+def rendered(
+    path: Path, number: int, *, media_type: str, window: str = "", viewport: str = "", quality: str = ""
+) -> bytes:
+    """One frame as JPEG or PNG (PS3.18: 8.3.5.1), with the image's own window or ``window``.
+
+    ``window``: ``centre,width,function``. ``viewport``: ``width,height`` that it fits into, then the part of the image. Raises NotRendered, NoSuchFrame,
+    Invalid."""
+    sides, box = _viewport(viewport)
+    percent = _quality(quality)
     image = _image(path, number, window)
-    image.thumbnail(_sides(viewport))
-    return _encoded(image, media_type)
+    if box:
+        left, top, width, height = box
+        right, bottom = (
+            min(left + (width or image.width), image.width),
+            min(top + (height or image.height), image.height),
+        )
+        if left >= right or top >= bottom:
+            raise Invalid("The viewport shows nothing of the image.")
+        image = image.crop((left, top, right, bottom))
+    image.thumbnail(sides)
+    return _encoded(image, media_type, percent)
 
 
 def rendered_as(path: Path, wanted: Rendering, media_type: str) -> bytes:
@@ -174,7 +193,7 @@ def _encoded(image: Any, media_type: str, quality: int = 0) -> bytes:
 
 def _pixels(path: Path, number: int, window: str) -> Any:
     import numpy as np  # noqa: PLC0415
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut, apply_windowing, pixel_array  # noqa: PLC0415
+    from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array  # noqa: PLC0415
 
     ds = dcmread(path, stop_before_pixels=True)
     count = int(ds.get("NumberOfFrames") or 1)
@@ -191,34 +210,74 @@ def _pixels(path: Path, number: int, window: str) -> Any:
         coloured = apply_color_lut(pixels, ds)[..., :3]
         return coloured if coloured.dtype.itemsize == 1 else (coloured >> 8).astype(np.uint8)
     values = apply_modality_lut(pixels, ds)
-    if window:
-        ds.WindowCenter, ds.WindowWidth = _window(window)
-        ds.VOILUTFunction = "LINEAR"
-        values = apply_windowing(values, ds)
+    chosen = _window(window) if window else _own_window(ds)
+    if chosen is not None:
+        scaled = 255.0 * _windowed(values.astype("float64"), *chosen)
     else:
-        values = apply_voi_lut(values, ds)
-    values = values.astype("float64")
-    low, high = float(values.min()), float(values.max())
-    scaled = (values - low) * (255.0 / (high - low)) if high > low else values * 0
+        values = apply_voi_lut(values, ds).astype("float64")
+        low, high = float(values.min()), float(values.max())
+        scaled = (values - low) * (255.0 / (high - low)) if high > low else values * 0
     if ds.get("PhotometricInterpretation") == "MONOCHROME1":
         scaled = 255.0 - scaled
     return scaled.astype(np.uint8)
 
 
-def _window(text: str) -> tuple[float, float]:
+def _windowed(values: Any, centre: float, width: float, function: str) -> Any:
+    """Values from 0 to 1, what lies outside of the window at its ends (PS3.3: C.11.2.1.2, C.11.2.1.3)."""
+    import numpy as np  # noqa: PLC0415
+
+    if function == "SIGMOID":
+        return 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - centre) / width, -500.0, 500.0)))
+    if function == "LINEAR_EXACT":
+        return np.clip((values - centre) / width + 0.5, 0.0, 1.0)
+    if width == 1:
+        return (values > centre - 0.5).astype("float64")
+    return np.clip((values - (centre - 0.5)) / (width - 1) + 0.5, 0.0, 1.0)
+
+
+def _own_window(ds: Dataset) -> tuple[float, float, str] | None:
+    """The image's first window; None when it has none that can be used, or a table instead."""
+    if ds.get("VOILUTSequence"):
+        return None
+    first = [value[0] if isinstance(value, Sequence) and not isinstance(value, str) and value else value
+             for value in (ds.get("WindowCenter"), ds.get("WindowWidth"))]  # fmt: skip
     try:
-        centre, width = (float(part) for part in text.split(",")[:2])
+        return _window(f"{first[0]},{first[1]},{ds.get('VOILUTFunction') or 'LINEAR'}")
+    except Invalid:
+        return None
+
+
+def _window(text: str) -> tuple[float, float, str]:
+    """``40,400,linear-exact``. Raises Invalid."""
+    first, _, rest = text.partition(",")
+    second, _, function = rest.partition(",")
+    named = function.strip().upper().replace("-", "_") or "LINEAR"
+    try:
+        centre, width = float(first), float(second)
     except ValueError as error:
         raise Invalid("A window has the form centre,width,function.") from error
-    if not width >= 1:
+    if named not in _FUNCTIONS:
+        raise Invalid("A window's function is linear, linear-exact or sigmoid.")
+    if not (math.isfinite(centre) and math.isfinite(width)) or width <= 0 or (width < 1 and named == "LINEAR"):
         raise Invalid("A window's width is at least 1.")
-    return centre, width
+    return centre, width, named
 
 
-def _sides(viewport: str) -> tuple[int, int]:
-    parts = viewport.split(",")[:2]
-    if not viewport:
-        return _MAX_SIDE, _MAX_SIDE
-    if len(parts) != 2 or not all(part.isdecimal() and part.isascii() and len(part) < 6 for part in parts):
-        raise Invalid("A viewport has the form width,height.")
-    return max(1, min(int(parts[0]), _MAX_SIDE)), max(1, min(int(parts[1]), _MAX_SIDE))
+def _viewport(text: str) -> tuple[tuple[int, int], tuple[int, int, int, int] | None]:
+    """The largest sides, and the part of the image: left, top, width, height (0: all there is). Raises Invalid."""
+    if not text:
+        return (_MAX_SIDE, _MAX_SIDE), None
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) not in (2, 6) or not all(_PIXELS_NUMBER.fullmatch(part) for part in parts if part):
+        raise Invalid("A viewport has the form width,height or width,height,left,top,width,height.")
+    numbers = [int(float(part or 0)) for part in parts]
+    if min(numbers[:2]) < 1:
+        raise Invalid("A viewport is at least 1 pixel wide and high.")
+    sides = min(numbers[0], _MAX_SIDE), min(numbers[1], _MAX_SIDE)
+    return sides, (numbers[2], numbers[3], numbers[4], numbers[5]) if len(numbers) == 6 else None
+
+
+def _quality(text: str) -> int:
+    if text and not (text.isdecimal() and text.isascii() and 1 <= int(text[:4]) <= 100):
+        raise Invalid("A quality is a whole number from 1 to 100.")
+    return int(text or 0)

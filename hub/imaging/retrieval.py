@@ -40,6 +40,7 @@ from hub.imaging.store import ImagingStore
 from hub.storage.engine import Database
 from hub.values import is_uid, new_uid
 from hub.wire.dicom_deflated import check_size
+from hub.wire.dicomweb.media import choose
 
 log = logging.getLogger(__name__)
 
@@ -422,9 +423,13 @@ def _chained(first: Mapping[str, Any], rest: Iterator[Mapping[str, Any]]) -> Ite
 
 def _rendered(path: Path, number: int, command: RetrieveFrames, *, thumbnail: bool) -> PassedThrough:
     query = dict(command.query)
-    media_type = "image/png" if "image/png" in command.accept and "image/jpeg" not in command.accept else "image/jpeg"
-    viewport = query.get("viewport", "128,128" if thumbnail else "")
+    media_type, _ = choose(command.accept, ("image/jpeg", "image/png"))
     content = pixel_frames.rendered(
-        path, number, media_type=media_type, window=query.get("window", ""), viewport=viewport
+        path,
+        number,
+        media_type=media_type,
+        window=query.get("window", ""),
+        viewport=query.get("viewport", "128,128" if thumbnail else ""),
+        quality=query.get("quality", ""),
     )
     return PassedThrough(media_type, iter((content,)))

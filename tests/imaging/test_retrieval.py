@@ -1,4 +1,5 @@
 import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from hub.imaging.model import (
 )
 from hub.values import PatientIdentifier
 from hub.wire import multipart
+from hub.wire.dicomweb.errors import NotAcceptable
 from hub.wire.dicomweb.media import OCTETS
 from tests.imaging.archive import STUDY, A, B, part10, read, study_files
 from tests.imaging.conftest import Room
@@ -290,6 +292,64 @@ def test_rendered_images(room: Room, number: int) -> None:
     image = Image.open(io.BytesIO(b"".join(passed.chunks)))
     assert passed.media_type == "image/png"
     assert max(image.size) <= 64
+
+
+def shown(room: Room, **query: str) -> Image.Image:
+    passed = frames(room, 1, "rendered", "image/png", tuple(query.items()))
+    return Image.open(io.BytesIO(b"".join(passed.chunks)))
+
+
+def test_a_window_is_as_wide_as_it_is_said_to_be(room: Room) -> None:
+    ds = study_files(names=["CT_small.dcm"])[0]
+    ds.RescaleIntercept, ds.RescaleSlope = "0", "1"
+    pixels = pixel_array(ds)
+    pixels[:], pixels[0, 0], pixels[0, 1], pixels[0, 2] = 500, 550, 0, 2000
+    ds.PixelData = pixels.tobytes()
+    room.b.datasets = [ds]
+    image = shown(room, window="500,1001,linear")  # nothing but the values says how bright they are
+    assert [image.getpixel((x, 0)) for x in range(4)] == [140, 0, 255, 127]
+    assert shown(room, window="500,1000,linear-exact").getpixel((0, 0)) == 140
+    assert shown(room, window="500,100,sigmoid").getpixel((0, 0)) == int(255 / (1 + math.exp(-2)))
+
+
+def test_an_image_without_contrast_in_its_own_window_gets_none(room: Room) -> None:
+    ds = study_files(names=["CT_small.dcm"])[0]
+    ds.RescaleIntercept, ds.RescaleSlope = "0", "1"
+    pixels = pixel_array(ds)
+    pixels[:], pixels[0, 0] = 500, 550
+    ds.PixelData, ds.WindowCenter, ds.WindowWidth = pixels.tobytes(), ["500", "0"], ["1001", "1"]
+    room.b.datasets = [ds]
+    image = shown(room)
+    assert [image.getpixel((x, 0)) for x in range(2)] == [140, 127]
+
+
+def test_a_part_of_an_image(room: Room) -> None:
+    room.b.datasets = study_files(names=["CT_small.dcm"])  # 128 x 128
+    assert shown(room, viewport="64,64,0,0,32,64").size == (32, 64)
+    assert shown(room, viewport="64,64,100,,,").size == (14, 64)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"viewport": "0,0"}, {"viewport": "64"}, {"viewport": "-1,64"}, {"viewport": "64,64,500,0,10,10"},
+        {"window": "40,400,cubic"}, {"window": "40"}, {"window": "40,0,linear"}, {"window": "nan,inf"},
+        {"quality": "0"}, {"quality": "101"}, {"quality": "best"},
+    ],
+)  # fmt: skip
+def test_rendering_that_makes_no_sense(room: Room, query: dict[str, str]) -> None:
+    room.b.datasets = study_files(names=["CT_small.dcm"])
+    with pytest.raises(Invalid):
+        shown(room, **query)
+
+
+@pytest.mark.parametrize(
+    "accept", ["text/html", "image/gif", "application/dicom", 'multipart/related; type="image/gif"']
+)
+def test_a_kind_of_image_that_is_not_made(room: Room, accept: str) -> None:
+    room.b.datasets = study_files(names=["CT_small.dcm"])
+    with pytest.raises(NotAcceptable):
+        frames(room, 1, "rendered", accept)
 
 
 def test_a_report_has_no_image(room: Room, tmp_path: Path) -> None:
