@@ -134,8 +134,8 @@ def rendered(
 ) -> bytes:
     """One frame as JPEG or PNG (PS3.18: 8.3.5.1), with the image's own window or ``window``.
 
-    ``window``: ``centre,width,function``. ``viewport``: ``width,height`` that it fits into, then the part of the image. Raises NotRendered, NoSuchFrame,
-    Invalid."""
+    ``window``: ``centre,width,function``. ``viewport``: ``width,height`` that it fits into, then the part of the image.
+    Raises NotRendered, NoSuchFrame, Invalid."""
     sides, box = _viewport(viewport)
     percent = _quality(quality)
     image = _image(path, number, window)

@@ -1,20 +1,26 @@
 """ImagingStudy search and read (FHIR R4: 11.2): the region's studies."""
 
 from hub.context import Context
+from hub.errors import Invalid
 from hub.imaging.errors import UnknownStudy
-from hub.imaging.model import FindStudies, SourceState, SourceStatus, StudyAnswer
+from hub.imaging.model import FindStudies, SourceState, SourceStatus, Study, StudyAnswer
 from hub.pipeline.transaction import AuditEvent, Fhir, Kind, Transaction
 from hub.values import PatientIdentifier
 from hub.wire.fhir import search
 from hub.wire.fhir.errors import outcome
-from hub.wire.fhir.imaging_study import imaging_study, status_of
+from hub.wire.fhir.imaging_study import DCM, imaging_study, status_of
 from hub.wire.http import HttpRequest, HttpResponse
 
 _PARAMETERS = (
     ("_id", "token", "StudyInstanceUID"),
     ("patient", "reference", "The person: Patient/[regional identifier]"),
+    ("subject", "reference", "The same"),
     ("patient.identifier", "token", "Any identifier of the person: urn:oid:[authority]|[number]"),
-    ("identifier", "token", "urn:dicom:uid|urn:oid:[StudyInstanceUID], or an accession number"),
+    (
+        "identifier",
+        "token",
+        "urn:dicom:uid|urn:oid:[StudyInstanceUID]s, or accession numbers, urn:oid:[issuer]|[number]",
+    ),
     ("started", "date", "When the study started, by day"),
     ("modality", "token", "Modality of a series (DCM)"),
     ("status", "token", "registered, available, cancelled"),
@@ -52,19 +58,24 @@ def decode(message: HttpRequest, context: Context) -> FindStudies:  # noqa: ARG0
         search.accept_json(message)
         return FindStudies(study_instance_uids=(wanted,), level="IMAGE", live=True, limit=1)
     found = search.parameters(message, _NAMES, _ORDER)
-    uids, accession = _identifiers(search.single(found, "identifier"))
+    uids, accessions = _identifiers(found)
     ids = search.alternatives(search.single(found, "_id"))
     if ids and uids:
         uids = tuple(uid for uid in uids if uid in ids) or ("0",)
     start, end = search.days(found.get("started", ()), "started")
-    modalities = [search.token(text).code for text in search.alternatives(search.single(found, "modality"))]
+    wanted_modalities = [search.token(text) for text in search.alternatives(search.single(found, "modality"))]
+    modalities = [item.code for item in wanted_modalities if item.system in (None, "", DCM)]
+    if wanted_modalities and not modalities:
+        uids = ids = ("0",)  # a code of another system is no modality's
+    numbers = [item.code for item in accessions]
     return FindStudies(
         person=_person(found, message.base),
         study_instance_uids=uids or ids,
-        accession_number=accession,
+        accession_number=numbers[0] if len(numbers) == 1 else "",
         modalities=tuple(modalities),
         started_from=start,
         started_to=end,
+        keys=(("AccessionNumber", "\\".join(numbers)),) if len(numbers) > 1 else (),
         live=True,
         limit=search.count(found),
         offset=search.offset(found),
@@ -81,11 +92,14 @@ def encode(outcome: StudyAnswer, message: HttpRequest, context: Context) -> Http
     found = search.parameters(message, _NAMES, _ORDER)
     limit, offset = search.count(found), search.offset(found)
     statuses = [search.token(text).code for text in search.alternatives(search.single(found, "status"))]
+    accessions = _identifiers(found)[1]
     studies = [item for item in outcome.studies if not statuses or status_of(item) in statuses]
-    total = outcome.total if not statuses else None
+    studies = [item for item in studies if not accessions or any(_is_named(item.study, token) for token in accessions)]
+    whole = len(studies) == len(outcome.studies) and not statuses
+    total = outcome.total if whole else None
     more = len(outcome.studies) == limit > 0 and (total is None or offset + limit < total)
     last = len(outcome.studies) < limit and (outcome.studies or not offset)
-    if total is None and last and not statuses and not _missing(outcome.statuses):
+    if total is None and last and whole and not _missing(outcome.statuses):
         total = offset + len(outcome.studies)
     return search.bundle(
         message,
@@ -97,21 +111,34 @@ def encode(outcome: StudyAnswer, message: HttpRequest, context: Context) -> Http
     )
 
 
-def _identifiers(text: str) -> tuple[tuple[str, ...], str]:
-    """StudyInstanceUIDs and the accession number of an identifier parameter."""
-    tokens = [search.token(part) for part in search.alternatives(text)]
+def _identifiers(found: dict[str, tuple[str, ...]]) -> tuple[tuple[str, ...], tuple[search.Token, ...]]:
+    """StudyInstanceUIDs or accession numbers of the identifier parameter. Raises Invalid."""
+    tokens = [search.token(part) for part in search.alternatives(search.single(found, "identifier"))]
     uids = tuple(
         item.code.removeprefix("urn:oid:")
         for item in tokens
         if item.system == "urn:dicom:uid" or item.code.startswith("urn:oid:")
     )
-    return uids, next((item.code for item in tokens), "") if not uids else ""
+    if uids and len(uids) < len(tokens):
+        raise Invalid("StudyInstanceUIDs and accession numbers are searched for apart.", location="identifier")
+    if len(tokens) > 1 and any(set(item.code) & set("*?\\") for item in tokens):
+        raise Invalid("One of several accession numbers has a character that it can't have.", location="identifier")
+    return uids, () if uids else tuple(tokens)
+
+
+def _is_named(study: Study, token: search.Token) -> bool:
+    """Whether it bears the accession number, as far as is known who issued it."""
+    issuer = study.accession_issuer
+    return study.accession_number == token.code and (
+        not token.system or not issuer or token.system == f"urn:oid:{issuer}"
+    )
 
 
 def _person(found: dict[str, tuple[str, ...]], base: str) -> PatientIdentifier | None:
-    reference, identifier = search.single(found, "patient"), search.single(found, "patient.identifier")
-    if reference:
-        return PatientIdentifier(search.reference_id(reference, "Patient", "patient", base), "")
+    identifier = search.single(found, "patient.identifier")
+    for name in ("patient", "subject"):
+        if reference := search.single(found, name):
+            return PatientIdentifier(search.reference_id(reference, "Patient", name, base), "")
     return search.identifier(identifier, "patient.identifier") if identifier else None
 
 

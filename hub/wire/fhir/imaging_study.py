@@ -6,12 +6,12 @@ from typing import Any
 from hub.imaging.model import IndexedStudy, Instance, Series, Study, StudyState
 from hub.values import PatientIdentifier
 
-_DCM = "http://dicom.nema.org/resources/ontology/DCM"
+DCM = "http://dicom.nema.org/resources/ontology/DCM"
 _SNOMED = "http://snomed.info/sct"
 _V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
 _CONNECTION = "http://terminology.hl7.org/CodeSystem/endpoint-connection-type"
 SIDES = {"L": ("7771000", "Left"), "R": ("24028007", "Right"), "B": ("51440002", "Right and left")}
-SCHEMES = {"DCM": _DCM, "SCT": _SNOMED, "SRT": _SNOMED, "LN": "http://loinc.org", "CCAM": "urn:oid:1.2.250.1.213.2.5"}
+SCHEMES = {"DCM": DCM, "SCT": _SNOMED, "SRT": _SNOMED, "LN": "http://loinc.org", "CCAM": "urn:oid:1.2.250.1.213.2.5"}
 _STATUS: Mapping[StudyState, str] = {
     StudyState.ORDERED: "registered",
     StudyState.INDEXED: "available",
@@ -36,7 +36,7 @@ def imaging_study(item: IndexedStudy, dicomweb: str) -> dict[str, Any]:
         "contained": [_endpoint(number, name, dicomweb) for number, name in enumerate(sources, 1)],
         "identifier": _identifiers(study),
         "status": status_of(item),
-        "modality": [{"system": _DCM, "code": code} for code in study.modalities if code],
+        "modality": [{"system": DCM, "code": code} for code in study.modalities if code],
         "subject": _subject(item),
         "started": started(study.started, study.timezone),
         "basedOn": [_order(item.order_number)] if item.order_number else [],
@@ -122,7 +122,7 @@ def _series(series: Series, study: Study) -> dict[str, Any]:
         {
             "uid": str(series.series_instance_uid),
             "number": series.number if series.number is not None and series.number >= 0 else None,
-            "modality": {"system": _DCM, "code": series.modality or "OT"},
+            "modality": {"system": DCM, "code": series.modality or "OT"},
             "description": series.description,
             "numberOfInstances": len(series.instances) or series.instance_count,
             "bodySite": {"display": series.body_part} if series.body_part else {},

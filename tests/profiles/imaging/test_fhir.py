@@ -4,6 +4,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from hub.context import Context
+from hub.errors import Invalid
 from hub.imaging.errors import UnknownStudy
 from hub.imaging.model import FindStudies, IndexedStudy, SourceState, SourceStatus, Study, StudyAnswer, StudyState
 from hub.pipeline.catalogue import discover
@@ -48,6 +49,11 @@ def test_bindings() -> None:
         ),
         ("identifier=urn:dicom:uid|urn:oid:1.2", FindStudies(study_instance_uids=("1.2",), live=True, limit=50)),
         ("identifier=ACC-1", FindStudies(accession_number="ACC-1", live=True, limit=50)),
+        ("identifier=urn:oid:1.2|ACC-1", FindStudies(accession_number="ACC-1", live=True, limit=50)),
+        ("identifier=A,B", FindStudies(keys=(("AccessionNumber", "A\\B"),), live=True, limit=50)),
+        ("subject=Patient/R1", FindStudies(person=PatientIdentifier("R1", ""), live=True, limit=50)),
+        ("modality=http://other|CT", FindStudies(study_instance_uids=("0",), live=True, limit=50)),
+        ("modality=http://other|CT,MR", FindStudies(modalities=("MR",), live=True, limit=50)),
         (
             "started=ge2026-03-01&modality=CT,MR",
             FindStudies(started_from="20260301", modalities=("CT", "MR"), live=True, limit=50),
@@ -62,6 +68,23 @@ def test_searches(query: str, command: FindStudies) -> None:
 def answer(*uids: str, total: int | None = None, statuses: tuple[SourceStatus, ...] = ()) -> StudyAnswer:
     found = tuple(IndexedStudy(Study(Uid(uid), "A"), REGIONAL, StudyState.PUBLISHED) for uid in uids)
     return StudyAnswer(found, statuses, total)
+
+
+@pytest.mark.parametrize("query", ["identifier=urn:dicom:uid|urn:oid:1.2,ACC", "identifier=A*,B"])
+def test_identifiers_that_are_not_searched_for_together(query: str) -> None:
+    with pytest.raises(Invalid):
+        studies.decode(request("ImagingStudy", query), CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [("urn:oid:1.2|A", 1), ("A", 1), ("urn:oid:9.9|A", 0), ("urn:oid:9.9|A,urn:oid:1.2|A", 1), ("|A", 1)],
+)
+def test_an_accession_number_is_its_issuers(query: str, count: int) -> None:
+    study = Study(Uid("1.2"), "A", accession_number="A", accession_issuer="1.2")
+    outcome = StudyAnswer((IndexedStudy(study, REGIONAL, StudyState.PUBLISHED),), (), 1)
+    found = body(studies.encode(outcome, request("ImagingStudy", f"identifier={query}"), CONTEXT))
+    assert (found.get("total", 0), len(found.get("entry", []))) == (count, count)  # type: ignore[arg-type]
 
 
 def test_a_page_leads_to_the_next() -> None:
