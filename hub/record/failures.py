@@ -7,6 +7,7 @@ from hub.connector.record import (
     NoRecord,
     RecordCertificateRefused,
     RecordClosed,
+    RecordHasIt,
     RecordMetadataUnfit,
     RecordNotAuthorised,
     RecordOpposed,
@@ -24,6 +25,7 @@ REASONS: Mapping[type[HubError], Reason] = {
     SourceMisconfigured: Reason.CONFIGURATION,
     Misconfigured: Reason.CONFIGURATION,
     RecordMetadataUnfit: Reason.METADATA,
+    RecordHasIt: Reason.METADATA,  # another one of its number
     Malformed: Reason.METADATA,
     NotFound: Reason.INCONSISTENT,
     SourceLied: Reason.INCONSISTENT,

@@ -172,10 +172,11 @@ class RecordService:
     def person_changed(
         self, regional: PatientIdentifier, numbers: Iterable[PatientIdentifier], context: Context
     ) -> None:
-        """A person was qualified, joined, or said something: what was held for it is looked at again."""
+        """A person was qualified, joined, has another number, or said something: what was held for it, or was sent
+        for another number, is looked at again."""
         persons = {regional.cx, *(number.cx for number in numbers)}
         with self.database.transaction() as work:
-            for row in RecordStore(work).held_of(persons, [Reason.NOT_QUALIFIED, Reason.OPPOSITION]):
+            for row in RecordStore(work).unsettled(persons, [Reason.NOT_QUALIFIED, Reason.OPPOSITION]):
                 self.enqueue(row, context)
 
     def said(self, identity: PatientIdentifier, matter: Matter, context: Context) -> None:
@@ -315,12 +316,13 @@ class RecordService:
         return document.entry.unique_id
 
     def _check_same(self, ins: PatientIdentifier, document: RecordDocument) -> None:
-        """An attempt whose answer was lost has brought it already. Raises RecordHasIt where it is another document."""
+        """An attempt whose answer was lost has brought it already. Raises RecordHasIt where it is another document, or
+        was deleted, there or in another record: only its sender can give it another number."""
         unique_id = document.entry.unique_id
         found = self.record().locate(ins, [unique_id], ORGANISATION, timeout=self.deadline).get(unique_id)
         sha1 = hashlib.sha1(document.content, usedforsecurity=False).hexdigest()
-        if found is None or found.hash.lower() != sha1:
-            raise RecordHasIt()
+        if found is None or found.status != APPROVED or found.hash.lower() != sha1:
+            raise RecordHasIt(location="uniqueId")
 
     def _draw(self, row: Any, entry: DocumentEntry, person: Person, ins: PatientIdentifier) -> RecordDocument:
         unique_id, content = entry.unique_id, b""

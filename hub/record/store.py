@@ -90,13 +90,14 @@ class RecordStore:
         )
         return list(self._connection.execute(select(PUBLICATION).where(here).order_by(PUBLICATION.c.id)))
 
-    def held_of(self, patients: Iterable[str], reasons: Collection[Reason]) -> list[Row[Any]]:
-        """What is held of persons for one of the reasons."""
-        here = and_(
-            PUBLICATION.c.patient.in_(sorted(patients)),
-            PUBLICATION.c.state == PublicationState.HELD.value,
-            PUBLICATION.c.reason.in_(sorted(reasons)),
-        )
+    def unsettled(self, numbers: Iterable[str], reasons: Collection[Reason]) -> list[Row[Any]]:
+        """What is held of a person for one of the reasons, and what stands in a record that is none of theirs by now.
+
+        ``numbers``: every one that the person has (CX)."""
+        known = sorted(numbers)
+        held = and_(PUBLICATION.c.state == PublicationState.HELD.value, PUBLICATION.c.reason.in_(sorted(reasons)))
+        elsewhere = and_(PUBLICATION.c.record_unique_id != "", PUBLICATION.c.record_patient.not_in(known))
+        here = and_(PUBLICATION.c.patient.in_(known), or_(held, elsewhere))
         return list(self._connection.execute(select(PUBLICATION).where(here)))
 
     def held(self, reason: Reason) -> list[Row[Any]]:

@@ -67,11 +67,12 @@ class Nation:
         identity = Identity(LOCAL, TRAITS, IdentityStatus.VALIDATED, ins=ins)
         return self.rooms.patients.feed(FeedIdentity(identity), Context()).regional
 
-    def report(self, *, status: str = "F", set_id: str = "1.2.3.9", document_id: str = "", **values: Any) -> str:
+    def report(self, *, status: str = "F", set_id: str = "1.2.3.9", document_id: str = "", ins: PatientIdentifier = INS,
+               **values: Any) -> str:  # fmt: skip
         """The RIS sends a report; its uniqueId."""
         unique_id = document_id or new_uid()
         written = ImagingReport(
-            patient_ids=(INS, LOCAL), traits=TRAITS, study_instance_uid=STUDY, accession_number="ACC-1",
+            patient_ids=(ins, LOCAL), traits=TRAITS, study_instance_uid=STUDY, accession_number="ACC-1",
             placer_number="ORD-1", document_id=unique_id, set_id=set_id,
             author=ReportAuthor(organisation_number=STRUCTURE),
         )  # fmt: skip

@@ -131,6 +131,59 @@ def test_another_number_moves_what_was_sent(region: Nation) -> None:
     assert region.states() == {"manifest": "replaced", "report": "sent"}
 
 
+def test_a_number_that_is_corrected_moves_what_was_sent_by_itself(region: Nation) -> None:
+    other = PatientIdentifier("207058575627097", INS.authority, "INS")
+    region.dmp.state.add(Person(other.value, other.authority))
+    region.qualify()
+    region.report()
+    region.work()
+    assert region.states() == BOTH
+    asked = len(region.dmp.state.asked)
+    region.qualify()  # the same again: nobody asks the record
+    region.work()
+    assert len(region.dmp.state.asked) == asked
+    region.qualify(other)
+    region.work()
+    assert {item.status for item in region.there().values()} == {DELETED}
+
+    def theirs() -> set[str]:
+        return {item.type_code for item in region.dmp.state.of(f"{other.cx}^NH") if item.status == APPROVED}
+
+    assert theirs() == {"IMG-KOS"}
+    held = next(item for item in region.publications() if item.kind == "report")
+    assert (held.reason, held.detail) == (Reason.METADATA, "uniqueId"), "signed: it can't be given another number here"
+    region.report(status="C", ins=other)
+    region.work()
+    assert theirs() == {"18748-4", "IMG-KOS"}
+    assert region.states()["report"] == "replaced"
+
+
+def test_a_number_that_is_taken_away_is_told(region: Nation) -> None:
+    region.qualify()
+    region.report()
+    region.work()
+    region.qualify(None)
+    region.work()
+    assert set(region.states().values()) == {Reason.NOT_QUALIFIED.value}
+    assert all(item.record_unique_id for item in region.publications()), "what stands there is not forgotten"
+    region.qualify()
+    region.work()
+    assert region.states()["report"] == "sent"
+    assert region.there(APPROVED)["IMG-KOS"]
+
+
+def test_a_report_that_was_taken_back_and_comes_again_is_not_told_as_sent(region: Nation) -> None:
+    region.qualify()
+    first = region.report()
+    region.work()
+    region.report(status="D", document_id=first)
+    region.work()
+    region.report(document_id=first)
+    region.work()
+    assert region.states()["report"] != "sent"
+    assert not region.there(APPROVED)
+
+
 def test_an_opposition_holds(region: Nation) -> None:
     regional = region.qualify()
     region.opposed.persons.add(regional)
