@@ -58,6 +58,7 @@ class MailPages:
             counts=sorted(found.counts.items()),
             more=narrowed.more(found.letters),
             query=narrowed.query,
+            start=narrowed.start,
             final=FINAL,
             notice=notice(visit, "mail.retried"),
         )

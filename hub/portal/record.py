@@ -57,6 +57,7 @@ class RecordPages:
             counts=sorted(found.counts.items()),
             more=narrowed.more(found.publications),
             query=narrowed.query,
+            start=narrowed.start,
             notice=notice(visit, "record.retried"),
         )
 

@@ -120,6 +120,26 @@ def test_no_serious_violation(  # noqa: PLR0917 (fixtures and parameters)
     assert errors == []
 
 
+@pytest.mark.parametrize("size", [PHONE, ViewportSize(width=768, height=1024)], ids=["phone", "tablet"])
+@pytest.mark.parametrize("path", ["/messages", "/deliveries", "/audit"])
+def test_every_column_is_in_sight(browser: Browser, portal: Server, size: ViewportSize, path: str) -> None:
+    """Why a message was refused stands in the last column: nobody looks for it beyond the edge."""
+    context = browser.new_context(locale="fr-FR", viewport=size)
+    page = context.new_page()
+    enter(page, portal.url, "zoe", "mer")
+    page.goto(f"{portal.url}/portal/operator{path}")
+    page.wait_for_load_state()
+    beyond = (
+        "cells => cells.filter(cell => cell.getBoundingClientRect().right > innerWidth).map(cell => cell.innerText)"
+    )
+    assert page.eval_on_selector_all("tbody td, tbody th", beyond) == []
+    current = page.locator(".menu [aria-current]").bounding_box()
+    assert current is not None
+    assert current["x"] >= 0
+    assert current["x"] + current["width"] <= size["width"], "the menu shows where one is"
+    context.close()
+
+
 def test_by_keyboard_alone(browser: Browser, portal: Server) -> None:
     context = browser.new_context(locale="en-GB")
     page = context.new_page()

@@ -16,6 +16,10 @@ from tests.browser.region import region, viewer
 from tests.browser.test_accessibility import DESKTOP, TABLET, violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.interop]
+OFFICERS = (
+    "/operator", "/operator/messages", "/operator/deliveries", "/operator/sources", "/operator/audit",
+    "/operator/collectors", "/trail", "/rights/broken",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -92,21 +96,38 @@ def test_without_a_session_the_viewer_reads_nothing(
 def test_the_real_pages_have_no_serious_violation(
     browser: Browser, published: tuple[Hub, tuple[Hospital, Hospital]], axe: str
 ) -> None:
-    hub, _ = published
+    hub, pair = published
     url = hub.public_url()
     context = browser.new_context(locale="en-GB", viewport=TABLET)
     page = context.new_page()
     person(page, url)
     found = violations(page, axe)
+    page.click("a[href$='/rights']")
+    page.wait_for_selector("table")
+    for closed in page.locator("details > summary").all():
+        closed.click()
+    found += violations(page, axe)
+    page.go_back()
+    page.wait_for_selector("#timeline")
     page.locator("#timeline .acts .quiet").first.click()
     page.wait_for_selector("article.report")
     assert "Conclusion" in page.inner_text("article.report")
     found += violations(page, axe)
     page.locator("header form button").click()
     enter(page, url, OPERATOR, PASSWORD)
-    for path in ("", "/messages", "/deliveries", "/sources", "/audit"):
-        page.goto(f"{url}/portal/operator{path}")
+    for path in OFFICERS:
+        page.goto(f"{url}/portal{path}")
         found += violations(page, axe)
+    page.goto(f"{url}/portal/trail")
+    page.select_option("#authority", value=pair[0].authority)
+    page.fill("#number", pair[0].local_id)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("tbody")
+    assert page.evaluate("document.activeElement.tagName") == "H2", "what was found is announced"
+    found += violations(page, axe)
+    page.click("a[href*='/trail/letter']")
+    page.wait_for_selector("[data-print]:visible")
+    found += violations(page, axe)
     page.goto(f"{url}/portal/operator/messages")
     page.locator("tbody a").first.click()
     found += violations(page, axe)

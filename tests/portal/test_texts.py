@@ -14,7 +14,7 @@ from hub.imaging.errors import ImagesMissing, ReportIncomplete, SeveralPatients,
 from hub.imaging.model import SourceState, StudyState
 from hub.patients.model import IdentityStatus
 from hub.portal.texts import LANGUAGES, choose
-from hub.portal.texts.reasons import french
+from hub.portal.texts.reasons import FRENCH, french
 from hub.portal.visit import Phrases
 from hub.wire.dicomweb.client import AnswerTooLarge, ServerBusy, ServerRefused, ServerUnreachable
 from hub.wire.dimse.errors import AssociationFailed, NoContext, PeerSilent
@@ -22,6 +22,7 @@ from hub.wire.dimse.errors import AssociationFailed, NoContext, PeerSilent
 FR, EN = LANGUAGES["fr"], LANGUAGES["en"]
 Titled = list[type[HubError]]
 ROOT = Path(hub.portal.__file__).parent
+ASKED_FIRST = "same INS or strict traits within one authority"  #: what follows in the table
 SOURCES = [*ROOT.glob("templates/**/*.html"), *ROOT.glob("*.py")]
 
 
@@ -114,6 +115,16 @@ def test_every_question_to_a_steward_is_told_in_french() -> None:
     for sentence in asked:
         told = sentence.replace("{changed}", "birth-name").replace("{context.transaction}", "ITI-8")
         assert french(told), sentence
+
+
+def test_what_is_wrong_with_a_message_is_told_in_french() -> None:
+    """The sentences of the reader of HL7 v2 that operators meet, and those alone."""
+    readers = (*(ROOT.parent / "wire" / "hl7v2").glob("*.py"), *(ROOT.parents[1] / "profiles").rglob("*.py"))
+    said = "".join(path.read_text() for path in readers)
+    known = list(FRENCH)
+    begin, end = known.index("The message does not begin with an MSH segment."), known.index(ASKED_FIRST)
+    assert [sentence for sentence in known[begin:end] if sentence not in said] == []
+    assert french("The MRG segment is missing.") == "Le segment MRG est absent."
 
 
 def test_a_reason_with_numbers_and_one_that_nobody_knows() -> None:

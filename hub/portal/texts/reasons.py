@@ -135,6 +135,33 @@ FRENCH: Mapping[str, str] = {
     "No transaction of this hub takes this message type.": (
         "Aucune transaction de ce hub ne traite ce type de message."
     ),
+    # what is wrong with a message of HL7 v2
+    "The message does not begin with an MSH segment.": "Le message ne commence pas par un segment MSH.",
+    "A hexadecimal escape sequence is not text.": "Une séquence d'échappement hexadécimale n'est pas du texte.",
+    "A control character is not allowed.": "Un caractère de contrôle n'est pas permis.",
+    "A field repeats too often.": "Un champ se répète trop souvent.",
+    "The segment may stand once.": "Ce segment ne peut figurer qu'une fois.",
+    "The segment does not stand where it should.": "Ce segment n'est pas à sa place.",
+    "The assigning authority is not an OID.": "L'autorité d'affectation n'est pas un OID.",
+    "PID-8 is not a value of HL7 table 0001.": "PID-8 n'est pas une valeur de la table HL7 0001.",
+    "The patient's name is missing.": "Le nom du patient est absent.",
+    "The hospital's own patient number is missing.": "Le numéro de patient de l'établissement est absent.",
+    "The original trigger event is missing.": "L'événement d'origine est absent.",
+    "The order has neither a placer's nor a filler's number.": (
+        "La demande n'a ni numéro de demandeur ni numéro d'exécutant."
+    ),
+    "The embedded document is not valid Base64.": "Le document joint n'est pas du Base64 valide.",
+    "An embedded document must be encoded in Base64.": "Un document joint doit être encodé en Base64.",
+    "The document is not a CDA.": "Le document n'est pas un CDA.",
+    "No OBX of type ED carries the report.": "Aucun OBX de type ED ne porte le compte rendu.",
+    "No OBX carries the document.": "Aucun OBX ne porte le document.",
+    "An identifier is empty.": "Un identifiant est vide.",
+    "A time of day is out of range.": "Une heure n'existe pas.",
+    "A month or day is out of range.": "Un mois ou un jour n'existe pas.",
+    "A time must have the form YYYY[MM[DD[HH[MM[SS]]]]][+ZZZZ].": (
+        "Une date et heure s'écrit AAAA[MM[JJ[HH[MM[SS]]]]][+ZZZZ]."
+    ),
+    "A birth date must have the form YYYY[MM[DD]].": "Une date de naissance s'écrit AAAA[MM[JJ]].",
     # why a steward is asked
     "same INS or strict traits within one authority": "même INS ou mêmes traits stricts dans un même établissement",
     "same INS, contradicting strict traits": "même INS, traits stricts qui se contredisent",
@@ -178,6 +205,7 @@ _WITH_VALUES: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"refused: (\S+) would join different INS"),
         "refusé\u00a0: \\1 aurait réuni deux INS différentes",
     ),
+    (re.compile(r"The ([A-Z][A-Z0-9]{2}) segment is missing\."), r"Le segment \1 est absent."),
     (re.compile(r"The permission ([a-z.-]+) is needed\."), r"La permission \1 est nécessaire."),
 )
 
