@@ -135,11 +135,14 @@ def test_findscu_without_a_level_is_refused(hub: DimseHub) -> None:
     assert "DataSetDoesNotMatchSOPClass" in answer.stdout + answer.stderr  # A900
 
 
-def test_getscu_gets_every_object_unchanged(hub: DimseHub, study: Study, files: list[Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("preferred", ["+xe", "+xy", "+xv"])  # explicit, JPEG baseline, JPEG 2000: all with others
+def test_getscu_gets_every_object_unchanged(
+    hub: DimseHub, study: Study, files: list[Path], tmp_path: Path, preferred: str
+) -> None:
     target = tmp_path / "got"
     target.mkdir()
     answer = run(
-        "getscu", "-S", "-od", target, "-k", "QueryRetrieveLevel=STUDY",
+        "getscu", preferred, "-S", "-od", target, "-k", "QueryRetrieveLevel=STUDY",
         "-k", f"StudyInstanceUID={study.study_instance_uid}", *peer(hub),
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr

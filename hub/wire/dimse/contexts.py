@@ -47,6 +47,8 @@ STORAGE = tuple(
         key=lambda uid: (bool(UID_dictionary[uid][3]), uid),
     )
 )
+#: Video, which nobody has uncompressed.
+_VIDEO = frozenset(f"1.2.840.10008.5.1.4.1.1.77.1.{number}.1" for number in (1, 2, 4))
 #: Those most archives hold, for a retrieval about which nothing is known.
 _TAILS = """2 4 1 1.1 1.2 1.3 7 6.1 3.1 12.1 12.2 20 128 2.1 4.1 13.1.3 88.11 88.22 88.33 88.59 88.67 104.1 11.1 481.1
 481.2 481.3 481.5 66.4 77.1.4 77.1.1 77.1.5.1 7.2 7.4 9.1.1 130 88.50 88.65 66 66.1 67 104.2"""
@@ -89,7 +91,8 @@ def for_storage(
 def accept(request: Request, services: Sequence[str] = SERVICES) -> tuple[list[Accepted], list[tuple[int, int]]]:
     """What an SCP of the services and of every storage class accepts: accepted contexts, and refused ones with reason.
 
-    A query is taken in explicit little endian where offered; an object in the syntax that its sender prefers."""
+    A query is taken in explicit little endian where offered; an object in the syntax that its sender prefers. What the
+    hub sends (C-GET) goes uncompressed where offered: any image can be made so, and few can be compressed as wished."""
     accepted: list[Accepted] = []
     refused: list[tuple[int, int]] = []
     for number, proposal in request.proposals:
@@ -100,6 +103,8 @@ def accept(request: Request, services: Sequence[str] = SERVICES) -> tuple[list[A
             syntax = next((item for item in UNCOMPRESSED if item in proposal.transfer_syntaxes), "")
         elif is_storage(proposal.abstract_syntax):
             syntax = next(iter(proposal.transfer_syntaxes), "")
+            if proposal.scp and proposal.abstract_syntax not in _VIDEO:
+                syntax = next((item for item in UNCOMPRESSED if item in proposal.transfer_syntaxes), syntax)
         else:
             refused.append((number, 3))
             continue
