@@ -4,7 +4,6 @@ Never clustered anew: an identity joins, or a steward is asked, as if it had jus
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from hub.context import Context
 from hub.errors import Misconfigured
@@ -24,12 +23,12 @@ PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A pair of two persons. ``link``: the score links them; ``news``: it has not been asked or answered before."""
+    """What the score says of a pair of two persons that no veto settles. ``link``: it links them, else it asks."""
 
     pair: Pair
-    settled: bool  #: a veto or a steward answers it
     link: bool
-    news: bool
+    kind: TaskKind
+    evidence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +38,10 @@ class Said:
     barred: set[Pair]
     asked: Mapping[tuple[Pair, TaskKind], Asked]
 
-    def news(self, pair: Pair, found: Found) -> tuple[bool, bool, bool]:
-        """(settled, link, news) of ``Judged``."""
-        if pair in self.barred or not found:
-            return True, False, False
-        if found.allies:
-            return False, True, True
-        kind = TaskKind.DUPLICATE if found.duplicates else TaskKind.POSSIBLE
-        [score] = (found.duplicates or found.possible).values()
-        asked = self.asked.get((pair, kind))
-        return False, False, asked is None or asked.evidence != evidence_of(score)
+    def news(self, found: Judged) -> bool:
+        """Whether it has not been asked or answered before."""
+        asked = self.asked.get((found.pair, found.kind))
+        return found.link or asked is None or asked.evidence != found.evidence
 
     def outdated(self, asked: set[tuple[Pair, TaskKind]]) -> set[int]:
         """Whose open questions nobody would ask today."""
@@ -95,17 +88,18 @@ class Relinking:
             reader = SnapshotReader(work)
             return Said(reader.barred(), {(item.pair, item.kind): item for item in reader.asked()})
 
-    def judge(self, pairs: Iterable[Pair], said: "Said") -> Iterator[Judged]:
-        """Each pair of two persons as a feed would judge it: only what would change something."""
-        rest = iter(pairs)
-        while some := list(islice(rest, PAGE)):
-            with self.patients.database.reading() as work:
-                store, weighing = self._weighing(work)
-                members = {item.id: item for item in store.by_ids({key for pair in some for key in pair})}
-                for one, other in some:
-                    if one in members and other in members and members[one].person != members[other].person:
-                        found = weighing.judged(members[one].identity, [members[other]])
-                        yield Judged((one, other), *said.news((one, other), found))
+    def judge(self, pairs: Iterable[Pair]) -> list[Judged]:
+        """Pairs as a feed would judge them: those of two persons that are not settled."""
+        some, judged = list(pairs), []
+        with self.patients.database.reading() as work:
+            store, weighing = self._weighing(work)
+            members = {item.id: item for item in store.by_ids({key for pair in some for key in pair})}
+            for one, other in some:
+                if one in members and other in members and members[one].person != members[other].person:
+                    found = weighing.judged(members[one].identity, members[other])
+                    if found:
+                        judged.append(_judged((one, other), found))
+        return judged
 
     def _weighing(self, work: UnitOfWork) -> tuple[PatientStore, Weighing]:
         store = PatientStore(work)
@@ -136,3 +130,11 @@ class Relinking:
                     touched = list(self.patients.survivors(store, placed.persons).values())
                     self.patients.tell(touched, placed, context)
         return joined
+
+
+def _judged(pair: Pair, found: Found) -> Judged:
+    if found.allies:
+        return Judged(pair, True, TaskKind.POSSIBLE, "")
+    kind = TaskKind.DUPLICATE if found.duplicates else TaskKind.POSSIBLE
+    [score] = (found.duplicates or found.possible).values()
+    return Judged(pair, False, kind, evidence_of(score))

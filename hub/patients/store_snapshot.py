@@ -14,6 +14,7 @@ from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
 
 Pair = tuple[int, int]  #: two identities' rows, the smaller first
+Range = tuple[int, int]  #: rows above the first number, up to the second
 Row = tuple[int, int, str, str, str | bytes, str | None]  #: id, person, status, attributes, traits (JSON), INS
 _LIVE = LINK.c.ended_at.is_(None)
 _ROWS = Prepared(
@@ -57,8 +58,8 @@ class SnapshotReader:
         self._connection = work.connection
         self._sqlite = self._connection.dialect.name == "sqlite"
 
-    def ranges(self, size: int) -> list[tuple[int, int]]:
-        """(after, last) of portions of about so many rows."""
+    def ranges(self, size: int) -> list[Range]:
+        """Portions of about so many rows."""
         first, last = self._connection.execute(text("SELECT min(id), max(id) FROM patients_identity")).one()
         if last is None:
             return []

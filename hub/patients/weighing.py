@@ -1,7 +1,7 @@
 """The score at work: candidates by blocking keys, each weighed with everybody of its person, vetoes before weights."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from hub.patients.asking import evidence_of
@@ -32,6 +32,10 @@ class Scores(Protocol):
 
     def chance(self, one: Identity, other: Identity) -> float:
         """Its probability alone."""
+        ...
+
+    def vetoes(self, one: Identity, other: Identity) -> tuple[str, ...]:
+        """Its vetoes alone."""
         ...
 
 
@@ -123,10 +127,10 @@ class Weighing:
             if candidate.identity.active:
                 self._judge(identity, candidate, found)
 
-    def judged(self, identity: Identity, candidates: Iterable[Member]) -> Found:
-        """What the score says of an identity and others, whether they share a key or not."""
+    def judged(self, identity: Identity, candidate: Member) -> Found:
+        """What the score says of an identity and another, which weigh enough. Vetoes first: they settle most pairs."""
         found = Found()
-        for candidate in candidates:
+        if SETTLED.isdisjoint(self._vetoes(identity, candidate.identity)):
             self._judge(identity, candidate, found)
         return found
 
@@ -205,10 +209,13 @@ class Weighing:
 
     def _score(self, one: Identity, other: Identity) -> Score:
         score = self.scorer.score(one, other)
-        if self.policy.provisional and PROVISIONAL in score.vetoes:
-            vetoes = tuple(veto for veto in score.vetoes if veto != PROVISIONAL)
-            return Score(score.weight, score.probability, score.fields, vetoes, score.model_version)
-        return score
+        return replace(score, vetoes=self._of_policy(score.vetoes)) if self.policy.provisional else score
+
+    def _vetoes(self, one: Identity, other: Identity) -> tuple[str, ...]:
+        return self._of_policy(self.scorer.vetoes(one, other))
+
+    def _of_policy(self, vetoes: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(veto for veto in vetoes if veto != PROVISIONAL) if self.policy.provisional else vetoes
 
     def _basis(self, score: Score) -> Basis:
         return Basis(SCORE, evidence_of(score), score.model_version)

@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy
 import pytest
 
-from hub.app.patients import snapshot
+from hub.app.patients import readers, snapshot
 from hub.app.patients.matching import weigh
 from hub.app.patients.relink import Report, relink
 from hub.app.settings.model import Matching
@@ -160,15 +162,29 @@ def test_sums_of_the_largest_keys_fit(key: int) -> None:
 def test_processes_of_their_own_read_the_same(patients: PatientService, monkeypatch: pytest.MonkeyPatch) -> None:
     feed(patients, *everybody()[:150])
     kinds = ("name", "given", "born", "place", "sex", "home", "phone", "ins")
-    here = list(snapshot.portions(patients.database, kinds, provisional=False))
-    monkeypatch.setattr(snapshot, "ALONE", 0)
+    made = partial(snapshot.portion, kinds=kinds, provisional=False)
+    with readers.Readers(patients, ON) as alone:
+        here = list(alone.each(made, snapshot.ranges(patients.database)))
+    monkeypatch.setattr(readers, "ALONE", 0)
     monkeypatch.setattr(snapshot, "PORTION", 40)
-    there = list(snapshot.portions(patients.database, kinds, provisional=False, processes=2))
-    assert len(there) == 4
+    with readers.Readers(patients, ON, processes=2) as others:
+        there = list(others.each(made, snapshot.ranges(patients.database)))
+    assert (len(here), len(there)) == (1, 4)
     assert [number for item in there for number in item.stale] == [number for item in here for number in item.stale]
     assert rows(item.records for item in there) == rows(item.records for item in here)
     assert rows(item.keys for item in there) == rows(item.keys for item in here)
     assert rows(item.known for item in there) == rows(item.known for item in here)
+
+
+def test_processes_of_their_own_judge_the_same(patients: PatientService, monkeypatch: pytest.MonkeyPatch) -> None:
+    feed(patients, *everybody()[:150])
+    patients.weigh = weigh(ON)
+    alone = relink(patients, ON, dry_run=True)
+    monkeypatch.setattr(readers, "ALONE", 0)
+    monkeypatch.setattr(snapshot, "PORTION", 40)
+    together = relink(patients, ON, dry_run=True, processes=2)
+    assert alone.pairs > alone.automatic > 0
+    assert replace(together, seconds=alone.seconds) == alone
 
 
 def rows(streams: Iterable[bytes]) -> list[tuple[object, ...]]:

@@ -4,8 +4,10 @@ Set-based: processes read the index in portions, DuckDB finds who shares a key a
 is left, and feeds' own path decides only what would change something."""
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import orjson
 import typer
@@ -15,7 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hub.app.commands.options import SettingsOption
 from hub.app.patients import matching
 from hub.app.patients.batch import Batch
-from hub.app.patients.snapshot import portions
+from hub.app.patients.readers import Readers
+from hub.app.patients.snapshot import portion, ranges
 from hub.app.settings import file as settings_file
 from hub.context import Context
 from hub.errors import Misconfigured
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from hub.app.settings.model import Matching
     from hub.patients.scoring.model import Model
     from hub.patients.service import PatientService
+
+Item = TypeVar("Item")
 
 MEMORY = "2500MB"  #: of DuckDB; the processes that read take some 300 MB beside it
 _TOGETHER = 50  # identities of one unit of work: feeds get their turn between
@@ -86,59 +91,85 @@ def relink(
     """The work. ``processes``: that read the index; 0: one a core. Raises SplinkMissing, ModelRefused."""
     started, report, index = time.monotonic(), Report(), Relinking(patients)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as shown, Batch(_model(settings), memory=memory) as batch:
-        reading, stale = shown.add_task("identities", total=index.count()), []
-        for portion in portions(patients.database, batch.kinds, settings.provisional, processes):
-            batch.take(portion)
-            stale += portion.stale
-            report.identities += portion.count
-            shown.update(reading, advance=portion.count)
-        report.keys = len(stale)
+    with Progress(*columns, console=Console(stderr=True)) as shown:
+        with Readers(patients, settings, processes) as readers, Batch(_model(settings), memory=memory) as batch:
+            stale = _read(readers, batch, settings, report, shown)
+            if not dry_run:
+                for page in _pages(stale, PAGE, "keys", shown):
+                    index.remember(page)
+            wanted = _Wanted(index, settings, report).of(batch, readers, shown)
         if not dry_run:
-            storing = shown.add_task("keys", total=len(stale))
-            for start in range(0, len(stale), PAGE):
-                index.remember(stale[start : start + PAGE])
-                shown.update(storing, advance=len(stale[start : start + PAGE]))
-        wanted = _wanted(index, batch, settings, report, shown)
-        if not dry_run:
-            deciding = shown.add_task("decisions", total=len(wanted))
-            for start in range(0, len(wanted), _TOGETHER):
-                some = wanted[start : start + _TOGETHER]
+            for some in _pages(wanted, _TOGETHER, "decisions", shown):
                 report.linked += index.look_again(some, Context(transaction="patients-relink"))
-                shown.update(deciding, advance=len(some))
     report.seconds = round(time.monotonic() - started, 1)
     return report
+
+
+def _read(readers: Readers, batch: Batch, settings: "Matching", report: Report, shown: Progress) -> list[int]:
+    """Take the whole index; the identities whose stored keys are missing or old."""
+    parts = ranges(readers.index.patients.database)
+    reading, stale = shown.add_task("identities", total=readers.index.count()), []
+    made = partial(portion, kinds=batch.kinds, provisional=settings.provisional)
+    for part in readers.each(made, parts):
+        batch.take(part)
+        stale += part.stale
+        report.identities += part.count
+        shown.update(reading, advance=part.count)
+    report.keys = len(stale)
+    return stale
+
+
+def _pages(items: Sequence[Item], size: int, what: str, shown: Progress) -> Iterator[Sequence[Item]]:
+    """So many at a time; the bar moves when a page is done."""
+    bar = shown.add_task(what, total=len(items))
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+        shown.update(bar, completed=min(start + size, len(items)))
 
 
 def _model(settings: "Matching") -> "Model":
     return matching.scorer_of(settings).model
 
 
-def _wanted(index: Relinking, batch: Batch, settings: "Matching", report: Report, shown: Progress) -> list[int]:
-    """The identities about which something is to be decided: those of the heaviest pairs first."""
-    automatic, least = bits(settings.automatic), bits(settings.review) - _NEARLY
-    by_score, said = index.linked_by_score(), index.said()
-    weights: dict[Pair, float] = {}
-    weighing = shown.add_task("pairs", total=None)
-    for one, other, weight in batch.open_pairs(least, by_score):
-        shown.update(weighing, advance=1)
-        if (one, other) not in by_score:
-            weights[one, other] = weight
-        elif weight >= automatic - _NEARLY:
-            by_score.discard((one, other))
-    wanted: dict[int, float] = {}
-    met: set[tuple[Pair, TaskKind]] = set()
-    for found in index.judge(weights, said):
-        if not found.settled:
-            report.pairs += 1
-            report.automatic += found.link
-            met |= {(found.pair, kind) for kind in (TaskKind.POSSIBLE, TaskKind.DUPLICATE)}
-        if found.news:
-            identity, weight = max(found.pair), weights[found.pair]
-            wanted[identity] = max(weight, wanted.get(identity, weight))
-    outdated = said.outdated(met)
-    report.lower, report.outdated = len(by_score), len(outdated)
-    for identity in [*map(max, by_score), *outdated]:
-        wanted.setdefault(identity, _LAST)
-    report.decisions = len(wanted)
-    return sorted(wanted, key=lambda identity: (-wanted[identity], identity))
+class _Wanted:
+    """The identities about which something is to be decided."""
+
+    def __init__(self, index: Relinking, settings: "Matching", report: Report) -> None:
+        self.automatic, self.least = bits(settings.automatic), bits(settings.review) - _NEARLY
+        self.by_score, self.said = index.linked_by_score(), index.said()
+        self.report = report
+
+    def of(self, batch: Batch, readers: Readers, shown: Progress) -> list[int]:
+        """Those of the heaviest pairs first."""
+        weights = self._weights(batch, shown)
+        wanted: dict[int, float] = {}
+        met: set[tuple[Pair, TaskKind]] = set()
+        pages = _pages(tuple(weights), PAGE, "judged", shown)
+        for judged in readers.each(Relinking.judge, pages):
+            for found in judged:
+                self.report.pairs += 1
+                self.report.automatic += found.link
+                met |= {(found.pair, kind) for kind in (TaskKind.POSSIBLE, TaskKind.DUPLICATE)}
+                if self.said.news(found):
+                    identity, weight = max(found.pair), weights[found.pair]
+                    wanted[identity] = max(weight, wanted.get(identity, weight))
+        outdated = self.said.outdated(met)
+        self.report.lower, self.report.outdated = len(self.by_score), len(outdated)
+        for identity in [*map(max, self.by_score), *outdated]:
+            wanted.setdefault(identity, _LAST)
+        self.report.decisions = len(wanted)
+        return sorted(wanted, key=lambda identity: (-wanted[identity], identity))
+
+    def _weights(self, batch: Batch, shown: Progress) -> dict[Pair, float]:
+        """Of pairs that nobody barred. ``by_score`` keeps the edges that weigh too little now."""
+        weighing = shown.add_task("pairs", total=None)
+        weights: dict[Pair, float] = {}
+        for count, (one, other, weight) in enumerate(batch.open_pairs(self.least, self.by_score), 1):
+            if count % PAGE == 0:
+                shown.update(weighing, completed=count)
+            if (one, other) not in self.by_score:
+                if (one, other) not in self.said.barred:
+                    weights[one, other] = weight
+            elif weight >= self.automatic - _NEARLY:
+                self.by_score.discard((one, other))
+        return weights

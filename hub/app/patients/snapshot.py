@@ -1,11 +1,6 @@
-"""The index made comparable, portion by portion, by processes of their own: columns for DuckDB, blocking keys."""
+"""The index made comparable, portion by portion: columns for DuckDB, blocking keys."""
 
-import gc
-import multiprocessing
-import os
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +8,14 @@ import numpy
 import orjson
 
 from hub.patients.matching import DOUBTFUL
+from hub.patients.relinking import Relinking
 from hub.patients.scoring import batch, keys
 from hub.patients.scoring.features import Features, features_of_row
 from hub.patients.scoring.vetoes import UNCHECKED
-from hub.patients.store_snapshot import LOWEST_BITS, SnapshotReader
+from hub.patients.store_snapshot import LOWEST_BITS, Range, SnapshotReader
 from hub.storage.engine import Database
 
 PORTION = 20_000  #: rows of one portion
-ALONE = 100_000  #: below so many rows another process takes longer to start than it saves
-_AHEAD = 2  #: portions of each process that wait to be taken
 _UNCHECKED = frozenset(status.value for status in UNCHECKED)
 
 
@@ -36,49 +30,17 @@ class Portion:
     stale: list[int]  #: identities whose stored keys are not those that they should have
 
 
-def portions(database: Database, kinds: Sequence[str], provisional: bool, processes: int = 0) -> Iterator[Portion]:
-    """Every identity in use. ``provisional``: a score may join those that nobody has checked."""
+def ranges(database: Database) -> list[Range]:
+    """The whole index, in the order of its rows."""
     with database.reading() as work:
-        ranges = SnapshotReader(work).ranges(PORTION)
-    if len(ranges) * PORTION <= ALONE:
-        yield from (portion(database, kinds, after, last, provisional=provisional) for after, last in ranges)
-        return
-    url = database.url.render_as_string(hide_password=False)
-    count = processes or min(4, os.cpu_count() or 1)
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _open, (url,))
-    waiting: deque[Future[Portion]] = deque()  # in their order
-    try:
-        for after, last in ranges:
-            waiting.append(pool.submit(_portion, tuple(kinds), after, last, provisional=provisional))
-            if len(waiting) > count * _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+        return SnapshotReader(work).ranges(PORTION)
 
 
-_opened: list[Database] = []  # of a process that makes portions
-
-
-def _open(url: str) -> None:
-    """Without the collector of cycles while a portion is made: among so many records it takes half the time."""
-    _opened.append(Database(url))
-    gc.freeze()
-    gc.disable()
-
-
-def _portion(kinds: tuple[str, ...], after: int, last: int, *, provisional: bool) -> Portion:
-    made = portion(_opened[0], kinds, after, last, provisional=provisional)
-    gc.collect()
-    return made
-
-
-def portion(database: Database, kinds: Sequence[str], after: int, last: int, *, provisional: bool) -> Portion:
-    """The identities in use whose row is above ``after`` and not above ``last``."""
-    with database.reading() as work:
+def portion(index: Relinking, some: Range, *, kinds: Sequence[str], provisional: bool) -> Portion:
+    """The identities in use of a range. ``provisional``: a score may join those that nobody has checked."""
+    with index.patients.database.reading() as work:
         reader = SnapshotReader(work)
-        rows, stored = reader.rows(after, last), reader.key_sums(after, last)
+        rows, stored = reader.rows(*some), reader.key_sums(*some)
     ids, persons, statuses, attributes, traits, ins = zip(*rows, strict=True) if rows else ([],) * 6
     records = [
         features_of_row(orjson.loads(told), number or "") for told, number in zip(traits, ins, strict=True)
