@@ -85,7 +85,9 @@ class AuditSearch:
 
     references: tuple[str, ...] = ()  #: any of these was touched: a person's identifiers, a document, a study
     kind: str = ""  #: what kind of thing was touched: patient, document ...
-    kinds: tuple[str, ...] = ()  #: any of these kinds
+    kinds: tuple[str, ...] = ()  #: any of these kinds; "query", "structure": a question, the caller's structure as well
+    other_kinds: tuple[str, ...] = ()  #: any of these kinds,
+    but_kinds: tuple[str, ...] = ()  #: or, where there are some here, any kind but these
     transaction: str = ""
     principal: str = ""
     outcomes: tuple[AuditOutcome, ...] = ()
@@ -96,10 +98,12 @@ class AuditSearch:
     sources: tuple[str, ...] = ()  #: any of these told of it: "" the hub itself, else the sending system's id
     peers: tuple[str, ...] = ()  #: any of these addresses it came from
     actions: tuple[str, ...] = ()
-    event_codes: tuple[str, ...] = ()
-    transactions: tuple[str, ...] = ()
+    event_codes: tuple[str, ...] = ()  #: "rest": a query over FHIR as well
+    transactions: tuple[str, ...] = ()  #: or an EventTypeCode of DICOM; "search": a query over FHIR as well
     agents: tuple[str, ...] = ()  #: any of these took part: a caller's id, a professional's national id, a node
     roles: tuple[str, ...] = ()  #: any of these the caller had: a role's name or a profession's code
+    names: tuple[str, ...] = ()  #: the caller's name begins with any of these, in whatever case
+    sites: tuple[str, ...] = ()  #: any of these AuditEnterpriseSiteIDs: the hub's own, or nobody's
     patients: tuple[str, ...] = ()  #: any of these persons it was about (CX)
     oldest_first: bool = False
     cursor: str = ""

@@ -1,10 +1,11 @@
 """The audit room's tables: records are appended, never changed. ``audit_head`` is the end of the chain."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Index, bindparam, exists, func, insert, or_, select, update
+import orjson
+from sqlalchemy import BigInteger, ColumnElement, Index, and_, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
@@ -275,9 +276,12 @@ def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
 _EQUAL = ("transaction", "principal", "correlation_id")
 #: Parts of a search that name values of which a record has one.
 _AMONG: Sequence[tuple[str, str]] = (
-    ("ids", "id"), ("sources", "origin"), ("peers", "peer"), ("actions", "action"), ("event_codes", "event_code"),
-    ("transactions", "transaction"),
+    ("ids", "id"), ("sources", "origin"), ("peers", "peer"), ("actions", "action"),
 )  # fmt: skip
+#: What of a record stands in its text alone, by the kind or code that a search has for it. A search has a period.
+_KINDS_IN_TEXT = {"query": ('"query":"',), "structure": ('"structure":"',)}
+_QUERY_OVER_FHIR = ('"called":"/fhir', '"event_code":"110112"', '"query_form":"http"')
+_CODES_IN_TEXT = {"rest": _QUERY_OVER_FHIR, "search": _QUERY_OVER_FHIR}
 
 
 def _conditions(search: AuditSearch) -> Iterable[ColumnElement[bool]]:
@@ -285,8 +289,7 @@ def _conditions(search: AuditSearch) -> Iterable[ColumnElement[bool]]:
         yield _touched(search.references, search.kind)
     if search.patients:
         yield _touched(search.patients, "patient")
-    if search.kinds:
-        yield exists().where(OBJECT.c.position == RECORD.c.position, OBJECT.c.kind.in_(search.kinds))
+    yield from _in_part_in_text(search)
     for name in _EQUAL:
         if value := getattr(search, name):
             yield RECORD.c[name] == _key(value)
@@ -304,6 +307,31 @@ def _conditions(search: AuditSearch) -> Iterable[ColumnElement[bool]]:
         yield RECORD.c.at >= int(search.since.timestamp() * 1_000_000)
     if search.until is not None:
         yield RECORD.c.at < int(search.until.timestamp() * 1_000_000)
+
+
+def _in_part_in_text(search: AuditSearch) -> Iterable[ColumnElement[bool]]:
+    if search.kinds:
+        yield _of_kinds(search.kinds)
+    if search.other_kinds or search.but_kinds:
+        yield _of_kinds(search.other_kinds, search.but_kinds)
+    for codes, column in ((search.event_codes, "event_code"), (search.transactions, "transaction")):
+        if codes:
+            yield or_(RECORD.c[column].in_([_key(code) for code in codes]), *_in_texts(codes, _CODES_IN_TEXT))
+    if search.names:
+        begun = [f'"principal_name":"{orjson.dumps(name).decode()[1:-1]}' for name in search.names]
+        yield or_(*(RECORD.c.body.icontains(text, autoescape=True) for text in begun))
+
+
+def _of_kinds(kinds: Sequence[str], but: Sequence[str] = ()) -> ColumnElement[bool]:
+    fits = [OBJECT.c.kind.in_(kinds), *([OBJECT.c.kind.not_in(but)] if but else [])]
+    return or_(exists().where(OBJECT.c.position == RECORD.c.position, or_(*fits)), *_in_texts(kinds, _KINDS_IN_TEXT))
+
+
+def _in_texts(wanted: Sequence[str], texts: Mapping[str, Sequence[str]]) -> Iterable[ColumnElement[bool]]:
+    for code in wanted:
+        parts = texts.get(code) or ((f'"event_type":"{code}"',) if texts is _CODES_IN_TEXT and code.isdigit() else ())
+        if parts:
+            yield and_(*(RECORD.c.body.contains(part, autoescape=True) for part in parts))
 
 
 def _touched(references: Sequence[str], kind: str) -> ColumnElement[bool]:

@@ -34,6 +34,10 @@ class TrailService:
             context.touch("patient", numbers[0])
         own = self.own()
         wanted = replace(wanted, sources=tuple("" if item == own.source_id else item for item in wanted.sources))
+        if wanted.sites and own.site not in wanted.sites:
+            return Trail((), 0, own=own)
+        if wanted.sites:
+            wanted = replace(wanted, sources=wanted.sources or ("",))
         total = self.audit.count(wanted)
         if command.count_only:
             return Trail((), total, own=own)

@@ -124,6 +124,12 @@ def test_search(service: AuditService) -> None:
         (AuditSearch(until=start), 0),
         (AuditSearch(since=start, until=now() + timedelta(minutes=1)), 6),
         (AuditSearch(correlation_id=last.correlation_id), 1),
+        (AuditSearch(kinds=("study", "none")), 1),
+        (AuditSearch(other_kinds=("study",), but_kinds=("patient", "study", "query")), 4),
+        (AuditSearch(names=("ANON", 'x"%_\\')), 0),
+        (AuditSearch(event_codes=("110112",)), 6),
+        (AuditSearch(event_codes=("rest",)), 0),
+        (AuditSearch(transactions=("search", "ITI-43", "110126")), 2),
     ):
         assert len(service.search(search).records) == service.count(search) == count, search
 

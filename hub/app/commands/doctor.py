@@ -29,7 +29,7 @@ def root() -> None:
 def tls(  # noqa: PLR0917 (typer reads options from parameters)
     place: Annotated[str, typer.Argument(help="HOST:PORT of the hub or of a peer.")],
     settings: Annotated[
-        Path | None, typer.Option("--settings", "-s", help="Settings whose [tls] is used: as the hub would call.")
+        Path | None, typer.Option("--settings", "-s", help="Settings whose section tls is used: as the hub would call.")
     ] = None,
     certificate: Annotated[Path | None, typer.Option(help="Show this certificate (PEM) instead.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,

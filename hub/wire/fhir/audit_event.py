@@ -48,6 +48,7 @@ def audit_event(record: AuditRecord, own: Own) -> dict[str, Any]:
     if restful:
         found["type"] = _coding(("rest", f"{HL7}/audit-event-type", "Restful Operation"))
         found["subtype"] = [_coding(("search", "http://hl7.org/fhir/restful-interaction", "search"))]
+        found["subtype"].append(_coding((record.event_code, DCM, record.event_display)))
     else:
         found["type"] = _coding((record.event_code, DCM, record.event_display))
     found.setdefault("subtype", []).append(_coding((record.transaction, TRANSACTIONS, title)))

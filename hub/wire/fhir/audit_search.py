@@ -21,6 +21,7 @@ PARAMETERS = (
     ("agent", "reference", "The same, as a reference: Practitioner/[national id], Device/[system]"),
     ("user", "token", "The same"),
     ("altid", "token", "The same"),
+    ("agent-name", "string", "How the name of who took part begins"),
     ("agent-role", "token", "Profession or role of who asked"),
     ("role", "token", "The same"),
     ("entity.identifier", "token", "What it was about: a person, a document, a study, a submission set"),
@@ -28,9 +29,12 @@ PARAMETERS = (
     ("identity", "token", "The same"),
     ("object", "token", "The same"),
     ("entity-role", "token", "What kind of thing it was about (object-role): 1 patient, 3 report, 20 job, 24 query"),
+    ("entity-type", "token", "What sort of thing it was about: 1 person, 2 system object, 3 organisation"),
+    ("source", "reference", "The system that told of it: Device/[system]"),
+    ("site", "token", "AuditEnterpriseSiteID of the source"),
     ("source.identifier", "token", "The system that told of it; the hub's own id for what it saw itself"),
-    ("type", "token", "The event (DCM)"),
-    ("subtype", "token", "The transaction: ITI-18 ..."),
+    ("type", "token", "The event (DCM), or rest: a FHIR search"),
+    ("subtype", "token", "The transaction: ITI-18 ..., a code of DCM, or search"),
     ("action", "token", "C R U D E"),
     ("outcome", "token", "0 4 8 12"),
 )
@@ -38,6 +42,14 @@ _NAMES = tuple(name for name, _, _ in PARAMETERS)
 _AGENTS, _THINGS, _ROLES = ("agent.identifier", "user", "altid"), ("entity.identifier", "identity", "object"), (
     "agent-role", "role",
 )  # fmt: skip
+
+#: entity-type -> kinds of things; of system objects there are too many to name: all that is none of the others.
+_TYPES: Mapping[str, tuple[str, ...]] = {
+    "1": tuple(kind for kind, row in ROWS.items() if row.type_code == "1"),
+    "2": ("query",),
+    "3": ("structure", *(kind for kind, row in ROWS.items() if row.type_code == "3")),
+}
+_BUT_OBJECTS = (*_TYPES["1"], *_TYPES["3"], "sop class", "accession")
 
 
 def asked(message: HttpRequest) -> SearchTrail:
@@ -75,7 +87,11 @@ def asked(message: HttpRequest) -> SearchTrail:
                 *(() if patient else _ends(found, "entity")),
             ),
             kinds=tuple(kind for role in codes("entity-role") for kind in _kinds(role)),
-            sources=codes("source.identifier"),
+            other_kinds=tuple(kind for code in codes("entity-type") for kind in _TYPES.get(code, ("none",))),
+            but_kinds=_BUT_OBJECTS if "2" in codes("entity-type") else (),
+            sources=(*codes("source.identifier"), *_ends(found, "source")),
+            sites=codes("site"),
+            names=tuple(search.alternatives(search.single(found, "agent-name"))),
             event_codes=codes("type"),
             transactions=codes("subtype"),
             actions=codes("action"),

@@ -26,7 +26,11 @@ FHIR = {"Content-Type": "application/fhir+json"}
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     root = tmp_path_factory.mktemp("trail")
-    hub = Hub(running.settings(f"sqlite:///{root / 'hub.sqlite'}", root / "content", atna=Atna(source_id="hub-1")))
+    hub = Hub(
+        running.settings(
+            f"sqlite:///{root / 'hub.sqlite'}", root / "content", atna=Atna(source_id="hub-1", site="REGION")
+        )
+    )
     hub.start()
     running.Region(hub).accepted(running.message("ADT^A28^ADT_A05", running.pid("A-1"), "PV1||N"))
     yield hub
@@ -88,7 +92,7 @@ def test_fhirpy_finds_what_was_asked(hub: Hub, web: httpx.Client) -> None:
     found = client.resources("AuditEvent").search(date__ge=str((now() - timedelta(days=1)).date()), subtype="ITI-78")
     (one,) = found.fetch_all()
     plain = valid(one.serialize())
-    assert [item["code"] for item in plain["subtype"]] == ["search", "ITI-78"]
+    assert [item["code"] for item in plain["subtype"]] == ["search", "110112", "ITI-78"]
     assert plain["meta"]["profile"] == [f"{BALP}PatientQuery"]
     assert [agent["requestor"] for agent in plain["agent"]].count(True) == 1
     (query,) = [item for item in plain["entity"] if item.get("role", {}).get("code") == "24"]
@@ -98,6 +102,36 @@ def test_fhirpy_finds_what_was_asked(hub: Hub, web: httpx.Client) -> None:
     assert web.get("AuditEvent/unknown").status_code == 404
     xml = web.get(f"AuditEvent/{plain['id']}", headers={"Accept": "application/fhir+xml"})
     assert xml.text.startswith("<AuditEvent") or "<AuditEvent" in xml.text[:100]
+
+
+def test_what_stands_in_the_text_alone_is_found_too(hub: Hub, web: httpx.Client) -> None:
+    web.get("Patient", params={"identifier": f"urn:oid:{NUMBER.authority}|{NUMBER.value}"})
+    web.post("AuditEvent", json=event(agent=[{"who": {"display": "x"}, "name": 'Anne "A_" MARTIN', "requestor": True}]))
+
+    def ids(query: str) -> set[str]:
+        return {row["id"] for row in events(web, f"{today()}&_count=200&{query}")}
+
+    searches = ids("type=110112&subtype=ITI-78")
+    assert searches
+    for query in ("type=rest", "type=rest,110114", "subtype=search", "entity-type=2", "entity-role=24"):
+        assert searches <= ids(query), query
+    rest = "http://terminology.hl7.org/CodeSystem/audit-event-type"
+    assert all(row["type"]["code"] == "rest" for row in events(web, f"{today()}&type={rest}|rest"))
+    assert not searches & ids("type=110114")
+    about = ids("entity-type=1")
+    assert searches <= about
+    assert all(
+        any(item.get("type", {}).get("code") == "1" for item in row["entity"])
+        for row in events(web, f"{today()}&entity-type=1&source=Device/hub-1")
+    )
+    assert ids("entity-type=3") | ids("entity-type=4") == set()
+    (martin,) = ids("agent-name=" + quote('anne "a_" mar'))
+    assert ids("agent-name=anne%20%25") == ids("agent-name=MARTIN") == ids("agent-name=annex,nobody") == set()
+    assert martin not in ids("source=Device/hub-1")
+    assert searches <= ids("source=Device/hub-1")
+    assert searches <= ids("site=REGION")
+    assert martin not in ids("site=REGION")
+    assert ids("site=elsewhere") == set()
 
 
 def test_any_number_of_the_person_finds_it(hub: Hub, web: httpx.Client) -> None:
