@@ -56,7 +56,7 @@ def instant(value: datetime | None, language: str) -> str:
     if value is None:
         return ""
     here = value.astimezone()
-    return f"{day(here.strftime('%Y%m%d'), language)} {here:%H:%M:%S}"
+    return f"{day(here.strftime('%Y%m%d'), language).replace(' ', chr(0xA0))} {here:%H:%M:%S}"
 
 
 def days(since: datetime, until: datetime | None = None) -> int:

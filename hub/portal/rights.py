@@ -1,6 +1,6 @@
 """Pages of rights: a person's words, the broken glass, and the officer's list of it."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 
 from starlette.responses import Response
 
@@ -24,6 +24,7 @@ from hub.patients.model import GetPerson, Person
 from hub.portal import actions, formats
 from hub.portal.render import Renderer, see_other
 from hub.portal.timeline import Names
+from hub.portal.trail import Asked
 from hub.portal.visit import Visit
 from hub.portal.web import Route
 from hub.values import PatientIdentifier, now
@@ -77,7 +78,7 @@ class RightsPages:
             words=words,
             standing={item.key for item in standing},
             choices=[Choice.CONSENT, Choice.OPPOSITION, Choice.UNKNOWN],
-            today=at.date().isoformat(),
+            today=at.astimezone().date().isoformat(),
             names=self.names,
             told=told(visit),
         )
@@ -126,7 +127,14 @@ class RightsPages:
         start = int(before) if before.isdecimal() and len(before) < 18 else 0
         rows: tuple[Broken, ...] = visit.perform(actions.BROKEN, FindBroken(PAGE + 1, start))
         more = rows[PAGE - 1].key if len(rows) > PAGE else 0
-        return self.render(visit, "rights_broken.html", rows=rows[:PAGE], more=more, before=start)
+        return self.render(
+            visit,
+            "rights_broken.html",
+            rows=[(row, _read_meanwhile(visit, row)) for row in rows[:PAGE]],
+            more=more,
+            before=start,
+            seen=visit.query.get("seen", ""),
+        )
 
     @staticmethod
     def seen(visit: Visit) -> Response:
@@ -135,7 +143,7 @@ class RightsPages:
         if not key.isdecimal() or len(key) > 18:
             raise NotFound
         visit.perform(actions.BROKEN_SEEN, SeeBroken(int(key)))
-        return see_other(f"{ROOT}/broken")
+        return see_other(f"{ROOT}/broken?seen=1")
 
     @staticmethod
     def _back(visit: Visit, word: str) -> Response:
@@ -153,6 +161,15 @@ def _who(visit: Visit) -> PatientIdentifier:
     return PatientIdentifier(value, authority)
 
 
+def _read_meanwhile(visit: Visit, row: Broken) -> str:
+    """The address of what the professional saw of the person from that day on; "" for whom the trail is not."""
+    if not visit.may(actions.TRAIL.permission):
+        return ""
+    since, until = (moment.astimezone().date().isoformat() for moment in (row.at, row.until))
+    asked = Asked(row.patient.value, row.patient.authority, since=since, until=until, who=row.professional)
+    return asked.address(visit)
+
+
 def _newest(words: list[KeptConsent], matter: Matter) -> Choice:
     about = [item for item in words if item.consent.matter is matter and not item.consent.actor]
     newest = max(about, key=lambda item: (item.consent.at, item.key), default=None)
@@ -166,4 +183,4 @@ def _day(text: str, more: timedelta = timedelta(0)) -> datetime | None:
     if not typed or len(typed) != 8:
         raise ValueError("not a date")
     day = datetime.strptime(typed, "%Y%m%d").date()
-    return datetime.combine(day, time(), UTC) + more
+    return (datetime.combine(day, time()) + more).astimezone()  # a day of here, as it is shown

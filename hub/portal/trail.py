@@ -34,6 +34,10 @@ class Asked:
     who: str = ""
     kind: str = ""
 
+    def address(self, visit: Visit) -> str:
+        """Of the page that answers; it names a patient, so it is sealed."""
+        return f"{ROOT}?q={visit.handles.seal(_SEAL, *(getattr(self, name) for name in FIELDS))}"
+
     def search(self) -> SearchTrail:
         """As a search. Raises Invalid."""
         codes, done = trail_words.KINDS.get(self.kind, ((), ()))
@@ -89,8 +93,7 @@ class TrailPages:
             asked.search()
         except HubError as error:
             return see_other(f"{ROOT}?wrong={error.location or 'number'}")
-        values = [getattr(asked, name) for name in FIELDS]
-        return see_other(f"{ROOT}?q={visit.handles.seal(_SEAL, *values)}")
+        return see_other(asked.address(visit))
 
     def letter(self, visit: Visit) -> Response:
         """What the patient may be handed: names and structures, plain words, no secret connection."""

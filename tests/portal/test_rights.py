@@ -101,7 +101,13 @@ def test_an_opposition_is_recorded_and_the_glass_broken(hub: Hub) -> None:
         assert key is not None
         page = client.post(key[1], data={"csrf": field(page.text, "csrf")}, follow_redirects=True)
         assert "Officer" in page.text
+        assert "C&#39;est noté" in page.text
         assert key[1] not in page.text
+        meanwhile = re.search(r'href="(/portal/trail\?q=[^"]+)"', page.text)
+        assert meanwhile is not None
+        seen = client.get(meanwhile[1]).text
+        assert "A utilisé le bris de glace" in seen
+        assert "Officer" not in re.findall(r'<th scope="row"><bdi>([^<]+)', seen), "only what that professional saw"
 
 
 def test_care_and_what_is_not_valid(hub: Hub) -> None:

@@ -62,5 +62,7 @@ RIGHTS_EN: Mapping[str, str] = {
     "broken.purpose.bris_de_glace": "Emergency access",
     "broken.purpose.centre_15": "Emergency regulation",
     "broken.secret": "Secret connection",
+    "broken.meanwhile": "What was seen",
+    "broken.noted": "Noted: this access has been looked at.",
     "broken.see": "I have looked at it",
 }

@@ -43,7 +43,7 @@ RIGHTS_FR: Mapping[str, str] = {
     "rights.emergency_lead": "Pour tout patient en danger vital que l'on ne peut pas interroger. Cela ne dit pas s'il "
     "y a davantage à voir. Le motif est conservé et le délégué à la protection des données est informé.",
     "rights.reason": "Motif",
-    "rights.break": "Bris de glace",
+    "rights.break": "Ouvrir l'accès (bris de glace)",
     "rights.told.recorded": "C'est enregistré et cela compte dès maintenant.",
     "rights.told.broken": "L'accès en urgence est ouvert pour un temps limité. Le motif est conservé.",
     "rights.told.declared": "Votre déclaration est enregistrée.",
@@ -62,5 +62,7 @@ RIGHTS_FR: Mapping[str, str] = {
     "broken.purpose.bris_de_glace": "Accès en urgence",
     "broken.purpose.centre_15": "Régulation médicale",
     "broken.secret": "Connexion secrète",
+    "broken.meanwhile": "Ce qui a été vu",
+    "broken.noted": "C'est noté : cet accès est examiné.",
     "broken.see": "J'ai examiné",
 }
