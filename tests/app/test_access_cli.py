@@ -51,6 +51,8 @@ def test_explanations(tmp_path: Path) -> None:
     glass = ("--purpose", "bris_de_glace", "--code", "N")
     assert "hidden break-glass-without-reason" in run("explain", *known, *glass)
     assert "shown  break-glass" in run("explain", *known, *glass, "--reason", "Unconscious")
+    for mistyped in (("--purpose", "bris-de-glace"), ("--role", "clinican")):
+        assert CliRunner().invoke(app, ["access", "explain", *known, *mistyped]).exit_code == 2, mistyped
     nobody = CliRunner().invoke(app, ["access", "explain", *known[:-1], f"nobody^^^&{A}&ISO"])
     assert isinstance(nobody.exception, HubError)
     assert nobody.exception.code == "patient-not-known"

@@ -9,7 +9,8 @@ from rich.console import Console
 from hub.access.consents import ConsentService
 from hub.access.model import HUB, Purpose
 from hub.access.rights_model import ExplainAccess, Explained, Kind, Thing
-from hub.access.rules import RULES
+from hub.access.roles import ROLES
+from hub.access.rules import PATIENT, REPRESENTATIVE, RULES
 from hub.app import rights
 from hub.app.commands.options import SettingsOption
 from hub.app.reference import rights_matrix
@@ -21,6 +22,7 @@ from hub.patients.service import PatientService
 from hub.values import PatientIdentifier
 
 access = typer.Typer(no_args_is_help=True, help="Rights: who may read what of whom, and why.")
+_ROLES = {*ROLES, PATIENT, REPRESENTATIVE}
 out = Console(soft_wrap=True, highlight=False)
 
 
@@ -35,7 +37,7 @@ def rules_command() -> None:
 def explain_command(  # noqa: PLR0917 (options)
     professional: Annotated[str, typer.Option(help="National id (idNat_PS), or the login of a configured user.")],
     patient: Annotated[str, typer.Option(help="The patient: number^^^&authority OID&ISO.")],
-    purpose: Annotated[str, typer.Option(help="normal, bris_de_glace, centre_15.")] = Purpose.NORMAL.value,
+    purpose: Annotated[Purpose, typer.Option(help="What it is for.")] = Purpose.NORMAL,
     structure: Annotated[str, typer.Option(help="National id (Struct_IdNat) of the professional's structure.")] = "",
     speciality: Annotated[list[str] | None, typer.Option(help="Speciality, TRE_R01; may be repeated.")] = None,
     role: Annotated[list[str] | None, typer.Option(help="Role; may be repeated. Otherwise clinician.")] = None,
@@ -45,12 +47,15 @@ def explain_command(  # noqa: PLR0917 (options)
     settings: SettingsOption = None,
 ) -> None:
     """Say what a professional may read of a patient, which rule decides, and which were passed before it."""
+    unknown = sorted({*(role or ())} - _ROLES)
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(sorted(_ROLES))}", param_hint="--role")
     identifier = PatientIdentifier.from_cx(patient)
     thing = Thing(Kind.DOCUMENT, identifier, frozenset(code or ("N",)), frozenset(author or ()))
     command = ExplainAccess(
         professional=professional,
         patient=identifier,
-        purpose=purpose,
+        purpose=purpose.value,
         things=(thing,) if code or author else (),
         structure=structure,
         specialities=tuple(speciality or ()),
