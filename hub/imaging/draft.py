@@ -60,8 +60,8 @@ def latest_reports(store: ImagingStore, reports: list[Any]) -> list[Any]:
 
 
 def same_set(one: Any, other: Any) -> bool:
-    """Whether two reports are versions of one: it says so, the same CDA setId, or corrected without one."""
-    if other.replaces and other.replaces == one.document_id:
+    """Whether two reports are versions of one: by id, it says so, the same CDA setId, or corrected without one."""
+    if one.document_id in (other.document_id, other.replaces):
         return True
     if one.set_id or other.set_id:
         return bool(one.set_id == other.set_id)

@@ -73,6 +73,13 @@ class ReportIncomplete(ImagingError, Invalid):
     title = "The report names neither a study, nor an accession number, nor an order."
 
 
+class OtherReport(ImagingError, Conflict):
+    """A report came under the id of one that is registered, with other bytes: the first one stays."""
+
+    code = "other-report"
+    title = "Another document with this report's id is already here: a corrected report has an id of its own."
+
+
 class TransferSyntaxNotPossible(ImagingError, Unsupported):
     """The instance can't be had in an acceptable transfer syntax (urn:dicom:wado:0007)."""
 

@@ -14,7 +14,7 @@ from hub.exchange.model import Delivery
 from hub.imaging import codec
 from hub.imaging.archive import SEVERAL_PATIENTS, HubArchive
 from hub.imaging.cache import InstanceCache
-from hub.imaging.errors import ImagesMissing, ReportIncomplete, StudyNotThereYet, UnknownStudy
+from hub.imaging.errors import ImagesMissing, OtherReport, ReportIncomplete, StudyNotThereYet, UnknownStudy
 from hub.imaging.fanout import FanOut
 from hub.imaging.finding import Wanted
 from hub.imaging.key_objects import is_key_object
@@ -181,7 +181,8 @@ class ImagingService(Reading):
     def feed_report(self, command: FeedReport, context: Context) -> str:
         """Keep the report; a final or corrected one has its study published. Returns the delivery's id, "" if none.
 
-        Raises ReportIncomplete when nothing tells the study, UnknownReport when what it takes back is not here."""
+        Raises ReportIncomplete when nothing tells the study, UnknownReport when what it takes back is not here,
+        OtherReport when its id has been used."""
         reports = (command.report, *command.also)
         context.touch("patient", command.report.patient.cx)
         if any(not (item.study_instance_uid or item.accession_number or item.placer_number) for item in reports):
@@ -203,9 +204,13 @@ class ImagingService(Reading):
         """Whether the report is to be published."""
         if report.status in WITHDRAWN:
             self.withdrawals.withdraw(withdraw_report(ReportStore(work), report), context)
+        elif report.status in FINAL and ReportStore(work).is_another(row["document_id"], row["content"]):
+            if report.sending is None or not report.sending.says("MODIF_CONF_CODE"):
+                raise OtherReport()  # the registry would refuse it, and the study's publication with it
+            row = {**row, "state": "replaced"}  # only who may see the registered one changes
         report_id = ImagingStore(work).keep_report(row)
         context.led_to("report", report_id)
-        if report.status not in FINAL:
+        if report.status not in FINAL or row["state"] == "replaced":
             return False
         ReportStore(work).await_publication(report_id)
         return True

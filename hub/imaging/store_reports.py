@@ -38,6 +38,11 @@ class ReportStore:
         here = and_(REPORT.c.document_id == document_id, REPORT.c.source == source, REPORT.c.entry != "")
         return tuple(self._connection.execute(select(REPORT.c.entry).where(here)).scalars())
 
+    def is_another(self, document_id: str, content: str) -> bool:
+        """Whether a report of this id was registered with other bytes."""
+        here = and_(REPORT.c.document_id == document_id, REPORT.c.content != content, REPORT.c.entry != "")
+        return self._connection.execute(select(REPORT.c.id).where(here).limit(1)).first() is not None
+
     def await_publication(self, key: str) -> None:
         """A report that was preliminary, or taken back, is final now."""
         here = and_(REPORT.c.id == key, REPORT.c.state.in_(("preliminary", "withdrawn")))

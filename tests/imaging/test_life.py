@@ -9,7 +9,7 @@ import pytest
 from hub.access.model import HUB
 from hub.context import Context
 from hub.documents.model import AssociationType
-from hub.imaging.errors import UnknownInstance
+from hub.imaging.errors import OtherReport, UnknownInstance
 from hub.imaging.manifest import Manifest
 from hub.imaging.manifest_model import CheckManifests, Difference
 from hub.imaging.model import (
@@ -308,6 +308,31 @@ def test_a_corrected_report_follows(region: Living, person: PatientIdentifier) -
     region.imaging.feed_report(FeedReport(corrected), Context())
     region.work()
     assert [item.unique_id for item in region.found(person, mime="text/xml")] == [corrected.document_id]
+
+
+def test_other_bytes_under_a_reports_id_are_refused_and_stop_nothing(region: Living, person: PatientIdentifier) -> None:
+    region.imaging.feed_report(FeedReport(REPORT), Context())
+    region.work()
+    for status in ("F", "C"):
+        with pytest.raises(OtherReport):
+            region.imaging.feed_report(FeedReport(replace(REPORT, content=b"<other/>", status=status)), Context())
+    region.imaging.feed_report(FeedReport(REPORT), Context())  # the same once more
+    second = replace(REPORT, document_id="1.2.250.1.999.7.2", set_id="1.2.250.1.999.7.20", content=b"<second/>")
+    region.imaging.feed_report(FeedReport(second), Context())
+    region.work()
+    found = {item.unique_id for item in region.found(person, mime="text/xml")}
+    assert found == {REPORT.document_id, second.document_id}
+
+
+def test_of_a_report_sent_twice_before_its_images_the_last_is_published(
+    region: Living, person: PatientIdentifier
+) -> None:
+    first = replace(REPORT, set_id="", content=b"<first/>")
+    for report in (first, replace(first, content=b"<second/>")):
+        region.imaging.feed_report(FeedReport(report), Context())
+    region.work()
+    [entry] = region.found(person, mime="text/xml")
+    assert entry.size == len(b"<second/>")
 
 
 def test_a_preliminary_report_that_becomes_final_is_published(region: Living, person: PatientIdentifier) -> None:

@@ -57,6 +57,8 @@ def report(message: Hl7Message, source: str) -> Report:
     if document is None:
         return _without_document(message, numbers, source)
     if not cda.is_cda(document.content):
+        if _MIME_TYPES.get(document.subtype) == "text/xml":
+            raise DataTypeError("The document is not a CDA.", location=document.obx.at(5, 5))
         return _build(message, numbers, source, document, cda.CdaHeader(document_id=""))
     return _build(message, numbers, source, document, _header(document, numbers))
 
@@ -74,7 +76,7 @@ def _header(document: Embedded, numbers: PatientNumbers) -> cda.CdaHeader:
 
 def _document(message: Hl7Message) -> Embedded | None:
     """The CDA among the embedded documents, else the first one."""
-    documents = list(embedded(message))
+    documents = [item for item in embedded(message) if item.content]
     return next((item for item in documents if cda.is_cda(item.content)), next(iter(documents), None))
 
 

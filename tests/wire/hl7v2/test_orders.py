@@ -124,6 +124,18 @@ def test_withdrawn_without_its_content() -> None:
     assert caught.value.location == "OBX-5"
 
 
+def test_a_document_that_is_said_to_be_xml_is_a_cda() -> None:
+    with pytest.raises(DataTypeError) as caught:
+        report(Hl7Message.parse(oru(Sender(), PATIENT, EXAM, b"hello")), "")
+    assert caught.value.location == "OBX-5.5"
+
+
+def test_an_empty_document_is_none() -> None:
+    assert report(Hl7Message.parse(oru(Sender(), PATIENT, EXAM, b"", "D")), "").status == "D"
+    with pytest.raises(FieldMissing):
+        report(Hl7Message.parse(oru(Sender(), PATIENT, EXAM, b"")), "")
+
+
 def test_a_report_about_another_patient_is_refused() -> None:
     other = PatientIdentifier("999", IPP.authority)
     with pytest.raises(WrongPatient) as caught:
