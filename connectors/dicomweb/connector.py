@@ -184,8 +184,8 @@ class DicomwebConnector:
                 )
 
     def metadata(self, request: InstanceRequest, *, timeout: float) -> Iterator[Mapping[str, Any]]:
-        """The server's own metadata. Raises ConnectorError."""
-        with self._translated():
+        """The server's own metadata, nothing of what it does not hold. Raises ConnectorError."""
+        with self._translated(), contextlib.suppress(NotFound):
             yield from self._client.metadata(_path(request), timeout=timeout)
 
     def pass_through(

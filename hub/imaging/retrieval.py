@@ -267,7 +267,7 @@ class Retriever:
 
         The first object is fetched at once, so that an error comes before the answer begins."""
         check(request)
-        error: HubError = UnknownStudy()
+        error: HubError = UnknownInstance() if request.series_instance_uid else UnknownStudy()
         for source in self._sources(request, context):
             objects = self._metadata(source, request)
             try:

@@ -12,6 +12,7 @@ from hub.connector.contract import (
     ConnectorError,
     DescribesStudy,
     FindsStudies,
+    GivesMetadata,
     RetrievesInstances,
     SourceLied,
     SourceMisconfigured,
@@ -246,6 +247,15 @@ def test_a_bearer_token_is_sent(connect: Opener, web: object) -> None:
 def test_an_answer_that_is_not_json(connect: Opener, web: object) -> None:
     with pytest.raises(SourceLied):
         find(connect(web(not_json=True), "dicomweb"))  # type: ignore[operator]
+
+
+def test_there_is_no_metadata_of_what_is_not_there(connect: Opener, web: object, studies: Studies) -> None:
+    connector = connect(web(), "dicomweb")  # type: ignore[operator]
+    assert isinstance(connector, GivesMetadata)
+    known = studies["mixed"][0].study_instance_uid
+    assert list(connector.metadata(InstanceRequest(known), timeout=10.0))
+    for request in (InstanceRequest("1.2.3"), InstanceRequest(known, "1.2.3"), InstanceRequest(known, "1.2.3", "1.2")):
+        assert not list(connector.metadata(request, timeout=10.0))
 
 
 def test_a_body_that_ends_too_early(connect: Opener, web: object, studies: Studies) -> None:
