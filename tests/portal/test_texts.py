@@ -127,6 +127,14 @@ def test_what_is_wrong_with_a_message_is_told_in_french() -> None:
     assert french("The MRG segment is missing.") == "Le segment MRG est absent."
 
 
+def test_no_line_begins_with_a_colon() -> None:
+    """French: what stands before a colon, and within quotation marks, stays with it."""
+    for key, text in FR.items():
+        assert not re.search(r" [:;?!»]|«[^\u00a0]|[^\u00a0]»", text), (key, text)
+    assert FR["overview.processed"] == "Traités (24\u00a0h)"
+    assert FR["life.of"] == "Vie de «\u00a0{title}\u00a0»"
+
+
 def test_a_reason_with_numbers_and_one_that_nobody_knows() -> None:
     assert Phrases("fr").reason("The source says 99 instances and lists 2.") == (
         "La source annonce 99 instances et en liste 2.",
