@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -43,6 +44,7 @@ class TokenService:
         self.clock = clock
         self._clients = {client.name: client for client in clients}
         self._unlisted = tuple(unlisted)
+        self._named = lru_cache(maxsize=1024)(scopes.interactions)  # tokens of a client all ask for the same
 
     def client(self, name: str) -> Client | None:
         """A configured system."""
@@ -170,8 +172,8 @@ class TokenService:
             return frozenset(ceilings[0])
         return self.scopes.narrowed(str(scope or ""), ceilings, person=person)
 
-    def _interactions(self, claims: Claims, *, person: bool) -> dict[str, frozenset[str]]:
-        return self.scopes.interactions(str(claims.get("scope") or ""), person=person)
+    def _interactions(self, claims: Claims, *, person: bool) -> Mapping[str, frozenset[str]]:
+        return self._named(str(claims.get("scope") or ""), person=person)
 
     @staticmethod
     def _ceilings(allowed: Iterable[str], professional: Professional | None) -> list[tuple[str, ...]]:
