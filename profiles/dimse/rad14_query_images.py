@@ -34,7 +34,8 @@ def decode(message: DimseRequest, context: Context) -> FindStudies:  # noqa: ARG
 def encode(outcome: StudyAnswer, message: DimseRequest, context: Context) -> DimseAnswer:  # noqa: ARG001
     """Matches, and a status that says when they are not all."""
     silent = [item.source for item in outcome.statuses if item.state in (SourceState.LATE, SourceState.FAILED)]
-    status, comment = 0x0000, ""
+    cut = [item.reason for item in outcome.statuses if item.state is SourceState.INDEX]
+    status, comment = 0x0000, next(iter(cut), "")
     if len(outcome.studies) >= LIMIT:
         status, comment = _TOO_MANY, f"More than {LIMIT} studies: narrow the search"
     elif silent:

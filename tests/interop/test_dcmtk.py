@@ -130,6 +130,12 @@ def test_a_silent_source_is_named_in_the_final_answer(hub: DimseHub, study: Stud
     assert "PACSB" in answer.stdout + answer.stderr
 
 
+def test_an_index_that_was_looked_through_in_part_says_so(hub: DimseHub, study: Study) -> None:
+    hub.rooms.statuses = (SourceStatus("index", SourceState.INDEX, reason="Only the newest were looked through."),)
+    answer = run("findscu", "-v", "-d", "-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID", *peer(hub))
+    assert "Only the newest" in answer.stdout + answer.stderr
+
+
 def test_findscu_without_a_level_is_refused(hub: DimseHub) -> None:
     answer = run("findscu", "-v", "-S", "-k", "PatientID=PA-1", *peer(hub))
     assert "DataSetDoesNotMatchSOPClass" in answer.stdout + answer.stderr  # A900
