@@ -6,6 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from hub.connector.loader import SourceHealth
 from tests.portal.conftest import Server, field
 
 SignedIn = Callable[[str], httpx.Client]
@@ -146,6 +147,13 @@ def test_sources_are_tested(signed_in: SignedIn) -> None:
     whole = post(client, f"{ROOT}/sources/PACS_C/check", f"{ROOT}/sources").text
     assert "La source ne répond pas." in whole
     assert post(client, f"{ROOT}/sources/NOWHERE/check", f"{ROOT}/sources").status_code == 404
+
+
+def test_the_hubs_own_archive_has_a_name(server: Server, signed_in: SignedIn) -> None:
+    server.hub.sources.states["HUB"] = SourceHealth("HUB", "hub", "HUB")
+    client = signed_in("omar")
+    for page in (client.get(ROOT).text, client.get(f"{ROOT}/sources").text):
+        assert "Archive du concentrateur" in page
 
 
 def test_the_audit_trail_is_paged(server: Server, signed_in: SignedIn) -> None:
