@@ -74,5 +74,5 @@ def _open(url: str, affinity_domain: str, settings: Matching) -> None:
 
 def _do(work: Callable[[Relinking, Item], Made], item: Item) -> Made:
     made = work(_opened[0], item)
-    gc.collect()
+    gc.collect(0)  # what this made: what caches keep is not looked through again
     return made
