@@ -22,6 +22,7 @@ class Asking:
     def __init__(self, store: PatientStore, context: Context) -> None:
         self.store = store
         self.context = context
+        self._doubted: list[TaskRecord] = []  # open, and gone unless they are asked again
 
     def ask(
         self, kind: TaskKind, member: Member, others: Iterable[Member], reason: str, score: Score | None = None
@@ -47,8 +48,23 @@ class Asking:
             fingerprint([member, *everybody], evidence),
             evidence,
         )
+        if self._stands(question):
+            return
         if self.store.tasks.ask(question, self.context.message_id):
             self.context.led_to("task", kind.value)
+
+    def _stands(self, question: Question) -> bool:
+        """Whether it is a doubted question that is asked again for the same evidence: it stays, and is as old as it
+        was."""
+        everybody = {question.identity, *question.others}
+        for task in self._doubted:
+            if task.kind is question.kind and task.everybody == everybody:
+                self._doubted.remove(task)
+                if task.fingerprint == question.fingerprint:
+                    return True
+                self.store.tasks.close([task.id])
+                return False
+        return False
 
     def ask_each(self, kind: TaskKind, member: Member, scores: Mapping[Member, Score], reason: str) -> None:
         """One question for each of others, with its score."""
@@ -65,6 +81,18 @@ class Asking:
         self.store.tasks.close(task.id for task in about if task.kind in DERIVED)
         self.store.tasks.changed(task.id for task in about if task.kind not in DERIVED)
         return {task.identity for task in about if task.kind in DERIVED and task.identity != member.id}
+
+    def doubt(self, member: Member) -> None:
+        """Something near the identity changed: what is asked about it goes with ``drop_doubted`` unless it is asked
+        again meanwhile."""
+        about = self.store.tasks.about(member.id)
+        self._doubted = [task for task in about if task.kind in DERIVED]
+        self.store.tasks.changed(task.id for task in about if task.kind not in DERIVED)
+
+    def drop_doubted(self) -> None:
+        """See ``doubt``."""
+        self.store.tasks.close(task.id for task in self._doubted)
+        self._doubted = []
 
     def gone(self, member: Member) -> set[int]:
         """The identity is in use no more: nothing is asked of it. As ``reopened``."""

@@ -105,9 +105,10 @@ class Linker:
         others = [item for item in self.store.by_ids(identities) if item.identity.active]
         for other in others:
             again = Placed(self.store.by_ids([other.id])[0])
-            self.asking.reopened(again.member)
+            self.asking.doubt(again.member)
             self.join(again)
             self._ask_wrong_join(again.member)
+            self.asking.drop_doubted()
             placed.persons |= again.persons | ({again.member.person} if again.linked else set())
         if others:
             placed.member = self.store.by_ids([placed.member.id])[0]

@@ -200,6 +200,8 @@ class KnownTasks(TaskStore):
     def close(self, tasks: Iterable[int], *, decided: str = "", by: str = "", why: str = "") -> None:
         """As the base's."""
         gone = set(tasks)
+        if not gone:
+            return
         super().close(gone, decided=decided, by=by, why=why)
         for identity, found in self._about.items():
             self._about[identity] = [task for task in found if task.id not in gone]

@@ -39,6 +39,7 @@ class TaskRecord:
     proposed: str
     proposed_other: int | None
     proposed_by: str
+    fingerprint: int
 
     @property
     def everybody(self) -> frozenset[int]:
@@ -52,7 +53,7 @@ ABOUT_COLUMNS = tuple(
     TASK.c[name]
     for name in (
         *("id", "kind", "identity", "others", "changed_at", "closed_at"),
-        *("proposed", "proposed_other", "proposed_by"),
+        *("proposed", "proposed_other", "proposed_by", "fingerprint"),
     )
 )
 _ABOUT = Prepared(
@@ -96,8 +97,8 @@ class AskedRow:
 
 def task_record(row: Any) -> TaskRecord:
     """From a row of ABOUT_COLUMNS."""
-    key, kind, identity, others, changed, closed, proposed, other, by = row
-    return TaskRecord(key, TaskKind(kind), identity, tuple(others), changed, closed, proposed, other, by)
+    key, kind, identity, others, *rest = row
+    return TaskRecord(key, TaskKind(kind), identity, tuple(others), *rest)
 
 
 class TaskStore:

@@ -16,9 +16,11 @@ from hub.app.settings.model import Matching
 from hub.context import Context
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.model import Authority, FeedIdentity, Identity, TaskKind
+from hub.patients.relinking import Relinking
 from hub.patients.service import PatientService
 from hub.patients.steward_model import DecideTask, FindTasks, Verdict
 from hub.patients.stewardship import Stewardship
+from hub.patients.store import PatientStore
 from hub.patients.store_snapshot import LOWEST_BITS, SnapshotReader
 from hub.storage.engine import Database
 from hub.testing.population import AUTHORITY, Population
@@ -124,6 +126,19 @@ def test_what_is_asked_already_is_not_looked_at_again(patients: PatientService) 
     report = again(patients)
     assert (report.pairs, report.decisions, report.linked) == (0, 0, 0)
     assert tasks(patients) == {}
+
+
+def test_a_question_that_is_asked_again_stays_as_it_is(patients: PatientService) -> None:
+    """As old as it was, with what a first steward proposed."""
+    patients.weigh = weigh(ON)
+    feed(patients, someone(A), someone(B, sex="M"))
+    stewards, index = Stewardship(patients=patients), Relinking(patients)
+    [task] = stewards.tasks(FindTasks(), Context()).tasks
+    with patients.database.reading() as work:
+        rows = [member.id for member in PatientStore(work).by_ids(range(1, 100))]
+    assert len(rows) == 2
+    index.look_again(rows, Context())
+    assert stewards.tasks(FindTasks(), Context()).tasks == (task,)
 
 
 def test_a_question_that_nobody_would_ask_today_is_closed(patients: PatientService) -> None:
