@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from xml.sax.saxutils import escape, quoteattr
 
 from hub.patients.model import Traits
@@ -51,21 +51,21 @@ class ImagingReport:
 
 def build_report(report: ImagingReport) -> bytes:
     """The document as UTF-8 XML."""
-    created = report.created or now().strftime("%Y%m%d%H%M%S+0000")
+    report = replace(report, created=report.created or now().strftime("%Y%m%d%H%M%S+0000"))
     parts = [
         f'<?xml version="1.0" encoding="UTF-8"?>\n<ClinicalDocument {_NS} classCode="DOCCLIN" moodCode="EVN">',
         '<realmCode code="FR"/><typeId root="2.16.840.1.113883.1.3" extension="POCD_HD000040"/>',
         *(f'<templateId root="{root}"/>' for root in ("2.16.840.1.113883.2.8.2.1", "1.2.250.1.213.1.1.1.1")),
         f'<id root="{Uid(report.document_id)}"/>',
         '<code code="18748-4" codeSystem="2.16.840.1.113883.6.1" displayName="CR d\'imagerie médicale"/>',
-        f'<title>{escape(report.title)}</title><effectiveTime value="{created}"/>',
+        f'<title>{escape(report.title)}</title><effectiveTime value="{report.created}"/>',
         '<confidentialityCode code="N" codeSystem="2.16.840.1.113883.5.25" displayName="Normal"/>',
         f'<languageCode code="fr-FR"/><setId root="{report.set_id}"/><versionNumber value="{report.version}"/>',
         _record_target(report),
-        _author(report.author, created),
+        _author(report.author, report.created),
         f'<custodian><assignedCustodian><representedCustodianOrganization classCode="ORG">'
         f"{_organisation(report.author)}</representedCustodianOrganization></assignedCustodian></custodian>",
-        _legal_authenticator(report.author, created),
+        _legal_authenticator(report.author, report.created),
         _order(report),
         _service_event(report),
         _replaced(report),
@@ -139,7 +139,7 @@ def _service_event(report: ImagingReport) -> str:
         '<name code="121139" codeSystem="1.2.840.10008.2.16.4"/></qualifier></translation>'
         f'<translation code="{region}" codeSystem="2.16.840.1.113883.6.96" displayName={quoteattr(region_name)}>'
         '<qualifier><name code="39111-0" codeSystem="2.16.840.1.113883.6.1"/></qualifier></translation></code>'
-        f'<effectiveTime><low value="{now():%Y%m%d%H%M%S+0000}"/></effectiveTime></serviceEvent></documentationOf>'
+        f'<effectiveTime><low value="{report.created}"/></effectiveTime></serviceEvent></documentationOf>'
     )
 
 

@@ -1,7 +1,7 @@
 """What is masked to professionals can not be had by the UIDs of its images: a study is as confidential as its manifest,
 whatever happens to the manifest afterwards."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -54,11 +54,14 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
 
 def manifest(region: Region, target: Target) -> DocumentEntry:
     """The study's manifest as it stands."""
-    withdrawals = region.hub.imaging.withdrawals
-    with region.hub.database.reading() as work:
-        row = ImagingStore(work).row("HUB", target.study)
-    assert row is not None
-    (found,) = withdrawals.approved([row.manifest_entry])
+
+    def standing() -> Sequence[DocumentEntry]:
+        with region.hub.database.reading() as work:
+            row = ImagingStore(work).row("HUB", target.study)
+        assert row is not None
+        return region.hub.imaging.withdrawals.approved([row.manifest_entry])
+
+    (found,) = until(standing)  # it may be replaced between the two readings
     return found
 
 

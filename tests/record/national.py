@@ -74,7 +74,7 @@ class Nation:
         written = ImagingReport(
             patient_ids=(ins, LOCAL), traits=TRAITS, study_instance_uid=STUDY, accession_number="ACC-1",
             placer_number="ORD-1", document_id=unique_id, set_id=set_id,
-            author=ReportAuthor(organisation_number=STRUCTURE),
+            author=ReportAuthor(organisation_number=STRUCTURE), created="20260301110000+0100",
         )  # fmt: skip
         sent = Report(
             LOCAL, status, build_report(written), document_id=unique_id, set_id=set_id, accession_number="ACC-1",
