@@ -223,7 +223,9 @@ def _pixels(path: Path, number: int, window: str) -> Any:
 
 
 def _windowed(values: Any, centre: float, width: float, function: str) -> Any:
-    """Values from 0 to 1, what lies outside of the window at its ends (PS3.3: C.11.2.1.2, C.11.2.1.3)."""
+    """Values from 0 to 1, what lies outside of the window at its ends (PS3.3: C.11.2.1.2, C.11.2.1.3).
+
+    pydicom's own answer lies in the range of the stored values, and that range is not told."""
     import numpy as np  # noqa: PLC0415
 
     if function == "SIGMOID":

@@ -70,7 +70,7 @@ class SnapshotReader:
         return _ROWS.rows(self._connection, {"after": after, "last": last})
 
     def key_sums(self, after: int, last: int) -> dict[int, tuple[int, int]]:
-        """How many blocking keys each identity has, and their sum without ``LOWEST_BITS``: are they the ones."""
+        """How many blocking keys each identity has, and their sum without ``LOWEST_BITS``."""
         found = _SUMS.rows(self._connection, {"after": after, "last": last})
         return {identity: (count, total) for identity, count, total in found}
 

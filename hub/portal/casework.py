@@ -14,6 +14,7 @@ from hub.patients.model import Identity, Link, Person, Task, TaskKind
 from hub.patients.steward_model import ExplainPair, Explanation, FindTasks, GetTask, TaskPage
 from hub.portal import actions
 from hub.portal.ports import PortalHub
+from hub.portal.visit import permitted
 from hub.usecase import Dispatcher, use_case
 from hub.values import PatientIdentifier, now
 
@@ -196,8 +197,8 @@ class Casework:
     def _belongings(self, person: Person, context: Context) -> Mapping[PatientIdentifier, Belongings]:
         """What bears each number. A room that can't say leaves it open, and so does one whose content the rules hide
         from the steward: nothing shown is not nothing there."""
-        studies = self._studies(person, context) if self._reads("imaging.query", context) else None
-        documents = self._documents(person, context) if self._reads("documents.query", context) else None
+        studies = self._studies(person, context) if permitted(self.hub.access, "imaging.query", context) else None
+        documents = self._documents(person, context) if permitted(self.hub.access, "documents.query", context) else None
         return {
             one.identifier: Belongings(
                 None if studies is None else studies[one.identifier],
@@ -205,13 +206,6 @@ class Casework:
             )
             for one in person.identities
         }
-
-    def _reads(self, permission: str, context: Context) -> bool:
-        try:
-            self.hub.access.permit(context.principal, permission, context)
-        except HubError:
-            return False
-        return True
 
     def _studies(self, person: Person, context: Context) -> Counter[PatientIdentifier] | None:
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from hub.access.model import Principal
 from hub.context import Context
@@ -55,6 +55,23 @@ class Phrases:
         return self._table.get(special, self._table[key]).format(count=count)
 
 
+class Permits(Protocol):
+    """The access room, as far as it decides."""
+
+    def permit(self, principal: Principal, permission: str, context: Context) -> None:
+        """Raises NotAuthenticated or AccessDenied."""
+        ...
+
+
+def permitted(access: Permits, permission: str, context: Context) -> bool:
+    """Whether to offer or count something for whom the context names; the pipeline decides again when it is done."""
+    try:
+        access.permit(context.principal, permission, context)
+    except HubError:
+        return False
+    return True
+
+
 @dataclass(slots=True)
 class Visit:
     """A request, decoded: a page is a function from a visit to a response."""
@@ -102,8 +119,4 @@ class Visit:
         """Whether to offer something; the pipeline decides again when it is done."""
         if self.principal is None:
             return False
-        try:
-            self.pipeline.access.permit(self.principal, permission, Context(principal=self.principal, peer=self.peer))
-        except HubError:
-            return False
-        return True
+        return permitted(self.pipeline.access, permission, Context(principal=self.principal, peer=self.peer))

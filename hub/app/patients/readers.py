@@ -11,8 +11,10 @@ from typing import TypeVar
 
 from hub.app.patients import matching
 from hub.app.settings.model import Matching
+from hub.patients.authorities import AuthorityDirectory
 from hub.patients.relinking import Relinking
 from hub.patients.service import PatientService
+from hub.storage.engine import Database
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -60,9 +62,6 @@ _opened: list[Relinking] = []  # of a process that reads
 
 def _open(url: str, affinity_domain: str, settings: Matching) -> None:
     """Without the collector of cycles while something is made: among so many records it takes half the time."""
-    from hub.patients.authorities import AuthorityDirectory  # noqa: PLC0415 (the process's own)
-    from hub.storage.engine import Database  # noqa: PLC0415
-
     database = Database(url)
     directory = AuthorityDirectory(database=database)
     patients = PatientService(database=database, directory=directory, affinity_domain=affinity_domain)

@@ -3,7 +3,6 @@
 Set-based: processes read the index in portions, DuckDB finds who shares a key and weighs them, the rules see only what
 is left, and feeds' own path decides only what would change something."""
 
-import gc
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -100,8 +99,6 @@ def relink(
                     index.remember(page)
             wanted = _Wanted(index, settings, report).of(batch, readers, shown)
         if not dry_run:
-            gc.collect()
-            gc.freeze()  # what is kept of the pairs is not looked through at every collection
             for some in _pages(wanted, _TOGETHER, "decisions", shown):
                 report.linked += index.look_again(some, Context(transaction="patients-relink"))
     report.seconds = round(time.monotonic() - started, 1)

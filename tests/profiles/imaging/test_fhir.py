@@ -84,7 +84,9 @@ def test_an_accession_number_is_its_issuers(query: str, count: int) -> None:
     study = Study(Uid("1.2"), "A", accession_number="A", accession_issuer="1.2")
     outcome = StudyAnswer((IndexedStudy(study, REGIONAL, StudyState.PUBLISHED),), (), 1)
     found = body(studies.encode(outcome, request("ImagingStudy", f"identifier={query}"), CONTEXT))
-    assert (found.get("total", 0), len(found.get("entry", []))) == (count, count)  # type: ignore[arg-type]
+    entries = found.get("entry", [])
+    assert isinstance(entries, list)
+    assert (found.get("total", 0), len(entries)) == (count, count)
 
 
 def test_a_page_leads_to_the_next() -> None:
