@@ -1,7 +1,8 @@
 """Exports to a local archive: fetched for the person who asked, then delivered by the outbox.
 
 Fetching needs the reader's own session (another region's images are theirs to read), so it is done at once, in this
-process; what was fetched waits on disk, and the archive may be down meanwhile."""
+process; what was fetched waits on disk, and the archive may be down meanwhile. Rights are asked again at each delivery:
+what is hidden meanwhile from who asked is not stored."""
 
 import logging
 import tempfile
@@ -12,7 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from hub.access.rights_model import Kind, Rights, Thing
+from hub.access.rights_model import Kind, NotForYou, Rights, Thing
+from hub.access.sessions import restored, written
 from hub.connector.contract import Connector, StoresInstances
 from hub.context import Context
 from hub.drimbox.errors import ArchiveStoresNothing, ExportInterrupted, NoLocalNumber, NoSuchArchive
@@ -73,7 +75,8 @@ class Images(Protocol):
 
 
 class ExportService:
-    """``owner``: whose study it is, and how many instances it has, for the caller."""
+    """``owner``: whose study it is, and how many instances it has, for the caller. ``hides``: whether the index holds
+    the study and the caller may not read it."""
 
     def __init__(
         self,
@@ -86,6 +89,7 @@ class ExportService:
         sources: Sources,
         archives: Iterable[Archive],
         owner: Callable[[str, Context], tuple[PatientIdentifier | None, int | None]],
+        hides: Callable[[str, Context], bool],
         images: Images,
         scratch: Path,
         timeout: float = 120.0,
@@ -99,6 +103,7 @@ class ExportService:
         self.sources = sources
         self.archives = {archive.name: archive for archive in archives}
         self.owner = owner
+        self.hides = hides
         self.images = images
         self.scratch = scratch
         self.timeout = timeout
@@ -164,6 +169,7 @@ class ExportService:
         context.touch("patient", export.person.cx)
         context.touch("study", export.study_instance_uid)
         try:
+            self._require(export, delivery.payload)
             self._store(export)
         except HubError as error:
             state = ExportState.SENDING if error.category is Category.TRANSIENT else ExportState.FAILED
@@ -214,7 +220,7 @@ class ExportService:
                 DrimboxStore(work).change_export(
                     export.id, state=ExportState.SENDING.value, total=count, changed_at=at
                 )  # fmt: skip
-                payload = {"export": export.id}
+                payload = {"export": export.id, "by": written(context.principal), "purpose": context.purpose}
                 self.outbox.enqueue(f"source:{export.archive}", KIND, payload, context, key=export.id)
         except HubError as error:
             self._failed(export, error)
@@ -246,6 +252,13 @@ class ExportService:
             store.change_export(
                 export.id, state=ExportState.FAILED.value, error_code=error.code, changed_at=self.clock()
             )  # fmt: skip
+
+    def _require(self, export: Export, asked: Mapping[str, Any]) -> None:
+        """Who asked may still read it: the patient may have opposed while the archive was down. Raises NotForYou."""
+        context = Context(principal=restored(str(asked["by"])), purpose=str(asked["purpose"]))
+        self.rights.require(Thing(Kind.STUDY, export.person), context)
+        if self.hides(export.study_instance_uid, context):
+            raise NotForYou()
 
     def _store(self, export: Export) -> None:
         archive, person = self._archive(export.archive), self.patients.person(export.person)

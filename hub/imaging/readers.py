@@ -86,6 +86,10 @@ class StudyReaders:
         """Those of the index's studies that the caller may see."""
         return frozenset(self._of_index(uids, context)[0])
 
+    def hides(self, uid: str, context: Context) -> bool:
+        """Whether the index holds the study and the caller may not see it."""
+        return uid in self._of_index([uid], context)[1]
+
     def _of_index(self, uids: Sequence[str], context: Context) -> tuple[set[str], set[str]]:
         """(studies of the index that may be seen, studies that may not), in one unit of work."""
         with self.database.reading() as work:

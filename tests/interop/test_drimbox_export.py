@@ -1,15 +1,19 @@
 """A study of another region is stored in a local archive (Orthanc), under the patient's number there."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 from pydicom import dcmread
 
+from hub.access.model import HUB
+from hub.access.rights_model import Choice, Consent, Matter, RecordConsent
+from hub.connector.contract import SourceUnavailable
 from hub.context import Context
 from hub.errors import HubError
-from hub.exchange.model import DeliveryState, Page
+from hub.exchange.model import DeliveryState, Page, ReplayDelivery
 from hub.testing.sites import Site, dicomweb_site, has_orthanc
 from tests.drimbox_site import LOCAL, OID, Browser, Consumer, consumer, known
 from tests.interop.oidc_provider import NUMBER, OpenIdProvider
@@ -107,19 +111,59 @@ def _objects(site: Consumer) -> int:
         return int(work.connection.exec_driver_sql("SELECT COUNT(*) FROM drimbox_export_object").scalar() or 0)
 
 
-def test_an_archive_that_is_down_gets_it_later(site: Consumer, archive: Site) -> None:
-    """The outbox holds it, visibly, and nothing is fetched again."""
+def _failing(site: Consumer) -> list[bool]:
+    """The archive is down, until what is given back is made False."""
     connector = site.hub.sources.get("PACS_A").connector
     store, down = connector.store, [True]  # type: ignore[attr-defined]
 
     def refusing(file: Path, *, timeout: float) -> None:
-        from hub.connector.contract import SourceUnavailable
-
         if down[0]:
             raise SourceUnavailable(source="PACS_A")
         store(file, timeout=timeout)
 
     connector.store = refusing  # type: ignore[attr-defined]
+    return down
+
+
+def _again(site: Consumer) -> None:
+    """What waits is due now."""
+    with site.hub.database.transaction() as work:
+        work.connection.exec_driver_sql("UPDATE exchange_delivery SET due_at = created_at")
+    site.hub.exchange.wake()
+
+
+def _says(site: Consumer, choice: Choice) -> None:
+    command = RecordConsent(Consent("", LOCAL, Matter.CONSULTATION, choice, datetime.now(UTC)))
+    site.hub.consents.record(command, Context(principal=HUB))
+
+
+def test_who_opposes_while_the_archive_is_down_is_not_stored(site: Consumer, archive: Site) -> None:
+    """Rights are asked last, at the delivery; taken back, what waits goes on."""
+    before = len(stored(archive, site.study.study_instance_uid))
+    down = _failing(site)
+    with site.browser() as browser:
+        path, _ = opened(site, browser)
+        exported(browser, path)
+        assert until(lambda: state(site) == "sending source-unavailable"), state(site)
+        assert until(lambda: len(site.hub.exchange.deliveries(Page(state=DeliveryState.WAITING.value))) == 1)
+        _says(site, Choice.OPPOSITION)
+        down[0] = False
+        _again(site)
+        assert until(lambda: state(site) == "failed not-permitted-for-this-person"), state(site)
+        assert until(lambda: len(site.hub.exchange.deliveries(Page(state=DeliveryState.DEAD.value))) == 1)
+    (failed,) = site.hub.exchange.deliveries(Page(state=DeliveryState.DEAD.value))
+    assert failed.error_code == "not-permitted-for-this-person"
+    assert len(stored(archive, site.study.study_instance_uid)) == before
+    assert site.records("DRIM-EXPORT")[0].error_code == "not-permitted-for-this-person"
+    _says(site, Choice.CONSENT)
+    site.hub.exchange.replay_delivery(ReplayDelivery(failed.id), Context(principal=HUB))
+    assert until(lambda: state(site) == "done"), state(site)
+    assert len(stored(archive, site.study.study_instance_uid)) == count(site)
+
+
+def test_an_archive_that_is_down_gets_it_later(site: Consumer, archive: Site) -> None:
+    """The outbox holds it, visibly, and nothing is fetched again."""
+    down = _failing(site)
     with site.browser() as browser:
         path, _ = opened(site, browser)
         exported(browser, path)
@@ -132,9 +176,7 @@ def test_an_archive_that_is_down_gets_it_later(site: Consumer, archive: Site) ->
         )  # fmt: skip
         assert "on its way" in browser.get(path).text
         down[0] = False
-        with site.hub.database.transaction() as work:
-            work.connection.exec_driver_sql("UPDATE exchange_delivery SET due_at = created_at")
-        site.hub.exchange.wake()
+        _again(site)
         assert until(lambda: state(site) == "done"), state(site)
         assert len([item for item in site.source.asked if "/instances/" not in item[0]]) == 2, "each series once"
     assert len(stored(archive, site.study.study_instance_uid)) == count(site)
@@ -167,7 +209,6 @@ def test_a_box_that_fails_midway_leaves_nothing(site: Consumer) -> None:
 
 def test_a_study_of_somebody_else_is_never_stored_as_this_persons(site: Consumer) -> None:
     """Past the pages: the room itself looks whose study it is."""
-    from hub.access.model import HUB
     from hub.drimbox.model import ExportStudy
 
     assert site.hub.drimbox.exports is not None

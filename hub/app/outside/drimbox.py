@@ -148,6 +148,7 @@ def _exports(rooms: "Rooms", remote: RemoteService | None) -> ExportService:
             Archive(name, infos[name].authority_oid, infos[name].namespace) for name in settings.drimbox.export_to
         ],
         owner=owner,
+        hides=rooms.imaging.readers.hides,
         images=rooms.imaging,
         scratch=rooms.content.incoming(),
     )

@@ -46,5 +46,6 @@ REMOTE_EN: Mapping[str, str] = {
     "error.no-local-number": "The patient has no number at this archive, or several: have the identity created there "
     "first.",
     "error.export-interrupted": "The hub stopped while it fetched the images: start the export again.",
+    "error.not-permitted-for-this-person": "You may not, or no longer, read this study.",
     "error.object-not-storable": "An object of the study can't be stored.",
 }

@@ -50,5 +50,6 @@ REMOTE_FR: Mapping[str, str] = {
     "error.no-local-number": "Le patient n'a pas de numéro dans cette archive, ou plusieurs : faites d'abord créer "
     "l'identité.",
     "error.export-interrupted": "Le serveur s'est arrêté pendant la récupération des images : relancez l'export.",
+    "error.not-permitted-for-this-person": "Vous n'êtes pas, ou plus, autorisé à lire cet examen.",
     "error.object-not-storable": "Un objet de l'examen ne peut pas être enregistré.",
 }
