@@ -11,6 +11,7 @@ from connectors.dicomweb.config import DicomwebConfig
 from hub.connector.contract import (
     Check,
     ConnectorError,
+    CutShort,
     Environment,
     SourceAnswerTooLarge,
     SourceLied,
@@ -50,6 +51,7 @@ INSTANCE_FIELDS = ("NumberOfFrames", "Rows", "Columns", "DocumentTitle", "Concep
 _NOBODY = "2.25.1"
 _FAILED_SOP_SEQUENCE, _FAILURE_REASON = "00081198", "00081197"
 _PIECE = 1 << 20
+_LEAST_PAGE = 25  #: no server is known whose own largest page is smaller
 _MISCONFIGURED = (NotAuthenticated, AccessDenied, CertificateRefused)
 Parameters = list[tuple[str, str]]
 
@@ -84,15 +86,18 @@ class DicomwebConnector:
     # --- search
 
     def find_studies(self, query: StudyQuery, *, timeout: float) -> Sequence[Study]:
-        """Matching studies, filtered again here. Raises ConnectorError."""
+        """Matching studies, filtered again here; CutShort when the limit was reached before. Raises ConnectorError."""
         deadline = time.monotonic() + timeout
         found: dict[str, Study] = {}
+        cut = False
         with self._translated():
             for parameters in self._searches(query):
-                for item in self._pages("/studies", parameters, STUDY_FIELDS, deadline, query.limit):
-                    study = dicom.study_from(JsonReader(item), self.name)
+                told = list(self._pages("/studies", parameters, STUDY_FIELDS, deadline, query.limit))
+                cut = cut or 0 < query.limit <= len(told)
+                for study in (dicom.study_from(JsonReader(item), self.name) for item in told):
                     found.setdefault(study.study_instance_uid, study)
-        return [study for study in found.values() if matches(study, query)][: query.limit or None]
+        fit = [study for study in found.values() if matches(study, query)]
+        return CutShort(fit[: query.limit or None]) if cut else fit[: query.limit or None]
 
     def _searches(self, query: StudyQuery) -> Iterator[Parameters]:
         several = self.config.modalities_in_study
@@ -150,7 +155,8 @@ class DicomwebConnector:
     def _pages(
         self, path: str, parameters: Parameters, fields: Sequence[str], deadline: float, limit: int = 0
     ) -> Iterator[dict[str, Any]]:
-        """All matches, page by page, until a page brings nothing new."""
+        """All matches, page by page, until a page brings nothing new, or very few: one that is shorter than asked for
+        may also be the largest that the server gives."""
         included = [("includefield", dicom.hex_tag(item)) for item in fields] if self.config.include_fields else []
         seen: set[str] = set()
         while True:
@@ -159,7 +165,7 @@ class DicomwebConnector:
             page = self._client.query(path, parameters + included + paging, timeout=self._left(deadline))
             new = [item for item in page if (key := _key(item)) not in seen and not seen.add(key)]  # type: ignore[func-returns-value]
             yield from new
-            if len(page) < size or not new or (limit and len(seen) >= limit):
+            if not new or len(page) < min(size, _LEAST_PAGE) or (limit and len(seen) >= limit):
                 return
 
     # --- retrieval

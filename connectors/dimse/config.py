@@ -27,7 +27,8 @@ class DimseConfig(ConnectorConfig):
     delivers_from: tuple[str, ...] = ()
     """Further addresses or networks (10.1.0.0/16) from which it sends what a C-MOVE asked for; its host always may."""
     max_results: Annotated[int, Field(ge=0)] = 0
-    """The PACS cuts answers silently at this number: split by date before that. 0: it does not."""
+    """The PACS cuts answers silently at this number: they are asked for again by halves of the dates. 0: not known, and
+    so an answer of exactly 100, 200 and so on is taken for one that is cut."""
     modalities_in_study: Literal["match", "loop", "filter"] = "match"
     """The PACS matches several modalities; only one at a time (loop); none (filter: the hub does)."""
     omit_keys: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from connectors.dimse.config import DimseConfig
 from connectors.dimse.query import IMAGE_KEYS, SERIES_KEYS, STUDY_KEYS, halves, level, study_identifiers
 from connectors.dimse.retrieval import Planned, Retrieval
 from connectors.dimse.session import Peer
-from hub.connector.contract import Check, ConnectorError, Environment, SourceLied, StudyQuery
+from hub.connector.contract import Check, ConnectorError, CutShort, Environment, SourceLied, StudyQuery
 from hub.connector.matching import matches
 from hub.connector.self_test import carry_out
 from hub.errors import Invalid
@@ -26,6 +26,8 @@ from hub.wire.dimse.contexts import PATIENT_FIND, STUDY_FIND, VERIFICATION, for_
 from hub.wire.dimse.errors import NoContext
 
 _NOBODY = "2.25.1"
+_ROUND = 100  #: archives that end answers silently do so at 100, 200, 500, 1000
+_ENDED_EARLY = (0xFE00, 0xA700)
 _STORED_WITH_WARNING = range(0xB000, 0xC000)
 
 
@@ -46,24 +48,37 @@ class DimseConnector:
     # --- search
 
     def find_studies(self, query: StudyQuery, *, timeout: float) -> Sequence[Study]:
-        """Matching studies, filtered again here. Raises ConnectorError."""
+        """Matching studies, filtered again here; CutShort when there are more than the limit, or more of one day than
+        the PACS tells. Raises ConnectorError."""
         deadline = time.monotonic() + timeout
         if self.config.root == "patient" and not query.patient_ids:
             raise ConnectorError("A patient root search needs a patient id.", source=self.name)
         with self._finder(deadline) as finder:
-            found = {study.study_instance_uid: study for study in self._search(finder, query)}
-        return [study for study in found.values() if matches(study, query)][: query.limit or None]
+            told = self._search(finder, query)
+        found = {study.study_instance_uid: study for study in told if matches(study, query)}
+        cut = isinstance(told, CutShort) or 0 < query.limit < len(found)
+        fit = list(found.values())[: query.limit or None]
+        return CutShort(fit) if cut else fit
 
-    def _search(self, finder: "_Finder", query: StudyQuery) -> Iterator[Study]:
+    def _search(self, finder: "_Finder", query: StudyQuery) -> list[Study]:
+        found: list[Study] = []
+        cut = False
         for identifier in study_identifiers(query, self.config):
-            answers = list(finder(identifier))
-            parts = halves(query) if 0 < self.config.max_results <= len(answers) else None
-            if parts is None:
-                yield from self._studies(answers)
-            else:
-                for part in parts:
-                    yield from self._search(finder, part)
-                return
+            answers, ended = finder.told(identifier)
+            if ended or self._cut(len(answers)):
+                parts = halves(query)
+                if parts is not None:
+                    told = [self._search(finder, part) for part in parts]
+                    every = [study for part in told for study in part]
+                    return CutShort(every) if any(isinstance(part, CutShort) for part in told) else every
+                cut = True
+            found += self._studies(answers)
+        return CutShort(found) if cut else found
+
+    def _cut(self, count: int) -> bool:
+        """Whether the PACS may have ended its answer there: at the number that is known of it, else at a round one."""
+        most = self.config.max_results
+        return count >= most if most else count > 0 and count % _ROUND == 0
 
     def _studies(self, answers: Iterable[Dataset]) -> Iterator[Study]:
         for answer in answers:
@@ -230,6 +245,23 @@ class _Finder:
 
     def __call__(self, identifier: Dataset) -> list[Dataset]:
         """All answers. Raises ConnectorError."""
+        with self._peer.translated():
+            return list(client.find(self._opened(), self._sop_class, identifier))
+
+    def told(self, identifier: Dataset) -> tuple[list[Dataset], bool]:
+        """The answers, and whether the PACS ended them before the end: by a status that says so (Orthanc: FE00, nobody
+        having cancelled; others and the hub: A700). Raises ConnectorError."""
+        answers: list[Dataset] = []
+        with self._peer.translated():
+            try:
+                answers.extend(client.find(self._opened(), self._sop_class, identifier))
+            except client.OperationFailed as error:
+                if not answers or error.status not in _ENDED_EARLY:
+                    raise
+                return answers, True
+        return answers, False
+
+    def _opened(self) -> Association:
         if self._association is not None and self._per_association and self._used >= self._per_association:
             self._stack.close()
             self._association = None
@@ -237,8 +269,7 @@ class _Finder:
             context = self._peer.association(for_services([self._sop_class]), self._deadline)
             self._association, self._used = self._stack.enter_context(context), 0
         self._used += 1
-        with self._peer.translated():
-            return list(client.find(self._association, self._sop_class, identifier))
+        return self._association
 
 
 @contextlib.contextmanager

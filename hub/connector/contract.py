@@ -116,6 +116,11 @@ class StudyQuery:
     limit: int = 200
 
 
+class CutShort(list[Study]):
+    """What ``find_studies`` returns instead of a plain sequence when the source may hold more than these: its own limit
+    or the question's was reached, before what does not match was left out."""
+
+
 @runtime_checkable
 class Connector(Protocol):
     """What every connector has. ``name`` is the configured source's name."""
@@ -136,7 +141,7 @@ class FindsStudies(Protocol):
     """FIND_STUDIES: study-level search (QIDO-RS, C-FIND)."""
 
     def find_studies(self, query: StudyQuery, *, timeout: float) -> Sequence[Study]:
-        """Matching studies without their series. Raises ConnectorError."""
+        """Matching studies without their series; CutShort when there may be more. Raises ConnectorError."""
         ...
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hub.access.rights_model import Rights
+from hub.connector.contract import CutShort
 from hub.connector.matching import keys_match
 from hub.context import Context
 from hub.errors import DeadlineExceeded
@@ -35,6 +36,7 @@ from hub.values import PatientIdentifier
 INDEX = "index"
 _BLOCK, _MOST_READ = 1000, 20_000  #: studies of the index that are read where it can't tell the page by itself
 _CUT = f"Only the newest {_MOST_READ} studies were looked through."
+_MORE = "It may hold more than it told: narrow the search."
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +188,8 @@ class FederationService:
         gone = {item.study.study_instance_uid for item in found} - {item.study.study_instance_uid for item in shown}
         found, total = shown, total - len(gone) if total is not None else None
         milliseconds = int((time.monotonic() - started) * 1000)
-        reason = _CUT if total is None else ""
-        return found, total, SourceStatus(INDEX, SourceState.INDEX, len(uids), milliseconds, reason)
+        state, reason = (SourceState.CUT, _CUT) if total is None else (SourceState.INDEX, "")
+        return found, total, SourceStatus(INDEX, state, len(uids), milliseconds, reason)
 
     def _sifted(
         self, store: ImagingStore, page: FindStudies, persons: Sequence[PatientIdentifier], context: Context
@@ -245,7 +247,9 @@ class FederationService:
         numbers = person.numbers.get(name, frozenset()) if person is not None else frozenset[str]()
         asked = source_query(query, numbers, self.max_studies)
         if not query.study_instance_uids:
-            return self.shown.told(name, self.archives.find(name, asked, seconds), seconds)
+            answer = self.archives.find(name, asked, seconds)
+            told = self.shown.told(name, answer, seconds)
+            return CutShort(told) if isinstance(answer, CutShort) else told
         found: list[Study] = []
         for uid in query.study_instance_uids:
             found += self.archives.find(name, replace(asked, study_instance_uid=uid), seconds)
@@ -307,7 +311,8 @@ def _known(item: IndexedStudy, indexed: Sequence[IndexedStudy]) -> bool:
 
 def _status(reply: Reply, count: int) -> SourceStatus:
     if reply.error is None:
-        return SourceStatus(reply.source, SourceState.ANSWERED, count, reply.milliseconds)
+        state, reason = (SourceState.CUT, _MORE) if isinstance(reply.value, CutShort) else (SourceState.ANSWERED, "")
+        return SourceStatus(reply.source, state, count, reply.milliseconds, reason)
     late = isinstance(reply.error, DeadlineExceeded)
     state = SourceState.LATE if late else SourceState.FAILED
     return SourceStatus(reply.source, state, 0, reply.milliseconds, reply.error.message)

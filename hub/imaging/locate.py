@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hub.connector.contract import Connector, DescribesStudy, FindsStudies, StudyQuery
+from hub.connector.contract import Connector, CutShort, DescribesStudy, FindsStudies, StudyQuery
 from hub.errors import HubError, Misconfigured
 from hub.imaging.errors import UnknownImagingSource
 from hub.imaging.fanout import Call, FanOut, Reply
@@ -72,9 +72,9 @@ class Archives:
             self.sources.failed(name, error.message, error.code)
 
     def find(self, name: str, query: StudyQuery, timeout: float) -> Sequence[Study]:
-        """Studies at one source. Raises ConnectorError."""
+        """Studies at one source; CutShort when it may hold more. Raises ConnectorError."""
         found: Sequence[Study] = self.capable(name, FindsStudies).find_studies(query, timeout=timeout)
-        return found
+        return CutShort(found) if 0 < query.limit <= len(found) else found
 
     def describe(self, name: str, study_instance_uid: str, timeout: float) -> Study | None:
         """A study with its instances; None when the source does not hold it. Raises ConnectorError."""

@@ -248,6 +248,7 @@ class SourceState(StrEnum):
     LATE = "late"
     FAILED = "failed"
     INDEX = "index"  #: answered from the hub's index
+    CUT = "cut"  #: answered, and may hold more than it told
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +260,11 @@ class SourceStatus:
     count: int = 0
     milliseconds: int = 0
     reason: str = ""  #: safe sentence, "" when answered
+
+    @property
+    def whole(self) -> bool:
+        """Whether the answer holds all that the source has for the question."""
+        return self.state in (SourceState.ANSWERED, SourceState.INDEX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +294,14 @@ class RetrieveInstances(Command):
 
     requests: tuple[InstanceRequest, ...]
     transfer_syntaxes: tuple[str, ...] = ("*",)  #: acceptable ones, "*" : as stored
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievePerson(Command):
+    """Every study of a person (C-GET and C-MOVE at PATIENT level). Outcome: InstanceStream."""
+
+    person: PatientIdentifier  #: any identifier of the person
+    transfer_syntaxes: tuple[str, ...] = ("*",)
 
 
 @dataclass(frozen=True, slots=True)

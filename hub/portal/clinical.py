@@ -159,7 +159,7 @@ class Clinical:
             answer: StudyAnswer = visit.perform(actions.STUDIES, FindStudies(person=person.regional, limit=500))
         except HubError as error:
             return (), SourceStatus("index", SourceState.FAILED, reason=error.title)
-        return answer.studies, _count_index(answer)
+        return answer.studies, counted_index(answer)
 
     def asked(
         self, visit: Visit, person: Person | PatientIdentifier, source: str
@@ -278,8 +278,13 @@ class Rows:
         return self._seal("row", item.key)[:22]
 
 
-def _count_index(answer: StudyAnswer) -> SourceStatus:
+def counted_index(answer: StudyAnswer) -> SourceStatus:
+    """What the index said, and whether it holds more than the page."""
     for status in answer.statuses:
-        if status.state is SourceState.INDEX:
-            return status
-    return SourceStatus("index", SourceState.INDEX, len(answer.studies))
+        if status.source == "index":
+            found = status
+            break
+    else:
+        found = SourceStatus("index", SourceState.INDEX, len(answer.studies))
+    more = answer.total is not None and answer.total > len(answer.studies)
+    return replace(found, state=SourceState.CUT) if more else found

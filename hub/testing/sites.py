@@ -130,13 +130,18 @@ class Ready(Protocol):
 
 
 class OrthancSite:
-    """Orthanc with its DICOMweb and GDCM plugins."""
+    """Orthanc with its DICOMweb and GDCM plugins. ``find_at_most``: matches of a C-FIND, 0: all."""
 
     kind = "orthanc"
     simulated = False
 
     def __init__(
-        self, directory: Path, *, ae_title: str = "ORTHANC", destinations: Mapping[str, DimseAddress] | None = None
+        self,
+        directory: Path,
+        *,
+        ae_title: str = "ORTHANC",
+        destinations: Mapping[str, DimseAddress] | None = None,
+        find_at_most: int = 0,
     ) -> None:
         directory = directory.resolve()
         directory.mkdir(parents=True, exist_ok=True)
@@ -159,6 +164,7 @@ class OrthancSite:
             "DicomAlwaysAllowGet": True,
             "DicomAlwaysAllowMove": True,
             "UnknownSopClassAccepted": True,
+            "LimitFindResults": find_at_most,
             "DicomModalities": {
                 name: [item.ae_title, item.host, item.port] for name, item in (destinations or {}).items()
             },

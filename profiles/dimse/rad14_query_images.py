@@ -33,10 +33,12 @@ def decode(message: DimseRequest, context: Context) -> FindStudies:  # noqa: ARG
 
 def encode(outcome: StudyAnswer, message: DimseRequest, context: Context) -> DimseAnswer:  # noqa: ARG001
     """Matches, and a status that says when they are not all."""
-    silent = [item.source for item in outcome.statuses if item.state in (SourceState.LATE, SourceState.FAILED)]
-    cut = [item.reason for item in outcome.statuses if item.state is SourceState.INDEX]
-    status, comment = 0x0000, next(iter(cut), "")
-    if len(outcome.studies) >= LIMIT:
+    cut = [item for item in outcome.statuses if item.state is SourceState.CUT]
+    silent = [item.source for item in outcome.statuses if not item.whole and item not in cut]
+    status, comment = 0x0000, ""
+    if cut:
+        status, comment = _TOO_MANY, f"{cut[0].source}: {cut[0].reason}"
+    elif len(outcome.studies) >= LIMIT:
         status, comment = _TOO_MANY, f"More than {LIMIT} studies: narrow the search"
     elif silent:
         status = 0x0000 if outcome.studies else _NO_SOURCE

@@ -143,7 +143,7 @@ def _person(found: dict[str, tuple[str, ...]], base: str) -> PatientIdentifier |
 
 
 def _missing(statuses: tuple[SourceStatus, ...]) -> list[SourceStatus]:
-    return [status for status in statuses if status.state in (SourceState.LATE, SourceState.FAILED)]
+    return [status for status in statuses if not status.whole]
 
 
 def _warning(status: SourceStatus) -> dict[str, object]:

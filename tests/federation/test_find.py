@@ -260,3 +260,12 @@ def test_the_answer_grows_as_sources_answer(region: Region) -> None:
     answers = list(region.service.find_as_answered(FindStudies(person=LOCAL_A, live=True), Context()))
     assert [len(answer.studies) for answer in answers] in ([0, 1, 2, 2],)
     assert len(answers[-1].statuses) == 3
+
+
+def test_a_source_that_may_hold_more_than_it_told_says_so(region: Region) -> None:
+    region.service.max_studies = 1
+    answer = region.find(person=LOCAL_A, live=True)
+    assert region.states(answer)["PACS_A"] is SourceState.CUT
+    assert all(status.reason for status in answer.statuses if not status.whole)
+    region.service.max_studies = 2
+    assert all(status.whole for status in region.find(person=LOCAL_A, live=True).statuses)

@@ -131,7 +131,7 @@ def test_a_silent_source_is_named_in_the_final_answer(hub: DimseHub, study: Stud
 
 
 def test_an_index_that_was_looked_through_in_part_says_so(hub: DimseHub, study: Study) -> None:
-    hub.rooms.statuses = (SourceStatus("index", SourceState.INDEX, reason="Only the newest were looked through."),)
+    hub.rooms.statuses = (SourceStatus("index", SourceState.CUT, reason="Only the newest were looked through."),)
     answer = run("findscu", "-v", "-d", "-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID", *peer(hub))
     assert "Only the newest" in answer.stdout + answer.stderr
 

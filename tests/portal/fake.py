@@ -271,7 +271,7 @@ class Patients:
 
 
 class Imaging:
-    """PACS_A and the index answer, PACS_B knows one study more, PACS_C is down."""
+    """PACS_A and the index answer, PACS_B knows one study more and may hold others, PACS_C is down."""
 
     indexed: tuple[IndexedStudy, ...] = (CT, MR)
 
@@ -290,7 +290,8 @@ class Imaging:
             return StudyAnswer((), (status,))
         found = [one for one in (CT, MR, OLD) if mine and one.study.source == source]
         found = [one for one in found if not wanted or one.study.study_instance_uid in wanted]
-        return StudyAnswer(tuple(found), (SourceStatus(source, SourceState.ANSWERED, len(found), 64),))
+        state, reason = (SourceState.CUT, "It may hold more.") if source == "PACS_B" else (SourceState.ANSWERED, "")
+        return StudyAnswer(tuple(found), (SourceStatus(source, state, len(found), 64, reason),))
 
 
 class Documents:

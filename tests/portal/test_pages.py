@@ -7,8 +7,10 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from hub.imaging.model import SourceState, SourceStatus, StudyAnswer
+from hub.portal.clinical import counted_index
 from tests.portal.conftest import Server, field, sign_in
-from tests.portal.made_up import MARTIN
+from tests.portal.made_up import CT, MARTIN
 
 SignedIn = Callable[[str], httpx.Client]
 
@@ -114,6 +116,9 @@ def test_each_archive_answers_for_itself(signed_in: SignedIn) -> None:
     assert "1 examen" in aix
     assert "Échographie abdominale" in roch
     assert "pas encore publié" in roch
+    assert "a répondu en partie\u00a0: elle en contient d&#39;autres · 1 examen" in roch
+    assert 'data-reveal="#incomplete"' in roch
+    assert "incomplete" not in aix
     assert "n&#39;a pas répondu à temps" in digne
     assert 'data-reveal="#incomplete"' in digne
     keys = set(re.findall(r'data-key="([^"]+)"', page.text))
@@ -121,6 +126,12 @@ def test_each_archive_answers_for_itself(signed_in: SignedIn) -> None:
     whole = client.get(f"{page.url}?live=1").text
     assert "Échographie abdominale" in whole
     assert "La liste peut être incomplète" in whole
+
+
+def test_an_index_that_holds_more_than_a_page_says_so() -> None:
+    status = SourceStatus("index", SourceState.INDEX, 1)
+    assert counted_index(StudyAnswer((CT,), (status,), 1)) == status
+    assert counted_index(StudyAnswer((CT,), (status,), 501)).state is SourceState.CUT
 
 
 def test_a_study_shows_series_and_report(signed_in: SignedIn) -> None:

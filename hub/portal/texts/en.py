@@ -116,6 +116,7 @@ EN = {
     "sources.documents": "Document registry",
     "sources.state.answered": "answered",
     "sources.state.index": "answered",
+    "sources.state.cut": "answered in part: it holds more",
     "sources.state.late": "did not answer in time",
     "sources.state.failed": "failed",
     "sources.count": "{count} studies",
@@ -126,7 +127,7 @@ EN = {
     "sources.documents_count_one": "1 document",
     "sources.documents_count_none": "no document",
     "sources.milliseconds": "{count} ms",
-    "sources.incomplete": "The list may be incomplete: a source did not answer.",
+    "sources.incomplete": "The list may be incomplete: a source did not answer, or did not tell all.",
     "sources.no_script": "Ask the archives live as well",
     # study
     "study.title": "Study",

@@ -116,6 +116,7 @@ FR = {
     "sources.documents": "Registre des documents",
     "sources.state.answered": "a répondu",
     "sources.state.index": "a répondu",
+    "sources.state.cut": "a répondu en partie : elle en contient d'autres",
     "sources.state.late": "n'a pas répondu à temps",
     "sources.state.failed": "en échec",
     "sources.count": "{count} examens",
@@ -126,7 +127,7 @@ FR = {
     "sources.documents_count_one": "1 document",
     "sources.documents_count_none": "aucun document",
     "sources.milliseconds": "{count} ms",
-    "sources.incomplete": "La liste peut être incomplète : une source n'a pas répondu.",
+    "sources.incomplete": "La liste peut être incomplète : une source n'a pas répondu, ou n'a pas tout dit.",
     "sources.no_script": "Interroger aussi les archives en direct",
     # examen
     "study.title": "Examen",

@@ -99,10 +99,10 @@ def encode_matches(answer: StudyAnswer, message: HttpRequest, level: str) -> Htt
     if level != "STUDY":
         objects = objects[offset : offset + limit]
     headers = {SOURCES_HEADER: ", ".join(_source(status) for status in answer.statuses)}
-    missing = [status for status in answer.statuses if status.state in (SourceState.LATE, SourceState.FAILED)]
-    cut = [status.reason for status in answer.statuses if status.state is SourceState.INDEX and status.reason]
+    cut = [status for status in answer.statuses if status.state is SourceState.CUT]
+    missing = [status for status in answer.statuses if not status.whole and status not in cut]
     warnings = [_LITERAL] if _fuzzy(message) and _NAMES & set(_keys(message, level)) else []
-    warnings += [*_not_included(message, level), *cut]
+    warnings += [*_not_included(message, level), *(f"{status.source}: {status.reason}" for status in cut)]
     if missing:
         names = ", ".join(f"{status.source} {status.state.value}" for status in missing)
         warnings.append(f"Incomplete: {names}")

@@ -134,6 +134,12 @@ def test_a_source_that_did_not_answer_is_a_warning() -> None:
     assert (answer.status, body(answer)) == (200, b"[]")
 
 
+def test_a_source_that_may_hold_more_is_a_warning() -> None:
+    cut = SourceStatus("PACS_B", SourceState.CUT, 500, reason="It may hold more.")
+    answer = qido.encode(StudyAnswer((indexed(),), (cut,)), request("/studies"), CONTEXT)
+    assert answer.headers["Warning"] == '299 maillage "PACS_B: It may hold more."'
+
+
 def test_no_match_is_no_content() -> None:
     assert qido.encode(StudyAnswer(()), request("/studies"), CONTEXT).status == 204
 

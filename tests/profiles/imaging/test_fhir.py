@@ -106,6 +106,13 @@ def test_a_source_that_failed_is_said() -> None:
     assert [entry["search"]["mode"] for entry in found["entry"]] == ["match", "outcome"]
 
 
+def test_a_source_that_may_hold_more_is_said() -> None:
+    statuses = (SourceStatus("PACS_B", SourceState.CUT, 500, reason="It may hold more."),)
+    found = body(studies.encode(answer("1.2", statuses=statuses), request("ImagingStudy"), CONTEXT))
+    assert "total" not in found
+    assert [entry["search"]["mode"] for entry in found["entry"]] == ["match", "outcome"]  # type: ignore[attr-defined]
+
+
 def test_status_narrows() -> None:
     found = body(studies.encode(answer("1.2"), request("ImagingStudy", "status=cancelled"), CONTEXT))
     assert "entry" not in found
