@@ -116,7 +116,7 @@ def test_each_archive_answers_for_itself(signed_in: SignedIn) -> None:
     assert "1 examen" in aix
     assert "Échographie abdominale" in roch
     assert "pas encore publié" in roch
-    assert "a répondu en partie\u00a0: elle en contient d&#39;autres · 1 examen" in roch
+    assert "elle en contient d&#39;autres · 2 examens" in roch
     assert 'data-reveal="#incomplete"' in roch
     assert "incomplete" not in aix
     assert "n&#39;a pas répondu à temps" in digne
