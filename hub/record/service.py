@@ -232,7 +232,9 @@ class RecordService:
         entry = next(iter(self.entries.approved([row.entry])), None) if row.wanted else None
         if entry is None:
             self._delete(row)
-            return {"wanted": False, "state": PublicationState.WITHDRAWN.value, "record_unique_id": ""}
+            if row.wanted:  # else it is noted already; who wants it again meanwhile is not to be overwritten
+                self._change(row.id, wanted=False)
+            return {"state": PublicationState.WITHDRAWN.value, "record_unique_id": ""}
         try:
             person = self._permitted(row, entry)
         except Held as held:

@@ -4,12 +4,15 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import dcmread
 
 from hub.access.rights_model import Matter
 from hub.context import Context
+from hub.documents.model import DocumentEntry
+from hub.documents.store import DocumentStore
 from hub.exchange.model import DeliveryState, Page
 from hub.imaging.manifest_model import Flavour
 from hub.record.errors import PublicationNotFound, PublicationNotHeld
@@ -182,6 +185,29 @@ def test_a_report_that_was_taken_back_and_comes_again_is_not_told_as_sent(region
     region.work()
     assert region.states()["report"] != "sent"
     assert "18748-4" not in region.there(APPROVED)
+
+
+def test_what_is_registered_again_while_it_is_being_deleted_is_sent(
+    region: Nation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    region.qualify()
+    region.report()
+    region.work()
+    uids = [item.unique_id for item in region.publications() if item.kind == "manifest"]
+    with region.service.database.reading() as work:
+        again = DocumentStore(work).get(DocumentEntry, "unique_id", uids)
+    region.service.withdrawn(again, Context())
+    delete = region.service._delete
+
+    def slowly(row: Any) -> None:
+        delete(row)
+        while again:
+            region.service.registered((again.pop(),), Context())
+
+    monkeypatch.setattr(region.service, "_delete", slowly)
+    region.work()
+    assert region.states() == {"manifest": "replaced", "report": "sent"}
+    assert "IMG-KOS" in region.there(APPROVED)
 
 
 def test_an_opposition_holds(region: Nation) -> None:
