@@ -100,6 +100,15 @@ def wanted_instances(identifier: Dataset) -> tuple[InstanceRequest, ...]:
     )
 
 
+def wanted_person(identifier: Dataset) -> PatientIdentifier:
+    """Whose studies a C-GET or C-MOVE identifier at PATIENT level names. Raises Invalid."""
+    reader = DatasetReader(identifier)
+    person = _person(reader)
+    if person is None or len(list(filter(None, _texts(reader, "PatientID")))) > 1:
+        raise Invalid("At PATIENT level the identifier needs one PatientID.", section="PS3.4: C.4.2.1.4.1")
+    return person
+
+
 def _keys(identifier: Dataset) -> dict[str, list[str]]:
     reader = DatasetReader(identifier)
     found: dict[str, list[str]] = {}
