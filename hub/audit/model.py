@@ -61,6 +61,11 @@ class AuditRecord:
     original: str = ""  #: the AuditEvent that the system sent, JSON
 
     @property
+    def searched_fhir(self) -> bool:
+        """Whether it is of a FHIR search: FHIR calls that a RESTful operation."""
+        return self.query_form == "http" and self.called.startswith("/fhir") and self.event_code == "110112"
+
+    @property
     def patients(self) -> tuple[str, ...]:
         """CX of the persons whom it is about."""
         return tuple(item.reference for item in self.objects if item.kind == "patient")

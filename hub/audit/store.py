@@ -1,11 +1,11 @@
 """The audit room's tables: records are appended, never changed. ``audit_head`` is the end of the chain."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, Index, and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Index, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
@@ -41,6 +41,7 @@ class RecordRow(SQLModel, table=True):
     event_code: str = Field(sa_type=KeyText)
     action: str = Field(sa_type=KeyText)
     roles: str = Field(sa_type=KeyText)  # " clinician 10 "
+    marks: str = Field(sa_type=KeyText)  # " type:rest subtype:search kind:query ": what else it is found by
     outcome: str = Field(sa_type=KeyText)
     correlation_id: str = Field(sa_type=KeyText, index=True)
     body: str
@@ -241,6 +242,7 @@ def _row(record: AuditRecord, position: int, body: str, own_hash: str) -> dict[s
         "event_code": _key(record.event_code),
         "action": _key(record.action),
         "roles": _roles(record),
+        "marks": _marks(record),
         "outcome": record.outcome.value,
         "correlation_id": _key(record.correlation_id),
         "body": body,
@@ -267,6 +269,19 @@ def _roles(record: AuditRecord) -> str:
     return _key("".join(f" {name}" for name in names if name) + " ") if any(names) else ""
 
 
+def _marks(record: AuditRecord) -> str:
+    """What it is found by beside its columns and objects, each with a blank on both sides; "" for nothing."""
+    who = record.professional
+    found = [f"subtype:{record.event_type}"] if record.event_type else []
+    if record.searched_fhir:
+        found += ["type:rest", "subtype:search", f"subtype:{record.event_code}"]
+    if record.query:
+        found.append("kind:query")
+    if who is not None and who.structure:
+        found.append("kind:structure")
+    return _key("".join(f" {mark}" for mark in found) + " ") if found else ""
+
+
 def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(values), _CHUNK):
         yield values[start : start + _CHUNK]
@@ -278,10 +293,8 @@ _EQUAL = ("transaction", "principal", "correlation_id")
 _AMONG: Sequence[tuple[str, str]] = (
     ("ids", "id"), ("sources", "origin"), ("peers", "peer"), ("actions", "action"),
 )  # fmt: skip
-#: What of a record stands in its text alone, by the kind or code that a search has for it. A search has a period.
-_KINDS_IN_TEXT = {"query": ('"query":"',), "structure": ('"structure":"',)}
-_QUERY_OVER_FHIR = ('"called":"/fhir', '"event_code":"110112"', '"query_form":"http"')
-_CODES_IN_TEXT = {"rest": _QUERY_OVER_FHIR, "search": _QUERY_OVER_FHIR}
+#: Codes of which a record has one in a column, and others as marks.
+_CODED = (("event_codes", "event_code", "type"), ("transactions", "transaction", "subtype"))
 
 
 def _conditions(search: AuditSearch) -> Iterable[ColumnElement[bool]]:
@@ -289,7 +302,7 @@ def _conditions(search: AuditSearch) -> Iterable[ColumnElement[bool]]:
         yield _touched(search.references, search.kind)
     if search.patients:
         yield _touched(search.patients, "patient")
-    yield from _in_part_in_text(search)
+    yield from _of_codes(search)
     for name in _EQUAL:
         if value := getattr(search, name):
             yield RECORD.c[name] == _key(value)
@@ -309,14 +322,14 @@ def _conditions(search: AuditSearch) -> Iterable[ColumnElement[bool]]:
         yield RECORD.c.at < int(search.until.timestamp() * 1_000_000)
 
 
-def _in_part_in_text(search: AuditSearch) -> Iterable[ColumnElement[bool]]:
+def _of_codes(search: AuditSearch) -> Iterable[ColumnElement[bool]]:
     if search.kinds:
         yield _of_kinds(search.kinds)
     if search.other_kinds or search.but_kinds:
         yield _of_kinds(search.other_kinds, search.but_kinds)
-    for codes, column in ((search.event_codes, "event_code"), (search.transactions, "transaction")):
-        if codes:
-            yield or_(RECORD.c[column].in_([_key(code) for code in codes]), *_in_texts(codes, _CODES_IN_TEXT))
+    for codes, column, mark in _CODED:
+        if wanted := getattr(search, codes):
+            yield or_(RECORD.c[column].in_([_key(code) for code in wanted]), *_marked(mark, wanted))
     if search.names:
         begun = [f'"principal_name":"{orjson.dumps(name).decode()[1:-1]}' for name in search.names]
         yield or_(*(RECORD.c.body.icontains(text, autoescape=True) for text in begun))
@@ -324,14 +337,11 @@ def _in_part_in_text(search: AuditSearch) -> Iterable[ColumnElement[bool]]:
 
 def _of_kinds(kinds: Sequence[str], but: Sequence[str] = ()) -> ColumnElement[bool]:
     fits = [OBJECT.c.kind.in_(kinds), *([OBJECT.c.kind.not_in(but)] if but else [])]
-    return or_(exists().where(OBJECT.c.position == RECORD.c.position, or_(*fits)), *_in_texts(kinds, _KINDS_IN_TEXT))
+    return or_(exists().where(OBJECT.c.position == RECORD.c.position, or_(*fits)), *_marked("kind", kinds))
 
 
-def _in_texts(wanted: Sequence[str], texts: Mapping[str, Sequence[str]]) -> Iterable[ColumnElement[bool]]:
-    for code in wanted:
-        parts = texts.get(code) or ((f'"event_type":"{code}"',) if texts is _CODES_IN_TEXT and code.isdigit() else ())
-        if parts:
-            yield and_(*(RECORD.c.body.contains(part, autoescape=True) for part in parts))
+def _marked(kind: str, codes: Iterable[str]) -> Iterable[ColumnElement[bool]]:
+    return (RECORD.c.marks.contains(f" {kind}:{_key(code)} ", autoescape=True) for code in codes)
 
 
 def _touched(references: Sequence[str], kind: str) -> ColumnElement[bool]:

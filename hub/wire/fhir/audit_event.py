@@ -40,12 +40,11 @@ def audit_event(record: AuditRecord, own: Own) -> dict[str, Any]:
     """The resource; what another system told is given back as it came, under the id that it has here."""
     if record.original:
         return received(record)
-    restful = record.query_form == "http" and record.called.startswith("/fhir") and record.event_code == "110112"
     found: dict[str, Any] = {"resourceType": "AuditEvent", "id": record.id}
-    if restful and record.outcome is AuditOutcome.SUCCESS:
+    if record.searched_fhir and record.outcome is AuditOutcome.SUCCESS:
         found["meta"] = {"profile": [f"{BALP}{'PatientQuery' if record.patients else 'Query'}"]}
     title = own.titles.get(record.transaction, record.transaction)
-    if restful:
+    if record.searched_fhir:
         found["type"] = _coding(("rest", f"{HL7}/audit-event-type", "Restful Operation"))
         found["subtype"] = [_coding(("search", "http://hl7.org/fhir/restful-interaction", "search"))]
         found["subtype"].append(_coding((record.event_code, DCM, record.event_display)))

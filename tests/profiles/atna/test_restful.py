@@ -104,7 +104,7 @@ def test_fhirpy_finds_what_was_asked(hub: Hub, web: httpx.Client) -> None:
     assert xml.text.startswith("<AuditEvent") or "<AuditEvent" in xml.text[:100]
 
 
-def test_what_stands_in_the_text_alone_is_found_too(hub: Hub, web: httpx.Client) -> None:
+def test_what_has_no_column_of_its_own_is_found_too(hub: Hub, web: httpx.Client) -> None:
     web.get("Patient", params={"identifier": f"urn:oid:{NUMBER.authority}|{NUMBER.value}"})
     web.post("AuditEvent", json=event(agent=[{"who": {"display": "x"}, "name": 'Anne "A_" MARTIN', "requestor": True}]))
 
@@ -113,7 +113,8 @@ def test_what_stands_in_the_text_alone_is_found_too(hub: Hub, web: httpx.Client)
 
     searches = ids("type=110112&subtype=ITI-78")
     assert searches
-    for query in ("type=rest", "type=rest,110114", "subtype=search", "entity-type=2", "entity-role=24"):
+    codes = ("type=rest", "type=rest,110114", "subtype=search", "subtype=110112")
+    for query in (*codes, "entity-type=2", "entity-role=24"):
         assert searches <= ids(query), query
     rest = "http://terminology.hl7.org/CodeSystem/audit-event-type"
     assert all(row["type"]["code"] == "rest" for row in events(web, f"{today()}&type={rest}|rest"))

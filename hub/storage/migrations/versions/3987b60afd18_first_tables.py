@@ -225,6 +225,7 @@ def upgrade() -> None:
         sa.Column("event_code", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("action", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("roles", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("marks", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("outcome", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("correlation_id", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("body", sa.String(), nullable=False),
