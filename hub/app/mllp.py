@@ -1,8 +1,9 @@
 """HL7 v2 over MLLP: from MSH-9 to the transaction that takes it, and back to one acknowledgement.
 
-Original mode (MSH-15 empty): AA when bytes and effect are committed. Enhanced mode: CA when the bytes are safe; the
-exchange room's worker carries them out later, in the source's order, through :meth:`MllpEndpoint.process`, and the
-application acknowledgement (MSH-16) goes to the feed's ``answer_to`` through the outbox.
+Original mode (MSH-15 empty): AA when bytes and effect are committed. Enhanced mode: CA when the bytes are safe (unless
+MSH-15 wants failures told alone, ER; SU: success alone); the exchange room's worker carries them out later, in the
+source's order, through :meth:`MllpEndpoint.process`, and the application acknowledgement (MSH-16) goes to the feed's
+``answer_to`` through the outbox.
 """
 
 import base64
@@ -94,7 +95,7 @@ class MllpEndpoint:
         self.server.stop()
 
     def handle(self, raw: bytes, peer: Peer) -> bytes:
-        """The answer to a framed message; never raises."""
+        """The answer to a framed message, empty where it asked for none; never raises."""
         context = Context(peer=peer.address)
         credentials = Credentials(certificate=peer.certificate, peer=peer.address)
         message = Hl7Message.salvage(raw)
@@ -227,8 +228,8 @@ class MllpEndpoint:
         try:
             self.pipeline.accept(bound, WIRE, message, credentials, context)
         except HubError as error:
-            return refuse_commit(error, message)
-        return acknowledge(message, COMMITTED)
+            return _refusal(error, message, context)
+        return acknowledge(message, COMMITTED) if message.wants_commit_when(failed=False) else b""
 
 
 def _codec(name: str, setting: str) -> str:
@@ -252,5 +253,5 @@ def _events(catalogue: Catalogue) -> dict[str, Bound]:
 
 def _refusal(error: HubError, message: Hl7Message, context: Context) -> bytes:
     if message.wants_commit:
-        return refuse_commit(error, message)
+        return refuse_commit(error, message) if message.wants_commit_when(failed=True) else b""
     return refuse(error, message, context)

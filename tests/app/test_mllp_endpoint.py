@@ -278,6 +278,27 @@ def test_enhanced_mode_refusals(hub: Hub) -> None:
     assert hub.kept()[-1][2:] == (MessageState.REFUSED, "hl7-field-missing")
 
 
+@pytest.mark.parametrize(("wanted", "answers"), [("AL", ["CA", "CR"]), ("ER", ["CR"]), ("SU", ["CA"])])
+def test_enhanced_mode_tells_what_is_asked_for(hub: Hub, wanted: str, answers: list[str]) -> None:
+    enhanced = Sender(application="HIS", facility="A", accept=wanted)
+    good, bad = adt(enhanced, ZOE), adt(enhanced, ZOE).replace(b"^A28^", b"^A99^")
+    last = adt(Sender(application="HIS", facility="A", accept="AL"), ZOE, control_id="last")
+    told: list[tuple[str, str]] = []
+    with socket.create_connection(("127.0.0.1", hub.endpoint.port), timeout=20) as peer:
+        peer.sendall(frame(good) + frame(bad) + frame(last))
+        received = b""
+        while ("CA", "last") not in told:
+            received += peer.recv(4096)
+            every = [Hl7Message.parse(part.strip(b"\x0b")).require("MSA") for part in received.split(END)[:-1]]
+            told = [(msa.value(1), msa.value(2)) for msa in every]
+    assert [code for code, _ in told[:-1]] == answers
+    assert [state for _, _, state, _ in hub.kept()] == [
+        MessageState.RECEIVED,
+        MessageState.REFUSED,
+        MessageState.RECEIVED,
+    ]
+
+
 class Sink:
     """A sender's port for application acknowledgements."""
 

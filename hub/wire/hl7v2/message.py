@@ -245,6 +245,10 @@ class Hl7Message:
         """Whether the sender asks for a commit acknowledgement (enhanced mode, HL7 v2.5: 2.9.3)."""
         return self.accept_acknowledgement in ("AL", "SU", "ER")
 
+    def wants_commit_when(self, *, failed: bool) -> bool:
+        """Whether it asks for one of this kind (MSH-15, HL7 table 0155)."""
+        return self.accept_acknowledgement in ("AL", "ER" if failed else "SU")
+
     def wants_answer(self, *, failed: bool) -> bool:
         """Whether the sender asks for an application acknowledgement of its own (MSH-16, HL7 table 0155)."""
         return self.application_acknowledgement in ("AL", "ER" if failed else "SU")

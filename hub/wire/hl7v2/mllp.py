@@ -1,7 +1,7 @@
 """MLLP, the minimal lower layer protocol (HL7 v2 Implementation Guide, appendix C): ``0x0B message 0x1C 0x0D``.
 
 The event loop only frames. Messages of one connection are handled in order, each in a thread of the pool; every frame
-gets one answer, and so does anything else that a peer sends.
+gets one answer unless it asked for none, and so does anything else that a peer sends.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class MllpHandler(Protocol):
     """What the server hands messages to. Called in threads; neither method raises."""
 
     def handle(self, raw: bytes, peer: Peer) -> bytes:
-        """The answer to a framed message."""
+        """The answer to a framed message; empty: it asked for none."""
         ...
 
     def reject(self, raw: bytes, error: HubError, peer: Peer) -> bytes:
@@ -382,10 +382,11 @@ class _Connection(asyncio.Protocol):
         self._next()
 
     def _tell(self, answer: bytes | None) -> bool:
-        """Write the answer; False where nobody can be told."""
+        """Write the answer, if the message asked for one; False where nobody can be told."""
         if answer is None or self.transport is None or self.transport.is_closing():
             return False
-        self.transport.write(frame(answer))
+        if answer:
+            self.transport.write(frame(answer))
         self._heard = self.loop.time()
         if len(self.waiting) <= _WAITING // 2 and self._bytes <= self.server.max_bytes:
             self.transport.resume_reading()
