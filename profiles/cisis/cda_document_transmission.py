@@ -5,7 +5,7 @@ from typing import Any
 
 from hub.context import Context
 from hub.errors import HubError
-from hub.imaging.errors import UnknownReport
+from hub.imaging.errors import OtherReport, UnknownReport
 from hub.imaging.model import FeedReport
 from hub.pipeline.transaction import AuditEvent, Durability, Hl7, Kind, Transaction
 from hub.wire.hl7v2.answers import acknowledge
@@ -42,4 +42,5 @@ def encode(outcome: Any, message: Hl7Message, context: Context) -> bytes:  # noq
 
 def refuse(error: HubError, message: Hl7Message, context: Context) -> bytes:
     """AE or AR with segment and field."""
-    return refuse_message(error, message, context, location="TXA-12" if isinstance(error, UnknownReport) else "")
+    location = "TXA-12" if isinstance(error, UnknownReport | OtherReport) else ""
+    return refuse_message(error, message, context, location=location)

@@ -5,11 +5,16 @@ from typing import Any
 import pytest
 
 from hub.audit.model import AuditSearch
+from hub.context import Context
+from hub.imaging.errors import OtherReport
 from hub.patients.model import Traits
 from hub.testing.cda import ImagingReport, build_report
 from hub.testing.hl7 import Patient, Sender, local
 from hub.testing.transmission import Transmission
 from hub.values import new_uid
+from hub.wire.hl7v2.message import Hl7Message
+from profiles.cisis import cda_document_transmission
+from profiles.swf import rad28_structured_report_export
 from tests.profiles.running import OIDS, Region
 
 NUMBER = local("P-CISIS", "HOSPITAL_A", OIDS["A"])
@@ -61,6 +66,16 @@ def test_a_wrong_form_is_refused(region: Region, old: str, new: str, place: str,
 def test_what_is_not_here_is_not_taken_back(region: Region) -> None:
     region.refused(transmission(control="CA").message(), "TXA^1^12", "204")
     region.refused(transmission(control="CA", kind="ORU").message(), "OBX^1^5", "204")
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "place"),
+    [(cda_document_transmission, "MDM", "TXA^1^12"), (rad28_structured_report_export, "ORU", "OBX^1^5")],
+)
+def test_another_document_under_a_used_id_is_pointed_at(module: Any, kind: str, place: str) -> None:
+    message = Hl7Message.parse(transmission(kind=kind).message())
+    error = Hl7Message.parse(module.refuse(OtherReport(), message, Context())).require("ERR")
+    assert (error.field(2), error.value(3), error.value(5)) == (place, "205", "other-report")
 
 
 def test_one_audit_record_each(region: Region) -> None:
