@@ -7,7 +7,7 @@ from hub.imaging.model import FindStudies, SourceState, SourceStatus, Study, Stu
 from hub.pipeline.transaction import AuditEvent, Fhir, Kind, Transaction
 from hub.values import PatientIdentifier
 from hub.wire.fhir import search
-from hub.wire.fhir.errors import outcome
+from hub.wire.fhir.errors import outcome as outcome_of
 from hub.wire.fhir.imaging_study import DCM, imaging_study, status_of
 from hub.wire.http import HttpRequest, HttpResponse
 
@@ -27,6 +27,8 @@ _PARAMETERS = (
 )
 _NAMES = tuple(name for name, _, _ in _PARAMETERS)
 _ORDER = ("-started",)  #: as they come
+#: Studies that are counted where the total alone is asked for.
+_COUNTED = 500
 TRANSACTION = Transaction(
     id="FHIR-ImagingStudy",
     title="ImagingStudy search and read",
@@ -77,8 +79,8 @@ def decode(message: HttpRequest, context: Context) -> FindStudies:  # noqa: ARG0
         started_to=end,
         keys=(("AccessionNumber", "\\".join(numbers)),) if len(numbers) > 1 else (),
         live=True,
-        limit=search.count(found),
-        offset=search.offset(found),
+        limit=_COUNTED if _counts(message, found) else search.count(found),
+        offset=0 if _counts(message, found) else search.offset(found),
     )
 
 
@@ -90,12 +92,14 @@ def encode(outcome: StudyAnswer, message: HttpRequest, context: Context) -> Http
             raise _why(outcome.statuses)
         return search.answer(imaging_study(outcome.studies[0], dicomweb))
     found = search.parameters(message, _NAMES, _ORDER)
-    limit, offset = search.count(found), search.offset(found)
     statuses = [search.token(text).code for text in search.alternatives(search.single(found, "status"))]
     accessions = _identifiers(found)[1]
     studies = [item for item in outcome.studies if not statuses or status_of(item) in statuses]
     studies = [item for item in studies if not accessions or any(_is_named(item.study, token) for token in accessions)]
     whole = len(studies) == len(outcome.studies) and not statuses
+    if _counts(message, found):
+        return _counted(message, outcome, len(studies), outcome.total if whole else None)
+    limit, offset = search.count(found), search.offset(found)
     total = outcome.total if whole else None
     more = len(outcome.studies) == limit > 0 and (total is None or offset + limit < total)
     last = len(outcome.studies) < limit and (outcome.studies or not offset)
@@ -109,6 +113,19 @@ def encode(outcome: StudyAnswer, message: HttpRequest, context: Context) -> Http
         outcomes=[_warning(status) for status in _missing(outcome.statuses)],
         sortable=_ORDER,
     )
+
+
+def _counts(message: HttpRequest, found: dict[str, tuple[str, ...]]) -> bool:
+    """Whether the total alone is asked for (FHIR R4: 3.1.1.5.2, 3.1.1.5.8)."""
+    return message.parameter("_summary") == "count" or not search.count(found)
+
+
+def _counted(message: HttpRequest, outcome: StudyAnswer, count: int, total: int | None) -> HttpResponse:
+    """How many there are, and what may be missing of them. ``total``: how many the index says there are."""
+    warnings = [_warning(status) for status in _missing(outcome.statuses)]
+    if total is None and len(outcome.studies) >= _COUNTED:
+        warnings.append(outcome_of("warning", "incomplete", "There are more than were counted: narrow the search."))
+    return search.bundle(message, (), total=count if total is None else total, outcomes=warnings, sortable=_ORDER)
 
 
 def _identifiers(found: dict[str, tuple[str, ...]]) -> tuple[tuple[str, ...], tuple[search.Token, ...]]:
@@ -148,7 +165,7 @@ def _missing(statuses: tuple[SourceStatus, ...]) -> list[SourceStatus]:
 
 def _warning(status: SourceStatus) -> dict[str, object]:
     issue = "timeout" if status.state is SourceState.LATE else "incomplete"
-    return outcome("warning", issue, f"{status.source}: {status.reason}")
+    return outcome_of("warning", issue, f"{status.source}: {status.reason}")
 
 
 def _why(statuses: tuple[SourceStatus, ...]) -> UnknownStudy:

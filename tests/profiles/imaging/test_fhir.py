@@ -89,6 +89,32 @@ def test_an_accession_number_is_its_issuers(query: str, count: int) -> None:
     assert (found.get("total", 0), len(entries)) == (count, count)
 
 
+@pytest.mark.parametrize("query", ["_count=0", "_summary=count", "_summary=count&_count=1&_offset=4"])
+def test_the_total_alone(query: str) -> None:
+    asked = request("ImagingStudy", f"patient=R1&{query}")
+    command = studies.decode(asked, CONTEXT)
+    assert (command.limit, command.offset) == (500, 0)
+    found = body(studies.encode(answer("1.2", "1.3"), asked, CONTEXT))
+    assert (found["total"], "entry" in found) == (2, False)
+    assert len(found["link"]) == 1  # type: ignore[arg-type]
+    late = SourceStatus("PACS", SourceState.LATE, reason="It did not answer in time.")
+    found = body(studies.encode(answer("1.2", statuses=(late,)), asked, CONTEXT))
+    assert found["total"] == 1
+    assert [entry["search"]["mode"] for entry in found["entry"]] == ["outcome"]  # type: ignore[attr-defined]
+
+
+def test_the_total_of_some_is_not_that_of_all() -> None:
+    asked = request("ImagingStudy", "_count=0&status=cancelled")
+    assert body(studies.encode(answer("1.2", total=1), asked, CONTEXT))["total"] == 0
+    every = tuple(f"1.{number}" for number in range(2, 502))
+    asked = request("ImagingStudy", "_count=0")
+    found = body(studies.encode(answer(*every), asked, CONTEXT))
+    assert found["total"] == 500
+    assert "more than were counted" in json.dumps(found)
+    found = body(studies.encode(answer(*every, total=700), asked, CONTEXT))
+    assert (found["total"], "entry" in found) == (700, False)
+
+
 def test_a_page_leads_to_the_next() -> None:
     found = body(studies.encode(answer("1.2", total=2), request("ImagingStudy", "_count=1"), CONTEXT))
     assert found["total"] == 2
