@@ -44,7 +44,7 @@ class AuditRecord:
     detail: str = ""  #: safe sentence
     milliseconds: int = 0
     objects: tuple[Touched, ...] = ()  #: patients, documents, studies, queries
-    event_type: str = ""  #: EventTypeCode beside the transaction (DCM), "110126" node authentication
+    event_type: str = ""  #: EventTypeCode beside the transaction: DCM's "110126", or the standard's own "ITI-18"
     control_id: str = ""  #: what the sender calls the message
     organisation: str = ""  #: whose the system is, or where the person works
     roles: tuple[str, ...] = ()

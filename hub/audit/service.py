@@ -283,7 +283,7 @@ def _record(transaction: Audited, context: Context, error: HubError | None, mill
         detail=error.message if error else "",
         milliseconds=milliseconds,
         objects=tuple(context.touched),
-        event_type=type_code if (type_code := transaction.audit.type_code).isdecimal() else "",
+        event_type=transaction.audit.type_code if transaction.audit.type_code != transaction.id else "",
         control_id=context.control_id,
         organisation=context.principal.organisation,
         roles=tuple(sorted(context.principal.roles)),

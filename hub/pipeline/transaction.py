@@ -110,7 +110,7 @@ class AuditEvent:
     code: str  #: DCM event code, "110112" Query
     display: str
     action: str  #: C R U D E
-    type_code: str = ""  #: EventTypeCode, "ITI-18"; empty: the transaction's id
+    type_code: str = ""  #: EventTypeCode beside the transaction's id: of DCM, or the standard's where the id is our own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,7 +147,7 @@ UNREADABLE = Transaction(
     section="",
     kind=Kind.CHANGE,
     permission="",
-    audit=AuditEvent("110107", "Import", "C", type_code="unknown"),
+    audit=AuditEvent("110107", "Import", "C"),
     durability=Durability.INBOX,
 )
 """What bytes belong to that no transaction takes: they are kept and audited under its id."""

@@ -49,8 +49,9 @@ DOCUMENTS = _action("DOCUMENTS", "List a person's documents", "documents.query",
 DOCUMENT = _action("DOCUMENT", "Read a document", "documents.retrieve", EXPORT_EVENT, Kind.RETRIEVE)
 DOCUMENT_LIFE = _action("DOCUMENT-LIFE", "Open a document's life", "documents.query", QUERY)
 PACKAGE = _action(
-    "PACKAGE", "Export a document in a package (ITI-32)", "documents.retrieve", EXPORT_EVENT, Kind.RETRIEVE
-)
+    "PACKAGE", "Export documents in a package", "documents.retrieve",
+    AuditEvent("110106", "Export", "R", type_code="ITI-32"), Kind.RETRIEVE,
+)  # fmt: skip
 VIEWER = _action("VIEWER", "Open a study in the viewer", "imaging.retrieve", ACCESSED, Kind.RETRIEVE)
 OVERVIEW = _action("OVERVIEW", "Operator's overview", "exchange.read", ACTIVITY)
 MESSAGES = _action("MESSAGES", "Operator lists messages", "exchange.read", ACTIVITY)

@@ -1,7 +1,7 @@
 """A person's documents as a package to take along (XDM, ITI-32)."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 from starlette.responses import Response, StreamingResponse
@@ -22,7 +22,7 @@ from hub.portal.ports import PortalHub
 from hub.portal.render import PRIVATE, SECURITY_HEADERS
 from hub.portal.visit import Visit
 from hub.portal.web import Route
-from hub.values import PatientIdentifier
+from hub.values import PatientIdentifier, new_uid
 from hub.wire.xdm.writing import PackedDocument, write_package
 
 SOURCE_ID = "2.25.96912434153843285716391742263087443"  #: sourceId of packages that people make
@@ -50,11 +50,14 @@ class Packages:
         }
         result: QueryResult = visit.perform(actions.DOCUMENTS, StoredQuery(FIND_DOCUMENTS, parameters))
         entries = [entry for entry in result.objects if isinstance(entry, DocumentEntry)]
-        documents = [self._document(visit, entry) for entry in entries]
+        unique_id = new_uid()
+        documents = self._documents(visit, entries, unique_id)
         file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 (closed when it is sent)
         try:
             institution = self.hub.settings.region.name
-            write_package(file, documents, person.regional, source_id=SOURCE_ID, institution=institution)
+            write_package(
+                file, documents, person.regional, source_id=SOURCE_ID, institution=institution, unique_id=unique_id
+            )
         except BaseException:
             file.close()
             raise
@@ -68,12 +71,15 @@ class Packages:
         }
         return StreamingResponse(_chunks(file), media_type="application/zip", headers=headers)
 
-    def _document(self, visit: Visit, entry: DocumentEntry) -> PackedDocument:
-        wanted = DocumentRequest(entry.repository_unique_id, entry.unique_id, entry.home)
-        answer: RetrievedDocuments = visit.perform(actions.PACKAGE, RetrieveDocuments((wanted,)))
+    @staticmethod
+    def _documents(visit: Visit, entries: Sequence[DocumentEntry], unique_id: str) -> list[PackedDocument]:
+        """All of them, in one record of the trail that names the package's submission set (ITI TF-2: 3.32.5.1.1)."""
+        wanted = tuple(DocumentRequest(entry.repository_unique_id, entry.unique_id, entry.home) for entry in entries)
+        named = ("submission set", unique_id)
+        answer: RetrievedDocuments = visit.perform(actions.PACKAGE, RetrieveDocuments(wanted), named)
         for _, error in answer.failures:
             raise error
-        return PackedDocument(entry, answer.documents[0].path)
+        return [PackedDocument(entry, found.path) for entry, found in zip(entries, answer.documents, strict=True)]
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:

@@ -109,9 +109,12 @@ class Visit:
             self._handles = Handles(self.token)
         return self._handles
 
-    def perform(self, transaction: Transaction, command: Command) -> Any:
-        """Carry out a command, permitted and audited. Raises HubError."""
+    def perform(self, transaction: Transaction, command: Command, *touched: tuple[str, str]) -> Any:
+        """Carry out a command, permitted and audited. ``touched``: what it is about beside what the rooms say (kind,
+        reference). Raises HubError."""
         context = Context(peer=self.peer, session=self.token)
+        for kind, reference in touched:
+            context.touch(kind, reference)
         self.correlation_id = context.correlation_id
         return self.pipeline.perform(transaction, command, self.who, context)
 

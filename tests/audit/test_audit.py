@@ -56,6 +56,17 @@ def test_a_record_says_who_did_what_to_whom(service: AuditService) -> None:
     assert found.milliseconds == 12
 
 
+def test_a_transaction_of_our_own_is_found_as_the_standard_s(service: AuditService) -> None:
+    """The initiating gateway's ITI-18, a package that is taken along (ITI-32)."""
+    own = transaction("XCA-ITI-18")
+    own = replace(own, audit=replace(own.audit, type_code="ITI-18"))
+    for one in (own, transaction("ITI-18"), transaction("ITI-43")):
+        service.record(one, Context(), None, 1)
+    found = service.search(AuditSearch(transactions=("ITI-18",))).records
+    assert [(item.transaction, item.event_type) for item in found] == [("ITI-18", ""), ("XCA-ITI-18", "ITI-18")]
+    assert len(service.search(AuditSearch(transactions=("XCA-ITI-18",))).records) == 1
+
+
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [

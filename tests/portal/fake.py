@@ -351,13 +351,15 @@ class Documents:
 
     @use_case
     def retrieve(self, command: RetrieveDocuments, context: Context) -> RetrievedDocuments:
-        (request,) = command.requests
-        entry = next(one for one in self.entries if one.unique_id == request.document_unique_id)
-        content = self.contents[entry.unique_id]
-        path = self.directory / hashlib.sha256(content).hexdigest()
-        path.write_bytes(content)
-        context.touch("document", entry.unique_id)
-        return RetrievedDocuments((RetrievedDocument(request, entry.mime_type, path, len(content)),))
+        found = []
+        for request in command.requests:
+            entry = next(one for one in self.entries if one.unique_id == request.document_unique_id)
+            content = self.contents[entry.unique_id]
+            path = self.directory / hashlib.sha256(content).hexdigest()
+            path.write_bytes(content)
+            context.touch("document", entry.unique_id)
+            found.append(RetrievedDocument(request, entry.mime_type, path, len(content)))
+        return RetrievedDocuments(tuple(found))
 
 
 class Exchange:

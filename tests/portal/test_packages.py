@@ -4,6 +4,7 @@ import io
 import re
 import zipfile
 
+from hub.portal import actions
 from tests.portal.conftest import Server
 from tests.portal.test_pages import SignedIn, open_person
 
@@ -19,7 +20,13 @@ def test_export(server: Server, signed_in: SignedIn) -> None:
         assert archive.testzip() is None
         assert "IHE_XDM/SUBSET01/METADATA.XML" in archive.namelist()
         assert len(archive.namelist()) == 3 + DOCUMENTS
+        metadata = archive.read("IHE_XDM/SUBSET01/METADATA.XML").decode()
     assert answer.headers["content-disposition"] == 'attachment; filename="documents.zip"'
     told = [record for record in server.hub.audit.records if record.transaction == "PORTAL-PACKAGE"]
-    assert len(told) == DOCUMENTS
-    assert {record.event_code for record in told} == {"110106"}
+    (export,) = told
+    assert export.event_code == "110106"
+    assert actions.PACKAGE.audit.type_code == "ITI-32"
+    kinds = [item.kind for item in export.objects]
+    assert kinds.count("document") == DOCUMENTS
+    (package,) = [item.reference for item in export.objects if item.kind == "submission set"]
+    assert f'value="{package}"' in metadata

@@ -14,6 +14,7 @@ from hub.wire.atna.vocabulary import (
     STRUCTURE,
     Coded,
     accessions,
+    event_types,
     hub_gives,
     hub_sent,
     purpose_of,
@@ -71,11 +72,8 @@ def _event(root: Element, record: AuditRecord, own: Own) -> None:
         EventDateTime=record.at.isoformat(timespec="milliseconds"), EventOutcomeIndicator=record.outcome.value,
     )  # fmt: skip
     _coded(event, "EventID", (record.event_code, "DCM", record.event_display))
-    title = own.titles.get(record.transaction, record.transaction)
-    system = "IHE Transactions" if record.transaction.startswith(("ITI-", "RAD-")) else "Maillage"
-    if record.event_type:
-        _coded(event, "EventTypeCode", (record.event_type, "DCM", record.transaction))
-    _coded(event, "EventTypeCode", (record.transaction, system, title))
+    for code in event_types(record, own):
+        _coded(event, "EventTypeCode", code)
     if record.error_code:
         _element(event, "EventOutcomeDescription").text = _clean(f"{record.error_code}: {record.detail}")
     purpose = purpose_of(record)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hub.audit.model import AuditRecord
+from hub.audit.model import AuditRecord, Own
 from hub.context import Touched
 
 Coded = tuple[str, str, str]  #: code, system, meaning
@@ -49,6 +49,16 @@ ROWS: Mapping[str, Row] = {
 def row_of(kind: str) -> Row:
     """The row of a kind; the hub's own things (messages, subscriptions, tasks) are told by their name."""
     return ROWS.get(kind) or Row("2", "4", (kind.replace(" ", "-"), "Maillage", kind))
+
+
+def event_types(record: AuditRecord, own: Own) -> list[Coded]:
+    """EventTypeCode: the transaction, and what else it is by the tables of DICOM or IHE."""
+    found = [code for code in (record.event_type, record.transaction) if code]
+    return [(code, _system(code), own.titles.get(code, record.transaction)) for code in found]
+
+
+def _system(code: str) -> str:
+    return "DCM" if code.isdecimal() else "IHE Transactions" if code.startswith(("ITI-", "RAD-")) else "Maillage"
 
 
 def purpose_of(record: AuditRecord) -> Coded | None:

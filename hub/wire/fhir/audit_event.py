@@ -52,7 +52,8 @@ def audit_event(record: AuditRecord, own: Own) -> dict[str, Any]:
         found["type"] = _coding((record.event_code, DCM, record.event_display))
     found.setdefault("subtype", []).append(_coding((record.transaction, TRANSACTIONS, title)))
     if record.event_type:
-        found["subtype"].append(_coding((record.event_type, DCM, "")))
+        system = DCM if record.event_type.isdecimal() else TRANSACTIONS
+        found["subtype"].append(_coding((record.event_type, system, own.titles.get(record.event_type, ""))))
     found["action"] = record.action
     found["recorded"] = record.at.isoformat(timespec="milliseconds")
     found["outcome"] = record.outcome.value

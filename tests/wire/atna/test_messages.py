@@ -86,6 +86,14 @@ def test_schema(record: AuditRecord) -> None:
     told(record)
 
 
+def test_the_standard_s_event_type_stands_before_our_own() -> None:
+    """A gateway's ITI-18 has an id of its own here; a package that is taken along is an ITI-32."""
+    for code, own in (("ITI-18", "XCA-ITI-18"), ("ITI-32", "PORTAL-PACKAGE")):
+        root = told(replace(RECORD, transaction=own, event_type=code))
+        found = [(item.get("csd-code"), item.get("codeSystemName")) for item in root.iter("EventTypeCode")]
+        assert found == [(code, "IHE Transactions"), (own, "Maillage")]
+
+
 def participants(root: Any) -> dict[str, Any]:
     return {item.get("UserID"): item for item in root.iter("ActiveParticipant")}
 
