@@ -1,12 +1,18 @@
 """Identity feeds whose messages are no single event: several changes, all or none (PIXm: ITI-104, PMIR: ITI-93)."""
 
+from dataclasses import replace
+from itertools import repeat
+
 from hub.context import Context
 from hub.errors import Conflict
+from hub.patients import golden
+from hub.patients.details_model import FeedDetails
 from hub.patients.feeding_model import Change, Received, ReceiveIdentities
 from hub.patients.model import Fed, MergeIdentities
 from hub.patients.service import PatientService
 from hub.patients.steward_model import WithdrawIdentity
 from hub.patients.store import PatientStore
+from hub.patients.store_details import DetailsStore
 from hub.usecase import use_case
 from hub.values import PatientIdentifier
 
@@ -28,7 +34,8 @@ class FeedService:
     def receive(self, command: ReceiveIdentities, context: Context) -> tuple[Received, ...]:
         """Raises what the patients room raises, and NumberMerged; then nothing of it was done."""
         with self.patients.database.transaction():
-            return tuple(self._received(change, context) for change in command.changes)
+            found = tuple(self._received(change, context) for change in command.changes)
+            return tuple(map(self._shown, command.changes, found, repeat(context))) if command.shown else found
 
     def _received(self, change: Change, context: Context) -> Received:
         if isinstance(change, WithdrawIdentity):
@@ -42,7 +49,24 @@ class FeedService:
         fed: Fed = self.patients.feed(change, context)
         if fed.reason == "merged":
             raise NumberMerged()
+        if isinstance(change, FeedDetails) and change.details:
+            with self.patients.database.transaction() as work:
+                DetailsStore(work).keep(self._resolved(change.identity.identifier, context), change.details)
         return Received(fed.regional, created=not known)
+
+    def _shown(self, change: Change, found: Received, context: Context) -> Received:
+        if found.regional is None or isinstance(change, WithdrawIdentity):
+            return found
+        told = change.survivor if isinstance(change, MergeIdentities) else change.identity
+        with self.patients.database.transaction() as work:
+            member = PatientStore(work).identity(self._resolved(told.identifier, context))
+            if member is None:
+                return found
+            details = DetailsStore(work).get(member.identity.identifier)
+        named = self.patients.directory.named
+        regional, number = named(found.regional), named(member.identity.identifier)
+        alone = golden.person(regional, [replace(member.identity, identifier=number)], ())
+        return replace(found, kept=replace(alone, details=details))
 
     def _known(self, identifier: PatientIdentifier, context: Context) -> bool:
         with self.patients.database.transaction() as work:

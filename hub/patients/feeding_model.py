@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hub.patients.model import FeedIdentity, MergeIdentities
+from hub.patients.model import FeedIdentity, MergeIdentities, Person
 from hub.patients.steward_model import WithdrawIdentity
 from hub.usecase import Command
 from hub.values import PatientIdentifier
@@ -12,14 +12,21 @@ Change = FeedIdentity | MergeIdentities | WithdrawIdentity
 
 @dataclass(frozen=True, slots=True)
 class ReceiveIdentities(Command):
-    """What a source says of its own identities, in order. Outcome: tuple of Received, one each."""
+    """What a source says of its own identities, in order. Outcome: tuple of Received, one each.
+
+    ``shown``: they tell what is kept."""
 
     changes: tuple[Change, ...]
+    shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What became of one change. ``created``: the number was not known; ``regional`` None: it was withdrawn before."""
+    """What became of one change. ``created``: the number was not known; ``regional`` None: it was withdrawn before.
+
+    ``kept``: the identity as it is now, where that was asked for: a person of that one identity, for who feeds a
+    number need not know what other hospitals say."""
 
     regional: PatientIdentifier | None
     created: bool = False
+    kept: Person | None = None

@@ -48,6 +48,7 @@ def person(
         identities=tuple(identities),
         aliases=tuple(aliases),
         ins=next((item.ins for item in ranked if item.ins is not None), None),
+        called_by=ranked[0].identifier if ranked else None,
     )
 
 

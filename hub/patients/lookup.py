@@ -48,7 +48,7 @@ class PatientLookup:
                 page = replace(page, total=self._counted(command, branches).total)
         for person in page.persons:
             context.touch("patient", person.regional.cx)
-        return page
+        return replace(page, persons=self.patients.with_details(page.persons))
 
     @use_case
     def numbers(self, command: FindNumbers, context: Context) -> Numbers:

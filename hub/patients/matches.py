@@ -70,7 +70,8 @@ class MatchService:
         told = tuple(found[: max(0, command.limit)])
         for item in told:
             context.touch("patient", item.person.regional.cx)
-        return told
+        persons = self.patients.with_details(item.person for item in told)
+        return tuple(replace(item, person=person) for item, person in zip(told, persons, strict=True))
 
     @staticmethod
     def _searchable(command: MatchPerson) -> bool:

@@ -1,6 +1,7 @@
 """Who: identities as hospitals send them, persons as the region sees them. Frozen values, pure functions."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -65,6 +66,36 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Details:
+    """As the hospital's codes have it; "" where it says nothing. Dates: YYYY[MM[DD]]."""
+
+    obtained: str = ""  #: ZFD-5, how the traits came in: SM, CV, INSI, CB, RFID
+    checked_on: str = ""  #: ZFD-6, when the national service (INSi) was asked
+    document: str = ""  #: ZFD-7, the identity document that was seen: CN, PA, CS, LE, AN ...
+    document_until: str = ""  #: ZFD-8, until when that is valid
+    date_corrected: str = ""  #: ZFD-4, Y: INSi's answer changed the birth date
+    lunar_date: str = ""  #: ZFD-1 as day/month/year of another calendar, or of a date that is known in part
+    gestation_weeks: str = ""  #: ZFD-2
+    text_messages: str = ""  #: ZFD-3, Y or N: whether text messages are wanted
+    occupation: str = ""  #: ZFP-1 (INSEE's PCS, 1 to 8)
+    occupation_group: str = ""  #: ZFP-2 (two digits)
+
+    @property
+    def said(self) -> dict[str, str]:
+        """What is not empty, by name."""
+        return {item.name: value for item in fields(self) if (value := getattr(self, item.name))}
+
+    def after(self, told: Mapping[str, str]) -> "Details":
+        """With what a message tells; "" deletes. A new word on how it was checked takes the whole old one's place."""
+        kept = replace(self, **dict.fromkeys(_CHECK, "")) if any(told.get(name) for name in _CHECK) else self
+        return replace(kept, **told)
+
+
+#: What belongs together, how an identity was checked: words of two checks are not mixed.
+_CHECK = ("obtained", "checked_on", "document", "document_until", "date_corrected")
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """A person of the region: a regional identifier over the identities linked to it."""
 
@@ -74,6 +105,13 @@ class Person:
     identities: tuple[Identity, ...] = ()
     aliases: tuple[PatientIdentifier, ...] = ()  #: former regional identifiers that still answer
     ins: PatientIdentifier | None = None
+    called_by: PatientIdentifier | None = None  #: the identity whose status and strict traits these are
+    details: Details | None = field(default=None, compare=False)  #: of that identity, where they were asked for
+
+    @property
+    def current(self) -> tuple[PatientIdentifier, ...]:
+        """The identifiers without the former ones: what an answer tells that cannot mark them as such."""
+        return tuple(item for item in self.identifiers if item not in self.aliases)
 
     @property
     def identifiers(self) -> tuple[PatientIdentifier, ...]:
@@ -176,11 +214,14 @@ class FeedIdentity(Command):
 
 @dataclass(frozen=True, slots=True)
 class MergeIdentities(Command):
-    """A hospital merges two of its own identities (A40): ``lost`` becomes ``survivor``."""
+    """A hospital merges two of its own identities (A40): ``lost`` becomes ``survivor``.
+
+    ``details``: said of the survivor, by name of a field of ``Details``; "" deletes."""
 
     survivor: Identity
     lost: PatientIdentifier
     stated: bool = True  #: as in FeedIdentity
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from hub.patients.model import (
     PersonPage,
     Task,
 )
+from hub.patients.store_details import DetailsStore
 from hub.patients.store_numbers import Among, NumberReader, noted
 from hub.patients.store_search import Criteria, PatientReader, StoredPerson, matching_keys
 from hub.patients.store_tasks import TaskReader
@@ -194,6 +195,18 @@ class Questions:
             reader = PatientReader(work)
             keys = self._persons_of(reader, self.lenient(identifier))
             return self._person(reader.persons(keys)[keys[0]]) if len(keys) == 1 else None
+
+    def with_details(self, persons: Iterable[Person]) -> tuple[Person, ...]:
+        """With how the identity that each is called by was checked."""
+        persons = tuple(persons)
+        numbers = [person.called_by for person in persons if person.called_by is not None]
+        if not numbers:
+            return persons
+        with self.database.reading() as work:
+            found = DetailsStore(work).of(numbers)
+        if not found:
+            return persons
+        return tuple(replace(item, details=found.get(item.called_by)) if item.called_by else item for item in persons)
 
     def links(self, identifier: PatientIdentifier) -> tuple[Link, ...]:
         """Why a person's identities are together, and were: for stewards. Raises as ``get``."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from hub.access.rights_model import Said
 from hub.context import CREATED, DELETED, Context
 from hub.errors import HubError
+from hub.patients import doubts_model as doubts
 from hub.patients import matching
 from hub.patients.asking import fingerprint
 from hub.patients.authorities import AuthorityDirectory
@@ -96,7 +97,7 @@ class PatientService(Questions):
             before = store.identity(identity.identifier)
             if before is not None and before.survivor is not None:
                 placed = Placed(before, reason="merged")  # a straggler: its number is no longer in use
-                context.led_to("warning", "number-merged")
+                context.led_to(doubts.WARNING, doubts.NUMBER_MERGED)
             else:
                 if before is None:
                     context.action = CREATED
@@ -158,6 +159,8 @@ class PatientService(Questions):
             self._not_renumbered(linker, before, lost)
             revisit = linker.retire(lost) if lost is not None and lost.identity.active else set()
             placed = self._place(linker, _not_worse(before, identity), before)
+            if command.details:
+                DetailsStore(work).keep(identity.identifier, command.details)
             if before is not None and not external:
                 linker.join(placed)
             linker.check_merge(placed.member, lost)
@@ -181,6 +184,9 @@ class PatientService(Questions):
             store.lock(*self._locks(one, linker), *self._locks(other, linker))
             store.lock_links()
             placed = [self._described(linker, item) for item in (one, other)]
+            for said, who, told in zip(placed, (one, other), command.details, strict=True):
+                if told and said.member.identity.identifier == who.identifier:  # else it was merged away
+                    DetailsStore(work).keep(who.identifier, told)
             if placed[0].member.id == placed[1].member.id:  # merged: more than linked
                 return self.fed(store, placed[0], context)
             return self.fed(store, linker.link(*placed), context)
@@ -330,6 +336,8 @@ class PatientService(Questions):
         Where its source said no status (``stated`` False) its authority's setting does."""
         number = self._authority(identity.identifier, context)
         status, ins = qualify(identity.status if stated else self._unstated(number), identity.ins)
+        if ins is None and identity.ins is not None:
+            doubts.note_ins(identity, context)
         others = tuple([self.directory.named(item) for item in identity.others if item.authority])
         told = identity.updated_at or now()
         return replace(identity, identifier=number, status=status, ins=ins, others=others, updated_at=told)

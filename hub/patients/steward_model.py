@@ -139,10 +139,13 @@ class DecideTask(Command):
 
 @dataclass(frozen=True, slots=True)
 class OwnerLink(Command):
-    """An owner says that two numbers of its own domain are one person (A24). Both stay in use. Outcome: Fed."""
+    """An owner says that two numbers of its own domain are one person (A24). Both stay in use. Outcome: Fed.
+
+    ``details``: as of ``FeedDetails``, of the one and of the other."""
 
     one: Identity
     other: Identity
+    details: tuple[Mapping[str, str], Mapping[str, str]] = field(default_factory=lambda: ({}, {}))
 
 
 @dataclass(frozen=True, slots=True)

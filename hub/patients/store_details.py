@@ -1,11 +1,12 @@
 """What hospitals say of identities beside their traits: one row an identity of which something is said."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from sqlalchemy import JSON, bindparam, delete, insert, select
+from sqlalchemy import JSON, bindparam, delete, insert, select, tuple_
 from sqlmodel import Field, SQLModel
 
-from hub.patients.details_model import Details, IdentityDetails
+from hub.patients.details_model import IdentityDetails
+from hub.patients.model import Details
 from hub.patients.store_tables import IDENTITY, PERSON
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
@@ -42,6 +43,13 @@ class DetailsStore:
         """Empty where nothing was ever said."""
         row = _OF_IDENTITY.first(self._connection, _key(identity))
         return _details(row[0]) if row is not None else Details()
+
+    def of(self, identities: Iterable[PatientIdentifier]) -> dict[PatientIdentifier, Details]:
+        """Of those of which something was said."""
+        keys = [(item.value, item.authority) for item in identities]
+        columns = (DETAILS.c.value, DETAILS.c.authority)
+        rows = self._connection.execute(select(*columns, DETAILS.c.body).where(tuple_(*columns).in_(keys)))
+        return {PatientIdentifier(value, oid): _details(body) for value, oid, body in rows}
 
     def put(self, identity: PatientIdentifier, details: Details) -> None:
         """It takes the place of the one before."""

@@ -176,7 +176,8 @@ class PatientFeedService:
 
     def person(self, regional: PatientIdentifier) -> Person | None:
         """The person as they are now."""
-        return self.patients.person(regional)
+        person = self.patients.person(regional)
+        return self.patients.with_details([person])[0] if person is not None else None
 
     def sent(self, subscription_id: str, error: HubError | None) -> None:
         """Note whether a message arrived, for the subscriber to see."""

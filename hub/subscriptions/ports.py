@@ -1,6 +1,7 @@
 # ruff: noqa: D102  (the services that fulfil these say what their methods do)
 """What the subscriptions room needs of the other rooms."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from hub.access.model import Principal
@@ -23,6 +24,8 @@ class Persons(Protocol):
     """The patients room, where persons themselves are told of."""
 
     def person(self, identifier: PatientIdentifier) -> Person | None: ...
+
+    def with_details(self, persons: Iterable[Person]) -> tuple[Person, ...]: ...
 
 
 class Access(Protocol):

@@ -82,7 +82,7 @@ def encode(outcome: Outcome, message: Hl7Message, context: Context) -> bytes:  #
     wanted = query.domains(message, DOMAINS)
     persons = [person for person, _ in outcome.found] if isinstance(outcome, VisitPage) else list(outcome.persons)
     records = [
-        person_segment(number, person, query.within(person.identifiers, wanted))
+        person_segment(number, person, query.within(person.current, wanted))
         for number, person in enumerate(dict.fromkeys(persons), 1)
     ]
     if not isinstance(outcome, DemographicsPage):

@@ -48,7 +48,7 @@ def encode(outcome: VisitPage, message: Hl7Message, context: Context) -> bytes: 
     wanted = query.domains(message, DOMAINS)
     records: list[str] = []
     for number, (person, visit) in enumerate(outcome.found, 1):
-        identifiers = query.within(person.identifiers, wanted)  # none perhaps: 3.22.4.2.2.11
+        identifiers = query.within(person.current, wanted)  # none perhaps: 3.22.4.2.2.11
         records += [person_segment(number, person, identifiers, account(visit)), visit_segment(1, visit)]
     told = len(outcome.found)
     cursor = str(outcome.total - outcome.remaining + 1) if outcome.remaining else ""

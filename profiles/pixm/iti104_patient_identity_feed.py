@@ -26,6 +26,7 @@ TRANSACTION = Transaction(
     options=(
         "Patient Identity Feed FHIR",
         "Remove Patient",
+        "Prefer: return=minimal, representation, OperationOutcome",
         "INS for qualified identities only (fr-core-patient-ins)",
         "owners of authorities are checked",
     ),
@@ -37,6 +38,6 @@ def decode(message: HttpRequest, context: Context) -> ReceiveIdentities:  # noqa
     return feed_of(message)
 
 
-def encode(outcome: Sequence[Received] | None, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: Sequence[Received] | None, message: HttpRequest, context: Context) -> HttpResponse:
     """201, 200 or 204."""
-    return feed_answered(outcome or (), message)
+    return feed_answered(outcome or (), message, context)

@@ -7,7 +7,7 @@ from hub.patients.model import Fed, FeedIdentity, MergeIdentities
 from hub.pipeline.transaction import AuditEvent, Durability, Kind, Soap, Transaction
 from hub.wire.hl7v3.errors import Hl7v3Invalid, UnsupportedPurpose
 from hub.wire.hl7v3.names import ACKNOWLEDGEMENT, ADDED, MERGED, REVISED, action, v3
-from hub.wire.hl7v3.refusal import ACCEPTED, UNKNOWN_KEY, accept_code, details
+from hub.wire.hl7v3.refusal import ACCEPTED, UNKNOWN_KEY, accept_code, details, warnings
 from hub.wire.hl7v3.registration import read_registration, read_wrapper
 from hub.wire.hl7v3.transmission import Party, write_acknowledgement
 from hub.wire.soap.message import SoapMessage, SoapResponse
@@ -44,9 +44,10 @@ def decode(message: SoapMessage, context: Context) -> FeedIdentity | MergeIdenti
 
 
 def encode(outcome: Fed | None, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
-    """MCCI_IN000002UV01 with CA: stored and visible."""
+    """MCCI_IN000002UV01 with CA: stored and visible; with a detail of type W for what was not taken."""
     to = read_wrapper(message.body)
-    return SoapResponse(write_acknowledgement(to, Party(to.receiver.device), ACCEPTED), action(ACKNOWLEDGEMENT))
+    answer = write_acknowledgement(to, Party(to.receiver.device), ACCEPTED, warnings(context))
+    return SoapResponse(answer, action(ACKNOWLEDGEMENT))
 
 
 def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:

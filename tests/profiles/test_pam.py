@@ -305,6 +305,21 @@ def test_how_an_identity_was_checked_goes_with_its_number(region: Region) -> Non
     assert said_of(region, new)["document"] == "CS"
 
 
+def test_a_merge_and_a_link_say_how_an_identity_was_checked(region: Region) -> None:
+    """A40: of the number that remains; A24: what follows a PID is of that."""
+    one, two, three = (region.fresh() for _ in range(3))
+    for number in (one, two, three):
+        region.accepted(message("ADT^A28", pid(number)))
+    region.accepted(message("ADT^A40^ADT_A39", pid(one), f"MRG|{cx(two)}", "ZFD|||||INSI|20240102|CN"))
+    assert said_of(region, one) == {"obtained": "INSI", "checked_on": "20240102", "document": "CN"}
+    region.accepted(message("ADT^A24^ADT_A24", pid(one), "ZFD|||||SM||PA", pid(three), "ZFD|||||CV||CS"))
+    found = {item.identity.value: item.details for item in region.hub.details.of_person(region.known(one).regional)}
+    assert (found[one].document, found[three].document) == ("PA", "CS")
+    region.accepted(message("ADT^A24^ADT_A24", pid(two), "ZFD|||||SM||AN", pid(three)))
+    found = {item.identity.value: item.details for item in region.hub.details.of_person(region.known(one).regional)}
+    assert (found[one].document, found[three].document) == ("PA", "CS"), "a number in use no more says nothing"
+
+
 @pytest.mark.parametrize("code", ["A40", "A47"])
 def test_a_number_that_is_in_use_no_more_warns(region: Region, code: str) -> None:
     """Somebody else's traits under it are not taken: whoever sends them is told, in an answer that stops no feed."""

@@ -235,6 +235,20 @@ def test_without_a_number_in_the_domain_the_list_is_empty(region: Region, event:
     assert reply.require("QAK").value(2) == "OK"
 
 
+@pytest.mark.parametrize("event", ["QBP^Q22^QBP_Q21", "QBP^ZV1^QBP_Q21"])
+def test_a_former_regional_number_is_not_told_as_one_in_use(region: Region, event: str) -> None:
+    """It still finds, and PIX tells none either."""
+    kept, lost = region.fresh(), region.fresh()
+    for number in (kept, lost):
+        region.accepted(message("ADT^A01", pid(number, pid_5=f"ALIASSE{kept}^ANNE^^^^^L"), PV1))
+    region.accepted(message("ADT^A40", pid(kept, pid_5=""), f"MRG|{cx(lost)}"))
+    assert region.known(kept).aliases
+    reply = ask(region, {"@PID.5.1.1": f"ALIASSE{kept}"}, event=event)
+    assert reply.require("MSA").value(1) == "AA"
+    numbers = {item.value(1) for item in reply.require("PID").repetitions(3)}
+    assert numbers == {region.known(kept).regional.value, kept}
+
+
 def test_a_number_that_was_merged_away_still_finds(region: Region) -> None:
     region.accepted(message("ADT^A28", pid("GONE", pid_5="MERGEDAWAY^A^^^^^L")))
     region.accepted(message("ADT^A28", pid("STAYS", pid_5="MERGEDAWAY^B^^^^^L")))

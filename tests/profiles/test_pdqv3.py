@@ -1,5 +1,6 @@
 """PDQV3 against the real patient index: parameters, portions, what can't be asked; every message by HL7's schemas."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,15 @@ from hub.context import Context
 from hub.errors import HubError
 from hub.patients import portions as rooms
 from hub.patients.authorities import AuthorityDirectory
-from hub.patients.model import Authority, FeedIdentity, Identity, IdentityStatus, Traits
+from hub.patients.model import (
+    Authority,
+    FeedIdentity,
+    GetPerson,
+    Identity,
+    IdentityStatus,
+    MergeIdentities,
+    Traits,
+)
 from hub.patients.portions import PortionService
 from hub.patients.service import PatientService
 from hub.storage.engine import Database
@@ -229,6 +238,18 @@ def test_an_answer_does_not_wait_for_ever(world: World, monkeypatch: pytest.Monk
     monkeypatch.setattr(rooms, "KEPT", -rooms.KEPT)
     world.ask(pdq_query(named("Martin"), quantity=1, query="p3"))
     assert outcome(world.ask(more("p3"))) == ("AE", "AE")
+
+
+def test_a_former_regional_number_is_not_told_as_one_in_use(world: World) -> None:
+    world.add("A2", replace(ZOE, birth_given="ANNE", given_names="ANNE"))
+    one, other = (PatientIdentifier(number, A) for number in ("A1", "A2"))
+    former = world.patients.get(GetPerson(other), Context()).regional
+    world.patients.merge(MergeIdentities(Identity(one, Traits()), other), Context())
+    asked = parameter("livingSubjectId", identifier(former.value, former.authority, "value"))
+    answer = world.ask(pdq_query(asked))
+    regional = [number for number, root in ids(every(answer, "patient/id")) if root == REGION]
+    assert regional == [world.patients.get(GetPerson(one), Context()).regional.value]
+    assert regional != [former.value]
 
 
 def test_persons_that_became_one_are_told_once(world: World) -> None:

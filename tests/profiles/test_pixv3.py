@@ -132,6 +132,27 @@ def test_a_merge(database: Database) -> None:
     assert known(service, "A1").traits.birth_name == "LÉGER", "a merge without a name takes none away"
 
 
+def test_what_is_not_kept_is_told(database: Database) -> None:
+    """As the HL7 v2 feed does: CA, and a warning."""
+
+    def warned(text: str) -> list[tuple[str | None, str | None]]:
+        answer = tell(service, iti44, text)
+        assert acknowledged(answer) == "CA"
+        rows = every(answer, "acknowledgementDetail")
+        assert [len(every(answer, f"acknowledgementDetail/{name}")) for name in ("text", "location")] == [len(rows)] * 2
+        return [(row.get("typeCode"), item.get("code")) for row in rows for item in row.findall("{*}code")]
+
+    service = patients(database)
+    assert warned(feed(ADD, person("A1", A, others=NUMBER, after=messages.status("VALI")))) == []
+    assert warned(feed(ADD, person("A2", A))) == []
+    assert warned(messages.merge("A1", "A2", A)) == []
+    for interaction in (ADD, REVISE):
+        assert warned(feed(interaction, person("A2", A))) == [("W", "204")], "a number that is in use no more"
+    assert warned(feed(ADD, person("A3", A, others=NUMBER))) == [("W", "SYN103")], "not qualified"
+    mistyped = messages.other("279035121518988", INS)
+    assert warned(feed(ADD, person("A4", A, others=mistyped, after=messages.status("VALI")))) == [("W", "SYN103")]
+
+
 @pytest.mark.parametrize(
     ("text", "location", "detail"),
     [

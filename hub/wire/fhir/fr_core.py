@@ -11,6 +11,8 @@ RELIABILITY = f"{_CORE}/StructureDefinition/fr-core-identity-reliability"
 INSEE_CODE = f"{_CORE}/StructureDefinition/fr-core-address-insee-code"
 GIVEN_NAMES = f"{_CORE}/StructureDefinition/fr-core-patient-birth-list-given-name"
 STATUS = f"{_CORE}/CodeSystem/fr-core-cs-identity-status"
+METHOD = f"{_CORE}/CodeSystem/fr-core-cs-method-collection"
+VALIDATION_MODE = f"{_CORE}/CodeSystem/fr-core-cs-mode-validation-identity"
 IDENTIFIER_TYPE = f"{_CORE}/CodeSystem/fr-core-cs-v2-0203"
 COMMUNE = "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM"
 
@@ -29,6 +31,9 @@ STATUSES: Mapping[IdentityStatus, str] = {
     IdentityStatus.VALIDATED: "Identité validée",
     IdentityStatus.QUALIFIED: "Identité qualifiée",
 }
+#: ZFD-5 and ZFD-7: the codes that FR Core has too.
+METHODS = frozenset({"SM", "CV", "INSI", "CB", "RFID", "AV"})
+DOCUMENTS = frozenset({"CN", "PA", "CS", "eCN", "IN", "AV", "LECV", "AN", "LEP", "CC", "ANCV", "CIMS"})
 #: HL7 table 0001 <-> administrative-gender.
 GENDERS: Mapping[str, str] = {"M": "male", "F": "female", "O": "other", "A": "other"}
 SEXES: Mapping[str, str] = {"male": "M", "female": "F", "other": "O", "unknown": "U"}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from hub.patients.model import INS_AUTHORITIES, IdentityStatus, Person, Traits
+from hub.patients.model import INS_AUTHORITIES, Details, IdentityStatus, Person, Traits
 from hub.values import PatientIdentifier
 from hub.wire.fhir import fr_core
 from hub.wire.fhir.codes import filled
@@ -116,6 +116,8 @@ def _extensions(person: Person, changed: str) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = [{"url": "identityStatus", "valueCoding": status}]
     if changed:
         parts.append({"url": "lastUpdated", "valueDateTime": changed})
+    if person.details is not None:
+        parts += _checked(person.details)
     found: list[dict[str, Any]] = [{"url": fr_core.RELIABILITY, "extension": parts}]
     if person.traits.birth_place:
         commune = {"system": fr_core.COMMUNE, "code": person.traits.birth_place}
@@ -124,6 +126,20 @@ def _extensions(person: Person, changed: str) -> list[dict[str, Any]]:
     if person.traits.mother_name:
         found.append({"url": fr_core.MOTHER, "valueString": person.traits.mother_name})
     return found
+
+
+def _checked(details: Details) -> list[dict[str, Any]]:
+    """How the identity was checked (ZFD-5 to ZFD-7 of PAM-FR), in FR Core's codes; one that it has not is left out."""
+    parts: list[dict[str, Any]] = []
+    if details.obtained in fr_core.METHODS:
+        method = {"system": fr_core.METHOD, "code": details.obtained}
+        parts.append({"url": "methodCollection", "valueCoding": method})
+    if asked := birth_date(details.checked_on):
+        parts.append({"url": "dateCollection", "valueDate": asked})
+    if details.document in fr_core.DOCUMENTS:
+        document = {"system": fr_core.VALIDATION_MODE, "code": details.document}
+        parts.append({"url": "validationMode", "valueCoding": document})
+    return parts
 
 
 def _addresses(traits: Traits) -> list[dict[str, Any]]:

@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hub.context import Context
 from hub.errors import Invalid
+from hub.patients import doubts_model as doubts
+from hub.patients.details_model import FeedDetails
 from hub.patients.feeding_model import Change, Received, ReceiveIdentities
 from hub.patients.model import FeedIdentity, Identity, MergeIdentities, Traits
 from hub.patients.steward_model import WithdrawIdentity
@@ -12,7 +15,8 @@ from hub.values import PatientIdentifier
 from hub.wire.fhir import search
 from hub.wire.fhir.body import resource_in
 from hub.wire.fhir.errors import ConditionNotSupported, outcome
-from hub.wire.fhir.patient_reading import authority_of, identity, number_of, survivor
+from hub.wire.fhir.patient import patient
+from hub.wire.fhir.patient_reading import authority_of, details, identity, number_of, survivor
 from hub.wire.http import HttpRequest, HttpResponse
 
 _CONDITIONS = ("if-match", "if-none-match", "if-none-exist", "if-modified-since")
@@ -27,7 +31,8 @@ def feed_of(message: HttpRequest) -> ReceiveIdentities:
     number = _named(message)
     if message.method == "DELETE":
         return ReceiveIdentities((WithdrawIdentity(number),))
-    return ReceiveIdentities((change_of(resource_in(message, "Patient"), number),))
+    shown = "return=representation" in search.wishes(message)
+    return ReceiveIdentities((change_of(resource_in(message, "Patient"), number),), shown=shown)
 
 
 def change_of(
@@ -47,17 +52,27 @@ def change_of(
         return WithdrawIdentity(found.identifier)
     if not (found.traits.birth_name or found.traits.used_name):
         raise Invalid("The patient's family name is missing.", location="Patient.name")
-    return FeedIdentity(found, EVENT)
+    told = details(resource)
+    return FeedDetails(found, EVENT, details=told) if told else FeedIdentity(found, EVENT)
 
 
-def feed_answered(outcomes: Sequence[Received], message: HttpRequest) -> HttpResponse:
-    """201 for a number that is new, 200 for one that was known, with the Patient's place; 204 after a delete."""
+def feed_answered(outcomes: Sequence[Received], message: HttpRequest, context: Context) -> HttpResponse:
+    """201 for a number that is new, 200 for one that was known, with the Patient's place; 204 after a delete.
+
+    The body is what Prefer says (FHIR R4: 3.1.0.1.6): nothing, the identity as it is kept, else what was done."""
     if message.method == "DELETE" or not outcomes or outcomes[0].regional is None:
         return HttpResponse(204, b"", "")
     done = outcomes[0]
+    status = 201 if done.created else 200
+    where = {"Location": f"{message.base}/Patient/{outcomes[0].regional.value}"}
+    if "return=minimal" in search.wishes(message):
+        return HttpResponse(status, b"", "", where)
+    if done.kept is not None:
+        return search.answer(patient(done.kept), status, where)
     told = outcome("information", "informational", "The number was registered." if done.created else "It was updated.")
-    where = f"{message.base}/Patient/{outcomes[0].regional.value}"
-    return search.answer(told, 201 if done.created else 200, {"Location": where})
+    for code in doubts.told(context):
+        told["issue"] += outcome("warning", "business-rule", doubts.TEXTS[code], code=code)["issue"]
+    return search.answer(told, status, where)
 
 
 def _named(message: HttpRequest) -> PatientIdentifier:

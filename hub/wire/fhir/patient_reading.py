@@ -16,6 +16,13 @@ _INS_TYPES = frozenset(INS_AUTHORITIES.values()) | {"INS"}
 _NOT_LOCAL = frozenset({"NH", "NI", "SS", "PPN", "DL", "AN", "VN"})  # HL7 table 0203: numbers that no hospital gives
 _STATUSES = {status.value: status for status in IdentityStatus}
 _DATE = re.compile(r"(\d{4})(?:-(0[1-9]|1[0-2])(?:-(0[1-9]|[12]\d|3[01]))?)?")
+#: Part of fr-core-identity-reliability -> what it says (the date's name differs between FR Core's versions).
+_DETAILS = {
+    "methodCollection": "obtained",
+    "dateCollection": "checked_on",
+    "dateInterrogationINSi": "checked_on",
+    "validationMode": "document",
+}
 _MOST_LISTED = 50  #: identifiers, names ... of one Patient
 _MOST_CHARACTERS = 250
 REPLACED_BY = "replaced-by"
@@ -32,7 +39,7 @@ def identity(resource: Mapping[str, Any], local: PatientIdentifier | None = None
     said = told or IdentityStatus.PROVISIONAL
     ins = next((item for item in numbers if _is_ins(item)), None)
     validated = said in (IdentityStatus.VALIDATED, IdentityStatus.QUALIFIED)
-    status = IdentityStatus.QUALIFIED if validated and ins is not None else said
+    status = IdentityStatus.QUALIFIED if validated and ins is not None else said  # else it is not kept (``qualify``)
     if validated and ins is None:
         status = IdentityStatus.VALIDATED
     return Identity(
@@ -40,7 +47,7 @@ def identity(resource: Mapping[str, Any], local: PatientIdentifier | None = None
         traits=traits(resource),
         status=status,
         attributes=attributes,
-        ins=replace(ins, type_code="INS") if ins is not None and validated else None,
+        ins=replace(ins, type_code="INS") if ins is not None else None,
         others=tuple(item for item in numbers if item != local and item.authority not in INS_AUTHORITIES),
     )
 
@@ -157,6 +164,21 @@ def reliability(resource: Mapping[str, Any]) -> tuple[IdentityStatus | None, fro
     return status, frozenset(said - _STATUSES.keys() - {""})
 
 
+def details(resource: Mapping[str, Any]) -> dict[str, str]:
+    """How the identity was checked, by name of a field of ``Details``. Raises Invalid."""
+    found: dict[str, str] = {}
+    for extension in _rows(resource, "extension"):
+        if text(extension, "url") == fr_core.RELIABILITY:
+            for part in _rows(extension, "extension"):
+                name = _DETAILS.get(text(part, "url"), "")
+                if name == "checked_on":
+                    found[name] = _date(text(part, "valueDate"), "Patient.extension.valueDate")
+                elif name:
+                    coding = part.get("valueCoding")
+                    found[name] = text(coding, "code").strip()[:16] if isinstance(coding, dict) else ""
+    return {name: value for name, value in found.items() if value}
+
+
 def _codes(part: Mapping[str, Any]) -> Iterator[str]:
     coding, concept = part.get("valueCoding"), part.get("valueCodeableConcept")
     rows = [coding] if isinstance(coding, dict) else listed(concept, "coding")
@@ -184,9 +206,12 @@ def _sex(resource: Mapping[str, Any]) -> str:
 
 
 def _birth_date(resource: Mapping[str, Any]) -> str:
-    value = text(resource, "birthDate")
+    return _date(text(resource, "birthDate"), "Patient.birthDate")
+
+
+def _date(value: str, where: str) -> str:
     if value and not _DATE.fullmatch(value):
-        raise Invalid("birthDate has the form YYYY[-MM[-DD]].", location="Patient.birthDate")
+        raise Invalid("A date has the form YYYY[-MM[-DD]].", location=where)
     return value.replace("-", "")
 
 

@@ -53,8 +53,7 @@ def understood(message: HttpRequest) -> tuple[HttpRequest, tuple[str, ...]]:
     ignored = tuple(dict.fromkeys(name for name, _ in message.query if name not in known))
     if not ignored:
         return message, ()
-    wishes = (part.strip().lower() for part in message.headers.get("prefer", "").split(","))
-    if "handling=lenient" not in wishes:
+    if "handling=lenient" not in search.wishes(message):
         raise UnknownParameter(location=ignored[0][:64])
     kept = tuple((name, text) for name, text in message.query if name in known)
     return replace(message, query=kept), ignored

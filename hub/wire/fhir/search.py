@@ -38,9 +38,7 @@ def parameters(message: HttpRequest, known: Iterable[str], sortable: Iterable[st
 
     Raises UnknownParameter, FormatNotSupported."""
     accept_json(message)
-    if "handling=strict" in message.headers.get("prefer", "") and len(_sorting(message, sortable)) < len(
-        _keys(message)
-    ):
+    if "handling=strict" in wishes(message) and len(_sorting(message, sortable)) < len(_keys(message)):
         raise UnknownParameter("The answer can't be sorted by this.", location="_sort")
     names = {*known, *PAGING}
     found: dict[str, tuple[str, ...]] = {}
@@ -68,6 +66,12 @@ def _sorting(message: HttpRequest, sortable: Iterable[str]) -> list[str]:
 def sorting(message: HttpRequest, sortable: Mapping[str, str]) -> tuple[tuple[str, bool], ...]:
     """_sort as attributes, each with whether it goes downwards; what can't be sorted by is passed over."""
     return tuple((sortable[key.removeprefix("-")], key.startswith("-")) for key in _sorting(message, sortable))
+
+
+def wishes(message: HttpRequest) -> frozenset[str]:
+    """What Prefer says (RFC 7240), in small letters: ``return=minimal``, ``handling=lenient`` ..."""
+    parts = message.headers.get("prefer", "").split(",")
+    return frozenset(part.partition(";")[0].replace(" ", "").replace('"', "").lower() for part in parts)
 
 
 def accept_json(message: HttpRequest) -> None:

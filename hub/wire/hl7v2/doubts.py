@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from hub.patients.doubts_model import INS_KEY, INS_NOT_QUALIFIED, NUMBER_MERGED, TEXTS
 from hub.wire.hl7v2.message import Segment
 from hub.wire.hl7v2.pid import refused_ins
 
@@ -18,17 +19,15 @@ class Doubt:
 
 
 WARNINGS = {
-    "ins-key": Doubt("PID^1^3", "103", "The INS is mistyped: its key is wrong. The identity is kept without it."),
-    "ins-not-qualified": Doubt("PID^1^3", "103", "The identity is not qualified: it is kept without its INS."),
+    INS_KEY: Doubt("PID^1^3", "103", TEXTS[INS_KEY]),
+    INS_NOT_QUALIFIED: Doubt("PID^1^3", "103", TEXTS[INS_NOT_QUALIFIED]),
     "ins-without-oid": Doubt(
         "PID^1^3", "103", "The INS names no authority of the INS: the identity is kept without it."
     ),
     "character-set-doubtful": Doubt(
         "MSH^1^18", "102", "The name reads as UTF-8, which MSH-18 does not say: it is kept as MSH-18 has it."
     ),
-    "number-merged": Doubt(
-        "PID^1^3", "204", "The number was merged or changed into another one: what is said of the patient is not taken."
-    ),
+    NUMBER_MERGED: Doubt("PID^1^3", "204", TEXTS[NUMBER_MERGED]),
 }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from hub.context import Context
 from hub.patients.details_model import FeedDetails
+from hub.patients.doubts_model import WARNING
 from hub.patients.model import FeedIdentity, Identity, MergeIdentities
 from hub.patients.steward_model import ChangeIdentifier, OwnerLink, OwnerUnlink, WithdrawIdentity
 from hub.patients.visits_model import FeedVisit, VisitAction
@@ -17,7 +18,6 @@ from hub.wire.hl7v2.pid import identity, patient_numbers
 from hub.wire.hl7v2.visit import check_class, visit
 
 Feed = FeedIdentity | FeedVisit | MergeIdentities | OwnerLink | OwnerUnlink | ChangeIdentifier | WithdrawIdentity
-WARNING = "warning"  #: kind of the effects that tell what of an accepted message was not taken
 _ACTIONS = {
     Effect.VISIT: VisitAction.SET,
     Effect.DISCHARGE: VisitAction.DISCHARGE,
@@ -113,7 +113,8 @@ def _effect(effect: Effect, code: str, moved: french.Movement) -> Effect:
 def _merge(message: Hl7Message, code: str, event: Event) -> MergeIdentities:  # noqa: ARG001
     mrg = message.require("MRG")
     survivor = identity(message, names_required=event.named)  # what remains is the number; the name may be left out
-    return MergeIdentities(survivor, _other(mrg, survivor, "A number can't be merged into itself."))
+    lost = _other(mrg, survivor, "A number can't be merged into itself.")
+    return MergeIdentities(survivor, lost, details=french.details(message))
 
 
 def _change(message: Hl7Message, code: str, event: Event) -> ChangeIdentifier:  # noqa: ARG001
@@ -144,7 +145,7 @@ def _two(message: Hl7Message) -> tuple[Segment, Segment]:
 
 def _link(message: Hl7Message, code: str, event: Event) -> OwnerLink:  # noqa: ARG001
     one, other = (identity(message, names_required=event.named, pid=pid) for pid in _two(message))
-    return OwnerLink(one, other)
+    return OwnerLink(one, other, french.details_of_two(message))
 
 
 def _unlink(message: Hl7Message, code: str, event: Event) -> OwnerUnlink:  # noqa: ARG001

@@ -2,6 +2,7 @@
 
 from hub.context import Context, Touched
 from hub.errors import HubError, Invalid
+from hub.patients.doubts_model import NUMBER_MERGED, WARNING
 from hub.patients.errors import (
     AuthorityNotOwned,
     IdentifierInUse,
@@ -17,13 +18,13 @@ from hub.wire.hl7v2.events import EVENTS, Effect
 from hub.wire.hl7v2.message import Hl7Message
 
 _PLACE = {Effect.MERGE: "MRG-1", Effect.CHANGE: "MRG-1", Effect.LINK: "PID[2]-3", Effect.UNLINK: "PID[2]-3"}
-_MERGED = Touched("warning", "number-merged")
+_MERGED = Touched(WARNING, NUMBER_MERGED)
 
 
 def accept(message: Hl7Message, context: Context) -> bytes:
     """AA: stored and visible; with an ERR of severity W for what was not taken."""
     pid = message.first("PID")
-    told = "number-merged" if _MERGED in context.effects else doubt(pid) if pid is not None else ""
+    told = NUMBER_MERGED if _MERGED in context.effects else doubt(pid) if pid is not None else ""
     if not told:
         return answers.acknowledge(message)
     warning = WARNINGS[told]

@@ -1,6 +1,6 @@
 """The segments of the French extension (PAM-FR 2.11): read strictly, so that a mistake is told and not kept unseen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -122,8 +122,20 @@ def said(message: Hl7Message) -> tuple[Said, ...]:
 
 def details(message: Hl7Message) -> dict[str, str]:
     """What ZFD and ZFP say of the identity, by name; "" where they delete it. Raises DataTypeError."""
-    found = {}
-    for segment in filter(None, map(message.first, _DETAILS)):
+    return _details(filter(None, map(message.first, _DETAILS)))
+
+
+def details_of_two(message: Hl7Message) -> tuple[dict[str, str], dict[str, str]]:
+    """The same of a message about two numbers: what follows the second PID is of that. Raises DataTypeError."""
+    second = next(at for at, item in enumerate(message.segments) if item.name == "PID" and item.index > 1)
+    parts = message.segments[:second], message.segments[second:]
+    one, other = (_details(item for item in part if item.name in _DETAILS) for part in parts)
+    return one, other
+
+
+def _details(segments: Iterable[Segment]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for segment in segments:
         for number, name in _DETAILS[segment.name].items():
             if segment.field(number):
                 found[name] = _detail(segment, number, name)

@@ -227,7 +227,7 @@ def write_demographics(  # noqa: PLR0917 (the parts, in their order)
 
 def _write_event(act: Element, sender: Party, person: Person, domains: Sequence[str]) -> None:
     """The numbers of the wanted domains, each once; a domain in which the person has none is named all the same."""
-    numbers = [item for item in person.identifiers if not domains or item.authority in domains]
+    numbers = [item for item in person.current if not domains or item.authority in domains]
     own = [item for item in numbers if item.authority == numbers[0].authority]
     holder = add(act, "subject", typeCode="SUBJ", contextConductionInd="false")
     event = add(holder, "registrationEvent", classCode="REG", moodCode="EVN")

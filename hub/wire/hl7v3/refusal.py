@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from hub.context import Context
 from hub.errors import Category, HubError, Unsupported, lookup
+from hub.patients import doubts_model as doubts
 from hub.wire.hl7v3.answer import close
 from hub.wire.hl7v3.datatypes import need
 from hub.wire.hl7v3.errors import REFUSALS
@@ -23,6 +25,8 @@ from hub.wire.hl7v3.transmission import (
 from hub.wire.xml import Element
 
 UNKNOWN_KEY = "204"
+#: What is not kept -> AcknowledgementDetailCode: an unknown key, a value that is none.
+_WARNINGS = {doubts.NUMBER_MERGED: UNKNOWN_KEY, doubts.INS_KEY: "SYN103", doubts.INS_NOT_QUALIFIED: "SYN103"}
 ACCEPTED, ERRONEOUS, REJECTED = "CA", "CE", "CR"
 """Accept acknowledgements: taken; the content must change; not now, or never here."""
 
@@ -31,6 +35,12 @@ def details(error: HubError, locations: Iterable[str] = (), *, code: str = "") -
     """One detail a location; the error's own location where none is named."""
     detail = code or lookup(REFUSALS, error).detail
     return [Detail(detail, error.message, place) for place in tuple(locations) or (within(error.location),)]
+
+
+def warnings(context: Context) -> Sequence[Detail]:
+    """What of an accepted feed was not kept."""
+    place = "//subject1/patient/id"
+    return [Detail(_WARNINGS[code], doubts.TEXTS[code], place, "W") for code in doubts.told(context)]
 
 
 def accept_code(error: HubError) -> str:

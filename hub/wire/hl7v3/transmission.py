@@ -48,11 +48,12 @@ class Transmission:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What is wrong with a message (AcknowledgementDetail). ``location``: an XPath."""
+    """What is wrong with a message (AcknowledgementDetail). ``location``: an XPath; ``kind``: E error, W warning."""
 
     code: str
     text: str = ""
     location: str = ""
+    kind: str = "E"
 
 
 def new_id() -> MessageId:
@@ -129,7 +130,7 @@ def add_acknowledgement(body: Element, target: MessageId, code: str, details: It
     add(acknowledgement, "typeCode", code=code)
     target.write(add(acknowledgement, "targetMessage"), "id")
     for detail in details:
-        told = add(acknowledgement, "acknowledgementDetail", typeCode="E")
+        told = add(acknowledgement, "acknowledgementDetail", typeCode=detail.kind)
         add(told, "code", code=detail.code)
         if detail.text:
             add(told, "text", detail.text)

@@ -9,6 +9,7 @@ import pytest
 
 from hub.errors import HubError, Invalid
 from hub.patients.feeding_model import ReceiveIdentities
+from hub.patients.ins_model import qualify
 from hub.patients.model import FeedIdentity, Identity, IdentityStatus, MergeIdentities, Person, Traits
 from hub.patients.steward_model import WithdrawIdentity
 from hub.testing import hl7
@@ -123,11 +124,12 @@ def test_the_same_identity_as_from_pam_fr() -> None:
 
 
 @pytest.mark.parametrize("status", ["PROV", "RECUP"])
-def test_an_ins_is_read_of_a_qualified_identity_only(status: str) -> None:
+def test_an_ins_is_kept_of_a_qualified_identity_only(status: str) -> None:
     resource = ins_patient()
     resource["extension"][0]["extension"][0]["valueCoding"]["code"] = status
     found = patient_reading.identity(resource)
-    assert (found.status.value, found.ins, found.others) == (status, None, ())
+    assert (found.status.value, found.others) == (status, ())
+    assert qualify(found.status, found.ins) == (found.status, None), "it is read, to be told that it is not kept"
 
 
 def test_a_social_security_number_is_no_ins() -> None:
