@@ -113,7 +113,8 @@ def read_config(source: SourceConfig, manifest: Manifest) -> ConnectorConfig:
         return manifest.config.model_validate(values)
     except ValidationError as error:
         wrong = "; ".join(
-            f"sources.{source.name}.config.{'.'.join(map(str, item['loc'])) or '?'}: {item['msg']}"
+            f"sources.{source.name}.config.{'.'.join(map(str, item['loc'])) or '?'}: "
+            + item["msg"].removeprefix("Value error, ")
             for item in error.errors(include_input=False, include_url=False, include_context=False)
         )
         raise BadSourceSettings(wrong, location=f"sources.{source.name}") from error

@@ -42,7 +42,8 @@ def test_check_names_every_mistake(tmp_path: Path) -> None:
     file.write_text(WRONG.replace('"x"', "80"))
     done = maillage("check", "--settings", str(file))
     assert done.returncode == 1
-    assert "line 7: sources[0].config.uri" in done.stdout
+    assert "line 7: sources[0].config.uri: there is no such setting; did you mean url?" in done.stdout
+    assert "sources[0].config.url: is required" in done.stdout
     file.write_text(WRONG.replace('"x"', "80").replace("dicomweb", "telepathy"))
     assert "line 6: sources[0].kind: no such connector" in maillage("check", "--settings", str(file)).stdout
 

@@ -1,6 +1,7 @@
 """The sandbox as a process: what it prints, how one gets in, what is left of it."""
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hub.app.sandbox.hub import SandboxOption, parse_community, parse_source, read_authorities
+from hub.app.sandbox.hub import Options, Sandbox, SandboxOption, parse_community, parse_source, read_authorities
 from hub.patients.model import Traits
 from hub.testing import hl7
 from hub.testing.sandbox import SandboxProcess
@@ -171,9 +172,27 @@ def test_a_dimse_source_is_a_destination_too() -> None:
     assert destinations == [("ORTHANC", "10.0.0.1:4242")]
 
 
-@pytest.mark.parametrize("text", ["{", '[{"namespace": "A"}]', '[{"namespace": "A", "oid": "x"}]'])
-def test_authorities_that_can_not_be_read(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "not readable JSON"),
+        ("{}", "must hold a JSON list"),
+        ('[{"namespace": "A"}]', "[0].oid: is required"),
+        ('[{"namespace": "A", "oid": "x"}]', "[0].oid: An OID must be"),
+        ('[{"namespace": "A", "oid": "1.2.3", "typ": "PI"}]', "did you mean type?"),
+    ],
+)
+def test_authorities_that_can_not_be_read(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "authorities.json"
     file.write_text(text)
-    with pytest.raises(SandboxOption):
+    with pytest.raises(SandboxOption, match=re.escape(said)):
         read_authorities(file)
+    with pytest.raises(SandboxOption, match="No such file"):
+        read_authorities(tmp_path / "elsewhere.json")
+
+
+@pytest.mark.parametrize("source", ["A=dimse:AN_AE_TITLE_TOO_LONG@h:104", "A=dimse:X@h:99999"])
+def test_a_wrong_dimse_source_is_told_by_its_option(source: str) -> None:
+    with pytest.raises(SandboxOption) as refused:
+        Sandbox(Options(sources=(source,)))
+    assert refused.value.location == "--source"

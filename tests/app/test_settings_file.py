@@ -114,6 +114,18 @@ def test_domain_values_are_mistakes_like_any_other() -> None:
     assert found == {("region.affinity_domain", 2), ("dimse.ae_title", 4)}
 
 
+@pytest.mark.parametrize("place", ["nowhere", ":104", "h:", "h:0", "h:65536", "h:x", ""])
+def test_an_address_is_a_host_and_a_port(place: str) -> None:
+    feed = '[[feeds]]\nname = "A"\napplication = "HIS"\nfacility = "A"\n'
+    found = {
+        mistake.key: mistake.message
+        for mistake in mistakes(f'{feed}answer_to = "{place or "h"}"\n[dimse]\ndestinations = {{ PACS = "{place}" }}\n')
+    }
+    assert found == dict.fromkeys(("feeds[0].answer_to", "dimse.destinations.PACS"), "must be host:port")
+    settings = settings_file.parse(f'{feed}answer_to = "h:1"\n[dimse]\ndestinations = {{ PACS = "[::1]:104" }}\n')
+    assert settings.feeds[0].reports_to == ""
+
+
 def test_a_secret_never_appears_in_a_mistake() -> None:
     text = '[[clients]]\nname = "x"\ntoken_sha256 = "very-secret"\n[storage]\ndatabase = ["postgresql://u:pw@h/d"]\n'
     report = " ".join(str(mistake) for mistake in mistakes(text))

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from hub.app.keys import pki
 from hub.app.running import logs
 from hub.app.sandbox.keys import CLIENT, Keys
+from hub.app.settings.file import mistakes_of
 from hub.app.settings.model import (
     LOOPBACK,
     Archive,
@@ -64,6 +65,7 @@ OPTIONS: Mapping[tuple[int | str, ...], str] = {
     ("repository_unique_id",): "--repository-id",
     ("home_community_id",): "--home-community",
     ("database",): "--db",
+    ("destinations",): "--source",
 }
 ALL_ROLES = ("clinician", "operator", "steward", "officer")
 
@@ -226,7 +228,8 @@ class Sandbox:
             )
         except ValidationError as error:
             mistake = error.errors(include_input=False)[0]
-            raise SandboxOption(said(mistake), location=OPTIONS.get(mistake["loc"][:2], "")) from error
+            place = mistake["loc"]
+            raise SandboxOption(said(mistake), location=OPTIONS.get(place[:2]) or OPTIONS.get(place[:1], "")) from error
 
     def _authorities(self) -> tuple[Authority, ...]:
         """Those of the file, and those that the seed's people need."""
@@ -298,10 +301,11 @@ def read_authorities(file: Path) -> tuple[Authority, ...]:
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))
         return TypeAdapter(tuple[Authority, ...]).validate_python(rows)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise SandboxOption(f"The file can't be read: {error.strerror}.", location="--authorities") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise SandboxOption("The file is not readable JSON.", location="--authorities") from error
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        told = f"{where}: {said(first)}" if where else "The file must hold a JSON list of authorities."
+        first = next(mistakes_of(error, {}, Authority))
+        told = str(first) if first.key else "The file must hold a JSON list of authorities."
         raise SandboxOption(told, location="--authorities") from error

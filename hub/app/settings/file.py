@@ -96,7 +96,7 @@ def parse(text: str, name: str = "settings") -> Settings:
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
-        mistakes += _from_pydantic(error, lines, Settings)
+        mistakes += mistakes_of(error, lines, Settings)
     if settings is not None:
         mistakes += _beyond_types(settings, lines)
     if mistakes or settings is None:
@@ -165,12 +165,15 @@ def _with_environment(data: dict[str, Any], environment: Mapping[str, str]) -> d
     return data
 
 
-def _from_pydantic(error: ValidationError, lines: dict[KeyPath, int], model: type[BaseModel]) -> Iterator[Mistake]:
+def mistakes_of(
+    error: ValidationError, lines: dict[KeyPath, int], model: type[BaseModel], table: KeyPath = ()
+) -> Iterator[Mistake]:
+    """What pydantic refused, by key and line, as people say it. ``table``: where the model's keys stand."""
     for item in error.errors(include_url=False, include_input=False):
-        path: KeyPath = tuple(item["loc"])
+        path: KeyPath = (*table, *item["loc"])
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
-            message = "there is no such setting" + _suggestion(path, model)
+            message = "there is no such setting" + _suggestion(item["loc"], model)
         elif item["type"] == "missing":
             message = "is required"
         yield Mistake(dotted(path), line_of(lines, path), message)

@@ -15,7 +15,7 @@ from hub.app.settings.record import NationalRecord
 from hub.app.settings.rights import Rights
 from hub.app.settings.saml import Saml
 from hub.app.settings.sharing import Community, Gateways, Mobile, NotificationRecipient, OnDemand, Subscriptions
-from hub.app.settings.table import AETitleText, DatabaseUrl, OidText, ProcessingIds, Table
+from hub.app.settings.table import AETitleText, DatabaseUrl, OidText, Place, PlaceOrNone, ProcessingIds, Table
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 LISTENERS = ("web", "mllp", "dimse", "health")  #: the tables of what listens
@@ -148,9 +148,9 @@ class Feed(Table):
     """sender/device/id of its HL7 v3 messages."""
     charset: str = ""
     """Character set to use whatever MSH-18 says."""
-    answer_to: str = ""
+    answer_to: PlaceOrNone = ""
     """host:port for application acknowledgements in enhanced mode; empty: none are sent."""
-    reports_to: str = Field(default="", examples=["ris-a.chu-a.example.org:2576"])
+    reports_to: PlaceOrNone = Field(default="", examples=["ris-a.chu-a.example.org:2576"])
     """host:port for business acknowledgements (ZAM): how far documents came whose message asks for it; empty: none."""
 
 
@@ -221,11 +221,11 @@ class DimsePort(Table):
     """The hub's own, as called by others and as C-MOVE destination of its own retrievals."""
     max_associations: int = 20
     """Associations at the same time."""
-    callers: tuple[str, ...] = Field(default=(), examples=[("PACS_B",)])
+    callers: tuple[AETitleText, ...] = Field(default=(), examples=[("PACS_B",)])
     """Calling AE titles that may ask, fetch, and tell that instances are there (RAD-49; who may send:
     archive.senders); empty: none, unless node authentication is off. Beyond loopback they must show a certificate as
     well (tls.client_certificates = "required")."""
-    destinations: dict[str, str] = Field(default_factory=dict, examples=[{"PACS_B": "10.0.0.5:104"}])
+    destinations: dict[AETitleText, Place] = Field(default_factory=dict, examples=[{"PACS_B": "10.0.0.5:104"}])
     """Permitted C-MOVE destinations: AE title -> host:port."""
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from hub.app.settings.file import Mistake, dotted
+from hub.app.settings.file import Mistake, dotted, mistakes_of
 from hub.app.settings.model import Settings
 from hub.app.settings.toml_lines import key_lines, line_of
 from hub.connector.contract import Connector
@@ -50,9 +50,7 @@ def check_sources(settings: Settings, file: Path | None) -> tuple[Mistake, ...]:
             place = (*path, "config")
             mistakes.append(Mistake(dotted(place), line_of(lines, place), error.message))
         except ValidationError as error:
-            for item in error.errors(include_input=False, include_url=False):
-                place = (*path, "config", *item["loc"])
-                mistakes.append(Mistake(dotted(place), line_of(lines, place), item["msg"]))
+            mistakes += mistakes_of(error, lines, manifest.config, (*path, "config"))
     return tuple(mistakes)
 
 

@@ -21,10 +21,20 @@ def some(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def place(text: str) -> str:
+    """Raises ValueError where it is not host:port."""
+    host, _, port = text.rpartition(":")
+    if not (host.strip() and port.isascii() and port.isdecimal() and 0 < int(port) <= 65535):
+        raise ValueError("must be host:port")
+    return text
+
+
 OidText = Annotated[str, AfterValidator(setting(Oid))]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
 DatabaseUrl = Annotated[str, AfterValidator(database_url)]
 AETitleText = Annotated[str, AfterValidator(setting(AETitle))]
+Place = Annotated[str, AfterValidator(place)]
+PlaceOrNone = Annotated[str, AfterValidator(lambda text: text and place(text))]
 ProcessingIds = Annotated[tuple[Literal["P", "T", "D"], ...], AfterValidator(some)]
 CodeText = Annotated[str, Field(pattern=r"^[^^|]+\^[^^|]*\^[^^|]+$")]
 DocumentCode = Literal[
