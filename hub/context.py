@@ -8,6 +8,7 @@ from hub.access.model import ANONYMOUS, Principal
 from hub.errors import DeadlineExceeded
 from hub.values import new_key, now
 
+TREATMENT = "TREATMENT"  #: the purpose where nobody said another one
 CREATED, DELETED = "C", "D"  #: ``Context.action`` (EventActionCode of DICOM PS3.15 A.5)
 
 
@@ -25,7 +26,7 @@ class Context:
 
     transaction: str = "internal"  #: transaction id, "ITI-18"
     principal: Principal = ANONYMOUS
-    purpose: str = "TREATMENT"
+    purpose: str = TREATMENT
     source: str = ""  #: configured name of the feeding or asking system, "" when unknown
     peer: str = ""  #: network address of the caller
     session: str = field(default="", repr=False)  #: token of the caller's session, "" without one; never kept or logged

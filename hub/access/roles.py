@@ -36,6 +36,23 @@ ROLES: Mapping[str, frozenset[str]] = {
 }
 
 
+#: What those ask for who treat nobody (HL7 v3 ActReason): of several roles the first one's.
+PURPOSES: Mapping[str, str] = {
+    "officer": "HCOMPL",
+    "steward": "PATADMIN",
+    "secretary": "PATADMIN",
+    "operator": "HSYSADMIN",
+    "patient": "PATRQT",
+    "representative": "FAMRQT",
+}
+
+
+def purpose_of(roles: Iterable[str]) -> str:
+    """What for somebody of these roles asks who says nothing of it; "" where a role of theirs treats people."""
+    mine = frozenset(roles)
+    return next((code for role, code in PURPOSES.items() if role in mine), "") if mine <= PURPOSES.keys() else ""
+
+
 def permissions_of(roles: Iterable[str]) -> frozenset[str]:
     """Everything that the roles permit together. An unknown role permits nothing."""
     return _of(frozenset(roles))

@@ -16,13 +16,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from hub.access.roles import purpose_of
 from hub.audit.chain import dump, load
 from hub.audit.errors import AuditUnavailable
 from hub.audit.model import AuditOutcome, AuditPage, AuditRecord, AuditSearch, ChainState
 from hub.audit.spool import Batch, Spool
 from hub.audit.store import AuditStore
 from hub.audit.verification import Verification
-from hub.context import Context
+from hub.context import TREATMENT, Context
 from hub.errors import AccessDenied, Category, HubError, InternalError, NotAuthenticated
 from hub.storage.engine import Database
 from hub.values import new_key, now
@@ -274,7 +275,7 @@ def _record(transaction: Audited, context: Context, error: HubError | None, mill
         principal_id=context.principal.id,
         principal_name=context.principal.name,
         scheme=context.principal.scheme.value,
-        purpose=context.purpose,
+        purpose=_purpose(context),
         peer=context.peer,
         source=context.source,
         correlation_id=context.correlation_id,
@@ -297,6 +298,12 @@ def _record(transaction: Audited, context: Context, error: HubError | None, mill
         query=b64encode(context.query[:MAX_QUERY]).decode(),
         query_form=context.query_form,
     )
+
+
+def _purpose(context: Context) -> str:
+    """What was said; else what the roles are for of a person who treats nobody."""
+    said = context.purpose
+    return (purpose_of(context.principal.roles) if said == TREATMENT and context.principal.person else "") or said
 
 
 def outcome_of(error: HubError | None) -> AuditOutcome:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from hub.access.roles import PURPOSES
 from hub.audit.model import AuditOutcome, AuditRecord
 from hub.portal.visit import Phrases
 
@@ -60,7 +61,7 @@ KINDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "urgent": (("110113",), ()),
     "looked": (("110101",), ()),
 }
-_PURPOSES = ("normal", "bris_de_glace", "centre_15")
+_PURPOSES = ("normal", "bris_de_glace", "centre_15", *PURPOSES.values())
 
 
 def what(record: AuditRecord) -> str:

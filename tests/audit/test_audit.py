@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, text, update
 
+from hub.access.model import Principal, Scheme
 from hub.audit.chain import GENESIS, dump, load
 from hub.audit.errors import AuditUnavailable
 from hub.audit.model import AuditOutcome, AuditSearch
@@ -22,6 +23,7 @@ from hub.context import Context
 from hub.errors import AccessDenied, HubError, InternalError, Invalid, NotAuthenticated, Unavailable
 from hub.storage.engine import Database
 from hub.values import now
+from hub.wire.atna.vocabulary import purpose_of
 from tests.audit.builders import disarm, record, transaction
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +56,30 @@ def test_a_record_says_who_did_what_to_whom(service: AuditService) -> None:
     assert [(item.kind, item.reference) for item in found.objects] == [("patient", "R1"), ("document", "1.2.3")]
     assert found.at.tzinfo is not None
     assert found.milliseconds == 12
+
+
+@pytest.mark.parametrize(
+    ("roles", "said", "purpose"),
+    [
+        (("clinician",), "TREATMENT", "TREATMENT"),
+        (("officer",), "TREATMENT", "HCOMPL"),
+        (("operator", "steward"), "TREATMENT", "PATADMIN"),
+        (("operator", "clinician"), "TREATMENT", "TREATMENT"),
+        (("officer",), "bris_de_glace", "bris_de_glace"),
+        ((), "TREATMENT", "TREATMENT"),
+    ],
+)
+def test_who_treats_nobody_asks_for_another_purpose(
+    service: AuditService, roles: tuple[str, ...], said: str, purpose: str
+) -> None:
+    asking = Principal("x", scheme=Scheme.SESSION, roles=frozenset(roles), person=True)
+    service.record(transaction(), Context(principal=asking, purpose=said), None, 1)
+    service.record(transaction(), Context(principal=replace(asking, person=False), purpose=said), None, 1)
+    system, person = service.recent()
+    assert (person.purpose, system.purpose) == (purpose, said)
+    code, system_of_code, _ = purpose_of(person) or ("", "", "")
+    assert code == ("TREAT" if purpose == "TREATMENT" else purpose)
+    assert system_of_code != "Maillage"
 
 
 def test_a_transaction_of_our_own_is_found_as_the_standard_s(service: AuditService) -> None:

@@ -20,6 +20,11 @@ PURPOSE: Mapping[str, Coded] = {
     "bris_de_glace": ("bris_de_glace", PURPOSES, "Accès bris de glace"),
     "centre_15": ("centre_15", PURPOSES, "Accès centre de régulation"),
     "TREATMENT": ("TREAT", ACT_REASON, "treatment"),
+    "HCOMPL": ("HCOMPL", ACT_REASON, "health compliance"),
+    "PATADMIN": ("PATADMIN", ACT_REASON, "patient administration"),
+    "HSYSADMIN": ("HSYSADMIN", ACT_REASON, "health system administration"),
+    "PATRQT": ("PATRQT", ACT_REASON, "patient requested"),
+    "FAMRQT": ("FAMRQT", ACT_REASON, "family requested"),
 }
 
 
