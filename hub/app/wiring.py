@@ -39,6 +39,7 @@ from hub.errors import Misconfigured
 from hub.exchange.worker import Worker
 from hub.imaging.availability import AvailabilityService
 from hub.imaging.single_object import SingleObjectService
+from hub.imaging.study_persons import StudyPersonsService
 from hub.imaging.whole_person import WholePersonService
 from hub.patients.notices import NOTICE
 from hub.pipeline.catalogue import Bound, discover
@@ -142,6 +143,10 @@ class Hub(Rooms):
                 *(self.imaging, self.orphans, self.life, self.exchange, self.consents, self.care),
                 *(self.federation, self.communities, self.responding, self.discovery),
                 *(self.updates, self.removals, SingleObjectService(self.imaging, self.scratch.path / "rendering")),
+                StudyPersonsService(
+                    lambda command, context: self.dispatch(command, context),  # noqa: PLW0108 (not there yet)
+                    lambda context: self.access.permit(context.principal, "patients.query", context),
+                ),
                 WholePersonService(self.federation, self.imaging, page=self.settings.imaging.max_studies),
                 *(self.subscriptions, self.pull_points, self.population, AvailabilityService(self.imaging)),
                 *self.fhir_patients.services,

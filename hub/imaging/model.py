@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from hub.errors import HubError
 from hub.imaging.sending_model import Sending
+from hub.patients.model import Person
 from hub.usecase import Command
 from hub.values import PatientIdentifier, Uid
 
@@ -274,6 +275,21 @@ class StudyAnswer:
     studies: tuple[IndexedStudy, ...]
     statuses: tuple[SourceStatus, ...] = ()
     total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindStudiesAndPersons(Command):
+    """A search, and whom what it finds is about, for those who may ask for persons. Outcome: StudiesAndPersons."""
+
+    query: FindStudies
+
+
+@dataclass(frozen=True, slots=True)
+class StudiesAndPersons:
+    """``persons``: each once, as far as they are known."""
+
+    answer: StudyAnswer
+    persons: tuple[Person, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ class Fhir:
     resource: str
     interaction: str  #: read, search-type, create ... as in the CapabilityStatement
     search_parameters: tuple[tuple[str, str, str], ...] = ()  #: (name, type, what it means)
+    includes: tuple[str, ...] = ()  #: what _include may ask for
     xml: bool = True  #: as XML too, for who wants it; not what answers with bytes of any kind
     bundles_of: str = ""  #: takes batches of this resource alone; all else at the path is another transaction's
     wire: str = "fhir"

@@ -3,12 +3,23 @@
 from hub.context import Context
 from hub.errors import Invalid
 from hub.imaging.errors import UnknownStudy
-from hub.imaging.model import FindStudies, SourceState, SourceStatus, Study, StudyAnswer
+from hub.imaging.model import (
+    FindStudies,
+    FindStudiesAndPersons,
+    SourceState,
+    SourceStatus,
+    StudiesAndPersons,
+    Study,
+    StudyAnswer,
+)
+from hub.patients.model import Person
 from hub.pipeline.transaction import AuditEvent, Fhir, Kind, Transaction
 from hub.values import PatientIdentifier
 from hub.wire.fhir import search
+from hub.wire.fhir.errors import UnknownParameter
 from hub.wire.fhir.errors import outcome as outcome_of
 from hub.wire.fhir.imaging_study import DCM, imaging_study, status_of
+from hub.wire.fhir.patient import patient
 from hub.wire.http import HttpRequest, HttpResponse
 
 _PARAMETERS = (
@@ -27,6 +38,8 @@ _PARAMETERS = (
 )
 _NAMES = tuple(name for name, _, _ in _PARAMETERS)
 _ORDER = ("-started",)  #: as they come
+_INCLUDE = "_include"
+_INCLUDES = ("ImagingStudy:patient", "ImagingStudy:subject")
 #: Studies that are counted where the total alone is asked for.
 _COUNTED = 500
 TRANSACTION = Transaction(
@@ -36,7 +49,7 @@ TRANSACTION = Transaction(
     initiator="Imaging Document Consumer",
     responder="Imaging Document Responder",
     bindings=(
-        Fhir("GET", "/ImagingStudy", "ImagingStudy", "search-type", _PARAMETERS),
+        Fhir("GET", "/ImagingStudy", "ImagingStudy", "search-type", _PARAMETERS, _INCLUDES),
         Fhir("POST", "/ImagingStudy/_search", "ImagingStudy", "search-type"),
         Fhir("GET", "/ImagingStudy/{id}", "ImagingStudy", "read"),
     ),
@@ -49,17 +62,23 @@ TRANSACTION = Transaction(
         "_count and links to the next page",
         "a warning per source that failed",
         "_sort=-started",
+        "_include=ImagingStudy:patient, for callers who may ask for persons",
     ),
 )
 
 
-def decode(message: HttpRequest, context: Context) -> FindStudies:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> FindStudies | FindStudiesAndPersons:  # noqa: ARG001
     """Search parameters or an id -> FindStudies."""
+    query = _question(message)
+    return FindStudiesAndPersons(query) if _includes(message) else query
+
+
+def _question(message: HttpRequest) -> FindStudies:
     wanted = message.path_parameters.get("id")
     if wanted:
         search.accept_json(message)
         return FindStudies(study_instance_uids=(wanted,), level="IMAGE", live=True, limit=1)
-    found = search.parameters(message, _NAMES, _ORDER)
+    found = search.parameters(message, (*_NAMES, _INCLUDE), _ORDER)
     uids, accessions = _identifiers(found)
     ids = search.alternatives(search.single(found, "_id"))
     if ids and uids:
@@ -84,14 +103,30 @@ def decode(message: HttpRequest, context: Context) -> FindStudies:  # noqa: ARG0
     )
 
 
-def encode(outcome: StudyAnswer, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def _includes(message: HttpRequest) -> bool:
+    """Whether whom the studies are about is asked for too. Raises UnknownParameter."""
+    asked = [item.removesuffix(":Patient") for item in message.parameters(_INCLUDE) if item]
+    if message.path_parameters.get("id") or not asked:
+        return False
+    if not set(asked) <= set(_INCLUDES):
+        raise UnknownParameter("This can't be included.", location=_INCLUDE)
+    return True
+
+
+def encode(outcome: StudyAnswer | StudiesAndPersons, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
     """A searchset, or the one study."""
+    if isinstance(outcome, StudiesAndPersons):
+        return _searchset(outcome.answer, message, outcome.persons)
+    return _searchset(outcome, message)
+
+
+def _searchset(outcome: StudyAnswer, message: HttpRequest, persons: tuple[Person, ...] = ()) -> HttpResponse:
     dicomweb = f"{message.base.removesuffix('/fhir')}/dicom-web"
     if "id" in message.path_parameters:
         if not outcome.studies:
             raise _why(outcome.statuses)
         return search.answer(imaging_study(outcome.studies[0], dicomweb))
-    found = search.parameters(message, _NAMES, _ORDER)
+    found = search.parameters(message, (*_NAMES, _INCLUDE), _ORDER)
     statuses = [search.token(text).code for text in search.alternatives(search.single(found, "status"))]
     accessions = _identifiers(found)[1]
     studies = [item for item in outcome.studies if not statuses or status_of(item) in statuses]
@@ -110,6 +145,7 @@ def encode(outcome: StudyAnswer, message: HttpRequest, context: Context) -> Http
         (imaging_study(item, dicomweb) for item in studies),
         total=total,
         next_page={"_offset": str(offset + limit)} if more else None,
+        included=(patient(person) for person in persons if any(item.person == person.regional for item in studies)),
         outcomes=[_warning(status) for status in _missing(outcome.statuses)],
         sortable=_ORDER,
     )

@@ -52,6 +52,11 @@ class Interaction(Protocol):
         """(name, type, what it means)."""
         ...
 
+    @property
+    def includes(self) -> Sequence[str]:
+        """What _include may ask for."""
+        ...
+
 
 def capability_statement(
     interactions: Iterable[Interaction], *, url: str, version: str, date: datetime, title: str = "Maillage"
@@ -80,6 +85,8 @@ def capability_statement(
             for name, kind, text in item.search_parameters
             if name not in names and "." not in name  # a chained parameter is no parameter of the resource
         ]
+        if item.includes:
+            found["searchInclude"] = [*item.includes]
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",

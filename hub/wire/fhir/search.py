@@ -193,6 +193,7 @@ def bundle(
     *,
     total: int | None = None,
     next_page: Mapping[str, str] | None = None,
+    included: Iterable[Mapping[str, Any]] = (),
     outcomes: Iterable[Mapping[str, Any]] = (),
     sortable: Iterable[str] = (),
 ) -> HttpResponse:
@@ -201,7 +202,7 @@ def bundle(
 
     ``_summary=count`` is answered with the total alone, where it is known."""
     if total is not None and message.parameter("_summary") == "count":
-        matches, next_page = (), None
+        matches, included, next_page = (), (), None
     sorted_by = _sorting(message, sortable)
     query = [pair for pair in message.query if pair[0] != "_sort"]
     query += [("_sort", ",".join(sorted_by))] if sorted_by else []
@@ -214,9 +215,10 @@ def bundle(
         {
             "fullUrl": f"{message.base}/{resource['resourceType']}/{resource['id']}",
             "resource": resource,
-            "search": {"mode": "match"},
+            "search": {"mode": mode},
         }
-        for resource in matches
+        for mode, resources in (("match", matches), ("include", included))
+        for resource in resources
     ]
     entries += [
         {"fullUrl": f"urn:uuid:{uuid.uuid4()}", "resource": resource, "search": {"mode": "outcome"}}

@@ -1,15 +1,31 @@
 import json
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 import pytest
 
 from hub.context import Context
-from hub.errors import Invalid
+from hub.errors import AccessDenied, Invalid
 from hub.imaging.errors import UnknownStudy
-from hub.imaging.model import FindStudies, IndexedStudy, SourceState, SourceStatus, Study, StudyAnswer, StudyState
+from hub.imaging.model import (
+    FindStudies,
+    FindStudiesAndPersons,
+    IndexedStudy,
+    SourceState,
+    SourceStatus,
+    StudiesAndPersons,
+    Study,
+    StudyAnswer,
+    StudyState,
+)
+from hub.imaging.study_persons import StudyPersonsService
+from hub.patients.errors import UnknownIdentifier
+from hub.patients.model import GetPerson, IdentityStatus, Person, Traits
 from hub.pipeline.catalogue import discover
 from hub.pipeline.transaction import Fhir
+from hub.usecase import Command
 from hub.values import PatientIdentifier, Uid
+from hub.wire.fhir.errors import UnknownParameter
 from hub.wire.http import HttpRequest, HttpResponse
 from profiles.fhir_imaging import imaging_study as studies
 
@@ -93,6 +109,7 @@ def test_an_accession_number_is_its_issuers(query: str, count: int) -> None:
 def test_the_total_alone(query: str) -> None:
     asked = request("ImagingStudy", f"patient=R1&{query}")
     command = studies.decode(asked, CONTEXT)
+    assert isinstance(command, FindStudies)
     assert (command.limit, command.offset) == (500, 0)
     found = body(studies.encode(answer("1.2", "1.3"), asked, CONTEXT))
     assert (found["total"], "entry" in found) == (2, False)
@@ -101,6 +118,60 @@ def test_the_total_alone(query: str) -> None:
     found = body(studies.encode(answer("1.2", statuses=(late,)), asked, CONTEXT))
     assert found["total"] == 1
     assert [entry["search"]["mode"] for entry in found["entry"]] == ["outcome"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["ImagingStudy:patient", "ImagingStudy:subject", "ImagingStudy:patient:Patient"])
+def test_whom_studies_are_about_is_included(name: str) -> None:
+    asked = request("ImagingStudy", f"patient=R1&_include={name}")
+    query = studies.decode(request("ImagingStudy", "patient=R1"), CONTEXT)
+    assert isinstance(query, FindStudies)
+    assert studies.decode(asked, CONTEXT) == FindStudiesAndPersons(query)
+    persons = tuple(
+        Person(one, Traits(birth_name="LEGER"), IdentityStatus.VALIDATED)
+        for one in (REGIONAL, replace(REGIONAL, value="R2"))
+    )
+    found = body(studies.encode(StudiesAndPersons(answer("1.2", "1.3"), persons), asked, CONTEXT))
+    assert found["total"] == 2
+    entries = found["entry"]
+    assert isinstance(entries, list)
+    told = [(one["resource"]["resourceType"], one["resource"]["id"], one["search"]["mode"]) for one in entries]
+    assert told == [("ImagingStudy", "1.2", "match"), ("ImagingStudy", "1.3", "match"), ("Patient", "R1", "include")]
+    assert entries[2]["fullUrl"] == f"{BASE}/Patient/R1"
+    alone = request("ImagingStudy", f"_count=0&_include={name}")
+    assert "entry" not in body(studies.encode(StudiesAndPersons(answer("1.2"), persons), alone, CONTEXT))
+
+
+@pytest.mark.parametrize("query", ["_include=ImagingStudy:basedon", "_include=*", "_revinclude=Provenance:target"])
+def test_what_is_not_included_is_refused(query: str) -> None:
+    with pytest.raises(UnknownParameter) as refused:
+        studies.decode(request("ImagingStudy", query), CONTEXT)
+    assert refused.value.location == query.partition("=")[0]
+
+
+class Rooms:
+    """What a search and the patient index answer."""
+
+    def __call__(self, command: Command, context: Context) -> object:  # noqa: ARG002
+        if isinstance(command, FindStudies):
+            unknown = IndexedStudy(Study(Uid("1.9"), "A"), replace(REGIONAL, value="R9"), StudyState.INDEXED)
+            return StudyAnswer((*answer("1.2", "1.3").studies, unknown))
+        assert isinstance(command, GetPerson)
+        if command.identifier != REGIONAL:
+            raise UnknownIdentifier()
+        return Person(REGIONAL, Traits(), IdentityStatus.VALIDATED)
+
+
+def test_persons_are_for_those_who_may_ask_for_them() -> None:
+    found = StudyPersonsService(Rooms(), lambda _: None).find_with_persons(
+        FindStudiesAndPersons(FindStudies()), CONTEXT
+    )
+    assert [person.regional for person in found.persons] == [REGIONAL]
+
+    def denied(_: Context) -> None:
+        raise AccessDenied()
+
+    with pytest.raises(AccessDenied):
+        StudyPersonsService(Rooms(), denied).find_with_persons(FindStudiesAndPersons(FindStudies()), CONTEXT)
 
 
 def test_the_total_of_some_is_not_that_of_all() -> None:
@@ -146,7 +217,9 @@ def test_status_narrows() -> None:
 
 def test_read() -> None:
     message = request("ImagingStudy", wanted="1.2")
-    assert studies.decode(message, CONTEXT).level == "IMAGE"
+    command = studies.decode(message, CONTEXT)
+    assert isinstance(command, FindStudies)
+    assert command.level == "IMAGE"
     assert body(studies.encode(answer("1.2"), message, CONTEXT))["id"] == "1.2"
     with pytest.raises(UnknownStudy):
         studies.encode(answer(), message, CONTEXT)
