@@ -22,6 +22,7 @@ from hub.patients.model import Authority, Identity
 from hub.patients.normalise import name_keys
 from hub.patients.scoring import Scorer
 from hub.patients.scoring.features import Features
+from hub.patients.scoring.keys import VERSION
 from hub.patients.scoring.keys import keys as blocking_keys
 from hub.patients.scoring.scorer import prepared
 from hub.patients.store import AuthorityStore, identity_values
@@ -135,7 +136,7 @@ class _Filler:
         self._number = 0
         self._scorer = Scorer()
         self._seen = 0
-        self._places: list[str] = []
+        self._places: list[tuple[str, str]] = []  # as they are told, and compared
         self.patterns: list[_Pattern] = []
 
     def rows(self, chunk: Sequence[tuple[int, Identity]]) -> Rows:
@@ -150,16 +151,18 @@ class _Filler:
         values = identity_values(identity, matching.strict_key(identity)) | {
             "id": key, "value": identity.identifier.value, "authority": identity.identifier.authority,
             "person": person, "home": person if first == key else None, "updated_at": _AT,
+            "keys_version": VERSION if KEYS in found else 0,
         }  # fmt: skip
         found[IDENTITY.name].append(tuple(values[name] for name in _COLUMNS[IDENTITY.name]))
         names = name_keys(identity.traits)
         found[NAME.name] += [(text_, key) for text_ in names]
-        self.patterns.append(_Pattern(person, values, names, prepared(identity)))
+        features = prepared(identity)
+        self.patterns.append(_Pattern(person, values, names, features))
         self._seen = max(self._seen, person)
         if identity.traits.birth_place:
-            self._places.append(identity.traits.birth_place)
-        if "patients_key" in found:
-            found["patients_key"] += [(value, key) for _, value in self._scorer.keys(identity)]
+            self._places.append((identity.traits.birth_place, features.place))
+        if KEYS in found:
+            found[KEYS] += [(value, key) for _, value in self._scorer.keys(identity)]
 
     def _person(self, found: Rows, key: int, person: int) -> int:
         """The person's first identity."""
@@ -181,8 +184,9 @@ class _Filler:
             traits, values = dict(pattern.values["traits"]), dict(pattern.values)
             if born := traits.get("birth_date"):
                 traits["birth_date"] = _other_date(born, other)
+            place = pattern.features.place
             if "birth_place" in traits:
-                traits["birth_place"] = self._places[(other >> 20) % len(self._places)]
+                traits["birth_place"], place = self._places[(other >> 20) % len(self._places)]
             if "phone" in traits:
                 traits["phone"] = f"06{other % 10**8:08d}"
             ins = values["ins_value"]
@@ -194,10 +198,9 @@ class _Filler:
             }  # fmt: skip
             found[IDENTITY.name].append(tuple(values[name] for name in _COLUMNS[IDENTITY.name]))
             found[NAME.name] += [(text_, key) for text_ in pattern.names]
-            features = replace(
-                pattern.features,
+            features = pattern.features._replace(
                 born=_other_date(pattern.features.born, other) if pattern.features.born else "",
-                place=traits.get("birth_place", "") if pattern.features.place else "",
+                place=place,
                 phone=traits["phone"][-9:] if pattern.features.phone else "",
                 ins=values["ins_value"] or "",
             )

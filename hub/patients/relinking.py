@@ -72,6 +72,8 @@ class Relinking:
 
     def remember(self, identities: Sequence[int]) -> None:
         """Store the blocking keys of identities, in one unit of work."""
+        if not identities:
+            return
         with self.patients.database.transaction() as work:
             store, weighing = self._weighing(work)
             SnapshotReader(work).hold(identities)

@@ -96,11 +96,13 @@ _DESCRIPTION = (
     "given", "sex", "postal_code", "updated_at", "survivor",
 )  # fmt: skip
 _ADD_IDENTITY = Prepared(
-    lambda _dialect: insert(IDENTITY).returning(IDENTITY.c.id), "value", "authority", "person", "home", *_DESCRIPTION
+    lambda _dialect: insert(IDENTITY).returning(IDENTITY.c.id),
+    *("value", "authority", "person", "home", "keys_version", *_DESCRIPTION),
 )
 _CHANGE_IDENTITY = Prepared(
     lambda _dialect: update(IDENTITY).where(IDENTITY.c.id == bindparam("row_id")), *_DESCRIPTION
 )
+_OTHER_KEYS = Prepared(lambda _dialect: text("UPDATE patients_identity SET keys_version = 0 WHERE id = :row_id"))
 _TOUCH = Prepared(lambda _dialect: update(IDENTITY).where(IDENTITY.c.id == bindparam("row_id")), "updated_at")
 _ADD_NAME = Prepared(lambda _dialect: insert(NAME), "key", "identity")
 _PERSON = select(PERSON.c.id, PERSON.c.value, PERSON.c.authority, PERSON.c.survivor, PERSON.c.external)
@@ -179,6 +181,7 @@ def others_of(identity: Identity) -> list[list[str]]:
 
 
 NEW = "patients:new"  #: note of a unit of work: the rows' ids of identities that it made, until their keys are stored
+KEYED = "patients:keyed"  #: note of a unit of work: version of the keys that it stores for each identity; else none
 BATCH = "patients:batch"  #: note of a unit of work: its ``hub.patients.store_batch.BatchStore``
 
 
@@ -273,6 +276,7 @@ class PatientStore:
             "person": person,
             "home": person if home else None,
             "survivor": survivor,
+            "keys_version": self._work.notes.get(KEYED, 0),
         }
         [(key,)] = _ADD_IDENTITY.rows(self._connection, values)
         self._appears(identity, strict_key)
@@ -289,6 +293,9 @@ class PatientStore:
         """The identity as it is now announced; an inactive one lives again."""
         self._appears(identity, strict_key)
         self._write(_CHANGE_IDENTITY, identity_values(identity, strict_key) | {"row_id": before.id})
+        known = before.identity
+        if not known.active or (known.traits, known.ins) != (identity.traits, identity.ins):
+            self._write(_OTHER_KEYS, {"row_id": before.id})
         old = search_keys(before.identity.traits) if before.identity.active else ()
         new = search_keys(identity.traits)
         if set(old) != set(new):

@@ -15,7 +15,7 @@ from hub.patients import matching
 from hub.patients.forms import Forms, forms
 from hub.patients.model import Identity, Traits
 from hub.patients.numbering import new_regional_value
-from hub.patients.store import BATCH, LINKS, Member, PatientStore, PersonRecord, member, others_of
+from hub.patients.store import BATCH, KEYED, LINKS, Member, PatientStore, PersonRecord, member, others_of
 from hub.patients.store_tables import IDENTITY, PERSON
 from hub.patients.store_together import MOST, NEXT, NUMBERED, READ, TAKEN_NUMBERS
 from hub.storage.columns import json_text
@@ -249,6 +249,7 @@ class BatchStore(PatientStore):
             " ".join(sorted(identity.attributes)), its.text, json_text(others_of(identity)) if others else "[]",
             ins.value if ins else None, ins.authority if ins else None, strict_key, traits.birth_date[:8], its.given,
             traits.sex, traits.postal_code, self._instant(identity.updated_at or now()),
+            self._work.notes.get(KEYED, 0),
         )  # fmt: skip
         self._work.rows_later(_ADD_IDENTITY, (row,))
         self._added(key, identity, its.names)

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, bindparam, delete, func, insert, select, text
 from sqlmodel import Field, SQLModel
 
-from hub.patients.store import MEMBER_COLUMNS, NEW, Member, member
+from hub.patients.scoring.keys import VERSION
+from hub.patients.store import KEYED, MEMBER_COLUMNS, NEW, Member, member
 from hub.patients.store_tables import IDENTITY
 from hub.storage.arrays import among, listed
 from hub.storage.engine import UnitOfWork
@@ -32,14 +33,15 @@ class KeyRow(SQLModel, table=True):
 
 KEY = METADATA.tables["patients_key"]
 
+_SAID = f"UPDATE patients_identity SET keys_version = {VERSION} WHERE id "  # noqa: S608 (a number)
 _PUT = {
-    "postgresql": """
+    "postgresql": f"""
         WITH gone AS (
             DELETE FROM patients_key WHERE identity = :identity AND key <> ALL (CAST(:keys AS bigint[]))
-        )
+        ), said AS ({_SAID} = :identity)
         INSERT INTO patients_key (key, identity)
         SELECT k, :identity FROM unnest(CAST(:keys AS bigint[])) AS t(k) ON CONFLICT DO NOTHING
-    """,
+    """,  # noqa: S608
     "sqlite": """
         INSERT OR IGNORE INTO patients_key (key, identity) SELECT value, :identity FROM json_each(:keys)
     """,
@@ -55,6 +57,7 @@ _OF = {
         CROSS JOIN patients_key AS x WHERE x.identity = a.value
     """,
 }
+_SOME = {"postgresql": among("identities", "bigint"), "sqlite": "IN (SELECT value FROM json_each(:identities))"}
 _SQLITE_BLOCK = "SELECT * FROM (SELECT key, identity FROM patients_key WHERE key = :k{0} ORDER BY identity LIMIT :cap)"
 _MEET = {
     "postgresql": """
@@ -81,16 +84,19 @@ _DROP_OTHERS = Prepared(lambda _dialect: _OTHERS)
 _DROP = Prepared(
     lambda _dialect: delete(KEY).where(KEY.c.key == bindparam("key"), KEY.c.identity == bindparam("identity"))
 )
+_SAY = Prepared(lambda _dialect: text(f"{_SAID} = :identity"))
+_SAY_ALL = Prepared(lambda dialect: text(f"{_SAID} {_SOME[dialect]}"))
 _STORED = Prepared(lambda dialect: text(_OF[dialect]))
 _FORGET = Prepared(lambda _dialect: delete(KEY).where(KEY.c.identity == bindparam("identity")))
 _MEETING = Prepared(lambda dialect: text(_MEET[dialect]))
 
 
 class KeyStore:
-    """The keys, for changes and for questions."""
+    """The keys, for changes and for questions. In its unit of work, whoever changes an identity puts its keys."""
 
     def __init__(self, work: UnitOfWork) -> None:
         self._work = work
+        work.notes[KEYED] = VERSION
         self._sqlite = work.connection.dialect.name == "sqlite"
 
     @property
@@ -119,17 +125,21 @@ class KeyStore:
         self._work.notes.pop(_BLOCKS, None)
         if not keys:
             _FORGET.run(self._connection, {"identity": identity})
+            _SAY.run(self._connection, {"identity": identity})
             return
         values = {"identity": identity, "keys": listed(self._connection, keys)}
         if self._sqlite:
             _DROP_OTHERS.run(self._connection, values)
+            _SAY.run(self._connection, {"identity": identity})
         _PUT_KEYS.run(self._connection, values)
 
     def put_all(self, keys: Mapping[int, Sequence[int]]) -> None:
         """As ``put``, of several identities that nobody else changes now: what is there already stays."""
         self._work.notes.pop(_BLOCKS, None)
         connection = self._connection
-        stored = set(_STORED.rows(connection, {"identities": listed(connection, list(keys))}))
+        identities = {"identities": listed(connection, list(keys))}
+        stored = set(_STORED.rows(connection, identities))
+        _SAY_ALL.run(connection, identities)
         wanted = {(key, identity) for identity, its in keys.items() for key in its}
         _DROP.many(connection, [{"key": key, "identity": identity} for key, identity in sorted(stored - wanted)])
         self._work.rows_later(_ADD, sorted(wanted - stored))

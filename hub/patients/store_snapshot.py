@@ -9,27 +9,35 @@ from sqlalchemy import select, text
 from hub.patients.model import TaskKind
 from hub.patients.store_links import NO_MATCH
 from hub.patients.store_tables import LINK, TASK
-from hub.storage.arrays import listed
+from hub.storage.arrays import among, listed
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
 
 Pair = tuple[int, int]  #: two identities' rows, the smaller first
 Range = tuple[int, int]  #: rows above the first number, up to the second
-Row = tuple[int, int, str, str, str | bytes, str | None]  #: id, person, status, attributes, traits (JSON), INS
+#: id, person, status, attributes, INS, and traits (JSON) where the stored keys are missing or old
+Row = tuple[int, int, str, str, str | None, str | bytes | None]
 _LIVE = LINK.c.ended_at.is_(None)
 _ROWS = Prepared(
     lambda _dialect: text("""
-        SELECT id, person, status, attributes, CAST(traits AS TEXT), ins_value FROM patients_identity
-        WHERE active AND id > :after AND id <= :last ORDER BY id
+        SELECT id, person, status, attributes, ins_value,
+            CASE WHEN keys_version = :version THEN NULL ELSE CAST(traits AS TEXT) END
+        FROM patients_identity WHERE active AND id > :after AND id <= :last ORDER BY id
     """)
 )
-LOWEST_BITS = 4  #: of a key, left out where keys are added up: the sum of an identity's never overflows
-_SUMS = Prepared(
-    lambda _dialect: text(f"""
-        SELECT identity, count(*), CAST(sum(key >> {LOWEST_BITS}) AS BIGINT) FROM patients_key
-        WHERE identity > :after AND identity <= :last GROUP BY identity
-    """)  # noqa: S608 (a number)
+_KEYS = Prepared(
+    lambda _dialect: text("SELECT key, identity FROM patients_key WHERE identity > :after AND identity <= :last")
 )
+_DESCRIBED = {
+    "postgresql": f"""
+        SELECT id, CAST(traits AS TEXT), ins_value FROM patients_identity WHERE id {among("keys", "bigint")}
+    """,  # noqa: S608
+    "sqlite": """
+        SELECT x.id, CAST(x.traits AS TEXT), x.ins_value FROM json_each(:keys) AS a
+        CROSS JOIN patients_identity AS x WHERE x.id = a.value
+    """,
+}
+_DESCRIBE = Prepared(lambda dialect: text(_DESCRIBED[dialect]))
 _QUESTION = tuple(TASK.c[name] for name in ("identity", "others", "kind", "evidence", "closed_at", "decided"))
 _OF_TWO = (TaskKind.POSSIBLE.value, TaskKind.DUPLICATE.value)
 _ASKED = select(*_QUESTION).where(TASK.c.kind.in_(_OF_TWO)).order_by(TASK.c.id)
@@ -65,14 +73,17 @@ class SnapshotReader:
             return []
         return [(start, min(start + size, last)) for start in range(first - 1, last, size)]
 
-    def rows(self, after: int, last: int) -> list[Any]:
-        """``Row`` of each identity in use."""
-        return _ROWS.rows(self._connection, {"after": after, "last": last})
+    def rows(self, after: int, last: int, version: int) -> list[Any]:
+        """``Row`` of each identity in use. ``version``: of keys that are not old."""
+        return _ROWS.rows(self._connection, {"after": after, "last": last, "version": version})
 
-    def key_sums(self, after: int, last: int) -> dict[int, tuple[int, int]]:
-        """How many blocking keys each identity has, and their sum without ``LOWEST_BITS``."""
-        found = _SUMS.rows(self._connection, {"after": after, "last": last})
-        return {identity: (count, total) for identity, count, total in found}
+    def keys(self, after: int, last: int) -> list[Any]:
+        """(key, identity), as they are stored."""
+        return _KEYS.rows(self._connection, {"after": after, "last": last})
+
+    def described(self, identities: Sequence[int]) -> list[Any]:
+        """(id, traits as JSON, INS) of each."""
+        return _DESCRIBE.rows(self._connection, {"keys": listed(self._connection, identities)})
 
     def linked_by(self, rule: str) -> set[Pair]:
         """Pairs with a live edge of a rule."""

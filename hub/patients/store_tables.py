@@ -38,7 +38,8 @@ class PersonRow(SQLModel, table=True):
 class IdentityRow(SQLModel, table=True):
     """A hospital's identity, the person that it belongs to, and what it is looked up by.
 
-    ``home``: the person that was made for it, and that it goes back to when it leaves a link."""
+    ``home``: the person that was made for it, and that it goes back to when it leaves a link; ``keys_version``: of the
+    blocking keys that are stored for it (``scoring.keys.VERSION``), 0 where none are or its traits changed since."""
 
     __tablename__ = "patients_identity"
     __table_args__ = (
@@ -69,6 +70,7 @@ class IdentityRow(SQLModel, table=True):
     sex: str = ""
     postal_code: str = ""
     updated_at: datetime = Field(sa_type=UtcDateTime)
+    keys_version: int = 0
 
 
 class NameRow(SQLModel, table=True):

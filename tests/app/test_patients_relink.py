@@ -2,12 +2,13 @@
 
 import random
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy
 import pytest
+from sqlalchemy import text
 
 from hub.app.patients import readers, snapshot
 from hub.app.patients.matching import weigh
@@ -15,13 +16,17 @@ from hub.app.patients.relink import Report, relink
 from hub.app.settings.model import Matching
 from hub.context import Context
 from hub.patients.authorities import AuthorityDirectory
-from hub.patients.model import Authority, FeedIdentity, Identity, TaskKind
+from hub.patients.errors import InsConflict
+from hub.patients.model import Authority, FeedIdentity, Identity, MergeIdentities, TaskKind
 from hub.patients.relinking import Relinking
+from hub.patients.scoring.keys import VERSION, keys
+from hub.patients.scoring.scorer import prepared
 from hub.patients.service import PatientService
 from hub.patients.steward_model import DecideTask, FindTasks, Verdict
 from hub.patients.stewardship import Stewardship
 from hub.patients.store import PatientStore
-from hub.patients.store_snapshot import LOWEST_BITS, SnapshotReader
+from hub.patients.store_keys import KeyReader
+from hub.patients.store_snapshot import SnapshotReader
 from hub.storage.engine import Database
 from hub.testing.population import AUTHORITY, Population
 from tests.patients.scoring.people import A, B, someone
@@ -162,31 +167,77 @@ def test_keys_that_are_missing_or_old_are_stored(patients: PatientService) -> No
     feed(patients, someone(A, birth_name="Martin"), someone(C, birth_name="Durand", birth_given="Louise"))
     assert again(patients).keys == 2
     assert again(patients).keys == 0
+    assert_keys_are_right(patients)
+    with patients.database.transaction() as work:
+        work.connection.execute(text("UPDATE patients_key SET key = key + 1"))
+    assert relink(patients, ON, dry_run=False, all_keys=True).keys == 2
+    assert_keys_are_right(patients)
+
+
+def test_keys_follow_whatever_feeds_and_owners_say(patients: PatientService) -> None:
+    """With matching on no re-link has anything to do; what is told while it is off waits for one."""
+    chance = random.Random(7)
+    known = everybody()[:60]
+    for matching in (ON, Matching(enabled=False), ON):
+        patients.weigh = weigh(matching)
+        for identity in chance.sample(known, 40):
+            traits, ins = identity.traits, identity.ins
+            match chance.randrange(5):
+                case 0:
+                    traits = replace(traits, birth_given=chance.choice(("Zoé", "Louis", traits.birth_given)))
+                case 1:
+                    traits = replace(traits, phone="0612345678")
+                case 2:  # and alive again below
+                    patients.feed(FeedIdentity(identity), Context())
+                    domain = identity.identifier.authority
+                    same = [item for item in known if item.identifier.authority == domain and item != identity]
+                    with suppress(InsConflict):
+                        patients.merge(MergeIdentities(chance.choice(same), identity.identifier), Context())
+                case 3:
+                    ins = None
+            with suppress(InsConflict):
+                patients.feed(FeedIdentity(replace(identity, traits=traits, ins=ins)), Context())
+        if matching is ON:
+            assert_keys_are_right(patients, every=False)
+    assert again(patients).keys > 0
+    assert again(patients).keys == 0
+    assert_keys_are_right(patients)
+
+
+def assert_keys_are_right(patients: PatientService, *, every: bool = True) -> None:
+    """Those that are said to be stored; ``every``: they are said to be for each identity in use."""
     with patients.database.reading() as work:
-        sums = SnapshotReader(work).key_sums(0, 1 << 40)
-    assert len(sums) == 2
-
-
-@pytest.mark.parametrize("key", [(1 << 63) - 1, -(1 << 63)])
-def test_sums_of_the_largest_keys_fit(key: int) -> None:
-    counts = numpy.array([12, 0, 1, 12, 12])
-    found = numpy.full(counts.sum(), key)
-    assert snapshot.sums(counts, found).tolist() == [(key >> LOWEST_BITS) * count for count in counts.tolist()]
+        members = [item for item in KeyReader(work).page(0, 1000) if item.identity.active]
+        keyed = set(
+            work.connection.execute(text("SELECT id FROM patients_identity WHERE keys_version = :v"), {"v": VERSION})
+            .scalars()
+            .all()
+        )
+        stored: dict[int, set[int]] = {}
+        for key, identity in SnapshotReader(work).keys(0, 1 << 40):
+            stored.setdefault(identity, set()).add(key)
+    checked = {item.id: {key for _, key in keys(prepared(item.identity))} for item in members if item.id in keyed}
+    assert {identity: found for identity, found in stored.items() if identity in checked} == checked
+    assert checked
+    assert not every or len(checked) == len(members)
 
 
 def test_processes_of_their_own_read_the_same(patients: PatientService, monkeypatch: pytest.MonkeyPatch) -> None:
     feed(patients, *everybody()[:150])
+    made = partial(snapshot.portion, provisional=False)
     kinds = ("name", "given", "born", "place", "sex", "home", "phone", "ins")
-    made = partial(snapshot.portion, kinds=kinds, provisional=False)
+    told = partial(snapshot.described, kinds=kinds)
     with readers.Readers(patients, ON) as alone:
         here = list(alone.each(made, snapshot.ranges(patients.database)))
+        records = list(alone.each(told, [here[0].stale]))
     monkeypatch.setattr(readers, "ALONE", 0)
     monkeypatch.setattr(snapshot, "PORTION", 40)
     with readers.Readers(patients, ON, processes=2) as others:
         there = list(others.each(made, snapshot.ranges(patients.database)))
+        parts = rows(others.each(told, [item.stale for item in there]))
+    assert sorted(parts, key=repr) == sorted(rows(records), key=repr)
     assert (len(here), len(there)) == (1, 4)
     assert [number for item in there for number in item.stale] == [number for item in here for number in item.stale]
-    assert rows(item.records for item in there) == rows(item.records for item in here)
     assert rows(item.keys for item in there) == rows(item.keys for item in here)
     assert rows(item.known for item in there) == rows(item.known for item in here)
 

@@ -52,7 +52,7 @@ class Batch:
         self._columns = batch.columns(self.kinds)
         create_table(self._connection, "records", self._columns)
         self._connection.execute("CREATE TABLE keys (key BIGINT, id BIGINT)")
-        self._connection.execute("CREATE TABLE known (id BIGINT, person BIGINT, never BIGINT)")
+        self._connection.execute("CREATE TABLE known (id BIGINT, person BIGINT, ins VARCHAR, never BIGINT)")
 
     def __enter__(self) -> "Batch":
         return self
@@ -72,8 +72,7 @@ class Batch:
         return count
 
     def take(self, portion: Portion) -> None:
-        """Identities of the index, with whose they are."""
-        insert(self._connection, "records", unstream(portion.records), self._columns)
+        """Identities of the index: their keys, and whose they are."""
         insert(self._connection, "keys", unstream(portion.keys))
         insert(self._connection, "known", unstream(portion.known))
 
@@ -87,16 +86,17 @@ class Batch:
         """)  # noqa: S608 (a number)
         yield from self._weighed(least)
 
-    def open_pairs(self, least: float, also: Iterable[tuple[int, int]]) -> Iterator[Weighed]:
-        """As ``pairs``, of what was taken: pairs of two persons that a score may join, and those of ``also``.
+    def block(self, also: Iterable[tuple[int, int]]) -> list[int]:
+        """Who of those that were taken is to be compared with somebody, and so described: pairs of two persons that a
+        score may join, and those of ``also``.
 
         Left out: whom no score may join, and two different INS. They are settled whatever they weigh."""
         run = self._connection.execute
         run(f"""
             CREATE TABLE open_keys AS
             WITH small AS (SELECT key FROM keys GROUP BY key HAVING count(*) BETWEEN 2 AND {CAP})
-            SELECT k.key, k.id, n.person, hash(r.ins) AS ins, r.ins IS NULL AS without
-            FROM keys AS k JOIN small USING (key) JOIN known AS n USING (id) JOIN records AS r USING (id)
+            SELECT k.key, k.id, n.person, hash(n.ins) AS ins, n.ins IS NULL AS without
+            FROM keys AS k JOIN small USING (key) JOIN known AS n USING (id)
             WHERE n.never = 0
         """)  # noqa: S608 (a number)
         run("DROP TABLE keys")
@@ -112,6 +112,16 @@ class Batch:
             )
         """)
         run("DROP TABLE open_keys")
+        found = run("SELECT DISTINCT unnest([join_key_l, join_key_r]) AS id FROM blocked ORDER BY id").fetchnumpy()
+        met: list[int] = found["id"].tolist()
+        return met
+
+    def describe(self, records: bytes) -> None:
+        """What is compared of some of them (``hub.app.patients.snapshot.described``)."""
+        insert(self._connection, "records", unstream(records), self._columns)
+
+    def open_pairs(self, least: float) -> Iterator[Weighed]:
+        """As ``pairs``, of those that are to be compared, once all are described."""
         yield from self._weighed(least)
 
     def apart(self, pairs: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:

@@ -24,7 +24,7 @@ from typing import Any
 from hub.errors import HubError, Invalid
 from hub.patients.bulk_errors import ImportColumns, ImportFile, ImportRecord, ImportValue
 from hub.patients.model import INS_AUTHORITIES, FeedIdentity, Identity, IdentityStatus, Traits
-from hub.values import Oid, PatientIdentifier
+from hub.values import Oid, PatientIdentifier, known_date
 
 _NIR = "1.2.250.1.213.1.4.8"
 _LONGEST = 10_000  #: characters of a value
@@ -224,7 +224,7 @@ def birth_date(text: str, form: str = "") -> str:
         if match is not None:
             digits = "".join(match[number] or "" for number in order)
             if digits[4:6] <= "12" and digits[6:8] <= "31":
-                return digits
+                return known_date(digits)
     raise ImportValue("The date is neither YYYY-MM-DD nor DD/MM/YYYY.", location="birth_date")
 
 

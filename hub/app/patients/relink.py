@@ -4,7 +4,7 @@ Set-based: processes read the index in portions, DuckDB finds who shares a key a
 is left, and feeds' own path decides only what would change something."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -18,14 +18,15 @@ from hub.app.commands.options import SettingsOption
 from hub.app.patients import matching
 from hub.app.patients.batch import Batch
 from hub.app.patients.readers import Readers
-from hub.app.patients.snapshot import portion, ranges
+from hub.app.patients.snapshot import PORTION, Portion, described, portion, ranges
 from hub.app.settings import file as settings_file
 from hub.context import Context
 from hub.errors import Misconfigured
 from hub.patients.model import TaskKind
 from hub.patients.relinking import PAGE, Relinking
 from hub.patients.scoring import bits
-from hub.patients.store_snapshot import Pair
+from hub.patients.scoring.keys import NO_VERSION, VERSION
+from hub.patients.store_snapshot import Pair, Range
 
 if TYPE_CHECKING:
     from hub.app.settings.model import Matching
@@ -58,6 +59,9 @@ class Report:
 
 def relink_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and change nothing.")] = False,
+    all_keys: Annotated[
+        bool, typer.Option("--all-keys", help="Make every blocking key anew, not only those that are missing or old.")
+    ] = False,
     memory: Annotated[str, typer.Option(help="Most memory that DuckDB takes.")] = MEMORY,
     settings: SettingsOption = None,
 ) -> None:
@@ -78,7 +82,7 @@ def relink_command(
         hub.prepare()
         waiting = hub.stewardship.waiting
         before = sum(waiting().values())
-        report = relink(hub.patients, loaded.patients.matching, dry_run=dry_run, memory=memory)
+        report = relink(hub.patients, loaded.patients.matching, dry_run=dry_run, all_keys=all_keys, memory=memory)
         report.questions = sum(waiting().values()) - before
     finally:
         hub.stop()
@@ -86,18 +90,29 @@ def relink_command(
 
 
 def relink(
-    patients: "PatientService", settings: "Matching", *, dry_run: bool, memory: str = MEMORY, processes: int = 0
+    patients: "PatientService",
+    settings: "Matching",
+    *,
+    dry_run: bool,
+    all_keys: bool = False,
+    memory: str = MEMORY,
+    processes: int = 0,
 ) -> Report:
-    """The work. ``processes``: that read the index; 0: one a core. Raises SplinkMissing, ModelRefused."""
+    """The work. ``all_keys``: no stored key is trusted; ``processes``: that read the index; 0: one a core. Raises
+    SplinkMissing, ModelRefused."""
     started, report, index = time.monotonic(), Report(), Relinking(patients)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as shown:
         with Readers(patients, settings, processes) as readers, Batch(_model(settings), memory=memory) as batch:
-            stale = _read(readers, batch, settings, report, shown)
-            if not dry_run:
-                for page in _pages(stale, PAGE, "keys", shown):
-                    index.remember(page)
-            wanted = _Wanted(index, settings, report).of(batch, readers, shown)
+            made = partial(portion, provisional=settings.provisional, version=NO_VERSION if all_keys else VERSION)
+            stale = _read(readers, batch, made, report, shown)
+            looked = _Wanted(index, settings, report)
+            keyed = iter(() if dry_run else _pages(stale, PAGE, "keys", shown))
+            for _ in _describe(readers, batch, looked.by_score, shown):
+                index.remember(next(keyed, ()))  # while the others read on
+            for page in keyed:
+                index.remember(page)
+            wanted = looked.of(batch, readers, shown)
         if not dry_run:
             for some in _pages(wanted, _TOGETHER, "decisions", shown):
                 report.linked += index.look_again(some, Context(transaction="patients-relink"))
@@ -105,11 +120,12 @@ def relink(
     return report
 
 
-def _read(readers: Readers, batch: Batch, settings: "Matching", report: Report, shown: Progress) -> list[int]:
+def _read(
+    readers: Readers, batch: Batch, made: Callable[[Relinking, Range], Portion], report: Report, shown: Progress
+) -> list[int]:
     """Take the whole index; the identities whose stored keys are missing or old."""
     parts = ranges(readers.index.patients.database)
     reading, stale = shown.add_task("identities", total=readers.index.count()), []
-    made = partial(portion, kinds=batch.kinds, provisional=settings.provisional)
     for part in readers.each(made, parts):
         batch.take(part)
         stale += part.stale
@@ -117,6 +133,14 @@ def _read(readers: Readers, batch: Batch, settings: "Matching", report: Report, 
         shown.update(reading, advance=part.count)
     report.keys = len(stale)
     return stale
+
+
+def _describe(readers: Readers, batch: Batch, also: set[Pair], shown: Progress) -> Iterator[None]:
+    """Take what is compared of those who share a key with somebody."""
+    met = batch.block(also)
+    for records in readers.each(partial(described, kinds=batch.kinds), _pages(met, PORTION, "compared", shown)):
+        batch.describe(records)
+        yield
 
 
 def _pages(items: Sequence[Item], size: int, what: str, shown: Progress) -> Iterator[Sequence[Item]]:
@@ -164,7 +188,7 @@ class _Wanted:
         """Of pairs that nobody barred. ``by_score`` keeps the edges that weigh too little now."""
         weighing = shown.add_task("pairs", total=None)
         weights: dict[Pair, float] = {}
-        for count, (one, other, weight) in enumerate(batch.open_pairs(self.least, self.by_score), 1):
+        for count, (one, other, weight) in enumerate(batch.open_pairs(self.least), 1):
             if count % PAGE == 0:
                 shown.update(weighing, completed=count)
             if (one, other) not in self.by_score:

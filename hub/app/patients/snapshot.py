@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy
@@ -11,8 +12,9 @@ from hub.patients.matching import DOUBTFUL
 from hub.patients.relinking import Relinking
 from hub.patients.scoring import batch, keys
 from hub.patients.scoring.features import Features, features_of_row
+from hub.patients.scoring.keys import VERSION
 from hub.patients.scoring.vetoes import UNCHECKED
-from hub.patients.store_snapshot import LOWEST_BITS, Range, SnapshotReader
+from hub.patients.store_snapshot import Range, SnapshotReader
 from hub.storage.engine import Database
 
 PORTION = 20_000  #: rows of one portion
@@ -21,13 +23,12 @@ _UNCHECKED = frozenset(status.value for status in UNCHECKED)
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Some identities. ``records``, ``keys``, ``known``: Arrow streams (``hub.app.patients.batch``)."""
+    """Some identities. ``keys``, ``known``: Arrow streams (``hub.app.patients.batch``)."""
 
     count: int
-    records: bytes
     keys: bytes
-    known: bytes  #: id, person, never: whether no score may join it (nobody has checked it, or it is in doubt)
-    stale: list[int]  #: identities whose stored keys are not those that they should have
+    known: bytes  #: id, person, INS, never: whether no score may join it (nobody has checked it, or it is in doubt)
+    stale: list[int]  #: identities whose stored keys are missing or old; ``keys`` has what they should be
 
 
 def ranges(database: Database) -> list[Range]:
@@ -36,17 +37,18 @@ def ranges(database: Database) -> list[Range]:
         return SnapshotReader(work).ranges(PORTION)
 
 
-def portion(index: Relinking, some: Range, *, kinds: Sequence[str], provisional: bool) -> Portion:
-    """The identities in use of a range. ``provisional``: a score may join those that nobody has checked."""
+def portion(index: Relinking, some: Range, *, provisional: bool, version: int = VERSION) -> Portion:
+    """The identities in use of a range. ``provisional``: a score may join those that nobody has checked;
+    ``version``: of the stored keys that are taken as they are."""
     with index.patients.database.reading() as work:
         reader = SnapshotReader(work)
-        rows, stored = reader.rows(*some), reader.key_sums(*some)
-    ids, persons, statuses, attributes, traits, ins = zip(*rows, strict=True) if rows else ([],) * 6
-    records = [
-        features_of_row(orjson.loads(told), number or "") for told, number in zip(traits, ins, strict=True)
-    ]  # fmt: skip
-    counts, found = _keys(records)
-    every = zip(ids, counts.tolist(), sums(counts, found).tolist(), strict=True)
+        rows, pairs = reader.rows(*some, version), reader.keys(*some)
+    ids, persons, statuses, attributes, ins, traits = zip(*rows, strict=True) if rows else ([],) * 6
+    stale = [identity for identity, text in zip(ids, traits, strict=True) if text is not None]
+    counts, made = _keys(_features(text, number) for text, number in zip(traits, ins, strict=True) if text is not None)
+    stored = numpy.fromiter(chain.from_iterable(pairs), numpy.int64, 2 * len(pairs)).reshape(-1, 2)
+    kept = stored[~numpy.isin(stored[:, 1], stale)] if stale else stored
+    whose = numpy.repeat(numpy.array(stale, numpy.int64), counts)
     unfit = frozenset() if provisional else _UNCHECKED
     never = [
         int(status in unfit or (bool(said) and not DOUBTFUL.isdisjoint(said.split())))
@@ -54,14 +56,26 @@ def portion(index: Relinking, some: Range, *, kinds: Sequence[str], provisional:
     ]
     return Portion(
         len(rows),
-        stream(record_columns(ids, records, tuple(batch.columns(kinds)))),
-        stream({"key": found, "id": numpy.repeat(numpy.array(ids, numpy.int64), counts)}),
-        stream({"id": ids, "person": persons, "never": never}),
-        [identity for identity, count, total in every if stored.get(identity, (0, 0)) != (count, total)],
+        stream({"key": numpy.concatenate((kept[:, 0], made)), "id": numpy.concatenate((kept[:, 1], whose))}),
+        stream({"id": ids, "person": persons, "ins": _arrow().array(ins, _arrow().string()), "never": never}),
+        stale,
     )
 
 
-def _keys(records: Iterable[Features]) -> tuple[Any, Any]:
+def described(index: Relinking, some: Sequence[int], *, kinds: Sequence[str]) -> bytes:
+    """What the comparisons of these kinds read of identities: an Arrow stream."""
+    with index.patients.database.reading() as work:
+        rows = SnapshotReader(work).described(some)
+    ids, traits, ins = zip(*rows, strict=True) if rows else ([],) * 3
+    records = [_features(text, number) for text, number in zip(traits, ins, strict=True)]
+    return stream(record_columns(ids, records, tuple(batch.columns(kinds))))
+
+
+def _features(traits: str | bytes, ins: str | None) -> Features:
+    return features_of_row(orjson.loads(traits), ins or "")
+
+
+def _keys(records: Iterable[Features]) -> tuple[list[int], Any]:
     """How many blocking keys each has, and all of them, in their order."""
     counts: list[int] = []
     digests: list[bytes] = []
@@ -70,14 +84,7 @@ def _keys(records: Iterable[Features]) -> tuple[Any, Any]:
         texts = keys.texts(record)
         counts.append(len(texts))
         digests += map(digest, texts)
-    return numpy.array(counts, numpy.int64), numpy.frombuffer(b"".join(digests), ">i8").astype(numpy.int64)
-
-
-def sums(counts: Any, found: Any) -> Any:
-    """Of each identity's keys, as ``SnapshotReader.key_sums`` has them. ``counts``: how many of ``found`` are whose."""
-    total = numpy.concatenate(([0], numpy.cumsum(found >> LOWEST_BITS)))  # may overflow; differences don't
-    ends = numpy.cumsum(counts)
-    return total[ends] - total[ends - counts]
+    return counts, numpy.frombuffer(b"".join(digests), ">i8").astype(numpy.int64)
 
 
 # Arrow

@@ -6,6 +6,8 @@ from hashlib import blake2b
 from hub.patients.scoring.features import Features, fictive
 from hub.patients.scoring.phonetic import sound
 
+VERSION = 1  #: raised when an identity gets other keys than before: those that are stored are made anew by a re-link
+NO_VERSION = -1
 MOST = 12  #: keys of one identity
 _PREFIX = 3
 

@@ -1,8 +1,12 @@
 """Who meets: keys in common."""
 
+import hashlib
+
 import pytest
 
 from hub.patients.scoring import Scorer
+from hub.patients.scoring.keys import VERSION
+from hub.testing.population import Population
 from tests.patients.scoring.people import B, someone
 
 
@@ -50,3 +54,14 @@ def test_a_filled_in_date_alone_is_not_met() -> None:
         met({**lunar, "birth_given": "Ali", "given_names": ""}, {**lunar, "birth_given": "Omar", "given_names": ""})
         == set()
     )
+
+
+def test_other_keys_have_another_version() -> None:
+    """When keys are made otherwise, raise VERSION with the digest: else no re-link makes those anew that are stored."""
+    every = sorted(
+        (identity.identifier.value, key)
+        for _, identity in Population(seed=5, records=300, twice=0.0)
+        for _, key in Scorer().keys(identity)
+    )
+    digest = hashlib.sha256(repr(every).encode()).hexdigest()[:16]
+    assert (VERSION, digest) == (1, "2a96a7810920916a")

@@ -752,6 +752,7 @@ def upgrade() -> None:
         sa.Column("sex", sa.String(), nullable=False),
         sa.Column("postal_code", sa.String(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("keys_version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_patients_identity")),
         sa.UniqueConstraint("value", "authority", name=op.f("uq_patients_identity_value")),
     )
