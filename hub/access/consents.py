@@ -96,8 +96,10 @@ class ConsentService:
                     said.matter,
                     said.choice,
                     min(said.at or said.told_at or at, at),
-                    source=context.source,
+                    source=context.source or context.principal.id,
                 )
+                if said.choice is Choice.UNKNOWN and not self._own(work, word):
+                    continue
                 if said.at is None and self._stands(work, word):
                     continue
                 if said.day:
@@ -108,6 +110,13 @@ class ConsentService:
                     word = replace(word, at=_after(word, known, at))
                 kept = self._keep(work, word, 0, context, at)
                 context.led_to("consent", kept.consent.id)
+
+    @staticmethod
+    def _own(work: UnitOfWork, word: Consent) -> bool:
+        """Whether the identity's newest word came from the same feed: what somebody else was told (a Consent, the
+        portal) is not taken back by a feed that has collected nothing."""
+        found = _of_identity(work, word)
+        return bool(found) and max(found, key=lambda item: item.at).source == word.source
 
     def _of_that_day(self, work: UnitOfWork, word: Consent) -> list[Consent]:
         """What else was said of the person on the day that begins with the word, in the order in which it was kept."""
@@ -122,8 +131,7 @@ class ConsentService:
     @staticmethod
     def _stands(work: UnitOfWork, word: Consent) -> bool:
         """Whether the identity's own word is this one already."""
-        standing = RightsStore(work).standing([(word.identity.value, word.identity.authority)])
-        mine = [item.consent for item in standing if (item.consent.matter, item.consent.actor) == (word.matter, "")]
+        mine = _of_identity(work, word)
         return bool(mine) and max(mine, key=lambda item: item.at).choice is word.choice
 
     def _keep(self, work: UnitOfWork, consent: Consent, version: int, context: Context, at: datetime) -> KeptConsent:
@@ -237,6 +245,12 @@ class ConsentService:
 
     def _may(self, patient: PatientIdentifier, context: Context) -> bool:
         return self.rights.visible([Thing(Kind.PERSON, patient)], context)[0]
+
+
+def _of_identity(work: UnitOfWork, word: Consent) -> list[Consent]:
+    """The words of the identity to everybody on the matter that stand."""
+    standing = RightsStore(work).standing([(word.identity.value, word.identity.authority)])
+    return [item.consent for item in standing if (item.consent.matter, item.consent.actor) == (word.matter, "")]
 
 
 def _after(word: Consent, others: Sequence[Consent], at: datetime) -> datetime:

@@ -131,6 +131,20 @@ def test_not_collected_takes_back_ones_own_word_only(world: World) -> None:
     assert world.rule(SYSTEM) == ("system", True)
 
 
+def test_a_feed_that_has_collected_nothing_takes_back_its_own_word_only(world: World) -> None:
+    """The patient told somebody else: a Consent, the portal, or another feed."""
+    service, feed = ConsentService(world.rights), Context(principal=SYSTEM, source="HIS_A")
+    nothing = [Said(Matter.CONSULTATION, Choice.UNKNOWN, NOON)]
+    record(world, consent(days=-3))
+    service.heard(consent().identity, nothing, feed)
+    assert world.rule(SYSTEM) == ("opposition", False)
+    service.heard(consent().identity, [Said(Matter.CONSULTATION, Choice.OPPOSITION, NOON - timedelta(days=2))], feed)
+    service.heard(consent().identity, nothing, replace(feed, source="HIS_B"))
+    assert world.rule(SYSTEM) == ("opposition", False)
+    service.heard(consent().identity, nothing, feed)
+    assert world.rule(SYSTEM) == ("system", True)
+
+
 def test_the_same_word_again_is_kept_once(world: World) -> None:
     one = record(world, consent())
     assert record(world, consent()).key == one.key
