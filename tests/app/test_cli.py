@@ -33,6 +33,21 @@ def test_help_tells_every_command() -> None:
         assert command in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("pki",), "[[clients]]"),
+        (("pki", "show"), "[[clients]]"),
+        (("doctor",), "[record]"),
+        (("doctor", "record"), "[record]"),
+    ],
+)
+def test_help_keeps_the_tables_of_the_settings(command: tuple[str, ...], said: str) -> None:
+    shown = maillage(*command, "--help").stdout
+    assert said in shown
+    assert "`" not in shown
+
+
 def test_check_names_every_mistake(tmp_path: Path) -> None:
     file = tmp_path / "wrong.toml"
     file.write_text(WRONG)

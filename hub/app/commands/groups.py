@@ -33,6 +33,8 @@ class Groups(TyperGroup):
         if cmd_name not in GROUPS:
             return super().get_command(ctx, cmd_name)
         module, group = GROUPS[cmd_name]
-        command = get_group(getattr(import_module(f"hub.app.commands.{module}"), group))
+        found = getattr(import_module(f"hub.app.commands.{module}"), group)
+        found.rich_markup_mode = "markdown"  # as the whole: in the usual mode a [table] of the settings is a style
+        command = get_group(found)
         command.name = cmd_name
         return command
