@@ -1,5 +1,6 @@
 """Domain values that every room shares, parsed at the edge: an instance is always valid."""
 
+import calendar
 import os
 import re
 import time
@@ -75,6 +76,20 @@ class AssigningAuthority:
     def hd(self) -> str:
         """HL7 v2 HD: ``namespace&oid&ISO``."""
         return f"{self.namespace}&{self.oid}&ISO"
+
+
+def known_date(digits: str) -> str:
+    """What is known of a date of eight digits or fewer: unknown parts (00) are left out; a day that no calendar has, as
+    lunar dates have (30 February, a thirteenth month), leaves the year (RNIV)."""
+    year, month, day = digits[:4], digits[4:6] or "00", digits[6:8] or "00"
+    if month == "00" or month > "12" or (day != "00" and not day_exists(int(year), int(month), int(day))):
+        return year
+    return year + month + (day if day != "00" else "")
+
+
+def day_exists(year: int, month: int, day: int) -> bool:
+    """Whether the calendar has it."""
+    return 1 <= month <= 12 and 1 <= day <= calendar.monthrange(max(year, 1), month)[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,10 +138,13 @@ class PatientLookup:
         if command.identifiers:
             return [_Branch(_numbered(item), _has(item)) for item in command.identifiers[0]]
         start, end = command.born
-        day = start if start and start == end else ""
+        day = _only_day(command.born)
         given, sex = _pushed(command.criteria)
         common = FindPersons(
-            birth_date=day or _common(start, end), domains=self._domains(command), given=given, sex=sex
+            birth_date=day or _common(start, end) or _year(command.maybe_born),
+            domains=self._domains(command),
+            given=given,
+            sex=sex,
         )
         family = next((item for item in command.criteria if item.trait is Trait.FAMILY), None)
         if family is not None and all(len(words(value)) >= 2 for value in family.values):
@@ -149,8 +152,9 @@ class PatientLookup:
                 _Branch(replace(common, name=value), _fulfils_one(Criterion(Trait.FAMILY, (value,), family.exact)))
                 for value in family.values
             ]
+        day = day or _only_day(command.maybe_born)
         if day:
-            return [_Branch(common, lambda _person: True)]
+            return [_Branch(replace(common, birth_date=day), lambda _person: True)]
         return [
             _Branch(replace(common, key=key), _fulfils_one(Criterion(trait, (value,), exact)))
             for trait, value, exact, key in _keyed(command.criteria)
@@ -179,7 +183,7 @@ class PatientLookup:
         if domains and not any(item.authority in domains for item in person.identifiers):
             return False
         return any(_described(traits, command) for traits in _every(person)) or not (
-            command.criteria or any(command.born)
+            command.criteria or any((*command.born, *command.maybe_born))
         )
 
 
@@ -193,6 +197,8 @@ def _every(person: Person) -> Iterator[Traits]:
 def _described(traits: Traits, command: SearchPersons) -> bool:
     start, end = command.born
     if (start or end) and not _within(traits.birth_date, start, end):
+        return False
+    if any(command.maybe_born) and not _touches(traits.birth_date, *command.maybe_born):
         return False
     return all(_fulfils(traits, item) for item in command.criteria)
 
@@ -298,15 +304,35 @@ def _pushed(criteria: Sequence[Criterion]) -> tuple[str, str]:
 
 def _within(birth_date: str, start: str, end: str) -> bool:
     """Whether the whole of a birth date, incomplete perhaps, lies in the period (FHIR R4: 3.1.1.5.6)."""
+    first, last = _period(birth_date)
+    return bool(first) and first >= _opened(start) and last <= (_closed(end) or "99999999")
+
+
+def _touches(birth_date: str, start: str, end: str) -> bool:
+    """Whether it may be a day of the period."""
+    first, last = _period(birth_date)
+    return bool(first) and last >= start and first <= (end or "99999999")
+
+
+def _period(birth_date: str) -> tuple[str, str]:
+    """The first and the last day that it may be, 00 and 99 for what is not known; "" where not even the year is."""
     known = birth_date[:4]
     for part in (birth_date[4:6], birth_date[6:8]):
         if not part or part == "00":
             break
         known += part
-    if len(known) < 4:
-        return False
-    first, last = known.ljust(6, "0"), known.ljust(6, "9")
-    return first.ljust(8, "0") >= _opened(start) and last.ljust(8, "9") <= (_closed(end) or "99999999")
+    return (known.ljust(8, "0"), known.ljust(8, "9")) if len(known) >= 4 else ("", "")
+
+
+def _only_day(period: tuple[str, str]) -> str:
+    """The day that a period is, if it is one."""
+    return period[0] if period[0] == period[1] else ""
+
+
+def _year(period: tuple[str, str]) -> str:
+    """The year that a period lies in."""
+    start, end = period
+    return start[:4] if start and start[:4] == end[:4] else ""
 
 
 def _opened(start: str) -> str:

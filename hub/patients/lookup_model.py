@@ -45,6 +45,7 @@ class SearchPersons(Command):
     domains: tuple[str, ...] = ()  #: who has a number in one of these
     criteria: tuple[Criterion, ...] = ()
     born: tuple[str, str] = ("", "")  #: from and to, inclusive, YYYYMMDD; "" : open
+    maybe_born: tuple[str, str] = ("", "")  #: likewise; a date that is known in part need not lie in it wholly
     active: bool | None = None
     limit: int = 50
     cursor: str = ""

@@ -19,7 +19,7 @@ from hub.patients.errors import (
     TaskNotFound,
     UnknownIdentifier,
 )
-from hub.patients.linking import Placed
+from hub.patients.linking import MERGE, RENUMBERED, Placed
 from hub.patients.model import Identity, Link, Task, TaskKind
 from hub.patients.service import PatientService
 from hub.patients.steward_model import (
@@ -73,6 +73,8 @@ class Stewardship:
         with self.database.reading() as work:
             store = PatientStore(work)
             one, other = (self._member(work, store, item) for item in (command.one, command.other))
+            if one.id == other.id:
+                return self._same(work, store, one, command, context)
             links = tuple(_between(PatientReader(work), one, other))
             live = [link for link in links if link.ended_at is None]
             weighing = self.patients.weigh(work, store) if self.patients.weigh is not None else None
@@ -96,6 +98,18 @@ class Stewardship:
             links=links,
             contradiction=matching.contradiction(one.identity, other.identity),
         )
+
+    def _same(
+        self, work: UnitOfWork, store: PatientStore, member: Member, command: ExplainPair, context: Context
+    ) -> Explanation:
+        """Two numbers of one identity: its owner said so (A40, A47), perhaps by way of a third."""
+        numbers = (command.one, command.other)
+        one, other = (store.identity(self.patients.resolved(item)) or member for item in numbers)
+        gone = [item.id for item in (one, other) if item.id != member.id]
+        links = tuple(link for link in PatientReader(work).links(gone) if link.rule in (MERGE, RENUMBERED))
+        rule = next((link.rule for link in reversed(links) if link.ended_at is None), "")
+        context.touch("patient", store.person(member.person).identifier.cx)
+        return Explanation(self._named(one), self._named(other), "link", rule, links=links)
 
     @use_case
     def tasks(self, command: FindTasks, context: Context) -> TaskPage:  # noqa: ARG002

@@ -20,6 +20,7 @@ from hub.patients.errors import (
 from hub.patients.model import Fed, FeedIdentity, Identity, IdentityStatus, Link, MergeIdentities, Task, TaskKind
 from hub.patients.service import PatientService
 from hub.patients.steward_model import (
+    ChangeIdentifier,
     Decided,
     DecideTask,
     ExplainPair,
@@ -311,6 +312,28 @@ def test_an_explanation(feed: Feed, stewards: Stewardship) -> None:
     parted = stewards.explain(ExplainPair(TWO, ONE), by())
     assert (parted.outcome, parted.rule) == ("apart", "no-match")
     assert [item.rule for item in parted.links] == ["same-ins", "no-match"]
+
+
+def test_two_numbers_of_one_identity_are_explained_by_their_owners_word(
+    feed: Feed, patients: PatientService, stewards: Stewardship
+) -> None:
+    """Merged or renumbered: no rule joined them, and none is told."""
+    one, lost, new, other = (number(value) for value in ("1", "10", "11", "12"))
+    for item in (one, lost, other):
+        feed(identity(item.value, A, birth_name=f"N{item.value}"))
+    survivor = identity("1", A)
+    patients.merge(MergeIdentities(survivor, lost), Context(source="HIS_A"))
+    patients.merge(MergeIdentities(survivor, other), Context(source="HIS_A"))
+    for pair in ((one, lost), (lost, one), (lost, other)):
+        merged = stewards.explain(ExplainPair(*pair), by())
+        assert (merged.outcome, merged.rule, merged.keys) == ("link", "merge", ())
+        assert (merged.one.identifier, merged.other.identifier) == pair
+        assert {lost, one} <= {end for link in merged.links for end in (link.one, link.other)}
+    patients.change_identifier(ChangeIdentifier(identity("11", A), one), Context(source="HIS_A"))
+    assert stewards.explain(ExplainPair(one, new), by()).rule == "change-id"
+    (regional,) = {patients.resolve(new)}
+    assert regional is not None
+    assert stewards.explain(ExplainPair(regional, new), by()).links == ()
 
 
 def test_contradictions_and_changed_strict_traits_are_asked(

@@ -112,6 +112,16 @@ def test_version_2_and_3_tell_the_same_identity(database: Database) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("said", "known_of_it"), [("19790230", "1979"), ("19790300", "197903"), ("19790000", "1979"), ("197903", "197903")]
+)
+def test_a_birth_date_that_is_known_in_part(database: Database, said: str, known_of_it: str) -> None:
+    """As in version 2 (PAM-FR): what is not known is left out, a day that no calendar has leaves the year."""
+    service = patients(database)
+    tell(service, iti44, feed(ADD, person("A1", A, details=DETAILS.replace("19790328", said))))
+    assert known(service, "A1").traits.birth_date == known_of_it
+
+
 def test_what_no_status_means_its_authority_says(database: Database) -> None:
     closed, trusting = patients(database), patients(database, unstated=IdentityStatus.VALIDATED)
     tell(closed, iti44, feed(ADD, person("A1", A, others=NUMBER)))

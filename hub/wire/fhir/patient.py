@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from hub.patients.model import INS_AUTHORITIES, Details, IdentityStatus, Person, Traits
-from hub.values import PatientIdentifier
+from hub.values import PatientIdentifier, known_date
 from hub.wire.fhir import fr_core
 from hub.wire.fhir.codes import filled
 
@@ -60,14 +60,12 @@ def plain(identifier: PatientIdentifier) -> dict[str, str]:
 
 
 def birth_date(text: str) -> str:
-    """YYYY[-MM[-DD]] of YYYY[MM[DD]]; an unknown day or month (00, lunar ones above 12) is left out."""
-    parts = [text[:4], text[4:6], text[6:8]]
-    found = []
-    for part, most in zip(parts, (9999, 12, 31), strict=True):
-        if not part or not part.isdecimal() or not 0 < int(part) <= most:
-            break
-        found.append(part)
-    return "-".join(found)
+    """YYYY[-MM[-DD]] of YYYY[MM[DD]]; what is not known, or no day of a calendar, is left out."""
+    digits = text[:8]
+    if not digits.isdecimal() or not digits.isascii() or len(digits) not in (4, 6, 8) or digits[:4] == "0000":
+        return ""
+    known = known_date(digits)
+    return "-".join(filter(None, (known[:4], known[4:6], known[6:8])))
 
 
 def identifier_of(identifier: PatientIdentifier, person: Person) -> dict[str, Any]:

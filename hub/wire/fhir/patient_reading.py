@@ -7,7 +7,7 @@ from typing import Any
 
 from hub.errors import Invalid
 from hub.patients.model import INS_AUTHORITIES, Identity, IdentityStatus, Traits
-from hub.values import Oid, PatientIdentifier
+from hub.values import Oid, PatientIdentifier, known_date
 from hub.wire.fhir import fr_core
 from hub.wire.fhir.codes import text
 from hub.wire.fhir.people import first, listed
@@ -210,9 +210,12 @@ def _birth_date(resource: Mapping[str, Any]) -> str:
 
 
 def _date(value: str, where: str) -> str:
+    digits = value.replace("-", "")
     if value and not _DATE.fullmatch(value):
         raise Invalid("A date has the form YYYY[-MM[-DD]].", location=where)
-    return value.replace("-", "")
+    if known_date(digits) != digits or digits.startswith("0000"):
+        raise Invalid("There is no such day.", location=where)
+    return digits
 
 
 def _multiple(resource: Mapping[str, Any]) -> bool:

@@ -44,6 +44,8 @@ PARAMETERS = (
 )
 _NAMES = frozenset(name for name, _, _ in PARAMETERS) | {f"{name}:exact" for name in _TEXTS}
 _MOST_VALUES = 50
+#: What these ask for holds of a date that is known in part where some day of it fulfils them (FHIR R4: 3.1.1.5.6).
+_LOOSELY = ("ge", "gt", "le", "lt")
 
 
 def understood(message: HttpRequest) -> tuple[HttpRequest, tuple[str, ...]]:
@@ -69,13 +71,15 @@ def persons_asked(message: HttpRequest) -> SearchPersons:
     found = search.parameters(message, _NAMES)
     identifiers, domains = _identifiers(found)
     ids = _ids(found)
-    start, end = search.days(found.get("birthdate", ()), "birthdate")
+    born = found.get("birthdate", ())
+    loosely = tuple(text for text in born if text.startswith(_LOOSELY))
     return SearchPersons(
         ids=ids,
         identifiers=identifiers,
         domains=domains,
         criteria=tuple(_criteria(found)),
-        born=(start, end),
+        born=search.days([text for text in born if text not in loosely], "birthdate"),
+        maybe_born=search.days(loosely, "birthdate"),
         active=_active(found),
         limit=0 if ("_summary", "count") in message.query else search.count(found),
         cursor=search.single(found, "_cursor"),

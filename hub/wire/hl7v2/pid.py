@@ -1,13 +1,12 @@
 """The PID segment, read the way IHE PAM and its French extension fill it (PAM-FR 2.11; RNIV for the status)."""
 
-import calendar
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hub.patients.ins_model import valid_matricule
 from hub.patients.model import INS_AUTHORITIES, Identity, IdentityStatus, Person, Traits
-from hub.values import PatientIdentifier
+from hub.values import PatientIdentifier, day_exists, known_date
 from hub.wire.hl7v2 import writer
 from hub.wire.hl7v2.datatypes import cx, dtm
 from hub.wire.hl7v2.errors import DataTypeError, FieldMissing, TableValueUnknown
@@ -119,15 +118,9 @@ def birth_date(text: str, location: str) -> str:
     if found is None:
         raise DataTypeError("A birth date must have the form YYYY[MM[DD]].", location=location)
     year, month, day = found[1], found[2] or "00", found[3] or "00"
-    lunar = month > "12" or (day != "00" and not _exists(int(year), int(month), int(day)))
+    lunar = month > "12" or (day != "00" and not day_exists(int(year), int(month), int(day)))
     dtm(f"{year}00{day}{text[8:]}" if lunar else text, location)
-    if lunar or month == "00":
-        return year
-    return year + month + (day if day != "00" else "")
-
-
-def _exists(year: int, month: int, day: int) -> bool:
-    return 1 <= month <= 12 and 1 <= day <= calendar.monthrange(max(year, 1), month)[1]
+    return known_date(year + month + day)
 
 
 def _status(said: IdentityStatus, ins: PatientIdentifier | None) -> tuple[IdentityStatus, PatientIdentifier | None]:

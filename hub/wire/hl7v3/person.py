@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hub.patients.model import Traits
-from hub.values import PatientIdentifier
+from hub.values import PatientIdentifier, known_date
 from hub.wire.hl7v3.datatypes import (
     add,
     child,
@@ -106,12 +106,16 @@ def read_patient(patient: Element) -> tuple[tuple[PatientIdentifier, ...], Trait
     return tuple(dict.fromkeys(identifiers)), read_person(person)
 
 
+def _born(element: Element, location: str) -> str:
+    return known_date(read_date(element, location))
+
+
 def read_person(person: Element) -> Traits:
     """What the person is described by. Raises Hl7v3Invalid."""
     found: dict[str, Any] = read_names(person.findall(v3("name")), "patientPerson/name")
     for name, trait, read in (
         ("administrativeGenderCode", "sex", read_sex),
-        ("birthTime", "birth_date", read_date),
+        ("birthTime", "birth_date", _born),
     ):
         element = child(person, name)
         if element is not None and (element.get("value") or element.get("code")):

@@ -15,7 +15,7 @@ from hub.patients.steward_model import WithdrawIdentity
 from hub.testing import hl7
 from hub.values import PatientIdentifier
 from hub.wire.fhir import patient_reading
-from hub.wire.fhir.patient import patient
+from hub.wire.fhir.patient import birth_date, patient
 from hub.wire.fhir.patient_feed import feed_of
 from hub.wire.fhir.patient_match import match_asked
 from hub.wire.fhir.patient_message import message_of
@@ -156,6 +156,37 @@ def test_attributes_and_names_of_elsewhere() -> None:
     assert traits.birth_date == "197903"
     twins = patient_reading.traits({"name": [{"family": "X", "given": ["A", "B"]}], "multipleBirthInteger": 2})
     assert (twins.birth_given, twins.given_names, twins.multiple_birth) == ("A", "A B", True)
+
+
+@pytest.mark.parametrize("born", ["1979-02-30", "2021-02-29", "1979-04-31", "0000-01-01", "1979-13", "19790315"])
+def test_a_day_that_no_calendar_has_is_refused(born: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        patient_reading.identity(ins_patient(birthDate=born))
+    assert refused.value.location == "Patient.birthDate"
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ("19790315", "1979-03-15"), ("19790300", "1979-03"), ("197903", "1979-03"), ("19790000", "1979"),
+        ("19790230", "1979"), ("19791315", "1979"), ("20000229", "2000-02-29"), ("0000", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_a_birth_date_that_is_told_is_a_day_of_a_calendar(kept: str, told: str) -> None:
+    assert birth_date(kept) == told
+
+
+def test_birth_dates_asked_for_exactly_and_loosely() -> None:
+    """FHIR R4: 3.1.1.5.6: eq, sa and eb hold of the whole of a date that is known in part, ge, gt, le, lt of a day."""
+
+    def asked(*values: str) -> tuple[tuple[str, str], tuple[str, str]]:
+        query = (("family", "LE GOFF"), *(("birthdate", value) for value in values))
+        found = persons_asked(HttpRequest("GET", "/fhir/Patient", query=query))
+        return found.born, found.maybe_born
+
+    assert asked("1979-03", "sa1979-03-10") == (("19790311", "19790331"), ("", ""))
+    assert asked("ge1979-03-10", "lt1979-04") == (("", ""), ("19790310", "19790331"))
+    assert asked("eq1979", "gt1979-03-10") == (("19790101", "19791231"), ("19790311", ""))
 
 
 REGIONAL = PatientIdentifier("R1", "1.2.250.1.999.1.1")
