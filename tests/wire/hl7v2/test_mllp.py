@@ -289,7 +289,7 @@ def test_an_answer_that_cannot_be_handed_over_keeps_nobody_elses() -> None:
             raise RuntimeError("can't be framed")
 
     def together(items: Sequence[tuple[bytes, Peer]]) -> list[bytes | None]:
-        return [Odd(b"") if raw == b"odd" else b"AA:" + raw for raw, _ in items]
+        return [Odd(b"AA") if raw == b"odd" else b"AA:" + raw for raw, _ in items]
 
     with serving(together=together) as server, contextlib.ExitStack() as opened:
         peers = [opened.enter_context(connect(server)) for _ in range(8)]
