@@ -123,3 +123,21 @@ def test_the_check_is_that_of_the_identity_that_is_told(site: Site) -> None:
     assert site["region"].post("Patient/$link", json=link("A1", "B1"), headers=JSON).status_code == 200
     (entry,) = site["ris"].get("Patient", params={"identifier": f"urn:oid:{B}|B1"}).json()["entry"]
     assert checked(entry["resource"]) == {"validationMode": "CN"}
+
+
+@pytest.mark.parametrize("count", [2, 7])
+def test_a_page_of_persons_tells_how_each_was_checked(site: Site, count: int) -> None:
+    """Few are looked up one by one, many together."""
+    for place in range(count):
+        seen = ("validationMode", "valueCoding", coding(("CN", "PA")[place % 2]))
+        told = reliability(("identityStatus", "valueCoding", coding("PROV")), *([seen] if place else []))
+        put(site, patient(f"A{place}", extension=[told]))
+    entries = site["ris"].get("Patient", params={"family": "durand"}).json()["entry"]
+    found = {
+        row["value"]: checked(item["resource"])
+        for item in entries
+        for row in item["resource"]["identifier"]
+        if row["system"].endswith(A)
+    }
+    wanted = {f"A{place}": {"validationMode": ("CN", "PA")[place % 2]} if place else {} for place in range(count)}
+    assert found == wanted
