@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from hub.connector.contract import StudyQuery
 from hub.connector.matching import matches as meets
+from hub.imaging.copies import together
 from hub.imaging.model import FindStudies, IndexedStudy, Study, StudyState
 
 _RANK = (StudyState.PUBLISHED, StudyState.INDEXED, StudyState.HELD, StudyState.ORDERED, StudyState.WITHDRAWN)
@@ -38,7 +39,7 @@ def matches(study: Study, query: FindStudies, patient_ids: Mapping[str, frozense
 
 
 def merge(found: Iterable[IndexedStudy]) -> list[IndexedStudy]:
-    """Each study once, newest first; the copy that the index knows best, and where else it is."""
+    """Each study once, newest first: the copy that the index knows best with what only others hold, and where it is."""
     by_uid: dict[str, list[IndexedStudy]] = {}
     for item in found:
         by_uid.setdefault(item.study.study_instance_uid, []).append(item)
@@ -49,4 +50,5 @@ def merge(found: Iterable[IndexedStudy]) -> list[IndexedStudy]:
 def _best(copies: list[IndexedStudy]) -> IndexedStudy:
     best = min(copies, key=lambda item: (_RANK.index(item.state), -(item.study.instance_count or 0), item.study.source))
     elsewhere = {item.study.source for item in copies} - {best.study.source}
-    return replace(best, also_at=tuple(sorted(elsewhere)))
+    study = together(best, (item for item in copies if item is not best))
+    return replace(best, study=study, also_at=tuple(sorted(elsewhere)))

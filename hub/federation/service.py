@@ -1,6 +1,7 @@
 """One search over the whole region: the index first, live sources beside it, each with its own deadline."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -182,6 +183,9 @@ class FederationService:
             else:
                 uids, total = self._sifted(store, page, persons, context)
             found = store.studies(uids, deep=query.level != "STUDY")
+            if split := _split(found):
+                found = [item for item in found if item.study.study_instance_uid not in split]
+                found += store.studies(split, deep=True)
         if query.sources:
             found = [item for item in found if item.study.source in query.sources]
         shown = self.shown.indexed(found)
@@ -292,6 +296,16 @@ class FederationService:
         for item in merged[:50]:
             context.touch("study", item.study.study_instance_uid)
         return StudyAnswer(tuple(_narrowed(item, query) for item in merged), tuple(statuses), total)
+
+
+def _split(found: Iterable[IndexedStudy]) -> list[str]:
+    """The studies without their content of which there are several copies: each may hold a part of it."""
+    copies = Counter(
+        item.study.study_instance_uid
+        for item in found
+        if item.state not in (StudyState.ORDERED, StudyState.WITHDRAWN) and not item.study.series
+    )
+    return [uid for uid, count in copies.items() if count > 1]
 
 
 def _fitting(store: ImagingStore, uids: Sequence[str], query: FindStudies) -> list[str]:

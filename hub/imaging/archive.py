@@ -15,6 +15,7 @@ from hub.connector.contract import Capability, Check, ConnectorConfig, Level, Ma
 from hub.connector.matching import matches
 from hub.context import Context
 from hub.errors import HubError
+from hub.imaging.copies import joined
 from hub.imaging.errors import SeveralPatients
 from hub.imaging.kept import KeptObjects
 from hub.imaging.model import (
@@ -22,7 +23,6 @@ from hub.imaging.model import (
     IndexedStudy,
     InstanceRequest,
     RetrievedInstance,
-    Series,
     Study,
     StudyArrived,
     StudyState,
@@ -118,9 +118,9 @@ class HubArchive:
             held = {"state": StudyState.HELD.value, "held_because": SEVERAL_PATIENTS}
             store.change(self.name, study.study_instance_uid, **held)
             return None
-        joined = _joined(known.study, study)
-        store.index(joined, "", person)
-        return joined if known.held_because != SEVERAL_PATIENTS else None
+        whole = joined(known.study, study)
+        store.index(whole, "", person)
+        return whole if known.held_because != SEVERAL_PATIENTS else None
 
     def count(self, study_instance_uid: str) -> int:
         """How many objects of a study the index knows."""
@@ -225,20 +225,3 @@ def studies_of(files: Iterable[Path]) -> tuple[Study, ...]:
 
 def _patient(study: Study) -> tuple[str, str]:
     return study.patient_id, study.issuer
-
-
-def _joined(known: Study, arrived: Study) -> Study:
-    """What was there with what has come; what both say of an object or a series, the later one says."""
-    series = {item.series_instance_uid: item for item in known.series}
-    for item in arrived.series:
-        before = series.get(item.series_instance_uid)
-        series[item.series_instance_uid] = item if before is None else _joined_series(before, item)
-    ordered = dicom.in_order(series.values())
-    modalities = tuple(dict.fromkeys(item.modality for item in ordered if item.modality))
-    return replace(arrived, series=ordered, modalities=modalities, series_count=None, instance_count=None)
-
-
-def _joined_series(before: Series, arrived: Series) -> Series:
-    instances = {item.sop_instance_uid: item for item in (*before.instances, *arrived.instances)}
-    ordered = dicom.instances_in_order(instances.values())
-    return replace(arrived, instances=ordered, instance_count=len(ordered))

@@ -114,6 +114,25 @@ class Publisher:
         context.touch("study", study.study_instance_uid)
         return study.source, study.study_instance_uid
 
+    def index_others(self, study_instance_uid: str) -> bool:
+        """Index the copies of a study that archives hold and the index does not know: each may hold more of it. False
+        where one could not be asked."""
+        with self.database.reading() as work:
+            known = ImagingStore(work).sources_of(study_instance_uid)
+        names = [info.name for info in self.archives.infos.values() if not info.own and info.name not in known]
+        everybody = True
+        for reply in self.archives.ask(
+            names, lambda name, timeout: self.archives.describe(name, study_instance_uid, timeout)
+        ):
+            if reply.error is not None:
+                everybody = False
+            elif reply.value is not None and any(series.instances for series in reply.value.series):
+                found = self.look(reply.value)
+                person = self.patients.resolve(found.local) if found.study.patient_id else None
+                with self.database.transaction() as work:
+                    ImagingStore(work).index(found.study, found.info.authority_oid, person)
+        return everybody
+
     def look(self, study: Study) -> "Found":
         """What of a study is to be published: without what was rejected. Raises ConnectorError."""
         info = self.archives.info(study.source)

@@ -3,14 +3,14 @@
 import logging
 import re
 import tempfile
-import threading
 import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydicom import dcmread
 
@@ -20,6 +20,7 @@ from hub.errors import HubError, Invalid, NotFound, Unavailable
 from hub.imaging import frames as pixel_frames
 from hub.imaging import transcode
 from hub.imaging.cache import InstanceCache
+from hub.imaging.contents import IndexedContents
 from hub.imaging.errors import TransferSyntaxNotPossible, UnknownInstance, UnknownStudy
 from hub.imaging.frame_parts import frame_parts
 from hub.imaging.headers import metadata_of
@@ -33,12 +34,13 @@ from hub.imaging.model import (
     RetrieveFrames,
     RetrieveInstances,
     Study,
-    StudyState,
 )
 from hub.imaging.readers import StudyReaders
 from hub.imaging.store import ImagingStore
 from hub.storage.engine import Database
 from hub.values import is_uid, new_uid
+from hub.wire import dicom
+from hub.wire.dicom import JsonReader
 from hub.wire.dicom_deflated import check_size
 from hub.wire.dicomweb.media import choose
 
@@ -50,7 +52,6 @@ _RESOURCE = re.compile(r"(?!(.*/)?\.{1,2}(/|$))[A-Za-z0-9._~,:@=+-]+(/[A-Za-z0-9
 _REMEMBER = 60.0  #: seconds that a live answer to "who holds this study" is believed
 #: From so many wanted instances of a series on, the series is asked for as a whole.
 _WHOLE_SERIES = 4
-_REMEMBERED = 64  #: studies whose SOP classes are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +62,6 @@ class Part:
     sources: tuple[str, ...]
     wanted: Mapping[str, InstanceRequest]  #: by SOPInstanceUID; empty: all, and nobody knows which these are
     whole: bool = False  #: everything is wanted, also what is newer than the index
-
-
-class Known(NamedTuple):
-    """What the audit trail tells of a study. ``classes``: SOP class by instance."""
-
-    classes: Mapping[str, str]
-    accession_number: str
-
-
-_UNKNOWN = Known({}, "")
 
 
 class Retriever:
@@ -91,8 +82,7 @@ class Retriever:
         self.readers = readers
         self.silence = silence
         self._located: dict[str, tuple[float, list[Study]]] = {}
-        self._known: dict[tuple[str, str], Known] = {}  # by study and source
-        self._knowing = threading.Lock()
+        self.contents = IndexedContents(database)
 
     # instances
 
@@ -110,10 +100,7 @@ class Retriever:
         counts: Counter[tuple[str, str]] = Counter()
         for part in parts:
             study = part.request.study_instance_uid
-            known = self._known.get((study, part.sources[0]), _UNKNOWN) if part.sources else _UNKNOWN
-            if part.sources and not part.wanted.keys() <= known.classes.keys():
-                self._indexed(study, "", part.sources)
-                known = self._known.get((study, part.sources[0]), _UNKNOWN)
+            known = self.contents.known(study, part.sources, part.wanted)
             counts.update((study, known.classes[uid]) for uid in part.wanted if uid in known.classes)
             if known.accession_number:
                 context.touch("accession", f"{study}|{known.accession_number}")
@@ -150,7 +137,7 @@ class Retriever:
         if "" in wanted:  # the series or the study itself is asked for
             expected = {
                 uid: replace(wanted[""], series_instance_uid=series_uid, sop_instance_uid=uid)
-                for series_uid, uid in self._indexed(study, series, sources)
+                for series_uid, uid in self.contents.instances(study, series, sources)
             }
             yield Part(wanted[""], sources, expected, whole=True)
         elif series and len(wanted) >= _WHOLE_SERIES and self._worth_it(study, series, sources, len(wanted)):
@@ -159,30 +146,9 @@ class Retriever:
             for uid, request in wanted.items():
                 yield Part(request, sources, {uid: request})
 
-    def _remember(self, study: Study) -> None:
-        """What the trail tells of a study, for the requests for single instances that follow."""
-        classes = {str(item.sop_instance_uid): item.sop_class_uid for _, item in study.instances if item.sop_class_uid}
-        with self._knowing:
-            if len(self._known) >= _REMEMBERED:
-                del self._known[next(iter(self._known))]
-            self._known[study.study_instance_uid, study.source] = Known(classes, study.accession_number)
-
     def _worth_it(self, study: str, series: str, sources: tuple[str, ...], count: int) -> bool:
         """Whether most of the series is wanted, so that one question is cheaper than many."""
-        return count * 2 >= len(self._indexed(study, series, sources)) > 0
-
-    def _indexed(self, study: str, series: str, sources: tuple[str, ...]) -> list[tuple[str, str]]:
-        """(SeriesInstanceUID, SOPInstanceUID) as the index knows them."""
-        with self.database.reading() as work:
-            for item in ImagingStore(work).studies([study], deep=True):
-                if item.study.source == sources[0] and item.state is not StudyState.ORDERED:
-                    self._remember(item.study)
-                    return [
-                        (one.series_instance_uid, instance.sop_instance_uid)
-                        for one, instance in item.study.instances
-                        if series in ("", one.series_instance_uid)
-                    ]
-        return []
+        return count * 2 >= len(self.contents.instances(study, series, sources)) > 0
 
     def _part(self, part: Part, syntaxes: tuple[str, ...]) -> InstanceStream:
         remaining = dict(part.wanted)
@@ -190,8 +156,9 @@ class Retriever:
         error: HubError | None = None
         for source in part.sources:
             error = None
+            asked = self._rest(source, remaining) if delivered and remaining else [part]
             try:
-                for item in self._from(source, part, syntaxes, delivered):
+                for item in chain.from_iterable(self._from(source, one, syntaxes, delivered) for one in asked):
                     uid = (
                         item.sop_instance_uid if isinstance(item, RetrievedInstance) else item.request.sop_instance_uid
                     )
@@ -208,6 +175,13 @@ class Retriever:
             yield FailedInstance(part.request, error or UnknownInstance())
         for request in remaining.values():
             yield FailedInstance(request, error or UnknownInstance())
+
+    def _rest(self, source: str, remaining: Mapping[str, InstanceRequest]) -> list[Part]:
+        """What others did not give, as questions to one that may have it."""
+        series: dict[tuple[str, str], dict[str, InstanceRequest]] = {}
+        for uid, request in remaining.items():
+            series.setdefault((request.study_instance_uid, request.series_instance_uid), {})[uid] = request
+        return [part for at, wanted in series.items() for part in self._parts(*at, (source,), wanted)]
 
     def _from(self, source: str, part: Part, syntaxes: tuple[str, ...], delivered: set[str]) -> InstanceStream:
         connector = self.archives.capable(source, RetrievesInstances)
@@ -267,18 +241,35 @@ class Retriever:
 
         The first object is fetched at once, so that an error comes before the answer begins."""
         check(request)
-        error: HubError = UnknownInstance() if request.series_instance_uid else UnknownStudy()
-        for source in self._sources(request, context):
-            objects = self._metadata(source, request)
+        objects = self._every_metadata(request, self._sources(request, context))
+        return _chained(next(objects), objects)
+
+    def _every_metadata(self, request: InstanceRequest, sources: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        """Each object once, of one source after the other until nothing is missing that the index knows."""
+        missing: set[str] = set()
+        if len(sources) > 1:
+            indexed = self.contents.instances(request.study_instance_uid, request.series_instance_uid, sources)
+            missing = {uid for _, uid in indexed if request.sop_instance_uid in ("", uid)}
+        given: set[str] = set()
+        error: HubError | None = None
+        for source in sources:
             try:
-                first = next(objects, None)
+                for item in self._metadata(source, request):
+                    uid = dicom.first(JsonReader(item), "SOPInstanceUID")
+                    if uid not in given:
+                        given.add(uid)
+                        yield item
             except HubError as failure:
                 error = failure
                 self.archives.note(source, failure)
                 continue
-            if first is not None:
-                return _chained(first, objects)
-        raise error
+            missing -= given
+            if given and not missing:
+                return
+        if error is not None and (missing or not given):
+            raise error
+        if not given:
+            raise UnknownInstance() if request.series_instance_uid else UnknownStudy()
 
     def _metadata(self, source: str, request: InstanceRequest) -> Iterator[Mapping[str, Any]]:
         connector = self.archives.connector(source)
@@ -298,7 +289,9 @@ class Retriever:
     def _series(self, source: str, request: InstanceRequest) -> list[str]:
         if request.series_instance_uid:
             return [request.series_instance_uid]
-        known = dict.fromkeys(series for series, _ in self._indexed(request.study_instance_uid, "", (source,)))
+        known = dict.fromkeys(
+            series for series, _ in self.contents.instances(request.study_instance_uid, "", (source,))
+        )
         if known:
             return list(known)
         study = self.archives.describe(source, request.study_instance_uid, self.silence)

@@ -236,6 +236,9 @@ class ImagingService(Reading):
             return
         try:
             self.publisher.publish(wanted, context)
+            again = wanted.instances and not self.publisher.index_others(wanted.study_instance_uid)
+            if again and wanted.tries < _MOST_TRIES:
+                self._later(replace(wanted, tries=wanted.tries + 1), context)
         except StudyNotThereYet as error:
             if wanted.tries >= _MOST_TRIES:
                 raise ImagesMissing() from error
