@@ -161,7 +161,8 @@ for _name, _text in _FHIR.items():
     PROBES[f"FHIR {_name}"] = _fhir_probe(_text)
     if "accession" not in _text:
         ABOUT_PERSONS.add(f"FHIR {_name}")
-NEVER |= {f"FHIR {name}" for name in _FHIR if "clude" in name or "chained" in name or "_has" in name}
+_REFUSED = ("_include", "_revinclude", "chained", "_has")  # whoever is asked about; one of them is understood
+NEVER |= {f"FHIR {name}" for name in _FHIR if any(word in name for word in _REFUSED)} - {"FHIR ImagingStudy, _include"}
 
 
 # images by every level, sent elsewhere
