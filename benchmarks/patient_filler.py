@@ -199,7 +199,7 @@ class _Filler:
             found[IDENTITY.name].append(tuple(values[name] for name in _COLUMNS[IDENTITY.name]))
             found[NAME.name] += [(text_, key) for text_ in pattern.names]
             features = pattern.features._replace(
-                born=_other_date(pattern.features.born, other) if pattern.features.born else "",
+                born=traits.get("birth_date", "").ljust(8, "0") if pattern.features.born else "",
                 place=place,
                 phone=traits["phone"][-9:] if pattern.features.phone else "",
                 ins=values["ins_value"] or "",
