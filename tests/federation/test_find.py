@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hub.access.rights_model import Everything
 from hub.context import Context
 from hub.federation.errors import NoSuchSource
 from hub.federation.service import FederationService
 from hub.imaging.model import FindStudies, PublishStudy, SourceState, StudyAnswer, StudyState
 from hub.imaging.service import ImagingService
-from hub.storage.content import ContentStore
 from hub.storage.engine import Database
 from hub.values import PatientIdentifier
 from tests.imaging.archive import (
@@ -21,10 +19,8 @@ from tests.imaging.archive import (
     A,
     Archive,
     B,
-    FakeDocuments,
-    FakeExchange,
     FakePatients,
-    FakeSources,
+    rooms,
     study_files,
 )
 
@@ -50,30 +46,8 @@ class Region:
 @pytest.fixture
 def region(database: Database, tmp_path: Path) -> Iterator[Region]:
     a, b, patients = Archive("PACS_A"), Archive("PACS_B"), FakePatients()
-    sources = FakeSources(a, b)
     infos = (replace(A, deadline=2.0), replace(B, deadline=2.0))
-    documents = FakeDocuments()
-    imaging = ImagingService(
-        database=database,
-        sources=sources,
-        infos=infos,
-        patients=patients,
-        documents=documents,
-        withdrawals=documents,
-        exchange=FakeExchange(),
-        content=ContentStore(tmp_path / "content"),
-        cache=tmp_path / "cache",
-        source_id="1.2.3",
-        rights=Everything(),
-    )
-    service = FederationService(
-        database=database,
-        sources=sources,
-        infos=infos,
-        patients=patients,
-        affinity_domain=AFFINITY,
-        rights=Everything(),
-    )
+    imaging, service = rooms(database, tmp_path, (a, b), infos, patients)
     patients.add("R1", LOCAL_A, LOCAL_B)
     a.datasets = study_files()
     doctor = {"StudyTime": "143000", "ReferringPhysicianName": "ÉTIENNE^LÉA"}

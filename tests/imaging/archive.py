@@ -13,12 +13,17 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
+from hub.access.rights_model import Everything
 from hub.connector.contract import Check, SourceUnavailable, StudyQuery
 from hub.connector.matching import matches
 from hub.context import Context
 from hub.documents.model import AssociationType, DocumentEntry, ProvideDocuments, Registered
+from hub.federation.service import FederationService
 from hub.imaging.model import InstanceRequest, PassedThrough, RetrievedInstance, SourceInfo, Study
+from hub.imaging.service import ImagingService
 from hub.patients.model import IdentityStatus, Person, Traits
+from hub.storage.content import ContentStore
+from hub.storage.engine import Database
 from hub.values import PatientIdentifier, new_uuid, now
 from hub.wire.dicom import DatasetReader, study_of_instances
 
@@ -245,3 +250,36 @@ class FakeExchange:
     ) -> str:
         (self.later if due_at and due_at > now() else self.queued).append((destination, kind, payload, key))
         return f"delivery-{len(self.queued)}"
+
+
+def rooms(
+    database: Database,
+    directory: Path,
+    archives: Sequence[Archive],
+    infos: Sequence[SourceInfo],
+    patients: FakePatients,
+) -> tuple[ImagingService, FederationService]:
+    """The two rooms on these archives, where everybody may do everything."""
+    sources, documents = FakeSources(*archives), FakeDocuments()
+    imaging = ImagingService(
+        database=database,
+        sources=sources,
+        infos=infos,
+        patients=patients,
+        documents=documents,
+        withdrawals=documents,
+        exchange=FakeExchange(),
+        content=ContentStore(directory / "content"),
+        cache=directory / "cache",
+        source_id="1.2.3",
+        rights=Everything(),
+    )
+    federation = FederationService(
+        database=database,
+        sources=sources,
+        infos=infos,
+        patients=patients,
+        affinity_domain=AFFINITY,
+        rights=Everything(),
+    )
+    return imaging, federation
