@@ -45,6 +45,31 @@ def test_five_messages(region: Region) -> None:
     assert said(region, number, Matter.FEEDING) is Choice.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("words", "feeding", "consultation"),
+    [
+        (("INO|20240301", "||INC|20240301"), Choice.CONSENT, Choice.OPPOSITION),  # each of another matter
+        (("INO|20240301", "IO|20240302"), Choice.OPPOSITION, Choice.UNKNOWN),  # the later one counts
+        (("IO|20240302", "INO|20240301"), Choice.OPPOSITION, Choice.UNKNOWN),
+        (("IO|20240301", "INO|20240302"), Choice.CONSENT, Choice.UNKNOWN),
+        (("INO|20240301|IC|20240301", "IO|20240301|INC|20240301"), Choice.OPPOSITION, Choice.OPPOSITION),
+        (("IO|20240301|INC|20240301", "INO|20240301|IC|20240301"), Choice.OPPOSITION, Choice.OPPOSITION),
+        (("IO|20240301", "INO|"), Choice.OPPOSITION, Choice.UNKNOWN),  # nobody knows which is later
+        (("INO|", "IO|", "NA|"), Choice.OPPOSITION, Choice.UNKNOWN),
+    ],
+)
+def test_several_zfa(region: Region, words: tuple[str, ...], feeding: Choice, consultation: Choice) -> None:
+    """All are read; of what contradicts itself the more protective counts."""
+    number = region.fresh()
+    region.accepted(message("ADT^A08", pid(number), PV1, ZBE, *(f"ZFA|ACTIF||||||||{word}" for word in words)))
+    assert [said(region, number, matter) for matter in (Matter.FEEDING, Matter.CONSULTATION)] == [feeding, consultation]
+
+
+def test_a_mistake_in_a_second_zfa_is_named(region: Region) -> None:
+    zfa = ("ZFA|||||||||INO|20240301", "ZFA|||||||||PERHAPS")
+    region.refused(message("ADT^A31", pid(region.fresh()), *zfa), "ZFA^2^9", "103")
+
+
 @pytest.mark.parametrize("code", ["A28", "A31", "A05", "A03"])
 def test_every_event_may_say_it(region: Region, code: str) -> None:
     number = region.fresh()

@@ -18,6 +18,7 @@ CHOICES = {
     "INC": Choice.OPPOSITION,
     "NA": Choice.UNKNOWN,
 }
+_PROTECTS = (Choice.OPPOSITION, Choice.UNKNOWN, Choice.CONSENT)  #: what protects more, first
 _ACTIONS = ("INSERT", "UPDATE", "CANCEL")
 #: ZBE-9 (PAM-FR 6.13.9), its letters in any order: who is responsible changes, medically, for lodging, for care; the
 #: bed; the administrative side; both of these.
@@ -105,19 +106,31 @@ def check(message: Hl7Message) -> None:
 
 
 def said(message: Hl7Message) -> tuple[Said, ...]:
-    """The patient's words of ZFA-9 to ZFA-12; a field that is empty says nothing. Raises DataTypeError."""
-    zfa, evn = message.first("ZFA"), message.first("EVN")
-    if zfa is None:
-        return ()
+    """The patient's words of every ZFA-9 to ZFA-12; a field that is empty says nothing. Raises DataTypeError."""
+    evn = message.first("EVN")
     recorded = evn.value(2) if evn is not None else ""
     told_at = instant(recorded, "EVN-2") if recorded else None
-    found = []
-    for number, matter in ((9, Matter.FEEDING), (11, Matter.CONSULTATION)):
-        value, date = zfa.value(number), zfa.value(number + 1)
-        if value:
-            at = instant(date, zfa.at(number + 1)) if date else None
-            found.append(Said(matter, CHOICES[value], at, told_at, day=len(date) == _DAY))
-    return tuple(found)
+    found: dict[Matter, list[Said]] = {}
+    for zfa in message.all("ZFA"):
+        for number, matter in ((9, Matter.FEEDING), (11, Matter.CONSULTATION)):
+            value, date = zfa.value(number), zfa.value(number + 1)
+            if value:
+                at = instant(date, zfa.at(number + 1)) if date else None
+                word = Said(matter, CHOICES[value], at, told_at, day=len(date) == _DAY)
+                found.setdefault(matter, []).append(word)
+    return tuple(word for words in found.values() for word in _in_order(words))
+
+
+def _in_order(words: list[Said]) -> list[Said]:
+    """What one message says of one matter, the oldest first. Where it contradicts itself, two words at one time or one
+    that has none, the one that protects more counts."""
+    if len(words) == 1 or not all(word.at for word in words):
+        return [min(words, key=lambda word: _PROTECTS.index(word.choice))]
+    kept: dict[datetime, Said] = {}
+    for word in sorted(words, key=lambda word: _PROTECTS.index(word.choice)):
+        if word.at is not None:
+            kept.setdefault(word.at, word)
+    return [kept[at] for at in sorted(kept)]
 
 
 def details(message: Hl7Message) -> dict[str, str]:
