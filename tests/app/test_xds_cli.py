@@ -18,6 +18,7 @@ from hub.app.commands.main import app
 from hub.app.commands.xds_queries import QueryOption, query_of, stored_query
 from hub.app.commands.xds_target import AddressMissing, SandboxFile
 from hub.app.sandbox.hub import Options, Sandbox
+from hub.audit.model import AuditRecord, AuditSearch
 from hub.documents.model import APPROVED, AssociationType
 from hub.documents.queries import MULTI_PATIENT, QUERIES
 from hub.errors import HubError
@@ -244,6 +245,48 @@ def test_what_is_said_for_nothing(tmp_path: Path) -> None:
     assert made.entry.class_code == made.entry.type_code == Code("A", "1.2", "A")
     [member] = made.submission.associations
     assert (member.type, member.source) == (AssociationType.HAS_MEMBER, made.submission.submission_set.id)
+
+
+def packed(box: Sandbox) -> list[AuditRecord]:
+    """What the trail has of packages, the newest first."""
+    assert box.hub.audit.flush(60)
+    return list(box.hub.audit.search(AuditSearch(transaction="ITI-32")).records)
+
+
+def test_a_package_is_in_the_trail(terminal: Terminal, tmp_path: Path) -> None:
+    """ITI TF-2: 3.32.5: Export and Import, failures as well; what is not recorded does not leave."""
+    with Integrator(terminal.description) as vendor:
+        vendor.announce("T-1", terminal.description["affinity_domain"])
+    terminal.json(f"submit {terminal.directory / 'note.txt'} --patient T-1")
+    before = len(packed(terminal.box))
+
+    def xdm(line: str) -> int:
+        where = ["--sandbox", str(terminal.directory / "sandbox.json")]
+        return CliRunner().invoke(app, ["xdm", *shlex.split(line), *where]).exit_code
+
+    package = tmp_path / "out" / "package.zip"
+    package.parent.mkdir()
+    assert xdm(f"export --patient T-1 -o {package}") == 0
+    assert xdm(f"import {package} --patient T-1") == 0
+    assert xdm(f"import {package} --patient T-1") == 1  # the submission set is known
+    assert xdm(f"export --patient NOBODY -o {tmp_path / 'nothing.zip'}") == 1
+    nobody, again, known, out = packed(terminal.box)[: len(packed(terminal.box)) - before]
+    assert [(one.event_code, one.action, one.outcome.value) for one in (out, known, again, nobody)] == [
+        ("110106", "R", "0"), ("110107", "C", "0"), ("110107", "C", "8"), ("110106", "R", "8"),
+    ]  # fmt: skip
+    number = PatientIdentifier("T-1", terminal.description["affinity_domain"])
+    assert out.patients == known.patients == (number.cx,)
+    with zipfile.ZipFile(package) as archive:
+        [unique_id] = [item.reference for item in out.objects if item.kind == "submission set"]
+        assert unique_id.encode() in archive.read("IHE_XDM/SUBSET01/METADATA.XML")
+    assert package.stat().st_mode & 0o077 == 0
+    package.unlink()
+    unreached = CliRunner().invoke(app, [
+        *("xdm", "export", "--patient", "T-1", "-o", str(package), "--audit", "http://127.0.0.1:9/fhir", "--json"),
+        *("--sandbox", str(terminal.directory / "sandbox.json")),
+    ])  # fmt: skip
+    assert (unreached.exit_code, json.loads(unreached.stdout)["errors"][0]["code"]) == (1, "audit-unreached")
+    assert list(package.parent.iterdir()) == []
 
 
 def test_a_package_out_and_in(terminal: Terminal, tmp_path: Path) -> None:

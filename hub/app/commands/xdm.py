@@ -11,6 +11,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from hub.app.commands.xdm_audit import EXPORT, IMPORT, Told, recorded
 from hub.app.commands.xds import (
     PROVIDE,
     RETRIEVE,
@@ -31,7 +32,7 @@ from hub.app.commands.xds_submission import patient_of
 from hub.app.commands.xds_target import Caller, Refused, Target, caller, check, target
 from hub.documents.model import APPROVED, DocumentEntry, DocumentRequest, Submission
 from hub.errors import Invalid
-from hub.values import PatientIdentifier, new_key
+from hub.values import PatientIdentifier, new_key, new_uid
 from hub.wire.ebxml.errors import read_problems
 from hub.wire.ebxml.retrieve import file_chunks, read_retrieved, write_retrieve
 from hub.wire.ebxml.submissions import write_provided
@@ -42,6 +43,9 @@ from hub.wire.xdm.writing import PackedDocument, write_package
 xdm = typer.Typer(no_args_is_help=True, help="XDM packages (a zip of documents with their metadata): export, import.")
 out = Console(width=None if sys.stdout.isatty() else 200)
 SOURCE_ID = "2.25.96912434153843285716391742263087443"
+AuditOption = Annotated[
+    str, typer.Option("--audit", help="FHIR base that takes the record of it (ITI-20). Default: the sandbox's.")
+]
 PatientOption = Annotated[str, typer.Option(help="`number^^^&oid&ISO`, or a number of the affinity domain.")]
 
 
@@ -55,6 +59,7 @@ def export(
     contact: Annotated[str, typer.Option(help="Address or telephone of the institution, for README.TXT.")] = "",
     registry: Annotated[str, typer.Option(help="URL of the registry.")] = "",
     repository: RepositoryOption = "",
+    audit: AuditOption = "",
     sandbox: SandboxOption = None,
     cert: CertOption = None,
     key: KeyOption = None,
@@ -65,29 +70,37 @@ def export(
 ) -> None:
     """Write the approved documents of a person, or those of a submission set, into an XDM package."""
     where = target(
-        sandbox, registry=registry, repository=repository, cert=cert, key=key, ca=ca, token=token, timeout=timeout
+        sandbox,
+        registry=registry,
+        repository=repository,
+        audit=audit,
+        cert=cert,
+        key=key,
+        ca=ca,
+        token=token,
+        timeout=timeout,
     )
     if bool(patient) == bool(submission_set):
         raise Invalid("Either --patient or --submission-set is needed.")
-    with told(json), caller(where) as calls:
-        entries = _entries(calls, where, patient, submission_set)
-        documents = [_fetched(calls, where, entry) for entry in entries]
-        person = entries[0].patient_id if entries else PatientIdentifier("", "")
-        with tempfile.NamedTemporaryFile(dir=output.parent, delete=False) as file:
-            try:
+    with told(json), caller(where) as calls, tempfile.TemporaryDirectory(dir=output.parent) as directory:
+        made = Path(directory) / "package.zip"
+        with recorded(where, EXPORT) as record:
+            entries = _entries(calls, where, patient, submission_set)
+            record.patients.update(entry.patient_id for entry in entries)
+            record.submission_sets.append(new_uid())
+            documents = [_fetched(calls, where, entry) for entry in entries]
+            made.touch(0o600)
+            with made.open("wb") as file:
                 write_package(
-                    file.file,
+                    file,
                     documents,
-                    person,
+                    entries[0].patient_id if entries else PatientIdentifier("", ""),
                     source_id=SOURCE_ID,
                     institution=institution,
                     contact=contact,
+                    unique_id=record.submission_sets[0],
                 )
-                file.flush()
-                Path(file.name).replace(output)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        made.replace(output)  # what was not recorded does not leave
     _say({"file": str(output), "documents": len(documents)}, json)
 
 
@@ -115,6 +128,7 @@ def import_(
     *,
     patient: Annotated[str, typer.Option(help="Whom the documents are about here. Default: as the package says.")] = "",
     repository: RepositoryOption = "",
+    audit: AuditOption = "",
     sandbox: SandboxOption = None,
     cert: CertOption = None,
     key: KeyOption = None,
@@ -128,16 +142,23 @@ def import_(
     The package is read to its end, and every document compared with its size and hash, before anything is sent. Where
     some submissions are refused, the others are registered nevertheless (exit code 2) and each refusal is told.
     """
-    where = target(sandbox, repository=repository, cert=cert, key=key, ca=ca, token=token, timeout=timeout)
+    where = target(sandbox, repository=repository, audit=audit, cert=cert, key=key, ca=ca, token=token, timeout=timeout)
     person = patient_of(patient, where.domain) if patient else None
     refused: list[tuple[str, Refused]] = []
-    with tempfile.TemporaryDirectory(prefix="maillage-xdm-") as directory, told(json), caller(where) as calls:
+    with (
+        told(json),
+        tempfile.TemporaryDirectory(prefix="maillage-xdm-") as directory,
+        caller(where) as calls,
+        recorded(where, IMPORT) as record,
+    ):
         packages = read_package(file, Path(directory))
         for package in packages:
+            _note(record, package, person)
             try:
                 _provide(calls, where.address("repository"), package, person)
             except Refused as error:
                 refused.append((package.name, error))
+        record.partial = bool(refused)
         if len(refused) == len(packages) == 1:
             raise refused[0][1]
     names = {name for name, _ in refused}
@@ -146,6 +167,12 @@ def import_(
     _say_refused(facts, refused, json)
     if refused:
         raise typer.Exit(2 if kept else 1)
+
+
+def _note(record: Told, package: ReadPackage, person: PatientIdentifier | None) -> None:
+    submission_set = package.submission.submission_set
+    record.patients.add(person or submission_set.patient_id)
+    record.submission_sets.append(submission_set.unique_id)
 
 
 def _say_refused(facts: dict[str, Any], refused: Sequence[tuple[str, Refused]], as_json_text: bool) -> None:

@@ -56,6 +56,7 @@ class Target:
     registry: str = ""
     repository: str = ""
     imaging: str = ""
+    audit: str = ""  #: FHIR base of the audit record repository
     repository_id: str = ""
     domain: str = ""  #: OID of the affinity domain: completes a patient's bare number
     cert: Path | None = None
@@ -89,6 +90,7 @@ def _from_sandbox(file: Path) -> dict[str, Any]:
             "registry": found["xds_registry"],
             "repository": found["xds_repository"],
             "imaging": found["xds_imaging"],
+            "audit": found["fhir"],
             "repository_id": found["repository_unique_id"],
             "domain": found["affinity_domain"],
             "ca": Path(found["ca"]),
@@ -101,7 +103,7 @@ def _from_sandbox(file: Path) -> dict[str, Any]:
 @contextmanager
 def caller(where: Target) -> Iterator["Caller"]:
     """A SOAP client for the target; what it received goes away at the end. Raises Misconfigured."""
-    context = _context(where)
+    context = tls_of(where)
     headers = {"Authorization": f"Bearer {where.token}"} if where.token else {}
     with (
         tempfile.TemporaryDirectory(prefix="maillage-xds-") as directory,
@@ -113,7 +115,8 @@ def caller(where: Target) -> Iterator["Caller"]:
         yield Caller(client)
 
 
-def _context(where: Target) -> ssl.SSLContext:
+def tls_of(where: Target) -> ssl.SSLContext:
+    """Whom is trusted, and what is shown. Raises Misconfigured."""
     try:
         context = ssl.create_default_context(cafile=str(where.ca) if where.ca else None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
