@@ -110,6 +110,9 @@ class AuditSearch:
     names: tuple[str, ...] = ()  #: the caller's name begins with any of these, in whatever case
     sites: tuple[str, ...] = ()  #: any of these AuditEnterpriseSiteIDs: the hub's own, or nobody's
     patients: tuple[str, ...] = ()  #: any of these persons it was about (CX)
+    told_in: str = ""  #: what another system told names this code system,
+    own: bool = True  #: and what the hub itself saw counts as well
+    any_of: tuple[tuple["AuditSearch", ...], ...] = ()  #: of each group at least one holds
     oldest_first: bool = False
     cursor: str = ""
     limit: int = 50

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, Index, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Index, and_, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
@@ -320,6 +320,15 @@ def _conditions(search: AuditSearch) -> Iterable[ColumnElement[bool]]:
         yield RECORD.c.at >= int(search.since.timestamp() * 1_000_000)
     if search.until is not None:
         yield RECORD.c.at < int(search.until.timestamp() * 1_000_000)
+    if search.told_in:
+        yield _in_system(search)
+    yield from (or_(*(and_(*_conditions(item)) for item in group)) for group in search.any_of)
+
+
+def _in_system(search: AuditSearch) -> ColumnElement[bool]:
+    named = orjson.dumps(orjson.dumps(search.told_in).decode()).decode()[1:-1]  # JSON in the record's JSON
+    told = and_(RECORD.c.origin != "", RECORD.c.body.contains(named, autoescape=True))
+    return or_(RECORD.c.origin == "", told) if search.own else told
 
 
 def _of_codes(search: AuditSearch) -> Iterable[ColumnElement[bool]]:

@@ -32,7 +32,8 @@ HL7 = "http://terminology.hl7.org/CodeSystem"
 PROFESSIONALS = "urn:oid:1.2.250.1.71.4.2.1"
 CLIENTS, THINGS, ROLES = "urn:maillage:client", "urn:maillage", "urn:maillage:role"
 _SYSTEMS: Mapping[str, str] = {"DCM": DCM, "2.16.840.1.113883.5.8": f"{HL7}/v3-ActReason", "Maillage": ROLES}
-_ENTITY, _ROLE = f"{HL7}/audit-entity-type", f"{HL7}/object-role"
+ENTITY, ROLE = f"{HL7}/audit-entity-type", f"{HL7}/object-role"
+REST, SEARCHED = f"{HL7}/audit-event-type", "http://hl7.org/fhir/restful-interaction"
 _UIDS = ("document", "submission set", "folder", "study")
 
 
@@ -45,8 +46,8 @@ def audit_event(record: AuditRecord, own: Own) -> dict[str, Any]:
         found["meta"] = {"profile": [f"{BALP}{'PatientQuery' if record.patients else 'Query'}"]}
     title = own.titles.get(record.transaction, record.transaction)
     if record.searched_fhir:
-        found["type"] = _coding(("rest", f"{HL7}/audit-event-type", "Restful Operation"))
-        found["subtype"] = [_coding(("search", "http://hl7.org/fhir/restful-interaction", "search"))]
+        found["type"] = _coding(("rest", REST, "Restful Operation"))
+        found["subtype"] = [_coding(("search", SEARCHED, "search"))]
         found["subtype"].append(_coding((record.event_code, DCM, record.event_display)))
     else:
         found["type"] = _coding((record.event_code, DCM, record.event_display))
@@ -181,7 +182,7 @@ def _correlation(record: AuditRecord) -> dict[str, Any]:
 
 def _entity(type_code: str, role: str, identifier: dict[str, str] | None) -> dict[str, Any]:
     found: dict[str, Any] = {"what": {"identifier": identifier}} if identifier else {}
-    found |= {"type": _coding((type_code, _ENTITY, "")), "role": _coding((role, _ROLE, ""))}
+    found |= {"type": _coding((type_code, ENTITY, "")), "role": _coding((role, ROLE, ""))}
     return found
 
 

@@ -66,7 +66,10 @@ def _record(event: Mapping[str, Any], place: str, context: Context) -> AuditReco
     agents = _list(event, "agent", place)
     if not agents:
         raise Invalid("Who did it is missing.", location=f"{place}.agent")
-    requestor = next((agent for agent in agents if agent.get("requestor") is True), agents[0])
+    for index, agent in enumerate(agents):
+        if not isinstance(agent.get("requestor"), bool):
+            raise Invalid("Whether it asked for it is missing.", location=f"{place}.agent[{index}].requestor")
+    requestor = next((agent for agent in agents if agent["requestor"]), agents[0])
     if not isinstance(event.get("source"), dict) or not isinstance(event["source"].get("observer"), dict):
         raise Invalid("Who saw it is missing.", location=f"{place}.source.observer")
     kind = _code(event.get("type"), f"{place}.type")
@@ -75,7 +78,6 @@ def _record(event: Mapping[str, Any], place: str, context: Context) -> AuditReco
     entities = _list(event, "entity", place)
     if len(entities) > MOST_PARTS or len(agents) > MOST_PARTS:
         raise TooLarge("The AuditEvent has too many parts.")
-    network = requestor.get("network")
     return AuditRecord(
         id=new_key(),
         at=_moment(event.get("recorded"), f"{place}.recorded"),
@@ -85,10 +87,10 @@ def _record(event: Mapping[str, Any], place: str, context: Context) -> AuditReco
         action=_action(event.get("action", "E"), place),
         outcome=_outcome(event.get("outcome", "0"), place),
         principal_id=_who(requestor),
-        principal_name=_text(requestor.get("name")) or _text((requestor.get("who") or {}).get("display")),
+        principal_name=_text(requestor.get("name")) or _text(_of(requestor, "who").get("display")),
         scheme="told",
         purpose=_purpose(event, place),
-        peer=_text(network.get("address")) if isinstance(network, dict) else "",
+        peer=_text(_of(requestor, "network").get("address")),
         source="",
         correlation_id=context.correlation_id,
         detail=_text(event.get("outcomeDesc")),
@@ -100,12 +102,9 @@ def _record(event: Mapping[str, Any], place: str, context: Context) -> AuditReco
 
 def _touched(entities: list[Mapping[str, Any]], place: str) -> Iterator[Touched]:
     for index, entity in enumerate(entities):
-        what = entity.get("what")
-        if not isinstance(what, dict):
-            continue
+        what = _of(entity, "what")
         role = _code(entity["role"], f"{place}.entity[{index}].role")[1] if "role" in entity else ""
-        identifier = what.get("identifier")
-        identifier = identifier if isinstance(identifier, dict) else {}
+        identifier = _of(what, "identifier")
         system, value = _text(identifier.get("system")), _text(identifier.get("value"))
         if role == "1" and value and system.startswith("urn:oid:"):
             yield Touched("patient", PatientIdentifier(value, system.removeprefix("urn:oid:")).cx)
@@ -117,10 +116,8 @@ def _touched(entities: list[Mapping[str, Any]], place: str) -> Iterator[Touched]
 
 
 def _who(agent: Mapping[str, Any]) -> str:
-    who = agent.get("who")
-    who = who if isinstance(who, dict) else {}
-    identifier = who.get("identifier")
-    value = _text(identifier.get("value")) if isinstance(identifier, dict) else ""
+    who = _of(agent, "who")
+    value = _text(_of(who, "identifier").get("value"))
     return value or _text(agent.get("altId")) or _text(who.get("reference")) or _text(who.get("display")) or "unknown"
 
 
@@ -167,6 +164,11 @@ def _list(found: Mapping[str, Any], name: str, place: str) -> list[Mapping[str, 
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise Invalid("A list of objects is expected.", location=f"{place}.{name}")
     return items
+
+
+def _of(found: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = found.get(name)
+    return part if isinstance(part, dict) else {}
 
 
 def _text(found: Any) -> str:

@@ -1,14 +1,28 @@
 """ITI-81's search parameters -> a search of the trail (RESTful ATNA: 3.81.4.1.2)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hub.audit.model import AuditOutcome, AuditSearch, SearchTrail, Trail
 from hub.errors import Invalid, NotFound
 from hub.values import PatientIdentifier
-from hub.wire.atna.vocabulary import ROWS
+from hub.wire.atna.vocabulary import ROWS, TRE_R01, TRE_R02
 from hub.wire.fhir import search, times
-from hub.wire.fhir.audit_event import audit_event
+from hub.wire.fhir.audit_event import (
+    CLIENTS,
+    DCM,
+    ENTITY,
+    HL7,
+    PROFESSIONALS,
+    REST,
+    ROLE,
+    ROLES,
+    SEARCHED,
+    THINGS,
+    TRANSACTIONS,
+    audit_event,
+)
 from hub.wire.http import HttpRequest, HttpResponse
 
 PARAMETERS = (
@@ -39,9 +53,7 @@ PARAMETERS = (
     ("outcome", "token", "0 4 8 12"),
 )
 _NAMES = tuple(name for name, _, _ in PARAMETERS)
-_AGENTS, _THINGS, _ROLES = ("agent.identifier", "user", "altid"), ("entity.identifier", "identity", "object"), (
-    "agent-role", "role",
-)  # fmt: skip
+_THINGS = ("entity.identifier", "identity", "object")
 
 #: entity-type -> kinds of things; of system objects there are too many to name: all that is none of the others.
 _TYPES: Mapping[str, tuple[str, ...]] = {
@@ -50,6 +62,42 @@ _TYPES: Mapping[str, tuple[str, ...]] = {
     "3": ("structure", *(kind for kind, row in ROWS.items() if row.type_code == "3")),
 }
 _BUT_OBJECTS = (*_TYPES["1"], *_TYPES["3"], "sop class", "accession")
+
+
+def _of_type(code: str) -> AuditSearch:
+    kinds = _TYPES.get(code, ("none",))
+    return AuditSearch(other_kinds=kinds, but_kinds=_BUT_OBJECTS if code == "2" else ())
+
+
+_OWN_THINGS = ("urn:dicom:uid", "urn:ietf:rfc:3986", *(f"{THINGS}:{kind.replace(' ', '-')}" for kind in ROWS))
+#: What FHIR itself binds: nobody writes their systems (R4, and as terminology.hl7.org has them since).
+_OF_FHIR: Mapping[str, tuple[str, ...]] = {
+    name: (f"{HL7}/audit-event-{name}", f"http://hl7.org/fhir/audit-event-{name}") for name in ("action", "outcome")
+}
+#: Parameters of one meaning, the search for one of their codes, the systems in which the hub writes that code.
+_CODES: tuple[tuple[tuple[str, ...], Callable[[str], AuditSearch], Callable[[str], Iterable[str]]], ...] = (
+    (("type",), lambda code: AuditSearch(event_codes=(code,)), lambda code: (REST if code == "rest" else DCM,)),
+    (
+        ("subtype",),
+        lambda code: AuditSearch(transactions=(code,)),
+        lambda code: (DCM if code.isdecimal() else SEARCHED if code == "search" else TRANSACTIONS,),
+    ),
+    (("action",), lambda code: AuditSearch(actions=(code,)), lambda _: _OF_FHIR["action"]),
+    (("outcome",), lambda code: AuditSearch(outcomes=(_outcome(code),)), lambda _: _OF_FHIR["outcome"]),
+    (
+        ("agent.identifier", "user", "altid"),
+        lambda code: AuditSearch(agents=(code,)),
+        lambda _: (PROFESSIONALS, CLIENTS, THINGS, f"{THINGS}:user"),
+    ),
+    (
+        ("agent-role", "role"),
+        lambda code: AuditSearch(roles=(code,)),
+        lambda _: (ROLES, f"urn:oid:{TRE_R01}", f"urn:oid:{TRE_R02}"),
+    ),
+    (_THINGS, lambda code: AuditSearch(references=_names_of(code)), lambda _: _OWN_THINGS),
+    (("entity-role",), lambda code: AuditSearch(kinds=_kinds(code)), lambda _: (ROLE,)),
+    (("entity-type",), _of_type, lambda _: (ENTITY,)),
+)
 
 
 def asked(message: HttpRequest) -> SearchTrail:
@@ -67,41 +115,58 @@ def asked(message: HttpRequest) -> SearchTrail:
     cursor = search.single(found, "_cursor")
     if cursor and not (cursor.isdecimal() and cursor.isascii() and len(cursor) < 19):
         raise Invalid("There is no such page.", location="_cursor")
-
-    def tokens(*names: str) -> tuple[search.Token, ...]:
-        return tuple(search.token(part) for name in names for part in search.alternatives(search.single(found, name)))
-
-    def codes(*names: str) -> tuple[str, ...]:
-        return tuple(item.code for item in tokens(*names))
-
     return SearchTrail(
         AuditSearch(
-            ids=codes("_id"),
+            ids=_codes(found, "_id"),
             since=_moment(since),
             until=_moment(until),
-            peers=codes("address"),
-            agents=(*codes(*_AGENTS), *_ends(found, "agent")),
-            roles=codes(*_ROLES),
-            references=(
-                *(form for token in tokens(*_THINGS) for form in _references(token)),
-                *(() if patient else _ends(found, "entity")),
-            ),
-            kinds=tuple(kind for role in codes("entity-role") for kind in _kinds(role)),
-            other_kinds=tuple(kind for code in codes("entity-type") for kind in _TYPES.get(code, ("none",))),
-            but_kinds=_BUT_OBJECTS if "2" in codes("entity-type") else (),
-            sources=(*codes("source.identifier"), *_ends(found, "source")),
-            sites=codes("site"),
+            peers=_codes(found, "address"),
+            agents=_ends(found, "agent"),
+            references=() if patient else _ends(found, "entity"),
+            sources=(*_codes(found, "source.identifier"), *_ends(found, "source")),
+            sites=_codes(found, "site"),
             names=tuple(search.alternatives(search.single(found, "agent-name"))),
-            event_codes=codes("type"),
-            transactions=codes("subtype"),
-            actions=codes("action"),
-            outcomes=tuple(_outcome(code) for code in codes("outcome")),
+            any_of=tuple(_any_of(found)),
             cursor=cursor,
             limit=limit,
         ),
         patient,
         count_only=limit == 0,
     )
+
+
+def _tokens(found: Mapping[str, tuple[str, ...]], name: str) -> Iterator[search.Token]:
+    return (search.token(part) for part in search.alternatives(search.single(found, name)))
+
+
+def _codes(found: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
+    return tuple(token.code for token in _tokens(found, name))
+
+
+def _any_of(found: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[AuditSearch, ...]]:
+    """For each parameter of codes that is there, the searches of which one holds."""
+    for names, of_code, systems in _CODES:
+        for name in names:
+            each = [part for token in _tokens(found, name) for part in _in_system(token, of_code(token.code), systems)]
+            if each:
+                yield tuple(each)
+
+
+def _in_system(
+    token: search.Token, wanted: AuditSearch, systems: Callable[[str], Iterable[str]]
+) -> Iterator[AuditSearch]:
+    """What holds for a code of a system. Where the hub itself writes the code, its system is known; what others told
+    must name it."""
+    if token.system is None:
+        yield wanted
+    elif wanted.actions or wanted.outcomes:
+        yield wanted if token.system in systems(token.code) else AuditSearch(ids=("",))
+    elif not token.system:  # a code without a system: nobody's
+        yield AuditSearch(ids=("",))
+    else:
+        yield replace(wanted, told_in=token.system, own=token.system in systems(token.code))
+        if wanted.references and token.system.startswith("urn:oid:"):  # a person's number
+            yield AuditSearch(references=(PatientIdentifier(token.code, token.system.removeprefix("urn:oid:")).cx,))
 
 
 def answered(outcome: Trail, message: HttpRequest) -> HttpResponse:
@@ -125,11 +190,9 @@ def _patient(found: dict[str, tuple[str, ...]], base: str) -> PatientIdentifier 
     return search.identifier(number, "patient.identifier") if number else None
 
 
-def _references(token: search.Token) -> Iterable[str]:
-    """What the trail may call a thing: a UID with and without its prefix, a person by CX."""
-    yield from dict.fromkeys((token.code, token.code.removeprefix("urn:oid:")))
-    if token.system and token.system.startswith("urn:oid:"):
-        yield PatientIdentifier(token.code, token.system.removeprefix("urn:oid:")).cx
+def _names_of(code: str) -> tuple[str, ...]:
+    """What the trail may call a thing: a UID with and without its prefix."""
+    return tuple(dict.fromkeys((code, code.removeprefix("urn:oid:"))))
 
 
 def _ends(found: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ def resource_in(message: HttpRequest, *kinds: str) -> dict[str, Any]:
     """The resource that a request carries, of one of these kinds. Raises Malformed."""
     if "json" not in message.headers.get("content-type", "").partition(";")[0]:
         raise Malformed(
-            f"A {kinds[0]} is sent as application/fhir+json or application/fhir+xml.", location="Content-Type"
+            f"The body, {_a(kinds[0])}, is sent as application/fhir+json or application/fhir+xml.",
+            location="Content-Type",
         )
     if nul.in_json(message.body):
         raise Malformed("A text has a character that is not allowed.", location="body")
@@ -28,8 +29,12 @@ def resource_in(message: HttpRequest, *kinds: str) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise Malformed("The body is not JSON.", location="body") from error
     if not isinstance(found, dict) or found.get("resourceType") not in kinds:
-        raise Malformed(f"The body is not a {' or '.join(kinds)}.", location="resourceType")
+        raise Malformed(f"The body is not {' or '.join(map(_a, kinds))}.", location="resourceType")
     return found
+
+
+def _a(kind: str) -> str:
+    return f"{'an' if kind[0] in 'AEIO' else 'a'} {kind}"
 
 
 def is_batch_of(body: bytes, resource: str) -> bool:

@@ -135,6 +135,54 @@ def test_what_has_no_column_of_its_own_is_found_too(hub: Hub, web: httpx.Client)
     assert ids("site=elsewhere") == set()
 
 
+DCM, HL7 = "http://dicom.nema.org/resources/ontology/DCM", "http://terminology.hl7.org/CodeSystem"
+OTHERS = "http://viewer.example/codes"
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "system"),
+    [
+        ("type", "110112", DCM),
+        ("type", "rest", f"{HL7}/audit-event-type"),
+        ("subtype", "ITI-78", "urn:ihe:event-type-code"),
+        ("subtype", "search", "http://hl7.org/fhir/restful-interaction"),
+        ("entity-type", "1", f"{HL7}/audit-entity-type"),
+        ("entity-role", "24", f"{HL7}/object-role"),
+        ("action", "E", f"{HL7}/audit-event-action"),
+        ("outcome", "0", f"{HL7}/audit-event-outcome"),
+        ("user", "loopback", "urn:maillage:client"),
+        ("agent.identifier", "loopback", "urn:maillage:client"),
+    ],
+)
+def test_a_code_of_another_system_is_another_code(web: httpx.Client, name: str, code: str, system: str) -> None:
+    web.get("Patient", params={"identifier": f"urn:oid:{NUMBER.authority}|{NUMBER.value}"})
+
+    def found(value: str) -> list[str]:
+        return [row["id"] for row in events(web, f"{today()}&_count=200&source=Device/hub-1&{name}={quote(value)}")]
+
+    assert found(f"{system}|{code}") != []
+    assert found(f"{OTHERS}|{code}") == found(f"|{code}") == []
+    assert set(found(f"{system}|{code}")) <= set(found(f"{OTHERS}|{code},{system}|{code}"))
+
+
+def test_a_code_that_others_told_is_found_in_its_system(web: httpx.Client) -> None:
+    kind = {"system": OTHERS, "code": 'seen "here"'}
+    who = {"who": {"identifier": {"system": f"{OTHERS}/staff", "value": "N7"}}, "requestor": True}
+    seen = event(type=kind, subtype=[{"system": OTHERS, "code": "110112"}], agent=[who])
+    told = web.post("AuditEvent", json=seen, headers=FHIR)
+    number = f"urn:oid:{NUMBER.authority}|{NUMBER.value}"
+
+    def ids(query: str) -> set[str]:
+        return {row["id"] for row in events(web, f"{today()}&_count=200&{query}")}
+
+    assert ids(f"type={OTHERS}|{quote(kind['code'])}") == ids(f"subtype={OTHERS}|110112") == {told.json()["id"]}
+    assert told.json()["id"] in ids("subtype=110112")
+    assert told.json()["id"] not in ids(f"subtype={DCM}|110112")
+    assert ids(f"user={OTHERS}/staff|N7&entity-role={HL7}/object-role|1") == {told.json()["id"]}
+    assert ids(f"user=N7&entity.identifier={number}") == {told.json()["id"]}
+    assert ids("user=urn:maillage:client|N7") == ids(f"user=N7&entity.identifier={OTHERS}|{NUMBER.value}") == set()
+
+
 def test_any_number_of_the_person_finds_it(hub: Hub, web: httpx.Client) -> None:
     web.get("Patient", params={"identifier": f"urn:oid:{NUMBER.authority}|{NUMBER.value}"})
     regional = hub.patients.person(NUMBER)
@@ -211,6 +259,9 @@ def test_events_of_others(hub: Hub, web: httpx.Client) -> None:
         {"agent": []},
         {"agent": [1]},
         {"agent": None},
+        {"agent": [{"who": {"display": "x"}}]},
+        {"agent": [{"who": {"display": "x"}, "requestor": "true"}]},
+        {"agent": [{"who": {"display": "x"}, "requestor": True}, {"who": {"display": "y"}}]},
         {"source": {}},
         {"source": None},
         {"type": {}},
@@ -233,6 +284,18 @@ def test_events_that_are_refused(hub: Hub, web: httpx.Client, wrong: dict[str, A
     assert answer.status_code in (400, 413)
     assert answer.json()["resourceType"] == "OperationOutcome"
     assert hub.audit.count() == before + 1  # the refusal itself, and nothing else
+
+
+def test_refusals_are_english(web: httpx.Client) -> None:
+    answer = web.post("AuditEvent", json={"resourceType": "Patient"}, headers=FHIR)
+    assert answer.json()["issue"][0]["diagnostics"] == "The body is not an AuditEvent or a Bundle."
+    answer = web.post("AuditEvent", content="x", headers={"Content-Type": "text/plain"})
+    assert "an AuditEvent, is sent as" in answer.json()["issue"][0]["diagnostics"]
+
+
+@pytest.mark.parametrize("who", ["x", ["x"], {"identifier": "x"}, None])
+def test_who_is_unknown_where_it_is_no_reference(web: httpx.Client, who: Any) -> None:
+    assert web.post("AuditEvent", json=event(agent=[{"who": who, "requestor": True}])).status_code == 201
 
 
 def test_too_much_is_refused(web: httpx.Client) -> None:
