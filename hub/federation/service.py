@@ -106,15 +106,15 @@ class FederationService:
             return
         statuses = {name: SourceStatus(name, SourceState.LATE) for name in live}
         found = list(indexed)
-        yield self._answer(query, found, [status], None, context)
+        yield self._answer(query, found, [status], total, context, done=False)
         timeout = context.remaining(float("inf"))
         for reply in self._ask(query, person, live, statuses, timeout):
             studies = self._accepted(reply, query, person, context)
             statuses[reply.source] = _status(reply, len(studies))
             found += [item for item in studies if not _known(item, indexed)]
             said = [status, *(statuses[name] for name in live if statuses[name].reason or name == reply.source)]
-            yield self._answer(query, found, said, None, context)
-        yield self._answer(query, found, [status, *(statuses[name] for name in live)], None, context)
+            yield self._answer(query, found, said, total, context, done=False)
+        yield self._answer(query, found, [status, *(statuses[name] for name in live)], total, context)
 
     def _open_elsewhere(self, query: FindStudies, context: Context) -> StudyAnswer | None:
         """A study of another region that is open in the caller's session, when it alone is asked for."""
@@ -174,6 +174,18 @@ class FederationService:
         started = time.monotonic()
         # A live answer is merged before it is cut into pages, so the index gives everything up to the page's end.
         page = replace(query, limit=query.offset + query.limit, offset=0) if query.live else query
+        found, told, total = self._page(query, page, person, context)
+        while query.live and total is not None and told < min(total, query.offset + query.limit):  # some are hidden
+            page = replace(page, limit=page.limit + query.offset + query.limit - told)
+            found, told, total = self._page(query, page, person, context)
+        milliseconds = int((time.monotonic() - started) * 1000)
+        state, reason = (SourceState.CUT, _CUT) if total is None else (SourceState.INDEX, "")
+        return found, total, SourceStatus(INDEX, state, told, milliseconds, reason)
+
+    def _page(
+        self, query: FindStudies, page: FindStudies, person: _Person | None, context: Context
+    ) -> tuple[list[IndexedStudy], int, int | None]:
+        """(the rows of the page's studies, how many studies these are, how many there are in all): not the hidden."""
         persons = person.equivalents if person is not None else ()
         total: int | None
         with self.database.reading() as work:
@@ -189,11 +201,9 @@ class FederationService:
         if query.sources:
             found = [item for item in found if item.study.source in query.sources]
         shown = self.shown.indexed(found)
-        gone = {item.study.study_instance_uid for item in found} - {item.study.study_instance_uid for item in shown}
-        found, total = shown, total - len(gone) if total is not None else None
-        milliseconds = int((time.monotonic() - started) * 1000)
-        state, reason = (SourceState.CUT, _CUT) if total is None else (SourceState.INDEX, "")
-        return found, total, SourceStatus(INDEX, state, len(uids), milliseconds, reason)
+        left = {item.study.study_instance_uid for item in shown}
+        gone = {item.study.study_instance_uid for item in found} - left
+        return shown, len(left), total - len(gone) if total is not None else None
 
     def _sifted(
         self, store: ImagingStore, page: FindStudies, persons: Sequence[PatientIdentifier], context: Context
@@ -289,13 +299,22 @@ class FederationService:
         statuses: Sequence[SourceStatus],
         total: int | None,
         context: Context,
+        *,
+        done: bool = True,
     ) -> StudyAnswer:
+        """``total``: of the index; that of everything is known where all have answered and nothing is left."""
         merged = merge(found)
+        end = query.offset + (query.limit if query.live else len(merged))
+        known = end + 1 if total is None and len(merged) >= query.limit > 0 else total or 0
+        more = max(known, len(merged)) > end
+        if not done or len(statuses) > 1:
+            whole = done and total is not None and total <= end and all(status.whole for status in statuses)
+            total = len(merged) if whole else None
         if query.live:
-            merged = merged[query.offset : query.offset + query.limit]
+            merged = merged[query.offset : end]
         for item in merged[:50]:
             context.touch("study", item.study.study_instance_uid)
-        return StudyAnswer(tuple(_narrowed(item, query) for item in merged), tuple(statuses), total)
+        return StudyAnswer(tuple(_narrowed(item, query) for item in merged), tuple(statuses), total, more=more)
 
 
 def _split(found: Iterable[IndexedStudy]) -> list[str]:

@@ -270,11 +270,13 @@ class SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class StudyAnswer:
-    """Studies, each once, and what every source said."""
+    """Studies, each once, and what every source said. ``more``: there are further ones behind the page's end, known to
+    the index or told by an archive; ``total``: how many there are in all, where that is known."""
 
     studies: tuple[IndexedStudy, ...]
     statuses: tuple[SourceStatus, ...] = ()
     total: int | None = None
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

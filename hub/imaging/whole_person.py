@@ -60,7 +60,7 @@ class WholePersonService:
             missing |= {status.source: status for status in answer.statuses if not status.whole}
             found |= {item.study.study_instance_uid: None for item in answer.studies if item.state not in _WITHOUT}
             offset += len(answer.studies)
-            if not answer.studies or len(answer.studies) < self.page:
+            if not answer.studies or not answer.more:
                 return list(found), list(missing.values())
 
 

@@ -103,10 +103,12 @@ class Clinical:
 
         ``ticked``: uniqueIds of documents whose boxes are ticked, for a letter; ``problem``: what is wrong with it."""
         person, steward = self.opened(visit), visit.may("patients.steward")
-        indexed, index_status = self.indexed(visit, person)
+        start = _offset(visit)  # further pages are the index's: the archives were asked with the first one
+        indexed, index_status = self.indexed(visit, person, start)
         entries, documents_status = self.documents(visit, person)
-        statuses = [index_status, documents_status]
-        live = [source.name for source in self.hub.settings.sources] if visit.may("imaging.query") else []
+        statuses = [index_status, documents_status] if not start else [index_status]
+        asks = visit.may("imaging.query") and not start
+        live = [source.name for source in self.hub.settings.sources] if asks else []
         found = list(indexed)
         if visit.query.get("live"):  # without JavaScript: everything in one page
             for name in live:
@@ -115,6 +117,7 @@ class Clinical:
                 found += [indexed for indexed in more if indexed.study.study_instance_uid not in known]
                 statuses.append(status)
             live = []
+        items = timeline.build(found, entries, self.names)
         return self.render(
             visit,
             "person.html",
@@ -123,7 +126,9 @@ class Clinical:
             problem=problem,
             person=person,
             person_handle=visit.parameters["person"],
-            items=timeline.build(found, entries, self.names),
+            items=[item for item in items if item.study] if start else items,
+            start=start,
+            after=start + len(indexed) if index_status.state is SourceState.CUT and indexed else 0,
             statuses=statuses,
             live=live,
             row=Rows(visit, person),
@@ -153,10 +158,11 @@ class Clinical:
             names=self.names,
         )
 
-    def indexed(self, visit: Visit, person: Person) -> tuple[Sequence[IndexedStudy], SourceStatus]:
+    def indexed(self, visit: Visit, person: Person, start: int = 0) -> tuple[Sequence[IndexedStudy], SourceStatus]:
         """The index's answer, and how it went."""
+        command = FindStudies(person=person.regional, limit=500, offset=start)
         try:
-            answer: StudyAnswer = visit.perform(actions.STUDIES, FindStudies(person=person.regional, limit=500))
+            answer: StudyAnswer = visit.perform(actions.STUDIES, command)
         except HubError as error:
             return (), SourceStatus("index", SourceState.FAILED, reason=error.title)
         return answer.studies, counted_index(answer)
@@ -173,7 +179,8 @@ class Clinical:
             return (), SourceStatus(source, SourceState.FAILED, reason=error.title)
         for status in answer.statuses:
             if status.source == source:
-                return answer.studies, status
+                cut = answer.more and status.whole
+                return answer.studies, replace(status, state=SourceState.CUT) if cut else status
         return answer.studies, SourceStatus(source, SourceState.ANSWERED, len(answer.studies))
 
     def documents(self, visit: Visit, person: Person) -> tuple[Sequence[DocumentEntry], SourceStatus]:
@@ -278,6 +285,11 @@ class Rows:
         return self._seal("row", item.key)[:22]
 
 
+def _offset(visit: Visit) -> int:
+    text = visit.query.get("offset", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 8 else 0
+
+
 def counted_index(answer: StudyAnswer) -> SourceStatus:
     """What the index said, and whether it holds more than the page."""
     for status in answer.statuses:
@@ -286,5 +298,4 @@ def counted_index(answer: StudyAnswer) -> SourceStatus:
             break
     else:
         found = SourceStatus("index", SourceState.INDEX, len(answer.studies))
-    more = answer.total is not None and answer.total > len(answer.studies)
-    return replace(found, state=SourceState.CUT) if more else found
+    return replace(found, state=SourceState.CUT) if answer.more else found

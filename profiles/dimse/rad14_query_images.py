@@ -38,8 +38,8 @@ def encode(outcome: StudyAnswer, message: DimseRequest, context: Context) -> Dim
     status, comment = 0x0000, ""
     if cut:
         status, comment = _TOO_MANY, f"{cut[0].source}: {cut[0].reason}"
-    elif len(outcome.studies) >= LIMIT:
-        status, comment = _TOO_MANY, f"More than {LIMIT} studies: narrow the search"
+    elif outcome.more:
+        status, comment = _TOO_MANY, f"More than {len(outcome.studies)} studies: narrow the search"
     elif silent:
         status = 0x0000 if outcome.studies else _NO_SOURCE
         comment = f"Without: {', '.join(silent)}"

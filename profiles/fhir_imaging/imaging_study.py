@@ -134,17 +134,12 @@ def _searchset(outcome: StudyAnswer, message: HttpRequest, persons: tuple[Person
     whole = len(studies) == len(outcome.studies) and not statuses
     if _counts(message, found):
         return _counted(message, outcome, len(studies), outcome.total if whole else None)
-    limit, offset = search.count(found), search.offset(found)
-    total = outcome.total if whole else None
-    more = len(outcome.studies) == limit > 0 and (total is None or offset + limit < total)
-    last = len(outcome.studies) < limit and (outcome.studies or not offset)
-    if total is None and last and whole and not _missing(outcome.statuses):
-        total = offset + len(outcome.studies)
+    after = search.offset(found) + len(outcome.studies)
     return search.bundle(
         message,
         (imaging_study(item, dicomweb) for item in studies),
-        total=total,
-        next_page={"_offset": str(offset + limit)} if more else None,
+        total=outcome.total if whole else None,
+        next_page={"_offset": str(after)} if outcome.more and outcome.studies else None,
         included=(patient(person) for person in persons if any(item.person == person.regional for item in studies)),
         outcomes=[_warning(status) for status in _missing(outcome.statuses)],
         sortable=_ORDER,
@@ -159,7 +154,7 @@ def _counts(message: HttpRequest, found: dict[str, tuple[str, ...]]) -> bool:
 def _counted(message: HttpRequest, outcome: StudyAnswer, count: int, total: int | None) -> HttpResponse:
     """How many there are, and what may be missing of them. ``total``: how many the index says there are."""
     warnings = [_warning(status) for status in _missing(outcome.statuses)]
-    if total is None and len(outcome.studies) >= _COUNTED:
+    if total is None and outcome.more:
         warnings.append(outcome_of("warning", "incomplete", "There are more than were counted: narrow the search."))
     return search.bundle(message, (), total=count if total is None else total, outcomes=warnings, sortable=_ORDER)
 

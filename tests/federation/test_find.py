@@ -243,3 +243,33 @@ def test_a_source_that_may_hold_more_than_it_told_says_so(region: Region) -> Non
     assert all(status.reason for status in answer.statuses if not status.whole)
     region.service.max_studies = 2
     assert all(status.whole for status in region.find(person=LOCAL_A, live=True).statuses)
+
+
+@pytest.mark.parametrize("published", [0, 1, 2])
+def test_a_page_tells_whether_there_are_more(region: Region, published: int) -> None:
+    for source, uid in (("PACS_A", STUDY), ("PACS_B", "1.2.3.4"))[:published]:
+        region.imaging.publish_study(PublishStudy(source, uid), Context())
+    pages = [region.find(person=LOCAL_A, live=True, limit=1, offset=offset) for offset in (0, 1)]
+    assert [(uids(page), page.more, page.total) for page in pages] == [
+        (["1.2.3.4"], True, None if published == 2 else 2),  # of those the index has, an archive may have others
+        ([STUDY], False, 2),
+    ]
+    assert not region.find(person=LOCAL_A, live=True).more
+    region.service.max_studies = 1
+    first = region.find(person=LOCAL_A, live=True, limit=100)
+    assert (uids(first), first.more) == (["1.2.3.4"], True)
+
+
+def test_a_page_is_full_where_some_are_hidden(region: Region) -> None:
+    every = [f"1.2.3.{number}" for number in range(4, 8)]
+    region.b.datasets = [file for uid in every for file in study_files(uid, "B-7", uid)]
+    for uid in every:
+        region.imaging.publish_study(PublishStudy("PACS_B", uid), Context())
+    shown = region.service.shown.indexed
+    gone = {"1.2.3.7", "1.2.3.5"}
+    region.service.shown.indexed = lambda found: [  # type: ignore[method-assign]
+        item for item in shown(found) if item.study.study_instance_uid not in gone
+    ]
+    region.service.shown.told = lambda *_: []  # type: ignore[method-assign]
+    pages = [region.find(person=LOCAL_B, live=True, limit=1, offset=offset) for offset in (0, 1)]
+    assert [(uids(page), page.more) for page in pages] == [(["1.2.3.6"], True), (["1.2.3.4"], False)]

@@ -35,7 +35,8 @@ class Region:
     def find(self, command: FindStudies, context: Context) -> StudyAnswer:  # noqa: ARG002
         assert command.person == SOMEBODY
         assert command.live
-        return StudyAnswer(tuple(self.studies[command.offset : command.offset + command.limit]), self.statuses)
+        end = command.offset + command.limit
+        return StudyAnswer(tuple(self.studies[command.offset : end]), self.statuses, more=len(self.studies) > end)
 
     def retrieve(self, command: RetrieveInstances, context: Context) -> Any:  # noqa: ARG002
         self.wanted += [request.study_instance_uid for request in command.requests]

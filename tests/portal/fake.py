@@ -274,6 +274,7 @@ class Imaging:
     """PACS_A and the index answer, PACS_B knows one study more and may hold others, PACS_C is down."""
 
     indexed: tuple[IndexedStudy, ...] = (CT, MR)
+    page = 500
 
     @use_case
     def find(self, command: FindStudies, context: Context) -> StudyAnswer:
@@ -282,7 +283,9 @@ class Imaging:
         wanted = command.study_instance_uids
         index = [one for one in self.indexed if mine and (not wanted or one.study.study_instance_uid in wanted)]
         if not command.live or not command.sources:
-            return StudyAnswer(tuple(index), (SourceStatus("", SourceState.INDEX, len(index), 2),))
+            end = command.offset + self.page
+            status = SourceStatus("", SourceState.INDEX, len(index), 2)
+            return StudyAnswer(tuple(index[command.offset : end]), (status,), len(index), more=len(index) > end)
         (source,) = command.sources
         if source == "PACS_C":
             time.sleep(0.2)

@@ -131,7 +131,22 @@ def test_each_archive_answers_for_itself(signed_in: SignedIn) -> None:
 def test_an_index_that_holds_more_than_a_page_says_so() -> None:
     status = SourceStatus("index", SourceState.INDEX, 1)
     assert counted_index(StudyAnswer((CT,), (status,), 1)) == status
-    assert counted_index(StudyAnswer((CT,), (status,), 501)).state is SourceState.CUT
+    assert counted_index(StudyAnswer((CT,), (status,), 501, more=True)).state is SourceState.CUT
+
+
+def test_a_long_timeline_has_further_pages(server: Server, signed_in: SignedIn) -> None:
+    client = signed_in("claire")
+    page = open_person(client)
+    assert "?offset=" not in page.text
+    server.hub.imaging.page = 1
+    first = client.get(page.url)
+    assert ("TDM thoracique" in first.text, "IRM du genou" in first.text) == (True, False)
+    assert "Lettre de sortie" in first.text
+    (after,) = re.findall(r'href="([^"]+[?]offset=1)"', first.text)
+    second = client.get(after).text
+    assert ("TDM thoracique" in second, "IRM du genou" in second, "Lettre de sortie" in second) == (False, True, False)
+    assert ("data-load" in second, "?offset=" in second, "Première page" in second) == (False, False, True)
+    assert client.get(f"{page.url}?offset=x").text.count("TDM thoracique") == first.text.count("TDM thoracique")
 
 
 def test_a_study_shows_series_and_report(signed_in: SignedIn) -> None:

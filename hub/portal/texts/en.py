@@ -94,6 +94,7 @@ EN = {
     "timeline.filter_hint": "modality, description, origin…",
     "timeline.empty": "No study or report is known for this patient.",
     "timeline.empty_live": "The regional index knows no study; the archives are being asked above.",
+    "timeline.more": "There are older studies on the next page.",
     "timeline.undated": "Undated",
     "timeline.open_study": "See the study",
     "timeline.open_viewer": "Images",

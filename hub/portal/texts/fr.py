@@ -94,6 +94,7 @@ FR = {
     "timeline.filter_hint": "modalité, description, origine…",
     "timeline.empty": "Aucun examen ni compte rendu n'est connu pour ce patient.",
     "timeline.empty_live": "L'index régional ne connaît aucun examen ; les archives sont interrogées ci-dessus.",
+    "timeline.more": "Des examens plus anciens figurent à la page suivante.",
     "timeline.undated": "Sans date",
     "timeline.open_study": "Voir l'examen",
     "timeline.open_viewer": "Images",

@@ -65,7 +65,7 @@ def find_studies(message: HttpRequest, level: str) -> FindStudies:
         level=level,
         series_instance_uid=named.get("series") or keys.get("SeriesInstanceUID", ""),
         sop_instance_uid=keys.get("SOPInstanceUID", ""),
-        limit=min(_number(message, "limit", 100), _MAX_LIMIT),
+        limit=min(_number(message, "limit", _MAX_LIMIT), _MAX_LIMIT),
         offset=_number(message, "offset", 0),
     )
     _fuzzy(message)
@@ -96,8 +96,11 @@ def encode_matches(answer: StudyAnswer, message: HttpRequest, level: str) -> Htt
     chosen, _ = choose(accepted(message), (JSON, XML))
     limit, offset = _number(message, "limit", _MAX_LIMIT), _number(message, "offset", 0)
     objects = list(_objects(answer.studies, message, level))
+    total, more = answer.total, answer.more
     if level != "STUDY":
+        total = len(objects)
         objects = objects[offset : offset + limit]
+        more = total > offset + limit
     headers = {SOURCES_HEADER: ", ".join(_source(status) for status in answer.statuses)}
     cut = [status for status in answer.statuses if status.state is SourceState.CUT]
     missing = [status for status in answer.statuses if not status.whole and status not in cut]
@@ -106,10 +109,9 @@ def encode_matches(answer: StudyAnswer, message: HttpRequest, level: str) -> Htt
     if missing:
         names = ", ".join(f"{status.source} {status.state.value}" for status in missing)
         warnings.append(f"Incomplete: {names}")
-    elif answer.total is not None and level == "STUDY":
-        left = answer.total - offset - len(objects)
-        if left > 0:
-            warnings.append(f"There are {left} additional results that can be requested")
+    if more:  # PS3.18: 8.3.4.4; how many is not always known, where archives were asked live
+        left = f"{total - offset - len(objects)} " if total is not None else ""
+        warnings.append(f"There are {left}additional results that can be requested")
     if warnings:
         headers["Warning"] = ", ".join(f'299 maillage "{text}"' for text in warnings)
     if not objects and (not missing or chosen == XML):  # no part, no multipart message

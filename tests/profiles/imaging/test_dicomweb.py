@@ -163,7 +163,9 @@ def test_fuzzy_matching_is_not_pretended() -> None:
     fuzzy = (("fuzzymatching", "true"), ("PatientName", "zoe"))
     answer = qido.encode(StudyAnswer((indexed(),)), request("/studies", fuzzy), CONTEXT)
     assert answer.headers["Warning"].startswith('299 maillage "The fuzzymatching parameter is not supported. Only lit')
-    both = qido.encode(StudyAnswer((indexed(),), (), 3), request("/studies", (*fuzzy, ("limit", "1"))), CONTEXT)
+    both = qido.encode(
+        StudyAnswer((indexed(),), (), 3, more=True), request("/studies", (*fuzzy, ("limit", "1"))), CONTEXT
+    )
     assert both.headers["Warning"].count("299 maillage") == 2
     for query in ((("fuzzymatching", "false"), fuzzy[1]), fuzzy[:1]):
         assert "Warning" not in qido.encode(StudyAnswer((indexed(),)), request("/studies", query), CONTEXT).headers
@@ -172,8 +174,21 @@ def test_fuzzy_matching_is_not_pretended() -> None:
 
 
 def test_more_pages_are_announced() -> None:
-    answer = qido.encode(StudyAnswer((indexed(),), (), 3), request("/studies", (("limit", "1"),)), CONTEXT)
-    assert "2 additional results" in answer.headers["Warning"]
+    answer = qido.encode(StudyAnswer((indexed(),), (), 3, more=True), request("/studies", (("limit", "1"),)), CONTEXT)
+    assert answer.headers["Warning"] == '299 maillage "There are 2 additional results that can be requested"'
+    late = SourceStatus("PACS_B", SourceState.LATE)
+    answer = qido.encode(StudyAnswer((indexed(),), (late,), more=True), request("/studies"), CONTEXT)
+    incomplete, more = answer.headers["Warning"].split(", ")
+    assert incomplete == '299 maillage "Incomplete: PACS_B late"'
+    assert more == '299 maillage "There are additional results that can be requested"'
+
+
+@pytest.mark.parametrize("level", ["series", "instances"])
+def test_more_pages_of_a_study_are_announced(level: str) -> None:
+    asked = request(f"/studies/{STUDY}/{level}", (("limit", "2"), ("offset", "1")), study=STUDY)
+    answer = qido.encode(StudyAnswer((indexed(),)), asked, CONTEXT)
+    assert len(json.loads(body(answer))) == 2
+    assert "There are 2 additional results" in answer.headers["Warning"]
 
 
 def test_series_and_instances() -> None:

@@ -81,9 +81,11 @@ def test_searches(query: str, command: FindStudies) -> None:
     assert studies.decode(request("ImagingStudy", query), CONTEXT) == command
 
 
-def answer(*uids: str, total: int | None = None, statuses: tuple[SourceStatus, ...] = ()) -> StudyAnswer:
+def answer(
+    *uids: str, total: int | None = None, statuses: tuple[SourceStatus, ...] = (), more: bool = False
+) -> StudyAnswer:
     found = tuple(IndexedStudy(Study(Uid(uid), "A"), REGIONAL, StudyState.PUBLISHED) for uid in uids)
-    return StudyAnswer(found, statuses, total)
+    return StudyAnswer(found, statuses, total, more)
 
 
 @pytest.mark.parametrize("query", ["identifier=urn:dicom:uid|urn:oid:1.2,ACC", "identifier=A*,B"])
@@ -130,7 +132,7 @@ def test_whom_studies_are_about_is_included(name: str) -> None:
         Person(one, Traits(birth_name="LEGER"), IdentityStatus.VALIDATED)
         for one in (REGIONAL, replace(REGIONAL, value="R2"))
     )
-    found = body(studies.encode(StudiesAndPersons(answer("1.2", "1.3"), persons), asked, CONTEXT))
+    found = body(studies.encode(StudiesAndPersons(answer("1.2", "1.3", total=2), persons), asked, CONTEXT))
     assert found["total"] == 2
     entries = found["entry"]
     assert isinstance(entries, list)
@@ -179,7 +181,7 @@ def test_the_total_of_some_is_not_that_of_all() -> None:
     assert body(studies.encode(answer("1.2", total=1), asked, CONTEXT))["total"] == 0
     every = tuple(f"1.{number}" for number in range(2, 502))
     asked = request("ImagingStudy", "_count=0")
-    found = body(studies.encode(answer(*every), asked, CONTEXT))
+    found = body(studies.encode(answer(*every, more=True), asked, CONTEXT))
     assert found["total"] == 500
     assert "more than were counted" in json.dumps(found)
     found = body(studies.encode(answer(*every, total=700), asked, CONTEXT))
@@ -187,10 +189,12 @@ def test_the_total_of_some_is_not_that_of_all() -> None:
 
 
 def test_a_page_leads_to_the_next() -> None:
-    found = body(studies.encode(answer("1.2", total=2), request("ImagingStudy", "_count=1"), CONTEXT))
-    assert found["total"] == 2
-    assert isinstance(found["link"], list)
-    assert found["link"][1]["url"].endswith("/ImagingStudy?_count=1&_offset=1")
+    for total in (2, None):
+        asked = request("ImagingStudy", "_count=7")  # and no more than one is told at once
+        found = body(studies.encode(answer("1.2", total=total, more=True), asked, CONTEXT))
+        assert found.get("total") == total
+        assert isinstance(found["link"], list)
+        assert found["link"][1]["url"].endswith("/ImagingStudy?_count=7&_offset=1")
     last = body(studies.encode(answer("1.2", total=2), request("ImagingStudy", "_count=1&_offset=1"), CONTEXT))
     assert isinstance(last["link"], list)
     assert len(last["link"]) == 1
