@@ -25,7 +25,7 @@ from hub.exchange.model import (
     ReplayMessage,
     Summary,
 )
-from hub.exchange.store import DeliveryStore, MessageStore, day_ago, new_id
+from hub.exchange.store import DeliveryStore, MessageStore, Repeated, day_ago, new_id
 from hub.storage.engine import Database, UnitOfWork, is_conflict
 from hub.usecase import use_case
 from hub.values import now
@@ -114,7 +114,7 @@ class ExchangeService:
         """Keep the bytes in the open unit of work as processed: its commit makes bytes and effect durable together.
 
         Sets ``context.message_id``. False: the same bytes came under the same control id from the same source and
-        were taken (a repeat); the id is that of the first."""
+        were taken (a repeat); the id is that of the first, and so is what ``context`` tells that it led to."""
         return self._keep(message, transaction, wire, context, MessageState.PROCESSED)
 
     def processed(self, context: Context) -> None:
@@ -137,10 +137,10 @@ class ExchangeService:
             sha256 = hashlib.sha256(message.raw).hexdigest()
             reason = {"state": MessageState.REFUSED, "reason": error.message, "error_code": error.code}
             found = self._repeat(store, message, transaction, context, sha256)
-            if found is not None and found[1] is MessageState.PROCESSED:
+            if found is not None and found.state is MessageState.PROCESSED:
                 return  # it was taken before: what failed was the answer to a repeat
             if found is not None:
-                context.message_id = found[0]
+                context.message_id = found.id
             if not store.change(context.message_id, attempts=MessageStore.ATTEMPTS + 1, processed_at=now(), **reason):
                 context.message_id = context.message_id or new_id()
                 row = self._row(
@@ -155,10 +155,11 @@ class ExchangeService:
             sha256 = hashlib.sha256(message.raw).hexdigest()
             found = self._repeat(store, message, transaction, context, sha256)
             if found is not None:
-                context.message_id = found[0]
-                if found[1] in _CLOSED:
+                context.message_id = found.id
+                if found.state in _CLOSED:
+                    context.effects.update(dict.fromkeys(found.effects))  # its answer is the first one's
                     return False
-                return store.change(found[0], state=state, due_at=None, attempts=MessageStore.ATTEMPTS + 1)
+                return store.change(found.id, state=state, due_at=None, attempts=MessageStore.ATTEMPTS + 1)
             context.message_id = new_id()
             store.add(self._row(message, context, transaction=transaction, wire=wire, sha256=sha256, state=state))
             return True
@@ -166,7 +167,7 @@ class ExchangeService:
     @staticmethod
     def _repeat(
         store: MessageStore, message: KeptMessage, transaction: str, context: Context, sha256: str
-    ) -> tuple[str, MessageState] | None:
+    ) -> Repeated | None:
         if not message.control_id:
             return None  # without a control id nobody can tell a repeat from the same thing said twice
         return store.repeat(context.source, message.control_id, transaction, sha256)

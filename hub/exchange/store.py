@@ -5,7 +5,7 @@ import itertools
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import (
@@ -109,7 +109,7 @@ MESSAGE = METADATA.tables["exchange_message"]
 DELIVERY = METADATA.tables["exchange_delivery"]
 _HEAD = [column for column in MESSAGE.c if column.name not in ("raw", "sha256")]
 _REPEAT = Prepared(
-    lambda _dialect: select(MESSAGE.c.id, MESSAGE.c.state).where(
+    lambda _dialect: select(MESSAGE.c.id, MESSAGE.c.state, MESSAGE.c.effects).where(
         MESSAGE.c.source == bindparam("source"),
         MESSAGE.c.control_id == bindparam("control_id"),
         MESSAGE.c.transaction == bindparam("transaction"),
@@ -133,6 +133,14 @@ _KNOWN_OF = Prepared(
     )
 )
 _PENDING = (DeliveryState.WAITING, DeliveryState.RUNNING)
+
+
+class Repeated(NamedTuple):
+    """What is known of a message whose bytes came before."""
+
+    id: str
+    state: MessageState
+    effects: Sequence[Touched]  #: what it led to, once it was processed
 
 
 class MessageStore:
@@ -167,7 +175,7 @@ class MessageStore:
         known = {(row[0], row[1]) for row in ask(self._connection, [*self._locking(names), (_KNOWN_OF, values)])[-1]}
         self._work.absent.update(("message", *message) for message in messages if message not in known)
 
-    def repeat(self, source: str, control_id: str, transaction: str, sha256: str) -> tuple[str, MessageState] | None:
+    def repeat(self, source: str, control_id: str, transaction: str, sha256: str) -> Repeated | None:
         """The row that already holds these bytes under this control id, if any."""
         values = {"source": source, "control_id": control_id, "transaction": transaction, "sha256": sha256}
         if ("message", source, control_id) in self._work.absent:
@@ -175,7 +183,7 @@ class MessageStore:
         if any(row["control_id"] == control_id for row in self._work.waiting(_ADD)):
             self._work.flush()
         row = _REPEAT.first(self._connection, values)
-        return (row[0], MessageState(row[1])) if row else None
+        return Repeated(row[0], MessageState(row[1]), [Touched(*effect) for effect in row[2]]) if row else None
 
     def add(self, values: Mapping[str, Any]) -> None:
         """A new message: every column. Written once, at the end of the unit of work, with what ``done`` says of it."""

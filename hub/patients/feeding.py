@@ -5,6 +5,7 @@ from itertools import repeat
 
 from hub.context import Context
 from hub.errors import Conflict
+from hub.patients import doubts_model as doubts
 from hub.patients import golden
 from hub.patients.details_model import FeedDetails
 from hub.patients.feeding_model import Change, Received, ReceiveIdentities
@@ -34,8 +35,17 @@ class FeedService:
     def receive(self, command: ReceiveIdentities, context: Context) -> tuple[Received, ...]:
         """Raises what the patients room raises, and NumberMerged; then nothing of it was done."""
         with self.patients.database.transaction():
-            found = tuple(self._received(change, context) for change in command.changes)
+            found = tuple(self._noted(change, context) for change in command.changes)
             return tuple(map(self._shown, command.changes, found, repeat(context))) if command.shown else found
+
+    def _noted(self, change: Change, context: Context) -> Received:
+        """With what of this change is not kept."""
+        earlier, context.effects = context.effects, {}
+        found = self._received(change, context)
+        told = doubts.told(context)
+        earlier.update(context.effects)
+        context.effects = earlier
+        return replace(found, doubts=told) if told else found
 
     def _received(self, change: Change, context: Context) -> Received:
         if isinstance(change, WithdrawIdentity):

@@ -24,9 +24,10 @@ class ReceiveIdentities(Command):
 class Received:
     """What became of one change. ``created``: the number was not known; ``regional`` None: it was withdrawn before.
 
-    ``kept``: the identity as it is now, where that was asked for: a person of that one identity, for who feeds a
-    number need not know what other hospitals say."""
+    ``doubts``: codes of what of it is not kept (``doubts_model``). ``kept``: the identity as it is now, where that was
+    asked for: a person of that one identity, for who feeds a number need not know what other hospitals say."""
 
     regional: PatientIdentifier | None
     created: bool = False
+    doubts: tuple[str, ...] = ()
     kept: Person | None = None

@@ -58,6 +58,7 @@ def test_a_repeat_is_recognised_and_the_same_id_with_other_bytes_is_not_one(exch
     repeat = Context(source="HIS_A")
     assert not exchange.keep(Message(b"one"), "ITI-30", "hl7v2", repeat)
     assert repeat.message_id == first.message_id
+    assert list(repeat.effects) == list(first.effects) != []
     assert keep(exchange, Message(b"two"))
     assert keep(exchange, Message(b"one"), "HIS_B")
     assert keep(exchange, Message(b"one", control_id=""))

@@ -33,6 +33,7 @@ from tests.wire.hl7v3.schemas import problems
 pytestmark = pytest.mark.interop
 A, B = "1.2.250.1.999.71", "1.2.250.1.999.72"
 CONSUMER = "1.2.250.1.999.60.5"
+NIR = "1.2.250.1.213.1.4.8"
 SOAP_TYPE = "application/soap+xml; charset=UTF-8"
 BODY = "{http://www.w3.org/2003/05/soap-envelope}Body"
 SURE = messages.status("VALI")
@@ -150,13 +151,14 @@ def test_a_consumer_that_is_busy_or_refuses(hub: Hub, consumer: Consumer) -> Non
 
 
 def test_a_repeat_a_stranger_and_a_replay(hub: Hub) -> None:
-    text = feed(ADD, person("A1", A, after=SURE))
+    text = feed(ADD, person("A1", A, others=messages.other("279035121518989", NIR)))
     content = envelope(f"{V3}:{ADD}", text)
     for _ in range(2):
         answer = httpx.post(
             f"{hub.public_url()}/pix/manager", content=content, headers={"Content-Type": SOAP_TYPE}, timeout=60
         )
         assert b'code="CA"' in answer.content
+        assert b"kept without its INS" in answer.content, "a repeat has the first one's answer"
     assert len(hub.exchange.messages(Page())) == 1, "the same bytes are taken once"
     stranger = feed(REVISE, person("A1", A, name=ZOE.replace("LÉGER", "AUTRE")), device="1.2.3.4")
     assert told(hub, stranger) == "CE"

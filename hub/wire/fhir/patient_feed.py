@@ -71,8 +71,13 @@ def feed_answered(outcomes: Sequence[Received], message: HttpRequest, context: C
         return search.answer(patient(done.kept), status, where)
     told = outcome("information", "informational", "The number was registered." if done.created else "It was updated.")
     for code in doubts.told(context):
-        told["issue"] += outcome("warning", "business-rule", doubts.TEXTS[code], code=code)["issue"]
+        told["issue"] += doubted(code)["issue"]
     return search.answer(told, status, where)
+
+
+def doubted(code: str, where: str = "") -> dict[str, Any]:
+    """What of a feed that was taken is not kept, as an OperationOutcome."""
+    return outcome("warning", "business-rule", doubts.TEXTS[code], code=code, expression=where)
 
 
 def _named(message: HttpRequest) -> PatientIdentifier:

@@ -13,7 +13,7 @@ from hub.wire.fhir import fr_core, search
 from hub.wire.fhir.body import resource_in
 from hub.wire.fhir.codes import text
 from hub.wire.fhir.patient import patient, plain, replaced
-from hub.wire.fhir.patient_feed import change_of
+from hub.wire.fhir.patient_feed import change_of, doubted
 from hub.wire.fhir.patient_reading import identifiers, identity, survivor
 from hub.wire.fhir.people import listed
 from hub.wire.http import HttpRequest, HttpResponse
@@ -37,18 +37,36 @@ def message_of(request: HttpRequest) -> ReceiveIdentities:
     return ReceiveIdentities(tuple(entry.change(known) for entry in entries))
 
 
-def message_answered(outcome: Sequence[Received], request: HttpRequest) -> HttpResponse:  # noqa: ARG001
-    """The response: a message Bundle whose header says that it was taken (2:3.93.4.2.2)."""
+def message_answered(done: Sequence[Received], request: HttpRequest) -> HttpResponse:
+    """The response: a message Bundle whose header says that it was taken (2:3.93.4.2.2), and in its details what of
+    which entry is not kept (FHIR R4: MessageHeader.response.details)."""
     header, _ = _parts(resource_in(request, "Bundle"))
-    made = {
+    response = {"identifier": header["id"], "code": "ok"}
+    made: dict[str, Any] = {
         "resourceType": "MessageHeader",
         "id": str(uuid.uuid4()),
         "eventUri": RESPONSE,
         "source": {"endpoint": f"{request.base}/$process-message"},
-        "response": {"identifier": header["id"], "code": "ok"},
+        "response": response,
         "definition": f"{_DEFINITION}.Response",
     }
-    return search.answer(_message(made))
+    issues = [
+        issue
+        for number, item in enumerate(done)
+        for code in item.doubts
+        for issue in doubted(code, f"Bundle.entry[1].resource.entry[{number}]")["issue"]
+    ]
+    if not issues:
+        return search.answer(_message(made))
+    told = {"resourceType": "OperationOutcome", "id": str(uuid.uuid4()), "issue": issues}
+    where = f"urn:uuid:{told['id']}"
+    return search.answer(
+        _message(made | {"response": {**response, "details": {"reference": where}}}, _full(where, told))
+    )
+
+
+def _full(where: str, resource: Mapping[str, Any]) -> dict[str, Any]:
+    return {"fullUrl": where, "resource": resource}
 
 
 def feed_message(changes: Iterable[Mapping[str, Any]], *, source: str, destination: str) -> dict[str, Any]:
@@ -64,7 +82,7 @@ def feed_message(changes: Iterable[Mapping[str, Any]], *, source: str, destinati
         "focus": [{"reference": where}],
         "definition": _DEFINITION,
     }
-    return _message(header, {"fullUrl": where, "resource": history})
+    return _message(header, _full(where, history))
 
 
 def changed(person: Person, base: str, *, created: bool) -> dict[str, Any]:
@@ -95,7 +113,7 @@ def _entry(base: str, resource: Mapping[str, Any], method: str, url: str, status
 
 
 def _message(header: Mapping[str, Any], *entries: Mapping[str, Any]) -> dict[str, Any]:
-    first = {"fullUrl": f"urn:uuid:{header['id']}", "resource": header}
+    first = _full(f"urn:uuid:{header['id']}", header)
     return {"resourceType": "Bundle", "id": str(uuid.uuid4()), "type": "message", "entry": [first, *entries]}
 
 
