@@ -71,7 +71,7 @@ class Asking:
         for other, score in scores.items():
             self.ask(kind, member, [other], reason, score)
 
-    def reopened(self, member: Member) -> set[int]:
+    def reconsider(self, member: Member) -> set[int]:
         """The identity changed: its questions are closed, to be asked anew where they still stand.
 
         The identities whose own questions named it, and have to be looked at again."""
@@ -95,7 +95,7 @@ class Asking:
         self._doubted = []
 
     def gone(self, member: Member) -> set[int]:
-        """The identity is in use no more: nothing is asked of it. As ``reopened``."""
+        """The identity is in use no more: nothing is asked of it. As ``reconsider``."""
         about = self.store.tasks.about(member.id)
         self.store.tasks.close(task.id for task in about)
         return {task.identity for task in about if task.identity != member.id}

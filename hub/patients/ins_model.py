@@ -9,6 +9,9 @@ from hub.values import PatientIdentifier
 _MATRICULE = re.compile(r"[0-9]{5}[0-9][0-9AB][0-9]{6}[0-9]{2}")
 _CORSICA = (("2A", "19"), ("2B", "18"))
 
+#: A doubtful or fictitious identity has no other status than provisional (RNIV 1: EXI SI 09).
+PROVISIONAL_ONLY = frozenset({"DOUT", "FICT"})
+
 #: What French HL7 v2 flows call the authorities (PAM-FR).
 NAMESPACES = {
     "1.2.250.1.213.1.4.8": "ASIP-SANTE-INS-NIR",
@@ -39,10 +42,14 @@ def valid(identifier: PatientIdentifier | None) -> bool:
     return identifier is not None and identifier.authority in INS_AUTHORITIES and valid_matricule(identifier.value)
 
 
-def qualify(status: IdentityStatus, ins: PatientIdentifier | None) -> tuple[IdentityStatus, PatientIdentifier | None]:
+def qualify(
+    status: IdentityStatus, ins: PatientIdentifier | None, attributes: frozenset[str] = frozenset()
+) -> tuple[IdentityStatus, PatientIdentifier | None]:
     """Status and INS to keep: qualified is validated plus a right INS; only a qualified identity keeps it.
 
-    Flows say VALI or QUAL, what is qualified is deduced (Guide INS v3.0: 2.2.2)."""
+    Flows say VALI or QUAL, what is qualified is deduced (Guide INS v3.0: 2.2.2). ``attributes``: RNIV's."""
+    if attributes & PROVISIONAL_ONLY:
+        return IdentityStatus.PROVISIONAL, None
     if status not in (IdentityStatus.VALIDATED, IdentityStatus.QUALIFIED):
         return status, None
     if ins is None or not valid(ins):

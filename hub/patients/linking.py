@@ -86,7 +86,7 @@ class Linker:
         edges = self.links.edges([before.id])
         self._refuse_owners_ins(before, identity, edges)
         placed = Placed(self._stored(self.store.change_identity(before, identity, matching.strict_key(identity))))
-        revisit = self.asking.reopened(placed.member)
+        revisit = self.asking.reconsider(placed.member)
         if before.identity.active:
             self._leave(placed, edges)
         else:  # merged away once, and now alive again: not in the person of its former survivor

@@ -155,6 +155,12 @@ class PatientLookup:
         day = day or _only_day(command.maybe_born)
         if day:
             return [_Branch(replace(common, birth_date=day), lambda _person: True)]
+        days = next(filter(None, (_days(item) for item in command.criteria if item.trait is Trait.BORN)), None)
+        if days:
+            return [
+                _Branch(replace(common, birth_date=day), _fulfils_one(Criterion(Trait.BORN, (f"{day}-{day}",))))
+                for day in days
+            ]
         return [
             _Branch(replace(common, key=key), _fulfils_one(Criterion(trait, (value,), exact)))
             for trait, value, exact, key in _keyed(command.criteria)
@@ -236,6 +242,11 @@ def _phone(traits: Traits, value: str, _exact: bool) -> bool:
     return bool(digits) and _digits(traits.phone) == digits
 
 
+def _born(traits: Traits, value: str, _exact: bool) -> bool:
+    start, _, end = value.partition("-")
+    return _within(traits.birth_date, start, end)
+
+
 def _digits(number: str) -> str:
     """A number as it is dialled within the country: +33 1 23 45 67 89 and 01.23.45.67.89 are one."""
     found = "".join(character for character in number if character.isascii() and character.isdigit())
@@ -271,6 +282,7 @@ _CHECKS: Mapping[Trait, Callable[[Traits, str, bool], bool]] = {
     Trait.COUNTRY: _text("country"),
     Trait.PHONE: _phone,
     Trait.MOTHER: _text("mother_name"),
+    Trait.BORN: _born,
 }
 
 
@@ -327,6 +339,12 @@ def _period(birth_date: str) -> tuple[str, str]:
 def _only_day(period: tuple[str, str]) -> str:
     """The day that a period is, if it is one."""
     return period[0] if period[0] == period[1] else ""
+
+
+def _days(criterion: Criterion) -> tuple[str, ...]:
+    """The days that a birth date may be, where each of its alternatives is one."""
+    periods = [value.split("-") for value in criterion.values]
+    return tuple(dict.fromkeys(start for start, _ in periods)) if all(a == b for a, b in periods) else ()
 
 
 def _year(period: tuple[str, str]) -> str:

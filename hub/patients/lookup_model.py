@@ -22,6 +22,7 @@ class Trait(StrEnum):
     COUNTRY = "country"
     PHONE = "phone"
     MOTHER = "mother"
+    BORN = "born"  #: in a period, YYYYMMDD-YYYYMMDD
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,9 @@ class MatchService:
     @use_case
     def match(self, command: MatchPerson, context: Context) -> tuple[Matched, ...]:
         """Candidates, the likeliest first. Raises DiscoveryIncomplete."""
-        status, ins = qualify(command.described.status, command.described.ins)
-        command = replace(command, described=replace(command.described, status=status, ins=ins))
+        described = command.described
+        status, ins = qualify(described.status, described.ins, described.attributes)
+        command = replace(command, described=replace(described, status=status, ins=ins))
         known = {person.regional: person for person in self._numbered(command.numbers)}
         others = {person.regional: person for person in self._candidates(command)} if self._searchable(command) else {}
         if not known and not command.numbers and not self._searchable(command):

@@ -109,6 +109,11 @@ class Person:
     details: Details | None = field(default=None, compare=False)  #: of that identity, where they were asked for
 
     @property
+    def attributes(self) -> tuple[str, ...]:
+        """RNIV's, of the identity whose status this is."""
+        return next((tuple(sorted(i.attributes)) for i in self.identities if i.identifier == self.called_by), ())
+
+    @property
     def current(self) -> tuple[PatientIdentifier, ...]:
         """The identifiers without the former ones: what an answer tells that cannot mark them as such."""
         return tuple(item for item in self.identifiers if item not in self.aliases)

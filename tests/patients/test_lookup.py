@@ -54,6 +54,10 @@ def found(lookup: PatientLookup, **asked: Any) -> list[str]:
     raise AssertionError("endless pages")
 
 
+def born(*periods: str) -> Criterion:
+    return Criterion(Trait.BORN, periods)
+
+
 def family(*values: str, exact: bool = False) -> Criterion:
     return Criterion(Trait.FAMILY, values, exact)
 
@@ -263,3 +267,15 @@ def test_eight_feeds_at_once_make_one_person(patients: PatientService) -> None:
     assert len({person(patients, str(value), (A, B, C)[value]).regional for value in range(3)}) == 1
     assert number.authority == NIR
     assert person(patients, "0").regional.authority == DOMAIN
+
+
+def test_one_of_several_birth_dates(people: PatientService, lookup: PatientLookup) -> None:
+    """Days select by themselves; months and years beside a name only."""
+    day, other, year = "19800101-19800101", "19900101-19900101", "19800101-19801231"
+    assert sorted(found(lookup, criteria=(born(day, other),))) == ["Anne", "Dora", "Élise"]
+    assert found(lookup, criteria=(born(day, other, day), family("martin"))) == ["Anne", "Élise"]
+    assert sorted(found(lookup, criteria=(born(year, other), family("martin")))) == ["Anne", "Béa", "Carl", "Élise"]
+    assert found(lookup, criteria=(born(day, other),), born=("19900101", "19900101")) == ["Élise"]
+    assert found(lookup, criteria=(born(day, other), born(other, "19800215-19800215"))) == ["Élise"]
+    with pytest.raises(SearchTooBroad):
+        found(lookup, criteria=(born(day, year),))

@@ -11,6 +11,7 @@ RELIABILITY = f"{_CORE}/StructureDefinition/fr-core-identity-reliability"
 INSEE_CODE = f"{_CORE}/StructureDefinition/fr-core-address-insee-code"
 GIVEN_NAMES = f"{_CORE}/StructureDefinition/fr-core-patient-birth-list-given-name"
 STATUS = f"{_CORE}/CodeSystem/fr-core-cs-identity-status"
+COMMENT = f"{_CORE}/CodeSystem/fr-core-cs-identity-status-comment"
 METHOD = f"{_CORE}/CodeSystem/fr-core-cs-method-collection"
 VALIDATION_MODE = f"{_CORE}/CodeSystem/fr-core-cs-mode-validation-identity"
 IDENTIFIER_TYPE = f"{_CORE}/CodeSystem/fr-core-cs-v2-0203"
@@ -30,6 +31,28 @@ STATUSES: Mapping[IdentityStatus, str] = {
     IdentityStatus.RETRIEVED: "Identité récupérée",
     IdentityStatus.VALIDATED: "Identité validée",
     IdentityStatus.QUALIFIED: "Identité qualifiée",
+}
+#: RNIV's attributes and marks beside the status: the codes that FR Core has too, with their display names.
+COMMENTS: Mapping[str, str] = {
+    "VIDE": "Identité non encore qualifiée",
+    "DOUB": "Doublon",
+    "DESA": "Identité désactivée",
+    "DPOT": "Doublon potentiel",
+    "DOUA": "Doublon avéré",
+    "COLP": "Collision potentielle",
+    "COLV": "Collision avérée",
+    "FILI": "Filiation",
+    "CACH": "Identité cachée",
+    "ANOM": "Anonyme",
+    "IDVER": "Identité vérifiée par le patient",
+    "RECD": "Identité reçue d'un autre domaine",
+    "IDRA": "Identité rapprochée dans un autre domaine",
+    "USUR": "Identité usurpée",
+    "HOMD": "Homonyme détecté",
+    "INVA": "Identité invalidée",
+    "HOMA": "Homonyme avéré (attribut d'identité homonyme)",
+    "FICT": "Identité fictive (attribut d'identité fictive)",
+    "DOUT": "Identité douteuse (attribut d'identité douteuse)",
 }
 #: ZFD-5 and ZFD-7: the codes that FR Core has too.
 METHODS = frozenset({"SM", "CV", "INSI", "CB", "RFID", "AV"})

@@ -112,6 +112,10 @@ def _profiles(person: Person) -> list[str]:
 def _extensions(person: Person, changed: str) -> list[dict[str, Any]]:
     status = {"system": fr_core.STATUS, "code": person.status.value, "display": fr_core.STATUSES[person.status]}
     parts: list[dict[str, Any]] = [{"url": "identityStatus", "valueCoding": status}]
+    for code in person.attributes:
+        if code in fr_core.COMMENTS:
+            said = {"system": fr_core.COMMENT, "code": code, "display": fr_core.COMMENTS[code]}
+            parts.append({"url": "comment", "valueCodeableConcept": {"coding": [said]}})
     if changed:
         parts.append({"url": "lastUpdated", "valueDateTime": changed})
     if person.details is not None:

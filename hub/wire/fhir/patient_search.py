@@ -32,7 +32,7 @@ PARAMETERS = (
     ("identifier", "token", "Any identifier: urn:oid:[authority]|[number]; urn:oid:[authority]| restricts the domains"),
     ("family", "string", "Beginning of the birth or used name, or of a part of it"),
     ("given", "string", "Beginning of a given name, with another parameter that selects"),
-    ("birthdate", "date", "Day of birth; with a name also a month, a year, or a period by prefixes"),
+    ("birthdate", "date", "Day of birth, also several; with a name also a month, a year, or a period by prefixes"),
     ("gender", "token", "male, female, other, unknown, with another parameter that selects"),
     ("telecom", "token", "A telephone number of nine digits or more"),
     ("address", "string", "Beginning of any part of the address; of a country, with another parameter that selects"),
@@ -71,7 +71,7 @@ def persons_asked(message: HttpRequest) -> SearchPersons:
     found = search.parameters(message, _NAMES)
     identifiers, domains = _identifiers(found)
     ids = _ids(found)
-    born = found.get("birthdate", ())
+    born = tuple(text for text in found.get("birthdate", ()) if "," not in text)
     loosely = tuple(text for text in born if text.startswith(_LOOSELY))
     return SearchPersons(
         ids=ids,
@@ -165,6 +165,9 @@ def _criteria(found: Mapping[str, tuple[str, ...]]) -> Sequence[Criterion]:
             for text in found.get(f"{name}{suffix}", ()):
                 values = _bounded(search.alternatives(text), name)
                 criteria.append(Criterion(trait, values, exact=bool(suffix)))
+    for text in found.get("birthdate", ()):
+        if "," in text:
+            criteria.append(Criterion(Trait.BORN, _periods(_bounded(search.alternatives(text), "birthdate"))))
     for text in found.get("gender", ()):
         codes = [search.token(part).code for part in search.alternatives(text)]
         if any(code not in fr_core.SEXES for code in codes):
@@ -175,6 +178,13 @@ def _criteria(found: Mapping[str, tuple[str, ...]]) -> Sequence[Criterion]:
         phones = tuple(item.code for item in tokens if item.system in (None, "", "phone"))
         criteria.append(Criterion(Trait.PHONE, phones))
     return criteria
+
+
+def _periods(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Alternatives of a birth date: days, months or years. Raises Invalid."""
+    if not values or not all(value.removeprefix("eq")[:1].isdecimal() for value in values):
+        raise Invalid("Alternatives of a birth date are YYYY[-MM[-DD]], without a prefix.", location="birthdate")
+    return tuple("-".join(search.days((value,), "birthdate")) for value in values)
 
 
 def _active(found: Mapping[str, tuple[str, ...]]) -> bool | None:

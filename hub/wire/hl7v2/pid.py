@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hub.patients.ins_model import valid_matricule
+from hub.patients.ins_model import PROVISIONAL_ONLY, valid_matricule
 from hub.patients.model import INS_AUTHORITIES, Identity, IdentityStatus, Person, Traits
 from hub.values import PatientIdentifier, day_exists, known_date
 from hub.wire.hl7v2 import writer
@@ -81,6 +81,8 @@ def identity(message: Hl7Message, *, names_required: bool = True, pid: Segment |
 
 def _said(pid: Segment) -> IdentityStatus:
     words = {item.value(1).strip().upper() for item in pid.repetitions(32)}
+    if words & PROVISIONAL_ONLY:
+        return IdentityStatus.PROVISIONAL
     said = (_STATUSES[word] for word in ("QUAL", "VALI", "RECUP", "PROV") if word in words)
     return next(said, IdentityStatus.PROVISIONAL)
 
@@ -204,6 +206,6 @@ def person_segment(number: int, person: Person, identifiers: Sequence[PatientIde
             13: escape(t.phone),
             18: account,
             24: "Y" if t.multiple_birth else "",
-            32: status.value,
+            32: "~".join([status.value, *map(escape, person.attributes)]),
         },
     )

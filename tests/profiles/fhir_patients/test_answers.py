@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.profiles.fhir_patients.conftest import A, B, Site
-from tests.profiles.fhir_patients.messages import JSON, number, patient, replaced, subscription
+from tests.profiles.fhir_patients.messages import JSON, message, number, patient, replaced, subscription
 from tests.profiles.fhir_patients.test_transactions import put
-from tests.wire.fhir.fr_core_rules import CORE, broken, extensions
+from tests.wire.fhir.fr_core_rules import CORE, broken, extensions, status_of
 
 INS = "1.2.250.1.213.1.4.8"
 
@@ -141,3 +141,58 @@ def test_a_page_of_persons_tells_how_each_was_checked(site: Site, count: int) ->
     }
     wanted = {f"A{place}": {"validationMode": ("CN", "PA")[place % 2]} if place else {} for place in range(count)}
     assert found == wanted
+
+
+def test_a_message_is_answered_with_what_of_which_entry_is_not_kept(site: Site) -> None:
+    entries = (
+        ("POST", qualified("A1")),
+        ("POST", qualified("A2", status="PROV")),
+        ("POST", qualified("A3", status="PROV")),
+    )
+    answer = site["his_a"].post("$process-message", json=message(*entries), headers=JSON)
+    assert answer.status_code == 200
+    header, told = answer.json()["entry"]
+    assert header["resource"]["response"]["code"] == "ok"
+    assert header["resource"]["response"]["details"]["reference"] == told["fullUrl"]
+    assert [(row["severity"], row["details"]["coding"][0]["code"]) for row in told["resource"]["issue"]] == [
+        ("warning", "ins-not-qualified")
+    ] * 2
+    assert [row["expression"] for row in told["resource"]["issue"]] == [
+        [f"Bundle.entry[1].resource.entry[{place}]"] for place in (1, 2)
+    ]
+    assert "279035121518989" not in answer.text
+    (alone,) = site["his_a"].post("$process-message", json=message(entries[0]), headers=JSON).json()["entry"]
+    assert "details" not in alone["resource"]["response"]
+
+
+def comments(told: dict[str, Any]) -> list[str]:
+    (one,) = extensions(told, f"{CORE}/StructureDefinition/fr-core-identity-reliability")
+    found = [row["valueCodeableConcept"]["coding"][0] for row in one["extension"] if row["url"] == "comment"]
+    assert {row["system"] for row in found} <= {f"{CORE}/CodeSystem/fr-core-cs-identity-status-comment"}
+    return [row["code"] for row in found]
+
+
+def test_attributes_are_told(site: Site) -> None:
+    """RNIV 1, EXI SI 09: who is doubtful or fictitious is provisional, whatever else is said."""
+    said = ({"coding": [coding("DOUT")]}, {"coding": [coding("HOMD"), coding("OTHER")]})
+    parts = [("identityStatus", "valueCoding", coding("VALI")), *(("comment", "valueCodeableConcept", x) for x in said)]
+    sent = {**qualified("A1"), "extension": [reliability(*parts)]}
+    shown = put(site, sent, Prefer="return=representation").json()
+    assert (comments(shown), broken(shown)) == (["DOUT", "HOMD"], [])
+    assert status_of(shown) == "PROV"
+    assert "279035121518989" not in str(shown)
+    (entry,) = site["ris"].get("Patient", params={"identifier": f"urn:oid:{A}|A1"}).json()["entry"]
+    assert comments(entry["resource"]) == ["DOUT", "HOMD"]
+    put(site, {**qualified("A1"), "extension": [reliability(parts[0])]})
+    told = site["ris"].get(f"Patient/{entry['resource']['id']}").json()
+    assert (comments(told), status_of(told)) == ([], "QUAL")
+
+
+def test_one_of_several_birth_dates(site: Site) -> None:
+    put(site, patient("A1"))
+    put(site, patient("A2", birthDate="1980-01-02"))
+    for dates, total in (("1979-03-27,1980-01-02", 2), ("1979-03-27,1990-01-01", 1), ("eq1980-01-02,1990-01-01", 1)):
+        assert site["ris"].get("Patient", params={"birthdate": dates}).json()["total"] == total
+    refused = site["ris"].get("Patient", params={"family": "durand", "birthdate": "ge1979,lt1950"})
+    assert refused.status_code == 400
+    assert "without a prefix" in refused.text

@@ -310,6 +310,9 @@ def test_hostile_operations_are_refused(read: Any, body: bytes) -> None:
     "query",
     [
         (("birthdate", "yesterday"),),
+        (("birthdate", "ge1979,lt1980"),),
+        (("birthdate", "1979-03-15,1979-02-30"),),
+        (("birthdate", ","),),
         (("gender", "f"),),
         (("active", "maybe"),),
         (("identifier", f"urn:oid:{HOSPITAL}|,A"),),

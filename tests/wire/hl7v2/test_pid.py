@@ -56,7 +56,9 @@ def test_french_form_round_trip() -> None:
         ("RECUP", True, IdentityStatus.RETRIEVED, False),
         ("PROV", True, IdentityStatus.PROVISIONAL, False),
         ("", True, IdentityStatus.PROVISIONAL, False),
-        ("DOUT~VALI", True, IdentityStatus.QUALIFIED, True),
+        ("HOMO~VALI", True, IdentityStatus.QUALIFIED, True),
+        ("DOUT~VALI", True, IdentityStatus.PROVISIONAL, False),
+        ("QUAL~FICT", True, IdentityStatus.PROVISIONAL, False),
     ],
 )
 def test_status(said: str, with_ins: bool, status: IdentityStatus, kept: bool) -> None:
