@@ -371,6 +371,7 @@ class Hub(Rooms):
             "database": health.database_probe(self.database),
             "migrations": health.migrations_probe(self.database),
             "disk": health.disk_probe(self.settings.storage.content),
+            "audit": self.audit.trouble,
             **self.probes,
         }
         if Role.WORKER in self.roles:

@@ -93,6 +93,8 @@ class AuditService:
         self._hurry = False
         self._stopping = False
         self._thread: threading.Thread | None = None
+        self._refused = False  # the disk took no record
+        self._behind = False  # the database took none; the writer tries again and again
 
     def start(self) -> Self:
         """Take up what an earlier process left, start the writer. Calling it again does nothing."""
@@ -155,6 +157,7 @@ class AuditService:
             try:
                 self._spool.put(body)
             except OSError as error:
+                self._refused = True
                 log.critical("the audit spool can't be written", exc_info=True)
                 raise AuditUnavailable from error
             # What no UTF-8 has was replaced in the text: there the record is what the text says.
@@ -163,6 +166,16 @@ class AuditService:
             self._put += 1
             if self._waiting in (1, _MOST_AT_ONCE):
                 self._changed.notify_all()
+
+    def trouble(self) -> str:
+        """Why nothing can be recorded now, "" when it can: what the last writing said. Nothing is written to find out,
+        but where the disk took no record the last time."""
+        if self._refused:
+            with self._changed:
+                self._refused = not self._spool.writable()
+        if self._refused:
+            return "the audit trail's directory can't be written"
+        return "the database can't be written: audit records wait" if self._behind else ""
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until everything recorded so far is in the database; False when that takes longer.
@@ -208,11 +221,12 @@ class AuditService:
                         store.append(batch.bodies, unsure=True)
                     else:
                         store.add(records, batch.bodies)
+                self._behind = False
                 return True
             except Exception:
                 # Whatever the database's trouble is, the records must not be lost: they are in the spool as well.
                 log.exception("audit records can't be written; trying again", extra={"records": len(batch.bodies)})
-                unsure = True  # the commit may have worked without our hearing of it
+                unsure = self._behind = True  # the commit may have worked without our hearing of it
             if self._stopping and pause > 1.0:
                 return False
             time.sleep(pause)
@@ -338,6 +352,9 @@ class _Memory:
 
     def close(self) -> None:
         """Nothing to close."""
+
+    def writable(self) -> bool:
+        return True
 
     def orphans(self) -> tuple[Batch, ...]:
         return ()

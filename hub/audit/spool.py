@@ -55,6 +55,16 @@ class Spool:
             os.fdatasync(self._file)
         self._bodies.append(body)
 
+    def writable(self) -> bool:
+        """Whether the disk takes something."""
+        path = self._directory / "probe"
+        try:
+            path.write_bytes(b"\0" * 4096)
+            path.unlink()
+        except OSError:
+            return False
+        return True
+
     def take(self) -> Batch:
         """What has gathered."""
         batch = Batch(self._bodies, self._path)

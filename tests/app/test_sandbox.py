@@ -127,7 +127,7 @@ def test_everything_is_ready(opened: SandboxProcess) -> None:
     root = opened["portal"].removesuffix("/portal")
     assert httpx.get(f"{root}/health/ready").json() == {
         "status": "ready",
-        "checks": dict.fromkeys(("database", "migrations", "disk", "worker", "mllp", "dimse"), "ok"),
+        "checks": dict.fromkeys(("database", "migrations", "disk", "audit", "worker", "mllp", "dimse"), "ok"),
     }
     assert "maillage_inbox_messages" in httpx.get(f"{root}/metrics").text
 

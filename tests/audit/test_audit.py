@@ -25,6 +25,7 @@ from hub.storage.engine import Database
 from hub.values import now
 from hub.wire.atna.vocabulary import purpose_of
 from tests.audit.builders import disarm, record, transaction
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -285,9 +286,27 @@ def test_a_spool_that_is_full_refuses(service: AuditService, monkeypatch: pytest
     def full(self: Spool, body: str) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Spool, "put", full)
-    with pytest.raises(AuditUnavailable):
-        record(service)
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "put", full)
+        with pytest.raises(AuditUnavailable):
+            record(service)
+        patch.setattr(Spool, "writable", lambda _: False)
+        assert "directory" in service.trouble()
+    assert service.trouble() == ""
+    record(service)
+    assert service.count() == 1
+
+
+def test_a_database_that_takes_nothing_is_told_until_it_does(service: AuditService, database: Database) -> None:
+    record(service)
+    assert (service.flush(), service.trouble()) == (True, "")
+    with database.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE audit_record RENAME TO audit_record_away"))
+    record(service)
+    until(lambda: "database" in service.trouble())
+    with database.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE audit_record_away RENAME TO audit_record"))
+    assert (service.flush(), service.trouble(), service.count()) == (True, "", 2)
 
 
 def test_recording_inside_a_unit_of_work_does_not_wait_for_it(service: AuditService, database: Database) -> None:

@@ -62,8 +62,10 @@ def test_every_endpoint_is_described(system: Integrator, endpoint: str) -> None:
     for port in service.ports.values():
         assert port.binding_options["address"] == system.box[endpoint]
     assert operations(described)
-    assert httpx.get(f"{system.box[endpoint]}?WSDL").headers["content-type"] == "text/xml; charset=utf-8"
-    assert httpx.get(system.box[endpoint]).status_code == 404
+    for asked in ("?WSDL", "?wsdl", ""):
+        told = httpx.get(f"{system.box[endpoint]}{asked}")
+        assert (told.status_code, told.headers["content-type"]) == (200, "text/xml; charset=utf-8")
+        assert etree.fromstring(told.content).tag == f"{{{WSDL}}}definitions"
 
 
 def test_operations_have_the_names_of_the_standard(system: Integrator) -> None:

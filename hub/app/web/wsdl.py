@@ -1,4 +1,6 @@
-"""``GET <endpoint>?wsdl``: the description of a SOAP endpoint, made from the transactions that it answers."""
+"""``GET <endpoint>?wsdl``: the description of a SOAP endpoint, made from the transactions that it answers.
+
+``GET <endpoint>`` gives the same: messages are posted there, and there is nothing else to be got."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -6,7 +8,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hub.errors import NotFound
 from hub.pipeline.catalogue import Bound
 from hub.pipeline.transaction import Soap
 from hub.wire.soap.wsdl import MEDIA_TYPE, Operation, write_wsdl
@@ -26,9 +27,7 @@ def description(path: str, transactions: Iterable[tuple[Soap, Bound]], public_ur
         for binding, bound in transactions
     ]
 
-    async def endpoint(request: Request) -> Response:
-        if not any(name.lower() == "wsdl" for name in request.query_params):
-            raise NotFound("There is nothing at this address.")
+    async def endpoint(_request: Request) -> Response:
         document = write_wsdl(path.strip("/"), public_url() + path, operations)
         return Response(document, media_type=MEDIA_TYPE)
 
