@@ -202,7 +202,8 @@ def read_professional(claims: Claims) -> Professional | None:
     identity = iua.get("national_provider_identifier")
     if not identity:
         return None
-    roles = [role for role in iua.get("subject_role", ()) if isinstance(role, dict)]
+    claimed = iua.get("subject_role")
+    roles = [role for role in claimed if isinstance(role, dict)] if isinstance(claimed, list) else []
     profession: Claims = next((role for role in roles if role.get("system") != SPECIALITIES), {})
     return Professional(
         id=str(identity),

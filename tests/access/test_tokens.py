@@ -117,6 +117,15 @@ def test_a_professional_is_who_they_are(tokens: TokenService) -> None:
     assert found.permissions == {"documents.query"}
 
 
+@pytest.mark.parametrize("roles", [5, "10", {"code": "10"}, None, [5, {"system": "x"}]])
+def test_odd_roles_are_no_profession(tokens: TokenService, roles: object) -> None:
+    claims = tokens.claims(RIS, "documents.query", life=LIFE, professional=DOCTOR)
+    iua = claims["extensions"]["ihe_iua"] | {"subject_role": roles}
+    found = read_professional(claims | {"extensions": {"ihe_iua": iua}})
+    assert found is not None
+    assert found.profession == ""
+
+
 def test_neither_the_client_nor_the_professional_gets_more_through_the_other(tokens: TokenService) -> None:
     for scope, professional in (
         ("documents.submit", Professional("1", profession="999")),  # a profession without a role

@@ -152,6 +152,10 @@ def test_it_is_taken_and_given_as_xml(site: Site) -> None:
     assert b"<Consent" in found.content
 
 
+OPTOUT = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTOUT"}]}
+ACTOR = {"reference": {"identifier": {"system": "urn:oid:1.2.250.1.71.4.2.1", "value": "899700000001"}}}
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [
@@ -165,6 +169,9 @@ def test_it_is_taken_and_given_as_xml(site: Site) -> None:
         ({"dateTime": "2999-01-01"}, 422, "consent-in-the-future"),
         ({"dateTime": "yesterday"}, 400, "invalid"),
         ({"dateTime": "2026-03-01T10:00:00"}, 400, "invalid"),
+        ({"dateTime": "0001-01-01T00:00:00+14:00"}, 400, "invalid"),
+        ({"provision": {"type": "permit"}, "policyRule": OPTOUT}, 422, "consent-not-supported"),
+        ({"provision": {"type": "permit", "actor": [ACTOR]}, "policyRule": OPTOUT}, 422, "consent-not-supported"),
         ({"patient": {"reference": "Patient/nobody"}}, 422, "patient-not-known"),
         ({"patient": {"reference": "Group/1"}}, 400, "invalid"),
         ({"patient": {"identifier": {"system": "urn:x", "value": "1"}}}, 400, "invalid"),

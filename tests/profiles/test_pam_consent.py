@@ -65,6 +65,11 @@ def test_several_zfa(region: Region, words: tuple[str, ...], feeding: Choice, co
     assert [said(region, number, matter) for matter in (Matter.FEEDING, Matter.CONSULTATION)] == [feeding, consultation]
 
 
+@pytest.mark.parametrize("date", ["00010101000000+1400", "99991231235959-1400"])
+def test_a_date_that_no_clock_of_utc_has(region: Region, date: str) -> None:
+    region.refused(message("ADT^A31", pid(region.fresh()), f"ZFA|||||||||INO|{date}"), "ZFA^1^10", "102")
+
+
 def test_a_mistake_in_a_second_zfa_is_named(region: Region) -> None:
     zfa = ("ZFA|||||||||INO|20240301", "ZFA|||||||||PERHAPS")
     region.refused(message("ADT^A31", pid(region.fresh()), *zfa), "ZFA^2^9", "103")

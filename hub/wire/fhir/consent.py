@@ -112,11 +112,13 @@ def _matter(resource: Mapping[str, Any]) -> Matter:
 
 
 def _choice(resource: Mapping[str, Any], provision: Mapping[str, Any]) -> Choice | None:
-    """What the provision says; the policy alone where it has no type."""
-    if "type" in provision:
-        return _TYPES.get(text(provision, "type"))
+    """What the provision says; the policy alone where it has no type. One that permits where the policy is OPTOUT is
+    an exception (FHIR R4: 6.2.2): two things in one, of which the opposition must not get lost."""
     policies = _codes(resource.get("policyRule"), _ACT)
-    return next((choice for choice, code in _POLICIES.items() if policies == [code]), None)
+    if "type" not in provision:
+        return next((choice for choice, code in _POLICIES.items() if policies == [code]), None)
+    found = _TYPES.get(text(provision, "type"))
+    return None if found is Choice.CONSENT and _POLICIES[Choice.OPPOSITION] in policies else found
 
 
 def _patient(resource: Mapping[str, Any], base: str) -> PatientIdentifier:
@@ -165,11 +167,11 @@ def _instant(written: str, location: str, *, last: bool = False) -> datetime | N
         written = times.date_time(bound(written.replace("-", "")))
     try:
         found = datetime.fromisoformat(written)
-    except ValueError as error:
+        if found.tzinfo is None:
+            raise Invalid("An instant has its zone.", location=location)
+        return found.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise Invalid("A date, or an instant with its zone.", location=location) from error
-    if found.tzinfo is None:
-        raise Invalid("An instant has its zone.", location=location)
-    return found.astimezone(UTC)
 
 
 def _version(message: HttpRequest) -> int:

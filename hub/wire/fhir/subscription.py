@@ -145,8 +145,8 @@ def _end(written: str) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(written)
-    except ValueError as error:
+        if found.tzinfo is None:
+            raise Invalid("end is an instant with its zone.", location="Subscription.end")
+        return found.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise Invalid("end is an instant.", location="Subscription.end") from error
-    if found.tzinfo is None:
-        raise Invalid("end is an instant with its zone.", location="Subscription.end")
-    return found.astimezone(UTC)

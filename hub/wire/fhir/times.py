@@ -103,6 +103,6 @@ def _moment(text: str, name: str) -> datetime:
         raise Invalid("A date has the form YYYY[-MM[-DD[Thh:mm:ss+zz:zz]]].", location=name)
     try:
         found = datetime.fromisoformat(text)
-    except ValueError as error:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise Invalid("There is no such date.", location=name) from error
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)

@@ -78,12 +78,13 @@ def instant(text: str, location: str, zone: tzinfo = UTC) -> datetime:
     found = _DTM.fullmatch(text)
     try:
         moment = datetime.strptime(digits, _FORMATS[len(digits)]).replace(tzinfo=zone)
-    except (KeyError, ValueError):
+        if found is not None and found[3]:
+            offset = timedelta(hours=int(found[3][1:3]), minutes=int(found[3][3:]))
+            moment = moment.replace(tzinfo=timezone(-offset if found[3][0] == "-" else offset))
+        moment.astimezone(UTC)  # the first and the last day of all time have no UTC everywhere
+    except (KeyError, ValueError, OverflowError):
         raise DataTypeError("This is not a date.", location=location) from None
-    if found is None or not found[3]:
-        return moment
-    offset = timedelta(hours=int(found[3][1:3]), minutes=int(found[3][3:]))
-    return moment.replace(tzinfo=timezone(-offset if found[3][0] == "-" else offset))
+    return moment
 
 
 def code(segment: Segment, number: int) -> tuple[str, str, str]:

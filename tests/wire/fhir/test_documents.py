@@ -227,6 +227,12 @@ def test_times_survive(dtm: str) -> None:
     assert dtm_of(date_time(dtm), "x") == dtm
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-02-30T00:00:00Z"])
+def test_what_is_no_time_of_utc(text: str) -> None:
+    with pytest.raises(Invalid):
+        dtm_of(text, "x")
+
+
 NAMES = (
     *("patient", "date", "period", "type", "related", "identifier", "_id", "code", "status", "event", "creation"),
     *("patient.identifier", "designationType", "_count", "_offset", "sourceId", "source.family", "author.given"),
