@@ -23,6 +23,7 @@ class Wanted:
     source: str = ""  #: name of the archive
     tries: int = 0  #: how often its images were looked for in vain
     instances: int = 0  #: objects that the hub's own archive held when this was queued; 0: not asked for by it
+    copies: bool = False  #: nothing is published: what other archives hold of what arrives here is looked for
 
     @classmethod
     def of(cls, delivery: Delivery) -> "Wanted":

@@ -140,16 +140,21 @@ class ImagingService(Reading):
         with self.database.transaction():
             study = self.archive.take(command, context)
             self._take_notes(command, context)
-            if study is None or self.stable_after is None:
+            if study is None:
                 return
+            known = sum(1 for _ in study.instances)
             wanted = Wanted(
                 study.study_instance_uid,
                 study.accession_number,
                 authority=study.issuer,
                 source=self.archive.name,
-                instances=sum(1 for _ in study.instances),
+                instances=known,
             )
-            self._enqueue(wanted, context, delay=self.stable_after)
+            came = sum(1 for item in command.studies for _ in item.instances)
+            if came >= known and len(self.archives.infos) > 1:  # the first of it: others may hold the rest
+                self._enqueue(replace(wanted, copies=True), context)
+            if self.stable_after is not None:
+                self._enqueue(wanted, context, delay=self.stable_after)
 
     @use_case
     def feed_order(self, command: FeedOrder, context: Context) -> IndexedStudy | None:
@@ -231,14 +236,18 @@ class ImagingService(Reading):
 
         Images that are awaited hold nothing up: the look at them is put off, other studies of the source go on."""
         wanted = Wanted.of(delivery)
+        if wanted.copies:
+            whole = self.publisher.index_others(wanted.study_instance_uid)
+            if not whole and self.stable_after is None:  # else its publication asks again
+                self._ask_again(wanted, context)
+            return
         if wanted.instances and self.archive and self.archive.count(wanted.study_instance_uid) != wanted.instances:
             context.led_to("study-still-arriving", wanted.study_instance_uid)  # what came later has its own delivery
             return
         try:
             self.publisher.publish(wanted, context)
-            again = wanted.instances and not self.publisher.index_others(wanted.study_instance_uid)
-            if again and wanted.tries < _MOST_TRIES:
-                self._later(replace(wanted, tries=wanted.tries + 1), context)
+            if wanted.instances and not self.publisher.index_others(wanted.study_instance_uid):
+                self._ask_again(wanted, context)
         except StudyNotThereYet as error:
             if wanted.tries >= _MOST_TRIES:
                 raise ImagesMissing() from error
@@ -381,6 +390,10 @@ class ImagingService(Reading):
             info.name, order.study_instance_uid, state=StudyState.ORDERED.value, order_number=order.placer_number
         )
 
+    def _ask_again(self, wanted: Wanted, context: Context) -> None:
+        if wanted.tries < _MOST_TRIES:
+            self._later(replace(wanted, tries=wanted.tries + 1), context)
+
     def _later(self, wanted: Wanted, context: Context) -> str:
         delay = min(_FIRST_DELAY * 2 ** max(0, wanted.tries - 1), _LONGEST_DELAY)
         return self._enqueue(wanted, context, delay=delay)
@@ -389,6 +402,7 @@ class ImagingService(Reading):
         own = self.archives.of_authority(wanted.authority)
         source = wanted.source or (own[0].name if len(own) == 1 else "")
         key = wanted.study_instance_uid or f"{wanted.authority}|{wanted.accession_number or wanted.order_number}"
+        key += "|copies" if wanted.copies else ""
         destination = f"source:{source}" if source else "sources"
         due_at = now() + timedelta(seconds=delay)
         return self.exchange.enqueue(destination, PUBLISH, asdict(wanted), context, key=key, due_at=due_at)

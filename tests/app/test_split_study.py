@@ -45,7 +45,11 @@ def hub(request: pytest.FixtureRequest, tmp_path: Path, orthanc: Site) -> Iterat
     hub.stop()
 
 
-def test_a_capture_that_is_sent_to_the_hub_joins_its_study(hub: Hub, orthanc: Site, files: list[Path]) -> None:
+@pytest.mark.parametrize("stable_after", [0.5, 3600.0, None])
+def test_a_capture_that_is_sent_to_the_hub_joins_its_study(
+    hub: Hub, orthanc: Site, files: list[Path], stable_after: float | None
+) -> None:
+    hub.imaging.stable_after = stable_after  # others are asked at once, whenever it is published
     announce(hub)
     here, there = files[:1], files[1:]
     assert orthanc.store(there) == len(there)
