@@ -122,7 +122,8 @@ class CsvRows:
             raise ImportFile("The file has no heading.")
         self.delimiter = delimiter or max(_DELIMITERS, key=heading.count)
         names = next(csv.reader([heading], delimiter=self.delimiter))
-        self._reader = csv.reader(text, delimiter=self.delimiter, strict=False)
+        # Strict: a quotation mark that is never closed, or that ends within a value, must not swallow people.
+        self._reader = csv.reader(text, delimiter=self.delimiter, strict=True)
         self._width = len(names)
         self._places = _places(names, self.mapping)
         if "authority" not in self._places and not authority:
@@ -259,11 +260,13 @@ def _places(names: Sequence[str], mapping: CsvMapping) -> dict[str, int]:
         if given is not None and _plain(given) not in headings:
             raise ImportColumns("The heading that the mapping names is not in the file.", location=column)
         wanted = (given,) if given is not None else (column, *aliases)
-        place = next((headings[_plain(name)] for name in wanted if _plain(name) in headings), None)
-        if place is not None:
-            if plain.count(plain[place]) > 1:  # which of them holds it nobody can say
+        found = [headings[_plain(name)] for name in wanted if _plain(name) in headings]
+        if found:
+            if plain.count(plain[found[0]]) > 1:  # which of them holds it nobody can say
                 raise ImportColumns("Two columns have the same heading.", location=column)
-            places[column] = place
+            if column == "id" and len(found) > 1:  # a row's number of another table, perhaps
+                raise ImportColumns("Two columns may be the patient number: say which in a mapping.", location=column)
+            places[column] = found[0]
     for column in ("id", "birth_name"):
         if column not in places:
             raise ImportColumns(f"The heading has no column for {column}.", location=column)
