@@ -33,10 +33,11 @@ from hub.errors import (
     Unavailable,
 )
 from hub.imaging.model import Instance, InstanceRequest, PassedThrough, RetrievedInstance, Series, Study
-from hub.wire import dicom
+from hub.wire import dicom, multipart
 from hub.wire.dicom import JsonReader
 from hub.wire.dicom_head import peek
-from hub.wire.dicomweb.client import CertificateRefused, Dialect, DicomwebClient, Roots
+from hub.wire.dicomweb.client import CertificateRefused, Dialect, DicomwebClient, Roots, ServerBusy, Streamed
+from hub.wire.dicomweb.media import OCTETS, boundary, multipart_type
 
 STUDY_FIELDS = (
     "StudyDescription", "ModalitiesInStudy", "AccessionNumber", "PatientBirthDate", "PatientSex", "StudyID",
@@ -197,14 +198,33 @@ class DicomwebConnector:
     def pass_through(
         self, request: InstanceRequest, path: str, query: Sequence[tuple[str, str]], accept: str, *, timeout: float
     ) -> PassedThrough:
-        """The server's own answer, streamed. Raises ConnectorError."""
+        """The server's own answer, streamed; where it lies there stays untold. Raises ConnectorError."""
         wanted = "*/*" if "*/*" in accept else accept  # type="*/*" within multipart is not known to all
         with self._translated():
-            answer = self._client.stream(f"{_path(request)}/{path}", query, wanted, timeout=timeout)
+            try:
+                answer = self._client.stream(f"{_path(request)}/{path}", query, wanted, timeout=timeout)
+            except ServerBusy as error:
+                if error.context.get("status") != "500":
+                    raise
+                # It may well do other things: some fail so where what is wanted can't be made of what they hold.
+                raise ConnectorError(error.message, source=self.name) from error
+        if answer.media_type.lower().startswith("multipart/"):
+            return self._packed_again(answer)
         length = answer.headers.get("content-length")
         return PassedThrough(
             answer.media_type, self._watched(answer.chunks), {"Content-Length": length} if length else {}
         )
+
+    def _packed_again(self, answer: Streamed) -> PassedThrough:
+        def parts() -> Iterator[multipart.Part]:
+            for part in multipart.read(answer.chunks, answer.media_type):
+                yield multipart.Part({"Content-Type": part.headers.get("content-type", media_type)}, part.chunks)
+
+        with self._translated():
+            told = multipart.parse_content_type(answer.media_type).parameters.get("type") or OCTETS
+        media_type = told.partition(";")[0].strip()
+        limit = boundary()
+        return PassedThrough(multipart_type(limit, media_type), self._watched(multipart.write(parts(), limit)))
 
     # --- storing
 
