@@ -72,7 +72,9 @@ def find_studies(message: HttpRequest, level: str) -> FindStudies:
     if level == "STUDY":
         return command
     if len(uids) != 1:
-        raise Invalid("Series and instances are searched for within one study.", section="PS3.18: 10.6")
+        raise Invalid(
+            "Series and instances are searched for within one study: name its StudyInstanceUID.", section="PS3.18: 10.6"
+        )
     # The study is one: the page is cut from its series or instances when they are encoded.
     return replace(command, limit=1, offset=0, modalities=())
 

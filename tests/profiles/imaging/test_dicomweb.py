@@ -207,6 +207,18 @@ def test_series_and_instances() -> None:
     assert qido.decode(message, CONTEXT).series_instance_uid == f"{STUDY}.1"
 
 
+@pytest.mark.parametrize(("path", "level", "count"), [("/series", "SERIES", 5), ("/instances", "IMAGE", 5)])
+def test_series_and_instances_of_a_study_that_is_a_key(path: str, level: str, count: int) -> None:
+    message = request(path, (("StudyInstanceUID", STUDY), ("0020000E", "")))
+    command = qido.decode(message, CONTEXT)
+    assert (command.level, command.study_instance_uids, command.limit) == (level, (STUDY,), 1)
+    found = json.loads(body(qido.encode(StudyAnswer((indexed(),)), message, CONTEXT)))
+    assert len(found) == count
+    assert found[0]["00081190"]["Value"][0].startswith(f"{BASE}/studies/{STUDY}/series/")
+    with pytest.raises(Invalid, match="StudyInstanceUID"):
+        qido.decode(request(path, (("Modality", "CT"),)), CONTEXT)
+
+
 INSTANCE = {"study": "1.2", "series": "1.2.3", "instance": "1.2.3.4"}
 ROOT = "/studies/1.2/series/1.2.3/instances/1.2.3.4"
 
