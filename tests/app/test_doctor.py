@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from typer.testing import CliRunner
 
 from hub.app.commands.main import app
@@ -78,6 +79,30 @@ def test_our_side(made: Path, name: str, said: str) -> None:
     own = tls(made, name) if name else Tls(ca=made / "ca.crt")
     with server(tls(made, "hub")) as port:
         assert said in wrong(port, own)
+
+
+def test_files_that_can_not_be_used(made: Path, tmp_path: Path) -> None:
+    """What is wrong here is told, and nothing is asked of a terminal or of the peer."""
+    key = serialization.load_pem_private_key((made / "his.key").read_bytes(), None)
+    locked = tmp_path / "locked.key"
+    locked.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"x")
+        )
+    )
+    good = tls(made, "his")
+    for change, said in (
+        ({"key": locked}, "its key wants a password"),
+        ({"key": None}, "one of them is not given"),
+        ({"certificate": None}, "one of them is not given"),
+        ({"key": made / "hub.key"}, "the key is not its key"),
+        ({"key": tmp_path / "no.key"}, "a file is missing or unreadable"),
+        ({"certificate": locked}, "a file is missing or unreadable"),
+        ({"ca": tmp_path / "no.crt"}, "no certificate of an authority to be read in"),
+        ({"ca": locked}, "no certificate of an authority to be read in"),
+    ):
+        [finding] = examine("127.0.0.1", 1, good.model_copy(update=change))
+        assert (finding.good, said in finding.text) == (False, True), finding
 
 
 def test_the_peer_s_side(made: Path) -> None:

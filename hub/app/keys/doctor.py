@@ -3,12 +3,12 @@
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from hub.app.keys.certificates import read_authorities
 from hub.app.keys.tls import client_context
@@ -80,6 +80,9 @@ def examine(
     ``tls``: our certificate and key, and the authorities that we believe. ``name``: that the peer's certificate must
     have, where it is another one than ``host``."""
     at = clock()
+    if problem := _unusable(tls):
+        yield Finding(False, problem)
+        return
     yield from _own(tls, at)
     try:
         with socket.create_connection((host, port), SECONDS):
@@ -95,17 +98,33 @@ def examine(
     yield from _handshake(host, port, tls, name or host, peer)
 
 
+def _unusable(tls: Tls) -> str:
+    """Why our files can't be used; "" where they can."""
+    if (tls.certificate is None) != (tls.key is None):
+        return "Our certificate can't be used: a certificate and its key are needed, and one of them is not given."
+    if tls.certificate is not None and tls.key is not None:
+        try:
+            serialization.load_pem_private_key(tls.key.read_bytes(), None)
+            x509.load_pem_x509_certificate(tls.certificate.read_bytes())
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(tls.certificate, tls.key)
+        except TypeError:
+            return "Our certificate can't be used: its key wants a password, and the hub has none."
+        except ssl.SSLError:
+            return "Our certificate can't be used: the key is not its key."
+        except (OSError, ValueError):
+            return "Our certificate can't be used: a file is missing or unreadable."
+    try:
+        found = read_authorities(tls.ca) if tls.ca is not None else None
+    except HubError:
+        found = ()
+    return f"There is no certificate of an authority to be read in {tls.ca}." if found == () else ""
+
+
 def _own(tls: Tls, at: datetime) -> Iterator[Finding]:
-    if tls.certificate is None or tls.key is None:
+    if tls.certificate is None:
         yield Finding(True, "No certificate of ours is configured: none will be shown.")
         return
-    try:
-        certificate = x509.load_pem_x509_certificate(tls.certificate.read_bytes())
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(tls.certificate, tls.key)
-    except (OSError, ValueError) as error:
-        reason = "the key is not its key" if isinstance(error, ssl.SSLError) else "a file is missing or unreadable"
-        yield Finding(False, f"Our certificate can't be used: {reason}.")
-        return
+    certificate = x509.load_pem_x509_certificate(tls.certificate.read_bytes())
     yield _dated("Our certificate", certificate, at)
     try:
         chain.check_client(certificate)
@@ -132,8 +151,7 @@ def _peer_certificate(
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # to look at only: nothing is sent
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if tls.certificate is not None and tls.key is not None:
-        with suppress(OSError):  # told before: the peer's side can be looked at all the same
-            context.load_cert_chain(tls.certificate, tls.key)
+        context.load_cert_chain(tls.certificate, tls.key)
     try:
         with (
             socket.create_connection((host, port), SECONDS) as link,
