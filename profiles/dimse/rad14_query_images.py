@@ -39,7 +39,7 @@ def encode(outcome: StudyAnswer, message: DimseRequest, context: Context) -> Dim
     if cut:
         status, comment = _TOO_MANY, f"{cut[0].source}: {cut[0].reason}"
     elif outcome.more:
-        status, comment = _TOO_MANY, f"More than {len(outcome.studies)} studies: narrow the search"
+        status, comment = _TOO_MANY, "There are more studies than these: narrow the search"
     elif silent:
         status = 0x0000 if outcome.studies else _NO_SOURCE
         comment = f"Without: {', '.join(silent)}"

@@ -47,6 +47,7 @@ class Rooms:
         self.told: list[InstancesAvailable] = []
         self.statuses: tuple[SourceStatus, ...] = (SourceStatus("PACSA", SourceState.ANSWERED, 1),)
         self.broken: set[str] = set()
+        self.more = False
 
     @use_case
     def find(self, command: FindStudies, context: Context) -> StudyAnswer:
@@ -58,7 +59,7 @@ class Rooms:
             and keys_match(study, command.keys)
             and (command.person is None or command.person.value == study.patient_id)
         ]
-        return StudyAnswer(tuple(found), self.statuses)
+        return StudyAnswer(tuple(found), self.statuses, more=self.more)
 
     @use_case
     def retrieve(self, command: RetrieveInstances, context: Context) -> Iterator[RetrievedInstance | FailedInstance]:

@@ -124,6 +124,23 @@ def test_findscu_goes_down_to_the_instances(hub: DimseHub, study: Study, tmp_pat
     assert found[0].Rows == series.instances[0].rows
 
 
+@pytest.mark.parametrize("level", ["SERIES", "IMAGE"])
+def test_findscu_is_told_that_no_study_was_named(hub: DimseHub, study: Study, level: str) -> None:
+    answer = run(
+        "findscu", "-v", "-d", "-S", "-k", f"QueryRetrieveLevel={level}", "-k", "SeriesInstanceUID", *peer(hub)
+    )
+    assert "name it" in answer.stdout + answer.stderr
+
+
+def test_findscu_is_told_that_there_are_more(hub: DimseHub, study: Study) -> None:
+    ask = ("findscu", "-v", "-d", "-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID", *peer(hub))
+    assert "narrow the search" not in run(*ask).stderr
+    hub.rooms.more = True
+    told = run(*ask).stderr
+    assert "There are more studies than these: narrow the search" in told
+    assert study.study_instance_uid in told
+
+
 def test_a_silent_source_is_named_in_the_final_answer(hub: DimseHub, study: Study) -> None:
     hub.rooms.statuses = (SourceStatus("PACSB", SourceState.LATE, reason="The deadline passed."),)
     answer = run("findscu", "-v", "-d", "-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID", *peer(hub))

@@ -35,12 +35,15 @@ def question(identifier: Dataset, limit: int) -> FindStudies:
     """What is asked for. Raises Invalid."""
     level = level_of(identifier)
     reader = DatasetReader(identifier)
+    uids = tuple(filter(None, _texts(reader, "StudyInstanceUID")))
+    if level in ("SERIES", "IMAGE") and not uids:  # no relational queries: archives need not know them
+        raise Invalid("Series and instances are searched for within a study: name it.", section="PS3.4: C.4.1.2.1")
     studied = _text(reader, "StudyDate")
     start, end = days("StudyDate", studied) if studied.strip("-") else ("", "")
     exact, further = divided({keyword: "\\".join(_wanted(reader, keyword)) for keyword in FURTHER})
     return FindStudies(
         person=_person(reader),
-        study_instance_uids=tuple(filter(None, _texts(reader, "StudyInstanceUID"))),
+        study_instance_uids=uids,
         accession_number=exact.get("AccessionNumber", ""),
         modalities=tuple(filter(None, exact.get("ModalitiesInStudy", "").split("\\"))),
         started_from=start,
