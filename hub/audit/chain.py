@@ -89,7 +89,8 @@ def load(text: str | bytes) -> AuditRecord:
 def _professional(found: dict[str, Any] | None) -> Professional | None:
     if found is None:
         return None
-    return Professional(**{**found, "id": found.get("id", ""), "specialities": tuple(found.get("specialities", ()))})
+    said = dict.fromkeys(_OF_A_PROFESSIONAL, "") | found  # what was left out was empty, whatever the default is
+    return Professional(**{**said, "specialities": tuple(found.get("specialities", ()))})
 
 
 def seal(segment: Segment, before: str) -> str:

@@ -5,14 +5,15 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, text, update
 
-from hub.access.model import Principal, Scheme
+from hub.access.model import Principal, Professional, Scheme
 from hub.audit.chain import GENESIS, dump, load
 from hub.audit.errors import AuditUnavailable
 from hub.audit.model import AuditOutcome, AuditSearch
@@ -340,6 +341,19 @@ def test_the_text_of_a_record_is_canonical(service: AuditService) -> None:
     assert dump(load(dump(found))) == dump(found)
     with pytest.raises(ValueError, match="not an audit record"):
         load("{}")
+
+
+@pytest.mark.parametrize("left_out", [field.name for field in fields(Professional)])
+def test_what_is_not_known_of_a_professional_breaks_no_chain(service: AuditService, left_out: str) -> None:
+    """A proof without a profession is one of a professional all the same: the record reads as it was written."""
+    whole = Professional("899700000001", "MARTIN", "Anne", "10", "1.2.3", ("SM26",), "1750100125", "HOPITAL", "SA07")
+    empty: Any = () if left_out == "specialities" else ""
+    who = replace(whole, **{left_out: empty})
+    context = Context(principal=Principal("x", scheme=Scheme.PROVIDER, person=True, professional=who))
+    service.record(transaction(), context, None, 1)
+    (found,) = service.recent()
+    assert found.professional == who
+    assert service.verify().intact
 
 
 def test_records_can_only_be_appended_by_position(service: AuditService, database: Database) -> None:
