@@ -8,7 +8,7 @@ from hub.context import Context
 from hub.patients.errors import InvalidCursor, SearchTooBroad, UnknownDomain, UnknownIdentifier
 from hub.patients.lookup_model import Criterion, FindNumbers, Numbers, SearchPersons, Trait
 from hub.patients.model import INS_AUTHORITIES, FindPersons, GetPerson, Person, PersonPage, Traits
-from hub.patients.normalise import given_names, mother_key, name_keys, phone_key, place_key, words
+from hub.patients.normalise import given_names, mother_key, name_keys, phone_key, place_key, selects, words
 from hub.patients.service import PatientService
 from hub.usecase import use_case
 from hub.values import PatientIdentifier
@@ -147,7 +147,7 @@ class PatientLookup:
             sex=sex,
         )
         family = next((item for item in command.criteria if item.trait is Trait.FAMILY), None)
-        if family is not None and all(len(words(value)) >= 2 for value in family.values):
+        if family is not None and all(map(selects, family.values)):
             return [
                 _Branch(replace(common, name=value), _fulfils_one(Criterion(Trait.FAMILY, (value,), family.exact)))
                 for value in family.values

@@ -14,7 +14,7 @@ from hub.patients.ins_model import qualify
 from hub.patients.lookup_model import Grade, Matched, MatchPerson
 from hub.patients.matching import basis, contradiction, strict, vetoes
 from hub.patients.model import FindPersons, Identity, Person
-from hub.patients.normalise import words
+from hub.patients.normalise import selects, words
 from hub.patients.scoring.vetoes import PROVISIONAL
 from hub.patients.service import PatientService
 from hub.patients.steward_model import Score
@@ -78,7 +78,7 @@ class MatchService:
     def _searchable(command: MatchPerson) -> bool:
         traits = command.described.traits
         name = words(traits.birth_name) or words(traits.used_name)
-        return len(traits.birth_date) == 8 or (len(name) >= 2 and len(traits.birth_date) >= 4)
+        return len(traits.birth_date) == 8 or (selects(name) and len(traits.birth_date) >= 4)
 
     def _numbered(self, numbers: Iterable[PatientIdentifier]) -> Iterable[Person]:
         return (person for number in numbers if (person := self.patients.person(number)) is not None)
@@ -90,7 +90,7 @@ class MatchService:
         questions = [
             FindPersons(command.only, name=name, birth_date=born, limit=_MOST)
             for name in dict.fromkeys((traits.birth_name, traits.used_name))
-            if len(words(name)) >= 2
+            if selects(name)
         ]
         if len(born) == 8:
             questions += [FindPersons(command.only, given=traits.birth_given, birth_date=born, limit=_MOST)]

@@ -13,6 +13,7 @@ PARTICLES = frozenset({
     "DO", "DOS", "DI", "DEL",
 })  # fmt: skip
 _MOST_KEYS = 10
+_IDEOGRAPHS = "\u3400"  #: Han, then Yi and Hangul syllables; below it letters, syllabaries of few signs
 
 #: Fillers that name nobody: never a reason to link.
 NOBODY = frozenset({
@@ -81,6 +82,13 @@ def name_keys(traits: Traits) -> tuple[str, ...]:
     """What a family name is looked up under: whole, glued, without particles, each part; birth and used name."""
     keys = dict.fromkeys([*_keys(traits.birth_name), *_keys(traits.used_name)])
     return tuple(key for key in keys if key)[:_MOST_KEYS]
+
+
+def selects(name: str) -> bool:
+    """Whether a family name, or its beginning, narrows enough to be looked for: two letters, or a sign of a script
+    that writes a whole syllable or word by one (many Chinese and Korean families have one)."""
+    text = words(name)
+    return len(text) > 1 or text >= _IDEOGRAPHS
 
 
 MOST_LETTERS = 100  #: of a key that is looked for: an index holds no longer ones

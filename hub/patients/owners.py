@@ -204,8 +204,8 @@ class OwnersWord(Linker):
             if new is not None and known.survivor == new.id:
                 return  # said before
             raise UnknownIdentifier("The old number is in use no more.")
-        if new is not None and new.survivor != known.id:
-            raise IdentifierInUse()
+        if new is not None and not (new.survivor == known.id and self.renumbered(new)):
+            raise IdentifierInUse()  # also where that other identity was merged into this one
         if new is not None:  # back to a number that it had
             self.store.renumber(new, f"\x1f{new.id}")
             self.store.renumber(known, number.value)

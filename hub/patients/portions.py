@@ -7,7 +7,7 @@ from datetime import timedelta
 from hub.context import Context
 from hub.patients.errors import SearchTooBroad, UnknownQuery
 from hub.patients.model import FindPersons, Identity, Person, Traits
-from hub.patients.normalise import glued, mother_key, name_keys, phone_key, place_key, words
+from hub.patients.normalise import glued, mother_key, name_keys, phone_key, place_key, selects, words
 from hub.patients.portions_model import (
     Asked,
     AskedName,
@@ -42,13 +42,16 @@ class PortionService:
         self.patients.check_domains(command.domains)
         found = self.matching(command.asked, context)
         count = len(found) if command.quantity is None else min(command.quantity, len(found))
-        if count < len(found):
+        if command.quantity is not None:  # else there is nothing to go on with
             numbers = tuple((person.regional.value, person.regional.authority) for person in found)
             at = now()
             with self.database.transaction() as work:
                 store = PortionStore(work)
                 store.sweep(at)
-                store.add(_key(command.query, context), Waiting(numbers, command.domains, count), at + KEPT)
+                key = _key(command.query, context)
+                store.forget(key)  # of another question that was called the same: nobody goes on with that
+                if count < len(found):
+                    store.add(key, Waiting(numbers, command.domains, count), at + KEPT)
         return _told(found[:count], len(found), len(found) - count, command.domains, context)
 
     @use_case
@@ -126,7 +129,7 @@ def _searches(asked: Asked) -> list[FindPersons]:
         FindPersons(name=name.family, given="".join(name.given[:1]), birth_date=day, sex=asked.sex, limit=_PAGE)
         for name in names
     ]
-    if len(day) == _WHOLE or all(len(words(name.family)) > 1 for name in names):
+    if len(day) == _WHOLE or all(selects(name.family) for name in names):
         return searches
     key = _key_of(asked.traits)
     return [replace(search, key=key) for search in searches] if key else searches

@@ -23,6 +23,7 @@ from hub.patients.model import (
     PersonPage,
     Task,
 )
+from hub.patients.normalise import selects
 from hub.patients.store_details import DetailsStore
 from hub.patients.store_numbers import Among, NumberReader, noted
 from hub.patients.store_search import Criteria, PatientReader, StoredPerson, matching_keys
@@ -84,7 +85,7 @@ class Questions:
         criteria = search.criteria(command)
         if command.identifier is not None or command.identifier_value:
             page = PersonPage(self._by_number(command, criteria))
-        elif len(criteria.birth_date) == 8 or len(criteria.name) >= 2:
+        elif len(criteria.birth_date) == 8 or selects(criteria.name):
             page = self._by_description(command, criteria)
         else:
             raise SearchTooBroad()

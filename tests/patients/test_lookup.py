@@ -279,3 +279,17 @@ def test_one_of_several_birth_dates(people: PatientService, lookup: PatientLooku
     assert found(lookup, criteria=(born(day, other), born(other, "19800215-19800215"))) == ["Élise"]
     with pytest.raises(SearchTooBroad):
         found(lookup, criteria=(born(day, year),))
+
+
+def test_a_family_name_of_one_sign(patients: PatientService, lookup: PatientLookup) -> None:
+    """Most Chinese families have one; a single letter of an alphabet selects nobody."""
+    feed(
+        patients,
+        identity("1", A, birth_name="李", birth_given="明"),
+        identity("2", A, birth_name="김", birth_given="민"),
+    )
+    assert found(lookup, criteria=(family("李"),)) == ["明"]
+    assert found(lookup, criteria=(family("김"),)) == ["민"]
+    for letter in ("m", "é", "م", "*", "Ⅿ", "ｱ"):
+        with pytest.raises(SearchTooBroad):
+            found(lookup, criteria=(family(letter),))

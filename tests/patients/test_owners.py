@@ -287,6 +287,16 @@ def test_a47_the_old_number_still_answers_and_is_never_given_again(region: Regio
     assert ONE in {item.identifier for item in found.identities}
 
 
+def test_a47_to_a_number_that_was_merged_into_this_one(region: Region) -> None:
+    """It was another identity's. Else the old number would be no alias but that one, and could live again (A40)."""
+    region.feed(identity("1", birth_name="X"))
+    region.merge(identity("5", birth_name="Y"), ONE)
+    with pytest.raises(IdentifierInUse):
+        region.a47(identity("1", birth_name="Y"), number("5"))
+    region.merge(identity("5", birth_name="Y"), number("8"))
+    assert region.same(ONE, number("5"), number("8"))
+
+
 def test_a47_of_an_unknown_number(region: Region) -> None:
     region.a47(identity("9"), ONE)
     assert region.same(ONE, NINE)
