@@ -1,6 +1,6 @@
 """What can go wrong with the audit trail."""
 
-from hub.errors import Unavailable
+from hub.errors import InternalError, Unavailable
 
 
 class AuditUnavailable(Unavailable):
@@ -8,3 +8,10 @@ class AuditUnavailable(Unavailable):
 
     code = "audit-unavailable"
     title = "The audit trail can't be written."
+
+
+class AuditUnreadable(InternalError):
+    """A record in the table is none any more: somebody changed it there."""
+
+    code = "audit-unreadable"
+    title = "A record of the audit trail can't be read: maillage audit verify says where it was changed."

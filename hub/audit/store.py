@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
 from hub.audit.chain import GENESIS, dump, link, load
+from hub.audit.errors import AuditUnreadable
 from hub.audit.model import AuditPage, AuditRecord, AuditSearch
 from hub.storage.engine import UnitOfWork
 from hub.storage.prepared import Prepared
@@ -159,11 +160,16 @@ class AuditStore:
         row = self._connection.execute(select(HEAD.c.position, HEAD.c.hash).where(HEAD.c.name == _CHAIN)).one_or_none()
         return (row.position, row.hash) if row else (0, GENESIS)
 
+    def furthest(self) -> int:
+        """The last place that anything stands at, whatever the head says."""
+        places = (select(func.max(table.c.position)) for table in (RECORD, OBJECT))
+        return max(self._connection.scalar(place) or 0 for place in places)
+
     def read(self, after: int, limit: int) -> list[tuple[int, AuditRecord]]:
         """The next records in the chain's order, with their places."""
         statement = select(RECORD.c.position, RECORD.c.body).where(RECORD.c.position > after)
         rows = self._connection.execute(statement.order_by(RECORD.c.position).limit(limit)).all()
-        return [(row.position, load(row.body)) for row in rows]
+        return [(row.position, _loaded(row.body)) for row in rows]
 
     def walk(self, *, after: int = 0) -> Iterator["StoredRecord"]:
         """Every record in the chain's order, as it stands in the tables."""
@@ -195,7 +201,7 @@ class AuditStore:
         rows = self._connection.execute(statement).all()
         shown = rows[: search.limit]
         cursor = str(shown[-1].position) if len(rows) > search.limit else ""
-        return AuditPage(tuple(load(row.body) for row in shown), cursor)
+        return AuditPage(tuple(_loaded(row.body) for row in shown), cursor)
 
     def count(self, search: AuditSearch) -> int:
         """How many records a search finds, on all pages."""
@@ -226,6 +232,13 @@ class AuditStore:
             for known in self._connection.scalars(select(RECORD.c.id).where(RECORD.c.id.in_(chunk))).all():
                 del by_id[known]
         return list(by_id.values())
+
+
+def _loaded(body: str) -> AuditRecord:
+    try:
+        return load(body)
+    except ValueError as error:
+        raise AuditUnreadable() from error
 
 
 def _row(record: AuditRecord, position: int, body: str, own_hash: str) -> dict[str, Any]:

@@ -23,12 +23,15 @@ class Verification:
 
     def run(self) -> ChainState:
         """What is wrong, at the first place where anything is."""
+        furthest = self._store.furthest()  # before the head: what is appended meanwhile stands before a later head
         last, head = self._store.head()
         broken = self._segments(self._trail.segments()) or self._records(self._store.walk(after=self._position), last)
         if broken is not None:
             return broken
         if (self._position, self._previous) != (last, head):
             return self._broken("the end of the chain is missing", self._position + 1)
+        if furthest > last:
+            return self._broken("records stand behind the end of the chain", self._position + 1)
         if self._noted is not None and self._noted[0] > self._position:
             return self._broken("the chain is shorter than the head that was noted", self._position + 1)
         return self._state()

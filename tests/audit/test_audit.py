@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, text, update
+from sqlalchemy import ColumnElement, delete, insert, select, text, update
 
 from hub.access.model import Principal, Professional, Scheme
 from hub.audit.chain import GENESIS, dump, load
-from hub.audit.errors import AuditUnavailable
+from hub.audit.errors import AuditUnavailable, AuditUnreadable
 from hub.audit.model import AuditOutcome, AuditSearch
 from hub.audit.service import AuditService, outcome_of
 from hub.audit.spool import Spool
@@ -118,6 +118,12 @@ def test_records_are_chained(service: AuditService) -> None:
     assert state.records == service.count() == 20
 
 
+def _another() -> list[ColumnElement[Any]]:
+    """A record's columns, of one more behind it."""
+    new = {"position": RECORD.c.position + 1, "id": RECORD.c.id + "x"}
+    return [new.get(name, column) for name, column in RECORD.c.items()]
+
+
 @pytest.mark.parametrize(
     ("tampering", "position"),
     [
@@ -130,6 +136,9 @@ def test_records_are_chained(service: AuditService) -> None:
         (delete(RECORD).where(RECORD.c.position == 3), 3),
         (delete(RECORD).where(RECORD.c.position == 5), 5),
         (update(HEAD).values(position=6), 6),
+        (delete(HEAD), 1),
+        (insert(RECORD).from_select(RECORD.c.keys(), select(*_another()).where(RECORD.c.position == 5)), 6),
+        (insert(OBJECT).values(position=9, ordinal=0, kind="patient", reference="R1"), 6),
     ],
 )
 def test_tampering_is_found(service: AuditService, database: Database, tampering: object, position: int) -> None:
@@ -341,6 +350,17 @@ def test_the_text_of_a_record_is_canonical(service: AuditService) -> None:
     assert dump(load(dump(found))) == dump(found)
     with pytest.raises(ValueError, match="not an audit record"):
         load("{}")
+
+
+def test_a_record_that_is_none_any_more_is_named_as_that(service: AuditService, database: Database) -> None:
+    record(service, 2)
+    service.flush()
+    disarm(database)
+    with database.transaction() as work:
+        work.connection.execute(update(RECORD).where(RECORD.c.position == 1).values(body="{"))
+    with pytest.raises(AuditUnreadable, match="maillage audit verify"):
+        service.recent()
+    assert service.verify().broken_at == 1
 
 
 @pytest.mark.parametrize("left_out", [field.name for field in fields(Professional)])

@@ -2,13 +2,14 @@
 
 import csv
 import getpass
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TextIO
 
 import orjson
 import typer
@@ -77,8 +78,11 @@ def verify(
         task = progress.add_task("checking the trail", total=total or None)
         state = service.verify(noted=earlier, progress=lambda place: progress.update(task, completed=place))
     if not state.intact:
-        typer.echo(f"BROKEN at record {state.broken_at}: {state.reason}. The {state.broken_at or 1} first records "
-                   "but this one are as they were written.")  # fmt: skip
+        before = (state.broken_at or 1) - 1
+        rest = (
+            f"What stands before, up to record {before}, is as it was written." if before else "Nothing stands before."
+        )
+        typer.echo(f"BROKEN at record {state.broken_at}: {state.reason}. {rest}")
         raise typer.Exit(1)
     removed = f", of which {state.removed} were removed after their time" if state.removed else ""
     typer.echo(f"intact: {state.records} records{removed}; head {state.records}:{state.head}")
@@ -122,13 +126,22 @@ def export(  # noqa: PLR0917 (options)
     with _trail(settings) as (loaded, service):
         wanted = _search(loaded, service.database, patient, since, until, transaction, who)
         _recorded(service, patient)
-        stream = target.open("w", encoding="utf-8", newline="") if target is not None else sys.stdout
-        try:
+        with _opened(target) as stream:
             count = _write(stream, form, _all(service, wanted), Own(loaded.atna.source_id, loaded.atna.site))
-        finally:
-            if target is not None:
-                stream.close()
     err.print(f"{count} records", highlight=False)
+
+
+@contextmanager
+def _opened(target: Path | None) -> Iterator[TextIO]:
+    if target is None:
+        yield sys.stdout
+        return
+    with open(target, "w", encoding="utf-8", newline="", opener=_own_file) as stream:
+        yield stream
+
+
+def _own_file(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)  # it names patients
 
 
 def _write(stream: object, form: str, records: Iterator[AuditRecord], own: Own) -> int:
