@@ -15,6 +15,7 @@ from hub.wire.mail.reading import MAX_BYTES
 _STATUS = re.compile(rb"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _MOST = 100  #: mails of one look
 _TOO_LARGE = (552, 523)
+_FULL = "5.2.2"  #: RFC 3463: the recipient's box, not the mail, is the reason (a 552 as well)
 
 
 class Relay:
@@ -38,7 +39,8 @@ class Relay:
             raise MailMisconfigured("The mail server offers no STARTTLS.") from error
         except (smtplib.SMTPServerDisconnected, OSError) as error:  # SMTPException is an OSError
             if isinstance(error, smtplib.SMTPResponseException):
-                _check((error.smtp_code, _bytes(error.smtp_error)), MailMisconfigured)
+                refusal = MessageRefused if isinstance(error, smtplib.SMTPDataError) else MailMisconfigured
+                _check((error.smtp_code, _bytes(error.smtp_error)), refusal)
             raise MailUnavailable() from error
 
     @contextmanager
@@ -84,6 +86,8 @@ def _check(answer: tuple[int, bytes], refusal: type[Any]) -> None:
     told = status[1].decode() if status else str(code)
     if 400 <= code < 500 or code <= 0:
         raise MailUnavailable(told=told)
+    if told == _FULL:
+        raise RecipientRefused(told=told)
     if code in _TOO_LARGE:
         raise MailTooLarge(told=told)
     raise refusal(told=told)
