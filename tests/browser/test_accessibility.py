@@ -140,6 +140,20 @@ def test_every_column_is_in_sight(browser: Browser, portal: Server, size: Viewpo
     context.close()
 
 
+def test_a_finger_finds_every_link(browser: Browser, portal: Server) -> None:
+    context = browser.new_context(locale="fr-FR", viewport=TABLET, has_touch=True)
+    page = context.new_page()
+    small = (
+        "found => found.filter(one => one.checkVisibility() && one.getBoundingClientRect().height < 24)"
+        ".map(one => one.outerHTML.slice(0, 200))"
+    )
+    for name in pages(page, portal.url):
+        page.wait_for_load_state()
+        found = page.eval_on_selector_all("main a, main button, main summary, main select", small)
+        assert found == [], f"{name} {page.url}"
+    context.close()
+
+
 def test_by_keyboard_alone(browser: Browser, portal: Server) -> None:
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
