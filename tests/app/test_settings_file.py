@@ -126,6 +126,16 @@ def test_an_address_is_a_host_and_a_port(place: str) -> None:
     assert settings.feeds[0].reports_to == ""
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:80", "[::1]", "http://h", "", "a b"])
+def test_what_is_listened_on_is_a_host(host: str) -> None:
+    tables = ("web", "mllp", "dimse", "health")
+    found = mistakes("".join(f'[{table}]\nhost = "{host}"\n' for table in tables))
+    message = "must be a host's name or address, without a port"
+    assert {one.key: one.message for one in found} == {f"{table}.host": message for table in tables}
+    for fits in ("0.0.0.0", "::1", "::", "localhost", "hub-1.example.org"):
+        assert settings_file.parse(f'[web]\nhost = "{fits}"\n').web.host == fits
+
+
 def test_a_secret_never_appears_in_a_mistake() -> None:
     text = '[[clients]]\nname = "x"\ntoken_sha256 = "very-secret"\n[storage]\ndatabase = ["postgresql://u:pw@h/d"]\n'
     report = " ".join(str(mistake) for mistake in mistakes(text))

@@ -15,7 +15,7 @@ from hub.app.settings.record import NationalRecord
 from hub.app.settings.rights import Rights
 from hub.app.settings.saml import Saml
 from hub.app.settings.sharing import Community, Gateways, Mobile, NotificationRecipient, OnDemand, Subscriptions
-from hub.app.settings.table import AETitleText, DatabaseUrl, OidText, Place, PlaceOrNone, ProcessingIds, Table
+from hub.app.settings.table import AETitleText, DatabaseUrl, Host, OidText, Place, PlaceOrNone, ProcessingIds, Table
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 LISTENERS = ("web", "mllp", "dimse", "health")  #: the tables of what listens
@@ -173,7 +173,7 @@ class User(Table):
 class Web(Table):
     """HTTP: SOAP, FHIR, DICOMweb, portal."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Address to listen on."""
     port: int = Field(default=8080, ge=0, le=65535)
     """0: any free one."""
@@ -192,7 +192,7 @@ class Web(Table):
 class Mllp(Table):
     """HL7 v2 over MLLP."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Address to listen on."""
     port: int = Field(default=2575, ge=0, le=65535)
     """0: any free one."""
@@ -213,7 +213,7 @@ class Mllp(Table):
 class DimsePort(Table):
     """DICOM upper layer."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Address to listen on."""
     port: int = Field(default=11112, ge=0, le=65535)
     """0: any free one."""
@@ -281,7 +281,7 @@ class Logging(Table):
 class HealthPort(Table):
     """Health and metrics of a process without the role web (a process with it serves them there)."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Address to listen on."""
     port: int = Field(default=9180, ge=0, le=65535)
     """0: not served."""

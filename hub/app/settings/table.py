@@ -1,5 +1,7 @@
 """What every table of the settings is made of."""
 
+import re
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -29,10 +31,21 @@ def place(text: str) -> str:
     return text
 
 
+def host(text: str) -> str:
+    """Raises ValueError where it is no host's name or address."""
+    try:
+        ip_address(text)
+    except ValueError as error:
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", text):
+            raise ValueError("must be a host's name or address, without a port") from error
+    return text
+
+
 OidText = Annotated[str, AfterValidator(setting(Oid))]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
 DatabaseUrl = Annotated[str, AfterValidator(database_url)]
 AETitleText = Annotated[str, AfterValidator(setting(AETitle))]
+Host = Annotated[str, AfterValidator(host)]
 Place = Annotated[str, AfterValidator(place)]
 PlaceOrNone = Annotated[str, AfterValidator(lambda text: text and place(text))]
 ProcessingIds = Annotated[tuple[Literal["P", "T", "D"], ...], AfterValidator(some)]
