@@ -51,6 +51,21 @@ def test_evaluate_prints_json_and_writes_the_page(tmp_path: Path) -> None:
     assert html.read_text("utf-8").startswith("<!doctype html>")
 
 
+@pytest.mark.parametrize("records", [1, 2, 5])
+def test_records_that_teach_nothing_are_no_model(tmp_path: Path, records: int) -> None:
+    out = tmp_path / "model.json"
+    done = RUN.invoke(app, ["patients", "train", "--out", str(out), "--from", f"population:3:{records}"])
+    assert isinstance(done.exception, ModelRefused)
+    assert not out.exists()
+
+
+def test_where_nothing_can_be_written_nothing_is_begun(tmp_path: Path) -> None:
+    for command in (["train", "--out"], ["evaluate", "--html"]):
+        done = RUN.invoke(app, ["patients", *command, str(tmp_path / "nowhere" / "file")])
+        assert isinstance(done.exception, FileNotFoundError)
+        assert done.output == ""
+
+
 @pytest.mark.parametrize("source", ["population", "population:x:5", "people:1:5", "DB"])
 def test_evaluate_wants_people_whose_truth_is_known(source: str) -> None:
     done = RUN.invoke(app, ["patients", "evaluate", "--on", source])

@@ -1,5 +1,7 @@
 """``maillage patients train`` and ``evaluate``: a model learned, and what it is worth."""
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -44,6 +46,7 @@ def train_command(
     given names, places and postcodes, no person.
     """
     told = Console(stderr=True)
+    _to_be_written(out)
     model = train(
         (prepared(identity) for _, identity in people(source, settings)),
         version or out.stem,
@@ -67,11 +70,19 @@ def evaluate_command(
     kind, seed, records = _parsed(source)
     if kind != "population":
         raise UnknownPeople("Only a made-up population says who is truly who: population:SEED:RECORDS.")
+    if html is not None:
+        _to_be_written(html)
     used: Model = read(model) if model is not None else default()
     found: Evaluation = evaluate(used, Population(seed=seed, records=records))
     typer.echo(orjson.dumps(found.document(), option=orjson.OPT_INDENT_2).decode())
     if html is not None:
         html.write_text(page(found), "utf-8")
+
+
+def _to_be_written(file: Path) -> None:
+    """Raises OSError before long work, not after it."""
+    if not file.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
 
 
 def people(source: str, settings: Path | None) -> Iterator[tuple[int, Identity]]:

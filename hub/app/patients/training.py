@@ -53,21 +53,31 @@ def train(
     ``expected``: how many records the index will hold (the more, the rarer is a chance agreement of one person's
     records); default: as many as there are here. Raises SplinkMissing; ModelRefused when a level was not trained."""
     splink, duckdb = libraries()
+    from splink.internals.exceptions import EMTrainingException  # noqa: PLC0415 (an optional extra)
+
     connection = duckdb.connect()
     try:
         told("records")
         count, frequencies = _load(connection, records, kinds, kept)
+        if count < 2:
+            raise ModelRefused("There are no two records to compare.")
         columns = [column for column in terms.columns_of(kinds) if column in frequencies.values]
         api = splink.DuckDBAPI(connection)
         linker = splink.Linker(api.register("records"), batch.settings(kinds, None, columns), log_level=logging.ERROR)
         told("how often two persons agree by chance")
         linker.training.estimate_u_using_random_sampling(max_pairs=pairs, seed=seed)
-        linker.training.estimate_probability_two_random_records_match([_rule(item) for item in sure], _SURE_RECALL)
+        try:
+            linker.training.estimate_probability_two_random_records_match([_rule(item) for item in sure], _SURE_RECALL)
+        except ValueError as error:  # more of so few agree than can be
+            raise ModelRefused("The records are too few to learn from.") from error
         for session in sessions:
             told(f"how often one person's records agree, given the same {' and '.join(session)}")
-            linker.training.estimate_parameters_using_expectation_maximisation(
-                _rule(session), fix_probability_two_random_records_match=False
-            )
+            try:
+                linker.training.estimate_parameters_using_expectation_maximisation(
+                    _rule(session), fix_probability_two_random_records_match=False
+                )
+            except EMTrainingException as error:  # no two records to compare
+                raise ModelRefused(f"No two records agree in {' and '.join(session)}: they say too little.") from error
         learned = linker.misc.save_model_to_json()
     finally:
         connection.close()
