@@ -204,9 +204,9 @@ def test_answers_are_closed_by_default(client: httpx.Client) -> None:
 
 
 def test_unknown_places_and_methods(client: httpx.Client) -> None:
-    for answer in (client.get("/nowhere"), client.get("/soap")):
-        assert answer.status_code == 404
-        assert answer.json()["code"] == "not-found"
+    answer = client.get("/nowhere")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+    assert b"definitions" in client.get("/soap").content, "what GET is for where messages are posted"
     assert client.get("/fhir/Nothing").text == "refused not-found"
     assert client.delete("/fhir/Thing/1").text == "refused method-not-allowed"
     for method, path, allowed in (
