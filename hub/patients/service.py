@@ -335,7 +335,8 @@ class PatientService(Questions):
 
         Where its source said no status (``stated`` False) its authority's setting does."""
         number = self._authority(identity.identifier, context)
-        status, ins = qualify(identity.status if stated else self._unstated(number), identity.ins)
+        said = identity.status if stated else self._unstated(number)
+        status, ins = qualify(said, identity.ins, identity.attributes)
         if ins is None and identity.ins is not None:
             doubts.note_ins(identity, context)
         others = tuple([self.directory.named(item) for item in identity.others if item.authority])

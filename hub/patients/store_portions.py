@@ -42,8 +42,7 @@ class PortionStore:
         self._connection = work.connection
 
     def add(self, key: str, waiting: Waiting, expires_at: datetime) -> None:
-        """Keep an answer; the same asker's earlier one with this key goes."""
-        self.forget(key)
+        """Keep an answer; none of the same asker has this key."""
         row = {"key": key, "told": waiting.told, "expires_at": expires_at}
         row |= {"persons": list(map(list, waiting.persons)), "domains": list(waiting.domains)}
         self._connection.execute(insert(ROWS), row)

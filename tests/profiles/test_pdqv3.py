@@ -233,6 +233,13 @@ def test_the_end_of_an_answer(world: World) -> None:
     assert code(world.ask(odd), "acknowledgement/typeCode") == "CE"
 
 
+def test_nobody_goes_on_with_another_question_of_the_same_name(world: World) -> None:
+    family(world, 3)
+    world.ask(pdq_query(named("Martin"), quantity=1, query="p6"))
+    world.ask(pdq_query(named("Durand"), quantity=1, query="p6"))
+    assert outcome(world.ask(more("p6", quantity=1))) == ("AE", "AE")
+
+
 def test_an_answer_does_not_wait_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     family(world, 3)
     monkeypatch.setattr(rooms, "KEPT", -rooms.KEPT)
