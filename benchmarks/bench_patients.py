@@ -2,7 +2,6 @@
 
 At the service's boundary, and questions through MLLP as well. ``--quick`` fills small indexes."""
 
-import csv
 import itertools
 import random
 import socket
@@ -11,36 +10,29 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
 
-from benchmarks import relink_index
+from benchmarks import import_file, relink_index
 from benchmarks.figures import Figure, percentile
 from benchmarks.patient_filler import AFFINITY_DOMAIN, MADE, SEED, fill
-from hub.app.patients.import_files import Reading
-from hub.app.patients.import_files import look as look_through
-from hub.app.patients.import_reading import batches
 from hub.app.patients.matching import weigh
 from hub.app.settings.model import Matching
 from hub.context import Context
 from hub.patients.authorities import AuthorityDirectory
-from hub.patients.bulk import BATCH, BulkService
-from hub.patients.model import CrossReference, FeedIdentity, FindPersons, Identity, IdentityStatus
+from hub.patients.model import CrossReference, FeedIdentity, FindPersons, Identity
 from hub.patients.service import PatientService
 from hub.storage.engine import Database
 from hub.testing import hl7
 from hub.testing.population import AUTHORITY, population
 from hub.testing.postgres import PostgresqlMissing, PostgresqlServer
 from hub.testing.sandbox import SandboxProcess
-from hub.usecase import Dispatcher
 from hub.values import PatientIdentifier
 from hub.wire.hl7v2.mllp import END, frame
 
 PIX_MS, PDQ_MS = 5.0, 30.0
 FEED = {"SQLite": 2_500.0, "PostgreSQL": 800.0}
-IMPORT = 5_000.0
 FLAT = 1.5
 TOGETHER = 8  #: feeds that share a unit of work, as eight connections' messages do
 _NEW = 0.5  #: share of the messages about persons that nobody knows yet
@@ -87,7 +79,7 @@ def _database(name: str, urls: Sequence[str], sizes: Sequence[int], count: int) 
             figure, cost = feeds(patients, size, name, where, count)
             costs.append(cost)
             yield figure
-            yield imports(patients, size, where, 15 * count)  # so many that the reader's start is not the measure
+            yield import_file.figure(url, size, where, 15 * count)  # so many that starting is not the measure
         finally:
             database.dispose()
         if size == sizes[-1]:
@@ -228,43 +220,6 @@ def feeds(patients: PatientService, size: int, name: str, where: str, count: int
         f"message, {1000 / cost:.0f} a second",
     )  # fmt: skip
     return figure, cost
-
-
-def imports(patients: PatientService, size: int, where: str, count: int) -> Figure:
-    """Records a second from a CSV file, by the deterministic rules."""
-    weighing, patients.weigh = patients.weigh, None
-    dispatch = Dispatcher([patients])
-    service = BulkService(patients=patients, carry_out=dispatch)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "people.csv"
-        _write(file, count, size)
-        used, started = time.process_time(), time.perf_counter()
-        at = service.begin(service.identify("bench", file.read_bytes()), "bench")
-        for batch, _ in batches(file, look_through(file, None, ""), Reading(None, Context), at.position, BATCH):
-            at = service.take(at, batch, Context)
-        service.end(at.id)
-        elapsed, used = time.perf_counter() - started, time.process_time() - used
-    patients.weigh = weighing
-    rate = at.taken / elapsed
-    return Figure(
-        "patients", f"import of CSV, rules, {where}", rate, "records/s", goal=f"at least {IMPORT:.0f} records/s",
-        met=rate >= IMPORT,
-        note=f"{at.taken:,} records, {at.linked:,} linked; the process's CPU: {used / at.taken * 1e6:.0f} µs a record, "
-        f"{at.taken / used:,.0f} a second",
-    )  # fmt: skip
-
-
-def _write(file: Path, count: int, seed: int) -> None:
-    names = ("birth_name", "birth_given", "given_names", "used_name", "birth_date", "sex", "birth_place", "phone")
-    with file.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, delimiter=";")
-        writer.writerow(("id", "authority", "status", "ins", *names))
-        for _, item in population(seed + 2, count):
-            if item.traits.birth_name:
-                told = item.ins.value if item.ins and item.status is not IdentityStatus.PROVISIONAL else ""
-                values = (getattr(item.traits, name) for name in names)
-                number = (f"I{item.identifier.value}", item.identifier.authority, item.status.value, told)
-                writer.writerow((*number, *values))
 
 
 def through_mllp(url: str, known: Known, where: str, count: int) -> Iterator[Figure]:

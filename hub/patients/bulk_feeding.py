@@ -10,7 +10,7 @@ from hub.patients import matching
 from hub.patients.forms import Forms, forms
 from hub.patients.linking import Placed
 from hub.patients.model import Fed, FeedIdentity, Identity
-from hub.patients.service import PatientService, numbers_of
+from hub.patients.service import PatientService
 from hub.patients.store import Member, PatientStore
 from hub.patients.store_batch import BatchStore, FormsOf
 from hub.storage.engine import UnitOfWork
@@ -53,9 +53,7 @@ class BulkFeed:
         store = BatchStore(work, patients.affinity_domain, known)
         expected = list(ready.values())
         store.gather(expected, () if patients.database.sqlite else _names(expected))
-        numbers = [number for identity, _ in expected for number in numbers_of(identity)]
-        for expects in patients.expecting:
-            expects(numbers)
+        patients.expect(store)
         return Batch(self, work, store, ready, refused)
 
     @staticmethod

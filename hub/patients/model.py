@@ -64,6 +64,11 @@ class Identity:
     updated_at: datetime | None = None
     active: bool = True
 
+    @property
+    def numbers(self) -> tuple[PatientIdentifier, ...]:
+        """Those that it names."""
+        return (self.identifier, *self.others, *([self.ins] if self.ins else []))
+
 
 @dataclass(frozen=True, slots=True)
 class Details:

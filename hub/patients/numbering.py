@@ -1,14 +1,21 @@
 """Regional identifiers: numbers that say nothing."""
 
-import secrets
+import os
+import struct
 
 _NEXT = tuple(tuple((product + digit) % 10 or 10 for digit in range(10)) for product in range(11))
 
 
 def new_regional_value() -> str:
     """A regional number that says nothing: R, ten random digits, a check digit (ISO 7064 MOD 11,10)."""
-    digits = f"{secrets.randbelow(10**10):010d}"
-    return f"R{digits}{check_digit(digits)}"
+    return new_regional_values(1)[0]
+
+
+def new_regional_values(count: int) -> list[str]:
+    """Several of them."""
+    random = struct.unpack(f"{count}Q", os.urandom(8 * count))
+    numbers = [f"{value % 10**10:010d}" for value in random]  # 2**64 is so much more that each is as likely
+    return [f"R{digits}{check_digit(digits)}" for digits in numbers]
 
 
 def check_digit(digits: str) -> str:

@@ -129,8 +129,7 @@ class Relinking:
                 linker.revisit([identity], placed)
                 if placed.persons:
                     joined += 1
-                    touched = list(self.patients.survivors(store, placed.persons).values())
-                    self.patients.tell(touched, placed, context)
+                    self.patients.tell(store, self.patients.survivors(store, placed.persons), placed, context)
         return joined
 
 

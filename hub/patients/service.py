@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from hub.access.rights_model import Said
@@ -77,7 +77,7 @@ class PatientService(Questions):
         )
         self.external_index = external_index
         self.listeners: list[Listener] = []
-        self.expecting: list[Expecting] = []  #: called with the numbers of feeds to come, where several come together
+        self.expecting: list[Expecting] = []  #: called with the numbers of those whom feeds to come are about
         self.regrouped: list[Regrouped] = []
         self.heard: list[Heard] = []  #: called with what a patient said, and under which identity
         self.weigh: Weigh | None = None  #: the score, where there is one
@@ -137,7 +137,12 @@ class PatientService(Questions):
             if linker.weighing is not None:
                 linker.weighing.gather(store)
             work.notes.update(expected)
-            numbers = [number for identity in expected.values() for number in numbers_of(identity)]
+            self.expect(store)
+
+    def expect(self, store: BatchStore) -> None:
+        """Tell others whom feeds that were gathered are about."""
+        if self.expecting:
+            numbers = store.coming()
             for expects in self.expecting:
                 expects(numbers)
 
@@ -374,8 +379,7 @@ class PatientService(Questions):
         record = placed.person or store.person(placed.member.person)
         persons = {} if not placed.persons else self.survivors(store, placed.persons)
         persons.pop(record.id, None)
-        touched = [record.identifier, *persons.values()]
-        self.tell(touched, placed, context)
+        self.tell(store, {record.id: record.identifier, **persons}, placed, context)
         context.led_to("person", record.identifier.cx)
         lost = placed.lost.identifier if placed.lost else None
         return Fed(record.identifier, placed.created, placed.linked, placed.split, placed.reason, lost)
@@ -390,27 +394,43 @@ class PatientService(Questions):
             found[record.id] = record.identifier
         return found
 
-    def tell(self, touched: Sequence[PatientIdentifier], placed: Placed, context: Context) -> None:
+    def tell(
+        self, store: PatientStore, touched: Mapping[int, PatientIdentifier], placed: Placed, context: Context
+    ) -> None:
         """Others hear of changed persons, first of all who is now in which."""
         if placed.persons or placed.lost is not None:
             for regroup in self.regrouped:
-                regroup(touched, context)
-        for identifier in touched:
-            context.touch("patient", identifier.cx)
+                regroup([*touched.values()], context)
+        for person, regional in touched.items():
+            context.touch("patient", regional.cx)
+            numbers = _Numbers(functools.partial(self._numbers, store, person, regional, placed))
             for listener in self.listeners:
-                listener(identifier, self._numbers(identifier, placed), context)
+                listener(regional, numbers, context)
 
-    def _numbers(self, regional: PatientIdentifier, placed: Placed) -> tuple[PatientIdentifier, ...]:
+    def _numbers(
+        self, store: PatientStore, person: int, regional: PatientIdentifier, placed: Placed
+    ) -> tuple[PatientIdentifier, ...]:
         """What others may know a changed person by; nobody can know a regional identifier that was made just now."""
         if placed.reason == "new":  # a merge may have made the survivor: it has more numbers
-            return numbers_of(placed.member.identity)
-        person = self.person(regional)
-        return person.identifiers if person is not None else ()
+            return placed.member.identity.numbers
+        known = store.numbers(person) if isinstance(store, BatchStore) else None
+        if known is not None:
+            return known
+        found = self.person(regional)
+        return found.identifiers if found is not None else ()
 
 
-def numbers_of(identity: Identity) -> tuple[PatientIdentifier, ...]:
-    """The numbers that an identity names."""
-    return (identity.identifier, *identity.others, *([identity.ins] if identity.ins else []))
+class _Numbers:
+    """Looked for once, by the first who wants them: few do."""
+
+    def __init__(self, look: Callable[[], tuple[PatientIdentifier, ...]]) -> None:
+        self._look = look
+        self._found: tuple[PatientIdentifier, ...] | None = None
+
+    def __iter__(self) -> Iterator[PatientIdentifier]:
+        if self._found is None:
+            self._found = self._look()
+        return iter(self._found)
 
 
 def _not_worse(before: Member | None, identity: Identity) -> Identity:

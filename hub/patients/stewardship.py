@@ -200,8 +200,8 @@ class Stewardship:
 
     def _tell(self, store: PatientStore, placed: Placed, members: list[Member], context: Context) -> None:
         persons = placed.persons | {item.person for item in store.by_ids([item.id for item in members])}
-        touched = list(self.patients.survivors(store, persons).values())
-        self.patients.tell(touched, replace(placed, persons=persons), context)
+        touched = self.patients.survivors(store, persons)
+        self.patients.tell(store, touched, replace(placed, persons=persons), context)
         context.led_to("decision", placed.reason)
 
     def _persons(self, store: PatientStore, identities: list[int]) -> tuple[PatientIdentifier, ...]:

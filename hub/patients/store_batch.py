@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert
 from hub.patients import matching
 from hub.patients.forms import Forms, forms
 from hub.patients.model import Identity, Traits
-from hub.patients.numbering import new_regional_value
+from hub.patients.numbering import new_regional_values
 from hub.patients.store import BATCH, KEYED, LINKS, Member, PatientStore, PersonRecord, member, others_of
 from hub.patients.store_tables import IDENTITY, PERSON
 from hub.patients.store_together import MOST, NEXT, NUMBERED, READ, TAKEN_NUMBERS
@@ -41,6 +41,7 @@ class BatchStore(PatientStore):
         self._authority = authority
         self._forms = known or {}
         self._instant: Callable[[datetime], Any] = _utc if self._postgresql else instant_text
+        self._now = self._instant(now())  # persons that are new are new together
         self._expected: Expected = ()
         self._ids: dict[str, Iterator[int]] = {}
         self._spare: list[str] = []
@@ -78,7 +79,7 @@ class BatchStore(PatientStore):
         if not expected:
             return linking
         self._expected = expected
-        numbers = list(dict.fromkeys(new_regional_value() for _ in expected))
+        numbers = list(dict.fromkeys(new_regional_values(len(expected))))
         count = {"count": len(expected)}
         taken = {**self._lists({"numbers": numbers}), "authority": self._authority}
         *ids, known = self._read(
@@ -153,11 +154,12 @@ class BatchStore(PatientStore):
         """Identities with their persons; of each person everybody in use."""
         known = self._known
         for row in rows:
-            found, (value, authority, survivor, external) = member(row[:-4]), row[-4:]
+            found, (value, authority, survivor, external, aliases) = member(row[:-5]), row[-5:]
             if found.person not in known.persons:
                 number = PatientIdentifier(value, authority)
                 known.persons[found.person] = PersonRecord(found.person, number, survivor, external)
                 known.members_of[found.person] = set()
+                known.aliases[found.person] = [PatientIdentifier(*alias) for alias in aliases]
             known.put(found, matching.strict_key(found.identity))
 
     def _lists(self, values: Values) -> Values:
@@ -201,6 +203,22 @@ class BatchStore(PatientStore):
         """As the base's."""
         return self._known.persons.get(person) or super().person(person)
 
+    def numbers(self, person: int) -> tuple[PatientIdentifier, ...] | None:
+        """What a person in use may be known by, or None: that has to be asked for."""
+        known = self._known
+        record, aliases = known.persons.get(person), known.aliases.get(person)
+        if record is None or aliases is None or record.survivor is not None:
+            return None
+        members = [known.members[key].identity for key in sorted(known.members_of[person])]
+        every = [record.identifier, *(number for identity in members for number in identity.numbers), *aliases]
+        return tuple(dict.fromkeys(every))
+
+    def coming(self) -> list[PatientIdentifier]:
+        """What those that were gathered, and whom they met, may be known by once they are fed."""
+        met = [number for person in self._known.members_of for number in self.numbers(person) or ()]
+        new = [PatientIdentifier(value, self._authority) for value in self._spare]
+        return [*(number for identity, _ in self._expected for number in identity.numbers), *met, *new]
+
     # What they add and change
 
     def spare_number(self) -> str:
@@ -230,11 +248,9 @@ class BatchStore(PatientStore):
         return self._new_identity(key, identity, strict_key, regional.id, person)
 
     def _new_person(self, key: int, identifier: PatientIdentifier) -> PersonRecord:
-        self._work.rows_later(
-            _ADD_PERSON, ((key, identifier.value, identifier.authority, False, self._instant(now())),)
-        )
+        self._work.rows_later(_ADD_PERSON, ((key, identifier.value, identifier.authority, False, self._now),))
         record = self._known.persons[key] = PersonRecord(key, identifier, None, external=False)
-        self._known.members_of[key] = set()
+        self._known.members_of[key], self._known.aliases[key] = set(), []
         return record
 
     def _new_identity(
@@ -344,6 +360,7 @@ class _Known:
     def __init__(self, expected: Expected) -> None:
         self.members: dict[int, Member] = {}
         self.members_of: dict[int, set[int]] = {}  #: person -> its active identities
+        self.aliases: dict[int, list[PatientIdentifier]] = {}  #: person -> regional numbers that it had besides
         self.persons: dict[int, PersonRecord] = {}
         self.numbers: dict[tuple[str, str], int | None] = {_key(item.identifier): None for item, _ in expected}
         self.ins: dict[str, set[int]] = {item.ins.value: set() for item, _ in expected if item.ins}
@@ -381,6 +398,7 @@ class _Known:
             if item.person == lost:
                 self.members[key] = replace(item, person=survivor)
         self.members_of[survivor] |= self.members_of.pop(lost)
+        self.aliases[survivor] += [self.persons[lost].identifier, *self.aliases.pop(lost)]
         for key, record in self.persons.items():
             if key in (lost, survivor) or record.survivor == lost:
                 self.persons[key] = replace(record, survivor=survivor if key != survivor else None)

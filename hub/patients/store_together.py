@@ -5,7 +5,7 @@ PostgreSQL makes a plan for good where its estimates do not depend on the values
 
 from collections.abc import Mapping
 
-from sqlalchemy import text
+from sqlalchemy import JSON, column, text
 
 from hub.patients.store import MEMBER_COLUMNS
 from hub.patients.store_tables import IDENTITY, PERSON, TASK
@@ -13,7 +13,7 @@ from hub.storage.prepared import Prepared
 
 MOST = 200  #: candidates by one key; where there are more the database is asked
 _COLUMNS = ", ".join(f"m.{column.name}" for column in MEMBER_COLUMNS)
-#: After ``found``: everybody in use of their persons, and the persons.
+#: After ``found``: everybody in use of their persons, and the persons with the numbers that they had besides.
 _WITH_THEM = {
     "postgresql": f"""
         , everybody AS MATERIALIZED (
@@ -25,7 +25,9 @@ _WITH_THEM = {
                 SELECT x.id FROM patients_identity AS x WHERE x.person = y.person AND x.active OFFSET 0
             ) AS o
         )
-        SELECT {_COLUMNS}, p.value, p.authority, p.survivor, p.external FROM everybody AS e
+        SELECT {_COLUMNS}, p.value, p.authority, p.survivor, p.external, ARRAY(
+            SELECT ARRAY[a.value, a.authority] FROM patients_person AS a WHERE a.survivor = p.id
+        ) AS aliases FROM everybody AS e
         CROSS JOIN LATERAL (SELECT x.* FROM patients_identity AS x WHERE x.id = e.id LIMIT 1) AS m
         CROSS JOIN LATERAL (SELECT x.* FROM patients_person AS x WHERE x.id = m.person LIMIT 1) AS p
     """,  # noqa: S608 (our own columns)
@@ -38,7 +40,10 @@ _WITH_THEM = {
                 SELECT x.id FROM patients_identity AS x WHERE x.person = y.person AND x.active
             )
         )
-        SELECT {_COLUMNS}, p.value, p.authority, p.survivor, p.external FROM everybody AS e
+        SELECT {_COLUMNS}, p.value, p.authority, p.survivor, p.external, (
+            SELECT json_group_array(json_array(a.value, a.authority))
+            FROM patients_person AS a INDEXED BY ix_patients_person_survivor WHERE a.survivor = p.id
+        ) AS aliases FROM everybody AS e
         CROSS JOIN patients_identity AS m ON m.id = e.id CROSS JOIN patients_person AS p ON p.id = m.person
     """,  # noqa: S608
 }
@@ -106,11 +111,14 @@ _IDS = {
 }
 NUMBERED = (IDENTITY.name, PERSON.name)
 _PERSON_COLUMNS = tuple(PERSON.c[name] for name in ("value", "authority", "survivor", "external"))
+_ALIASES = {"postgresql": column("aliases"), "sqlite": column("aliases", JSON)}
 
 
 def _read(found: Mapping[str, str]) -> Prepared:
     return Prepared(
-        lambda dialect: text(found[dialect] + _WITH_THEM[dialect]).columns(*MEMBER_COLUMNS, *_PERSON_COLUMNS)
+        lambda dialect: text(found[dialect] + _WITH_THEM[dialect]).columns(
+            *MEMBER_COLUMNS, *_PERSON_COLUMNS, _ALIASES[dialect]
+        )
     )
 
 

@@ -1,13 +1,15 @@
 """Feeds that share a unit of work and are looked at together before: what each finds is what the ones before left."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from hub.context import Context
-from hub.patients.model import Fed, FeedIdentity, GetPerson, Identity
+from hub.patients.model import Fed, FeedIdentity, GetPerson, Identity, IdentityStatus, MergeIdentities
 from hub.patients.service import PatientService
 from hub.storage.engine import Database
 from hub.values import PatientIdentifier
-from tests.patients.conftest import A, B, identity, ins
+from tests.patients.conftest import A, B, C, identity, ins
 
 
 def together(database: Database, patients: PatientService, *identities: Identity) -> list[Fed]:
@@ -55,3 +57,29 @@ def test_one_that_is_refused_hides_none(database: Database, patients: PatientSer
     with database.transaction():
         patients.ahead([(unknown, Context()), (good, Context())])
         assert patients.feed(good, Context()).created
+
+
+def test_who_listens_is_told_every_number_of_a_person(database: Database, patients: PatientService) -> None:
+    martin = identity("7", birth_name="Martin")
+    for item in (identity("1"), martin, identity("8", birth_name="Petit")):
+        patients.feed(FeedIdentity(item), Context())
+    patients.merge(MergeIdentities(identity("1"), PatientIdentifier("8", A)), Context())  # leaves an alias
+    told: dict[PatientIdentifier, set[PatientIdentifier]] = {}
+    expected: list[set[PatientIdentifier]] = []
+
+    def listener(regional: PatientIdentifier, numbers: Iterable[PatientIdentifier], _context: Context) -> None:
+        told[regional] = {*numbers}
+        assert {*numbers} == told[regional]  # for whoever listens besides
+
+    patients.listeners.append(listener)
+    patients.expecting.append(lambda numbers: expected.append({*numbers}))
+    linked, other, new = together(
+        database, patients,
+        identity("2", B, ins=ins(), status=IdentityStatus.QUALIFIED), identity("3", B, birth_name="Martin"),
+        identity("4", B, birth_name="Nouvel", others=(PatientIdentifier("9", C),)),
+    )  # fmt: skip
+    for fed in (linked, other):
+        person = patients.get(GetPerson(fed.regional), Context())
+        assert told[fed.regional] == {*person.identifiers} == {*person.identifiers} & expected[0]
+    assert len(patients.get(GetPerson(linked.regional), Context()).aliases) == 1
+    assert told[new.regional] == {PatientIdentifier("4", B), PatientIdentifier("9", C)} < expected[0]

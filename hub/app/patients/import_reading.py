@@ -1,11 +1,12 @@
-"""A file's records, batch by batch; a large file is read and decoded by a process of its own, one batch ahead of who
-takes them in. It only reads: killed or left alone, nothing of an import is lost or done twice."""
+"""A file's records, batch by batch; a large file is read and decoded by a process of its own, ahead of who takes them
+in. It only reads: killed or left alone, nothing of an import is lost or done twice."""
 
 import io
 import multiprocessing
 import pickle
 import signal
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import fields
 from itertools import islice
@@ -88,16 +89,25 @@ class Reader:
         there.close()
 
     def __iter__(self) -> Batches:
-        while True:
+        """The next batch is received by a thread while this one is taken in: there is time where a database works."""
+        with ThreadPoolExecutor(1, "import-reader") as apart:
             try:
-                found = self._here.recv()
-            except (EOFError, OSError):
-                raise ImportFile("The process that reads the file came to an end: the same command goes on.") from None
-            if isinstance(found, HubError):
-                raise found
-            if not found[0]:
-                return
-            yield found
+                coming = apart.submit(self._here.recv)
+                while batch := self._received(coming.result):
+                    coming = apart.submit(self._here.recv)
+                    yield batch
+            finally:
+                self.process.terminate()  # so that nothing is waited for
+
+    @staticmethod
+    def _received(coming: Callable[[], Any]) -> tuple[list[Entry], int] | None:
+        try:
+            found = coming()
+        except (EOFError, OSError):
+            raise ImportFile("The process that reads the file came to an end: the same command goes on.") from None
+        if isinstance(found, HubError):
+            raise found
+        return found if found[0] else None
 
     def close(self) -> None:
         """No more of it is wanted."""

@@ -6,9 +6,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -197,12 +198,13 @@ class Importer:
     def _go_on(self, outcome: Outcome, report: Path) -> None:
         refused: list[Refusal] = []
         records = batches(outcome.file, outcome.looked, self.reading, outcome.state.position, self.batch)
-        with closing(records), progress(outcome) as tell:
+        with closing(records), progress(outcome) as tell, _collecting_between() as collect:
             while not self.stopped.is_set():
                 batch, place = next(records, ([], 0))
                 if not batch:
                     outcome.complete = True
                     break
+                collect()
                 if self.dry_run:
                     outcome.state, found = self.bulk.trial(outcome.state, batch, self.reading.context)
                     refused += found
@@ -247,6 +249,19 @@ def stopping(stopped: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _collecting_between() -> Iterator[Callable[[], object]]:
+    """Cycles are looked for between batches, among what was made since: within one, nearly all is still wanted, and is
+    walked through in vain."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield partial(gc.collect, 0)
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager
