@@ -146,8 +146,8 @@ def publish(box: SandboxProcess, study: Study, number: str) -> None:
     with httpx.Client(timeout=60, trust_env=False) as http:
         deadline = time.monotonic() + PUBLISHED_WITHIN
         while time.monotonic() < deadline:
-            answer = http.get(f"{box['dicomweb']}/studies", params={"StudyInstanceUID": study.study_instance_uid})
-            if "index;state=index;count=1" in answer.headers.get("X-Maillage-Sources", ""):
+            found = http.get(f"{box['dicomweb']}/studies", params={"StudyInstanceUID": study.study_instance_uid})
+            if "index;state=index;count=1" in found.headers.get("X-Maillage-Sources", ""):
                 return
             time.sleep(0.2)
     raise RuntimeError(f"the study was not published within {PUBLISHED_WITHIN:.0f} s: {box.log[-2000:]}")
@@ -156,7 +156,7 @@ def publish(box: SandboxProcess, study: Study, number: str) -> None:
 def hub_fetches(root: Path, box: SandboxProcess, study: Study) -> list[Fetch]:
     """WADO-RS of the study, and RAD-69 of all its instances."""
     url = f"{box['dicomweb']}/studies/{study.study_instance_uid}"
-    images = [(one.series_instance_uid, instance.sop_instance_uid) for one, instance in study.instances]
+    images = [(str(one.series_instance_uid), str(instance.sop_instance_uid)) for one, instance in study.instances]
     repository = derived_oid(box["repository_unique_id"], SOURCE)
     body = ask.retrieve_images(study.study_instance_uid, images, repository, [EXPLICIT])
     envelope = build_envelope(body, ask.RETRIEVE_IMAGES, to=box["xds_imaging"], reply_to=ANONYMOUS)

@@ -84,7 +84,7 @@ class SyslogTls(Syslog):
                     secured.sendall(data)
                     _confirmed(secured)
         except ssl.SSLCertVerificationError as error:
-            raise CollectorUnavailable(f"The collector's certificate is not good: {error.verify_message}.") from error
+            raise CollectorUnavailable(f"The collector's certificate is not good: {error.verify_message.rstrip(".")}.") from error
         except ssl.SSLError as error:
             raise CollectorUnavailable(f"TLS with the collector failed: {error.reason or 'closed'}.") from error
         except OSError as error:
