@@ -84,7 +84,8 @@ class SyslogTls(Syslog):
                     secured.sendall(data)
                     _confirmed(secured)
         except ssl.SSLCertVerificationError as error:
-            raise CollectorUnavailable(f"The collector's certificate is not good: {error.verify_message.rstrip(".")}.") from error
+            why = error.verify_message.rstrip(".")
+            raise CollectorUnavailable(f"The collector's certificate is not good: {why}.") from error
         except ssl.SSLError as error:
             raise CollectorUnavailable(f"TLS with the collector failed: {error.reason or 'closed'}.") from error
         except OSError as error:
