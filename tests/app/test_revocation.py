@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from hub.app.keys import cards as pki_cards
 from hub.app.keys import pki
+from hub.app.keys import revocation as subject
 from hub.app.keys.cards import Card
 from hub.app.keys.revocation import Fetch, Revocation
 from hub.app.settings.nodes import Tls
@@ -138,6 +140,25 @@ def test_a_host_that_is_down_is_left_alone_for_a_while(directory: Path) -> None:
         with pytest.raises(RevocationUnknown):
             looked.check(*pair(directory))
     assert host.asked == [CRL, OCSP]
+
+
+def test_who_was_revoked_stays_so_when_a_host_goes_down(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was fetched has run out: it vouches for nobody any more, but nobody comes back by it."""
+    pki.revoke(directory, "card")
+    for name in ("crl.example", "ocsp.example"):
+        passed = timedelta()
+        monkeypatch.setattr(subject, "time", SimpleNamespace(monotonic=lambda: passed.total_seconds()))  # noqa: B023
+        host, settings = Host(), Tls(revocation="soft", revocation_hosts=(name,))
+        looked = Revocation(settings, clock=lambda: now() + passed, get=host)  # noqa: B023
+        host.list = x509.load_pem_x509_crl(pki.crl(directory, days=1).read_bytes()).public_bytes(Encoding.DER)
+        host.answer = answered(directory, status=REVOKED)
+        with pytest.raises(CertificateRevoked):
+            looked.check(*pair(directory))
+        host.list, host.answer, passed = b"", None, timedelta(days=2)
+        for _ in range(2):
+            with pytest.raises(CertificateRevoked):
+                looked.check(*pair(directory))
+        assert len(host.asked) == 2, "asked again, and left alone then"
 
 
 def answered(directory: Path, *, signer: str = "ca", status: ocsp.OCSPCertStatus, nonce: bool = True, age: int = 0,
