@@ -251,7 +251,7 @@ def check_values(item: RegistryObject) -> None:
 
     Raises RegistryMetadataError (location: the attribute), RegistryError for a slot name that is not allowed."""
     if not item.id:
-        raise RegistryMetadataError(f"A {NAMES[type(item)]} has no id (ITI TF-3: 4.2.1.2).", location="id")
+        raise RegistryMetadataError(f"An object ({NAMES[type(item)]}) has no id (ITI TF-3: 4.2.1.2).", location="id")
     limited = getattr(item, "limited", False)
     on_demand = isinstance(item, DocumentEntry) and item.object_type == ON_DEMAND
     for rule in ON_DEMAND_RULES if on_demand else RULES[type(item)]:

@@ -370,6 +370,11 @@ REFERENCE = ("entry", 3, "resource")  # the second DocumentReference: the first 
         (_with({"coding": [{"code": "x"}]}, "entry", 0, "resource", "code"), 400),
         (_with("x", "entry"), 400),
         (_with(["x"], "entry"), 400),
+        (_with([{"url": "urn:x", "valueBoolean": True}], *REFERENCE, "modifierExtension"), 400),
+        (_with([{"url": "urn:x", "valueBoolean": True}], "entry", 0, "resource", "modifierExtension"), 400),
+        (_with("urn:x", *REFERENCE, "implicitRules"), 400),
+        (_with(True, "entry", 0, "resource", "entry", 1, "deleted"), 400),  # FHIR R4: lst-2
+        (_with(False, "entry", 0, "resource", "entry", 1, "deleted"), 200),
     ],
 )
 def test_all_or_nothing(region: Region, cx: str, change: Any, status: int) -> None:

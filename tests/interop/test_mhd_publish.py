@@ -150,6 +150,7 @@ def test_simplified_publish_with_all_metadata(region: Region, cx: str) -> None:
     [
         {"status": "superseded"},
         {"docStatus": "final"},
+        {"modifierExtension": [{"url": "urn:x", "valueBoolean": True}]},
         {"content": []},
         {"content": [{"attachment": {"contentType": "text/plain", "url": "Binary/1"}}]},
         {"content": [{"attachment": {"contentType": "text/plain", "data": "="}}]},

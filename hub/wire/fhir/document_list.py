@@ -17,7 +17,7 @@ from hub.documents.sharing_model import Custodian
 from hub.errors import Invalid
 from hub.wire.fhir import mapping
 from hub.wire.fhir.codes import MHD, URI, code_of, concept, filled, text, unique_id, unique_id_of
-from hub.wire.fhir.document_reference import HOME, bare, entry_uuid, get_subject, put_subject
+from hub.wire.fhir.document_reference import HOME, bare, check_unmodified, entry_uuid, get_subject, put_subject
 from hub.wire.fhir.french import of_list
 from hub.wire.fhir.mapping import Row
 from hub.wire.fhir.people import (
@@ -205,6 +205,9 @@ def _check_list(resource: Mapping[str, Any]) -> None:
     for name, only in (("status", "current"), ("mode", "working")):
         if resource.get(name) != only:
             raise Invalid(f"A List that is submitted has the {name} {only}.", location=f"List.{name}")
+    check_unmodified(resource, "List")
+    if any(item.get("deleted", False) is not False for item in listed(resource, "entry") if isinstance(item, dict)):
+        raise Invalid("Nothing is deleted from a List that is submitted.", location="List.entry.deleted")  # lst-2
 
 
 def _with_subject(found: dict[str, Any]) -> dict[str, Any]:

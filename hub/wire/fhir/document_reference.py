@@ -306,8 +306,15 @@ def _encounter(reference: Any, box: Box) -> ReferenceId | None:
     return ReferenceId(found.value, found.authority, ENCOUNTER) if found else None
 
 
+def check_unmodified(resource: Mapping[str, Any], kind: str) -> None:
+    """What is not understood may change the meaning of the whole (FHIR R4: 2.4.2, 2.27.1). Raises Invalid."""
+    if "modifierExtension" in resource or "implicitRules" in resource:
+        raise Invalid("Modifier extensions and implicit rules are not allowed here.", location=kind)
+
+
 def entry_of(resource: Mapping[str, Any], box: Box, item_id: str) -> DocumentEntry:
     """The entry that a submitted DocumentReference is about. Raises Invalid."""
+    check_unmodified(resource, "DocumentReference")
     found = mapping.read(ENTRY, resource, box)
     if "patient_id" not in found:
         raise Invalid("A DocumentReference needs a subject.", location="DocumentReference.subject")
