@@ -5,7 +5,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -50,7 +50,8 @@ class _Kept:
 class Revocation:
     """``check`` raises when a certificate is revoked, or when nobody can tell and ``hard`` wants to know.
 
-    What is fetched is kept until its nextUpdate; a host that fails is left alone for a minute."""
+    What is fetched is kept until its nextUpdate, and while nothing newer can be had: then it still revokes, and vouches
+    for nobody. A host that fails is left alone for a minute."""
 
     def __init__(self, tls: Tls, *, clock: Callable[[], datetime] = now, get: "Fetch | None" = None) -> None:
         self.mode = tls.revocation
@@ -142,8 +143,8 @@ class Revocation:
                 lists, standing, until = ask()
                 kept = _Kept(lists, standing, time.monotonic() + max((until - self._clock()).total_seconds(), 1.0))
             except HubError as error:
-                self._tell(error.message)
-                kept = _Kept(None, None, time.monotonic() + _PAUSE)
+                self._tell(error.message)  # what was told before still revokes, until it is told anew
+                kept = replace(kept or _Kept(None, None, 0.0), again=time.monotonic() + _PAUSE)
             with self._lock:
                 if len(self._kept) >= _KEPT:
                     self._kept.clear()
