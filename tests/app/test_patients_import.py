@@ -119,6 +119,34 @@ def test_hl7_in_a_batch(settings: Path, tmp_path: Path) -> None:
     assert rows(tmp_path, "SELECT count(*) FROM patients_identity") == [(3,)]
 
 
+def test_hl7_counts_are_compared_and_a_file_that_was_cut_off_is_refused(settings: Path, tmp_path: Path) -> None:
+    sender = hl7.Sender(application="HIS_A", facility="A")
+    one, other = (
+        hl7.adt(sender, hl7.Patient(identifier=hl7.local(number, "HOSP_A", A), traits=identity("0").traits), "A28")
+        for number in "12"
+    )
+
+    def write(*lines: bytes) -> None:
+        (tmp_path / "batch.hl7").write_bytes(b"\r".join(line.strip(b"\r") for line in lines))
+
+    for whole in (b"FHS|^~\\&", one, b"FTS|0"), (b"BHS|^~\\&", one, other, b"BTS|02|all"), (b"BHS|^~\\&", one, b"BTS"):
+        write(*whole)
+        assert run(tmp_path, "batch.hl7")[1][0]["warnings"] == []
+    for cut in (b"FHS|^~\\&", b"BHS|^~\\&", one, b"BTS|1"), (b"BHS|^~\\&", one), (b"FHS|^~\\&", one, b"\n"):
+        write(*cut)
+        done = maillage("patients", "import", "batch.hl7", "--source", "S", cwd=tmp_path)
+        assert (done.returncode, "cut off" in done.stderr, "import-file" in done.stderr) == (1, True, True)
+    batch = (b"BHS|^~\\&", one, other)
+    write(b"FHS|^~\\&", *batch, b"BTS|2", *batch, b"BTS|3", b"FTS|3")
+    code, [told] = run(tmp_path, "batch.hl7")
+    assert (code, told["taken"]) == (0, 4)
+    assert [words.split(": ", 1)[1] for words in told["warnings"]] == [
+        "BTS-1 says 3, the file has 2", "FTS-1 says 3, the file has 2",
+    ]  # fmt: skip
+    done = maillage("patients", "import", "batch.hl7", "--source", "HIS_A", cwd=tmp_path)
+    assert "warning: line" in done.stdout
+
+
 def test_fhir_patients(settings: Path, tmp_path: Path) -> None:
     def patient(number: str, **more: Any) -> str:
         identifier = [{"system": f"urn:oid:{A}", "value": number}]

@@ -9,15 +9,19 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, ClassVar
 
 import orjson
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import ValidationError
 
 from hub.app.audit.forwarding import AuditForwarder, LagMetrics
-from hub.app.audit.sinks import CollectorUnavailable
+from hub.app.audit.sinks import CollectorUnavailable, sink_of
 from hub.app.keys import pki
 from hub.app.keys.tls import client_context
 from hub.app.settings.atna import Atna, Collector
@@ -26,6 +30,7 @@ from hub.audit.model import Own
 from hub.audit.service import AuditService
 from hub.storage.engine import Database
 from hub.storage.migrate import load_stores
+from hub.testing.ports import free_port
 from tests.audit.builders import record
 from tests.audit.collector import Rsyslog
 from tests.waiting import until
@@ -235,7 +240,7 @@ def test_audit_events_to_a_fhir_server(database: Database) -> None:
             forwarder.start()
             until(lambda: sum(len(bundle["entry"]) for bundle in Repository.bundles) == 5)
             forwarder.stop()
-        assert [len(bundle["entry"]) for bundle in Repository.bundles] == [2, 2, 1]
+        assert [len(bundle["entry"]) for bundle in Repository.bundles] == [1, 2, 2], "fewer after a failure"
         event = Repository.bundles[0]["entry"][0]["resource"]
         assert event["resourceType"] == "AuditEvent"
         assert event["subtype"][0]["code"] == "ITI-18"
@@ -276,6 +281,90 @@ def test_what_a_fhir_server_does_not_say_it_took_is_sent_again(database: Databas
     finally:
         server.shutdown()
         server.server_close()
+
+
+class Choosy(Repository):
+    """Takes each event of a Bundle but one, until it relents; ``most``: takes no larger Bundles."""
+
+    taken: ClassVar[list[int]] = []
+    never: ClassVar[int] = 5
+    most: ClassVar[int] = 2
+
+    def do_POST(self) -> None:
+        found = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))["entry"]
+        numbers = [int(re.findall(rb"1\.2\.3\.([0-9]+)\b", orjson.dumps(item))[0]) for item in found]
+        answers = [{"response": {"status": "422" if one == self.never else "201 Created"}} for one in numbers]
+        answer = orjson.dumps({"resourceType": "Bundle", "type": "batch-response", "entry": answers})
+        if len(found) <= self.most:
+            self.taken.extend(one for one in numbers if one != self.never)
+        self.send_response(200 if len(found) <= self.most else 413)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+
+def test_one_event_that_a_collector_will_not_take_holds_back_none_before_it(database: Database) -> None:
+    """Nor are the others sent again and again with it; nor does a collector stop the trail that takes fewer at once."""
+    Choosy.taken, Choosy.never = [], 5
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Choosy)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings = atna(f"http://127.0.0.1:{server.server_port}/fhir", kind="fhir", batch=8)
+    forwarder = AuditForwarder(settings, database, lambda: OWN, lambda: client_context(Tls()))
+    try:
+        with AuditService(database=database) as service:
+            numbered(service, range(8))
+            forwarder.start()
+            until(lambda: forwarder.lags()[0].problem == "The collector took 0 of 1 events. It answers 422.")
+            assert forwarder.lags()[0].position == 5
+            Choosy.never = -1
+            until(lambda: forwarder.lags()[0].waiting == 0)
+        assert sorted(set(Choosy.taken)) == list(range(8))
+        assert list(dict.fromkeys(one for one in Choosy.taken if one < 6)) == list(range(6)), "in order"
+    finally:
+        forwarder.stop()
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def expired(keys: Path) -> Iterator[int]:
+    """The port of a collector whose certificate is over."""
+    import ssl
+
+    authority, key = pki.authority_of(keys)
+    own = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "collector")])
+    hosts = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    builder = pki.builder_of(name, authority.subject, own.public_key(), -3).add_extension(hosts, critical=False)
+    pki.write(keys, "expired", builder.sign(key, hashes.SHA256()), own)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(keys / "expired.crt", keys / "expired.key")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Repository)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("kind", ["fhir", "syslog-tls"])
+def test_the_operator_reads_why(keys: Path, expired: int, kind: str) -> None:
+    """The same words whichever way it is sent, and the collector is not blamed for the hub's own files."""
+
+    def why(place: str, **more: Any) -> str:
+        address = f"https://{place}/fhir" if kind == "fhir" else place
+        (collector,) = atna(address, kind=kind, **more).destinations
+        with pytest.raises(CollectorUnavailable) as error:
+            sink_of(collector, lambda: OWN, lambda: client_context(tls(keys))).send([])
+        return error.value.message
+
+    place = f"127.0.0.1:{expired}"
+    assert why(place) == "The collector's certificate is not good: certificate has expired."
+    assert "own files" in why(place, ca=keys / "none.crt")
+    assert why(f"127.0.0.1:{free_port()}") == "The collector does not answer: Connection refused."
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        told = why(f"127.0.0.1:{silent.getsockname()[1]}", timeout=0.2)
+        assert told == "The collector does not answer in time."
 
 
 def test_udp_on_this_machine(database: Database) -> None:

@@ -73,10 +73,10 @@ class AuditForwarder:
         return True
 
     def _run(self, name: str, batch: int) -> None:
-        pause = _FIRST_PAUSE
+        pause, size = _FIRST_PAUSE, batch
         while not self._stopping.is_set():
             try:
-                more = self.step(name, batch)
+                more = self.step(name, size)
             except CollectorUnavailable as error:
                 self._tell(name, error.message)
             except Exception:
@@ -84,12 +84,14 @@ class AuditForwarder:
                 log.exception("the audit trail can't be sent", extra={"destination": name})
                 self._tell(name, "The hub failed; its log says how.")
             else:
-                pause = _FIRST_PAUSE
+                pause, size = _FIRST_PAUSE, min(size * 2, batch)
                 if not more:
                     self._stopping.wait(_IDLE)
                 continue
             self._stopping.wait(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            # Fewer: what is too much at once for the collector gets there, and of one event that it will not take
+            # the others before it do.
+            pause, size = min(pause * 2, _LONGEST_PAUSE), max(size // 2, 1)
 
     def _tell(self, name: str, problem: str) -> None:
         log.warning("audit trail to %s: %s", name, problem)

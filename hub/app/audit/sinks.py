@@ -76,21 +76,43 @@ class SyslogTls(Syslog):
         """See Sink."""
         data = b"".join(map(frame, self.messages(records)))
         name = self.collector.server_name or self.address[0]
-        timeout = self.collector.timeout
+        timeout, context = self.collector.timeout, _tls(self.context)
         try:
             with socket.create_connection(self.address, timeout) as plain:
                 plain.settimeout(timeout)
-                with self.context().wrap_socket(plain, server_hostname=name) as secured:
+                with context.wrap_socket(plain, server_hostname=name) as secured:
                     secured.sendall(data)
                     _confirmed(secured)
-        except ssl.SSLCertVerificationError as error:
-            why = error.verify_message.rstrip(".")
-            raise CollectorUnavailable(f"The collector's certificate is not good: {why}.") from error
-        except ssl.SSLError as error:
-            raise CollectorUnavailable(f"TLS with the collector failed: {error.reason or 'closed'}.") from error
         except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise CollectorUnavailable(f"The collector does not answer: {reason}.") from error
+            raise CollectorUnavailable(_words(error)) from error
+
+
+def _tls(context: Contexts) -> ssl.SSLContext:
+    """Raises CollectorUnavailable when the files for it can't be used: that is not the collector's fault."""
+    try:
+        return context()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise CollectorUnavailable(
+            f"The hub's own files for TLS with the collector can't be used: {reason}."
+        ) from error
+
+
+def _words(error: BaseException) -> str:
+    """Why a collector can't be reached, from what lies below the library's own error."""
+    below = error
+    while not isinstance(below, OSError) and (further := below.__cause__ or below.__context__) is not None:
+        below = further
+    match below:
+        case ssl.SSLCertVerificationError():
+            return f"The collector's certificate is not good: {below.verify_message.rstrip('.')}."
+        case ssl.SSLError():
+            return f"TLS with the collector failed: {below.reason or 'closed'}."
+        case TimeoutError():
+            return "The collector does not answer in time."
+        case OSError(strerror=str(reason)) if reason:
+            return f"The collector does not answer: {reason}."
+    return f"The collector does not answer: {type(error).__name__}."
 
 
 def _confirmed(secured: ssl.SSLSocket) -> None:
@@ -119,14 +141,15 @@ class SyslogUdp(Syslog):
 
     def send(self, records: Sequence[AuditRecord]) -> None:
         """See Sink."""
-        family = socket.getaddrinfo(*self.address, type=socket.SOCK_DGRAM)[0][0]
-        with socket.socket(family, socket.SOCK_DGRAM) as plain:
-            try:
+        messages = self.messages(records)
+        try:
+            family = socket.getaddrinfo(*self.address, type=socket.SOCK_DGRAM)[0][0]
+            with socket.socket(family, socket.SOCK_DGRAM) as plain:
                 plain.connect(self.address)
-                for message in self.messages(records):
+                for message in messages:
                     plain.send(message[:65_000])
-            except OSError as error:
-                raise CollectorUnavailable(f"The collector does not answer: {error.strerror}.") from error
+        except OSError as error:
+            raise CollectorUnavailable(_words(error)) from error
 
 
 class Restful:
@@ -140,13 +163,13 @@ class Restful:
     def send(self, records: Sequence[AuditRecord]) -> None:
         """See Sink."""
         url = self.collector.address
-        verify = self.context() if url.startswith("https:") else True
+        verify = _tls(self.context) if url.startswith("https:") else True
         headers = {"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE}
         try:
             with httpx.Client(verify=verify, timeout=self.collector.timeout, trust_env=False) as client:
                 answer = client.post(url, content=orjson.dumps(feed(records, self.own())), headers=headers)
         except (httpx.HTTPError, OSError) as error:
-            raise CollectorUnavailable(f"The collector does not answer: {type(error).__name__}.") from error
+            raise CollectorUnavailable(_words(error)) from error
         if not answer.is_success:
             raise CollectorUnavailable(f"The collector answers {answer.status_code}.")
         if not answer.content:  # "Prefer: return=minimal": all or nothing, by the status
@@ -157,7 +180,8 @@ class Restful:
             raise CollectorUnavailable("The collector's answer does not say what became of each event.") from error
         taken = sum(status.startswith("2") for status in answered)
         if taken < len(records):
-            raise CollectorUnavailable(f"The collector took {taken} of {len(records)} events.")
+            refused = next((f" It answers {status[:3]}." for status in answered if status[:1] in ("3", "4", "5")), "")
+            raise CollectorUnavailable(f"The collector took {taken} of {len(records)} events.{refused}")
 
 
 def sink_of(collector: Collector, own: Callable[[], Own], context: Contexts) -> Sink:

@@ -132,13 +132,17 @@ class Mailbox:
 
     @staticmethod
     def _new(imap: imaplib.IMAP4_SSL) -> list[str]:
-        _, found = imap.uid("SEARCH", "UNSEEN", "UNFLAGGED")
+        status, found = imap.uid("SEARCH", "UNSEEN", "UNFLAGGED")
+        if status != "OK":
+            raise imaplib.IMAP4.error("nothing was looked for")
         numbers = (found[0] or b"").decode("ascii").split()
         return [number for number in numbers if number.isdecimal()][:_MOST]
 
     @staticmethod
     def _one(imap: imaplib.IMAP4_SSL, number: str, read: Callable[[bytes], bool]) -> bool:
-        _, found = imap.uid("FETCH", number, f"(BODY.PEEK[]<0.{MAX_BYTES + 1}>)")  # one octet too many: too large
+        status, found = imap.uid("FETCH", number, f"(BODY.PEEK[]<0.{MAX_BYTES + 1}>)")  # one octet too many: too large
+        if status != "OK":
+            return False  # not given now: neither seen nor flagged, so that the next look sees it
         raw = next((item[1] for item in found if isinstance(item, tuple)), b"")
         known = bool(raw) and read(raw)
         imap.uid("STORE", number, "+FLAGS", "(\\Seen)" if known else "(\\Flagged)")

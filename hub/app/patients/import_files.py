@@ -32,6 +32,8 @@ _LONGEST_LINE = 1 << 20
 _NUL = rb"\u0000"  #: in JSON; no database keeps it
 _PACKED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf")
 _WRAPPERS = (b"FHS", b"BHS", b"BTS", b"FTS")
+_DIGITS, _WARNINGS = 12, 100
+_TRAILERS = {b"FHS": b"FTS", b"BHS": b"BTS"}
 
 
 class Format(StrEnum):
@@ -44,12 +46,13 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a look through a whole file tells: its digest, its form, and whether it is UTF-8."""
+    """What a look through a whole file tells: its digest, its form, whether it is UTF-8, and what to warn of."""
 
     sha256: bytes
     size: int
     format: Format
     encoding: str
+    warnings: tuple[str, ...] = ()
 
 
 def look(file: Path, form: Format | None, encoding: str) -> Looked:
@@ -72,7 +75,8 @@ def look(file: Path, form: Format | None, encoding: str) -> Looked:
     if head.startswith(_PACKED):
         raise ImportFile("The file is compressed: it must be unpacked before.", location=str(file))
     found = form or _format(head)
-    return Looked(digest.digest(), size, found, _encoding(head, encoding, good=good, file=file))
+    warnings = _counted(file) if found is Format.HL7 else ()
+    return Looked(digest.digest(), size, found, _encoding(head, encoding, good=good, file=file), warnings)
 
 
 def _encoding(head: bytes, given: str, *, good: bool, file: Path) -> str:
@@ -182,10 +186,7 @@ def messages(handle: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
     What stands before the first MSH, and is no batch's header, is a record of its own."""
     gathered: list[bytes] = []
     start, size = 1, 0
-    for number, line in enumerate(_segments(handle), 1):
-        segment = line.strip(b"\x0b\x1c\n")
-        if number == 1:
-            segment = segment.removeprefix(codecs.BOM_UTF8)
+    for number, segment in _numbered(handle):
         name = segment[:3]
         if (name == b"MSH" or name in _WRAPPERS) and gathered:
             yield start, b"\r".join(gathered)
@@ -199,6 +200,41 @@ def messages(handle: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
             gathered.append(segment)
     if gathered:
         yield start, b"\r".join(gathered)
+
+
+def _counted(file: Path) -> tuple[str, ...]:
+    """Where a trailer's count is not what the file has (BTS-1: messages, FTS-1: batches). Raises ImportFile where a
+    header's trailer is missing at the end: what came before it may be missing as well."""
+    warnings, opened = [], {b"FHS": False, b"BHS": False}
+    count = {b"BTS": 0, b"FTS": 0}
+    with file.open("rb") as handle:
+        for number, segment in _numbered(handle):
+            name = segment[:3]
+            if name == b"MSH":
+                count[b"BTS"] += 1
+            elif name in opened:
+                opened[name] = True
+                count[_TRAILERS[name]] = 0
+                count[b"FTS"] += name == b"BHS"
+            elif name in count:
+                opened.update({b"BHS": False} if name == b"BTS" else dict.fromkeys(opened, False))
+                told = segment[4:].split(segment[3:4] or b"|")[0].strip()[:_DIGITS]
+                if told.isdigit() and int(told) != count[name] and len(warnings) < _WARNINGS:
+                    warnings.append(f"line {number}: {name.decode()}-1 says {int(told)}, the file has {count[name]}")
+                count[name] = 0
+    missing = next((header for header, still in opened.items() if still), None)
+    if missing is not None:
+        raise ImportFile(
+            f"The file was cut off: {missing.decode()} has no {_TRAILERS[missing].decode()}.", location=str(file)
+        )
+    return tuple(warnings)
+
+
+def _numbered(handle: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
+    """Segments with their lines, without MLLP's frames and a mark of UTF-8."""
+    for number, line in enumerate(_segments(handle), 1):
+        segment = line.strip(b"\x0b\x1c\n")
+        yield number, segment.removeprefix(codecs.BOM_UTF8) if number == 1 else segment
 
 
 def _segments(handle: io.BufferedReader) -> Iterator[bytes]:

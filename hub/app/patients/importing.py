@@ -83,6 +83,7 @@ class Outcome:
             "records_per_second": round(self.records / self.seconds) if self.seconds and self.records else None,
             "refused_for": dict(self.reasons),
             "report": str(self.report) if self.report else None,
+            "warnings": list(self.looked.warnings),
         }
 
 
@@ -308,6 +309,8 @@ def _show(outcome: Outcome, *, dry_run: bool) -> None:
         f"{state.other} other), {state.refused} refused{rate}",
         highlight=False,
     )
+    for warning in outcome.looked.warnings[:_MOST_REASONS]:
+        out.print(f"  warning: {warning}", highlight=False)
     for code, count in outcome.reasons[:_MOST_REASONS]:
         out.print(f"  {count} {escape(code)}", highlight=False)
     if outcome.report is not None:
