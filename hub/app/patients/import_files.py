@@ -205,8 +205,8 @@ def messages(handle: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
 def _counted(file: Path) -> tuple[str, ...]:
     """Where a trailer's count is not what the file has (BTS-1: messages, FTS-1: batches). Raises ImportFile where a
     header's trailer is missing at the end: what came before it may be missing as well."""
-    warnings, opened = [], {b"FHS": False, b"BHS": False}
-    count = {b"BTS": 0, b"FTS": 0}
+    warnings: list[str] = []
+    opened, count = {b"FHS": False, b"BHS": False}, {b"BTS": 0, b"FTS": 0}
     with file.open("rb") as handle:
         for number, segment in _numbered(handle):
             name = segment[:3]
