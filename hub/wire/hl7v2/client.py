@@ -3,6 +3,7 @@
 import socket
 import ssl
 import threading
+import time
 from typing import Self
 
 from hub.errors import DeadlineExceeded, Unavailable
@@ -80,8 +81,9 @@ class MllpClient:
         return connection
 
     def _receive(self, connection: socket.socket) -> bytes:
-        buffer = bytearray()
-        while not buffer.endswith(END):
+        buffer, until = bytearray(), time.monotonic() + self.timeout
+        while not buffer.endswith(END):  # also of a peer that sends a byte now and then
+            connection.settimeout(max(0.001, until - time.monotonic()))
             data = connection.recv(65536)
             if not data:
                 raise PeerUnavailable("The peer closed the connection before it answered.")
@@ -90,6 +92,7 @@ class MllpClient:
                 raise PeerUnavailable("The peer's answer is larger than the limit.")
         if not buffer.startswith(START):
             raise PeerUnavailable("The peer's answer is not framed.")
+        connection.settimeout(self.timeout)
         return bytes(buffer[1 : -len(END)])
 
     def _drop(self) -> None:

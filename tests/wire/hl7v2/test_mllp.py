@@ -208,6 +208,26 @@ def test_a_silent_peer() -> None:
         gate.set()
 
 
+def test_a_peer_that_answers_byte_by_byte_has_no_more_time() -> None:
+    gone = threading.Event()
+
+    def answer(listener: socket.socket) -> None:
+        peer = listener.accept()[0]
+        with peer, contextlib.suppress(OSError):
+            for byte in START + b"A" * 30 + END:
+                if gone.wait(0.1):
+                    return
+                peer.sendall(bytes([byte]))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,))
+        thread.start()
+        with MllpClient("127.0.0.1", listener.getsockname()[1], timeout=0.5) as client, pytest.raises(PeerSilent):
+            client.send(b"x")
+        gone.set()
+        thread.join()
+
+
 def test_client_opens_again_after_a_broken_connection() -> None:
     with serving(idle_timeout=0.05) as server, MllpClient("127.0.0.1", server.port) as client:
         assert client.send(b"1") == b"AA:1"
