@@ -39,6 +39,7 @@ from hub.patients.store_batch import BatchStore
 from hub.patients.store_details import DetailsStore
 from hub.patients.store_tasks import Question
 from hub.patients.store_visits import VisitStore
+from hub.patients.told import LookedForOnce
 from hub.patients.weighing import Weighing
 from hub.storage.engine import Database, UnitOfWork
 from hub.usecase import Command, use_case
@@ -403,7 +404,7 @@ class PatientService(Questions):
                 regroup([*touched.values()], context)
         for person, regional in touched.items():
             context.touch("patient", regional.cx)
-            numbers = _Numbers(functools.partial(self._numbers, store, person, regional, placed))
+            numbers = LookedForOnce(functools.partial(self._numbers, store, person, regional, placed))
             for listener in self.listeners:
                 listener(regional, numbers, context)
 
@@ -418,19 +419,6 @@ class PatientService(Questions):
             return known
         found = self.person(regional)
         return found.identifiers if found is not None else ()
-
-
-class _Numbers:
-    """Looked for once, by the first who wants them: few do."""
-
-    def __init__(self, look: Callable[[], tuple[PatientIdentifier, ...]]) -> None:
-        self._look = look
-        self._found: tuple[PatientIdentifier, ...] | None = None
-
-    def __iter__(self) -> Iterator[PatientIdentifier]:
-        if self._found is None:
-            self._found = self._look()
-        return iter(self._found)
 
 
 def _not_worse(before: Member | None, identity: Identity) -> Identity:
