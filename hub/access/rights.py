@@ -8,7 +8,18 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from hub.access.model import Purpose, Scheme
-from hub.access.rights_facts import EVERYBODY, Caller, Kept, RightsSettings, caller, of_person, who, with_thing, word
+from hub.access.rights_facts import (
+    EVERYBODY,
+    Caller,
+    Kept,
+    RightsSettings,
+    caller,
+    is_told,
+    of_person,
+    who,
+    with_thing,
+    word,
+)
 from hub.access.rights_model import (
     Broken,
     Choice,
@@ -162,9 +173,10 @@ class RightsService:
             found.append(rule)
         if told:
             broken = {thing.patient for thing, rule in zip(things, found, strict=True) if rule.name in TOLD}
+            professional, regulating = who(context.principal), by.facts.purpose == Purpose.REGULATION
             for patient in broken:
-                context.touch("glass", who(context.principal))  # the audit record tells it
-                if not persons[patient].glass:
+                context.touch("glass", professional)  # the audit record tells it
+                if not is_told(kept[patient].glass, professional, at, regulating=regulating):
                     self.tell(known[patient].regional if patient in known else patient, context, at)
         return found
 
@@ -222,8 +234,8 @@ class RightsService:
         with self.database.transaction() as work:
             store = RightsStore(work)
             store.lock(f"glass:{patient.value}^{patient.authority}")
-            known = [item for item in store.glass([(patient.value, patient.authority)]) if item.until > at]
-            if not any(item.professional == broken.professional for item in known):
+            known = store.glass([(patient.value, patient.authority)])
+            if not is_told(known, broken.professional, at, regulating=broken.purpose == Purpose.REGULATION):
                 store.add_glass(broken)
                 for listener in self.listeners:
                     listener(broken, context)

@@ -87,6 +87,15 @@ class Kept:
     glass: Sequence[Broken] = ()
 
 
+def is_told(glass: Iterable[Broken], professional: str, at: datetime, *, regulating: bool) -> bool:
+    """Whether it is kept that they broke the glass a short while ago, or (``regulating``) regulated an emergency: that
+    one opens nothing beyond itself, and hides no reason that is given after it."""
+    return any(
+        item.professional == professional and item.until > at and (item.purpose == Purpose.REGULATION) is regulating
+        for item in glass
+    )
+
+
 def of_person(by: Caller, known: KnownPerson | None, kept: Kept, context: Context, at: datetime) -> Facts:
     """The caller's facts with what concerns this person, before a thing is looked at."""
     every, named = (
@@ -113,7 +122,7 @@ def of_person(by: Caller, known: KnownPerson | None, kept: Kept, context: Contex
             for item in kept.care
             if item.actor in by.actors and item.since <= at and (item.until is None or item.until > at)
         ),
-        glass=by.facts.person and any(item.professional == professional and item.until > at for item in kept.glass),
+        glass=by.facts.person and is_told(kept.glass, professional, at, regulating=False),
         minor=known is not None and bool(known.born) and all(_is_minor(text, at.date()) for text in known.born),
     )
 

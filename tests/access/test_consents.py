@@ -340,6 +340,22 @@ def test_regulation_is_for_the_structures_of_the_settings(database: Database) ->
     assert world.rule(call) == ("emergency-opposed", False)
 
 
+def test_regulation_opens_nothing_else_and_hides_no_reason(database: Database) -> None:
+    world = World(database, regulators=frozenset({CLINIC}))
+    record(world, consent())
+    for _ in range(2):  # told once
+        assert world.rights.visible([document()], Context(principal=professional(purpose=Purpose.REGULATION))) == [True]
+    assert world.rule(professional()) == ("opposition", False)
+    care = CareService(world.rights)
+    care.break_glass(BreakGlass(MARIE, "Unconscious after a fall"), Context(principal=professional()))
+    assert world.rule(professional()) == ("break-glass", True)
+    told = care.broken(FindBroken(), Context())
+    assert [(item.purpose == Purpose.REGULATION, item.reason) for item in told] == [
+        (False, "Unconscious after a fall"),
+        (True, ""),
+    ]
+
+
 def test_two_break_it_at_once_and_it_is_told_once(world: World) -> None:
     glass = Context(principal=professional(purpose=Purpose.BREAK_GLASS, reason="Unconscious after a fall"))
     threads = [threading.Thread(target=world.rights.visible, args=([document()], glass)) for _ in range(4)]
