@@ -9,6 +9,7 @@ its own directory.
 import fcntl
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,10 +58,9 @@ class Spool:
 
     def writable(self) -> bool:
         """Whether the disk takes something."""
-        path = self._directory / "probe"
         try:
-            path.write_bytes(b"\0" * 4096)
-            path.unlink()
+            with tempfile.TemporaryFile(dir=self._directory, buffering=0) as probe:  # nothing of it is ever left there
+                probe.write(b"\0" * 4096)
         except OSError:
             return False
         return True

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from hub.app.keys import cards as pki_cards
 from hub.app.keys import pki
-from hub.app.keys import revocation as subject
 from hub.app.keys.cards import Card
 from hub.app.keys.revocation import Fetch, Revocation
 from hub.app.settings.nodes import Tls
@@ -143,17 +141,16 @@ def test_a_host_that_is_down_is_left_alone_for_a_while(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("only", ["crl.example", "ocsp.example"])
-def test_who_was_revoked_stays_so_when_the_host_goes_down(
-    directory: Path, monkeypatch: pytest.MonkeyPatch, only: str
-) -> None:
+def test_who_was_revoked_stays_so_when_the_host_goes_down(directory: Path, only: str) -> None:
     """What was fetched has run out: it vouches for nobody any more, but nobody comes back by it."""
     days = [0]
-    monkeypatch.setattr(subject, "time", SimpleNamespace(monotonic=lambda: days[0] * 86_400.0))
     pki.revoke(directory, "card")
     host, settings = Host(), Tls(revocation="soft", revocation_hosts=(only,))
     host.list = x509.load_pem_x509_crl(pki.crl(directory, days=1).read_bytes()).public_bytes(Encoding.DER)
     host.answer = answered(directory, status=REVOKED)
-    looked = Revocation(settings, clock=lambda: now() + timedelta(days=days[0]), get=host)
+    looked = Revocation(
+        settings, clock=lambda: now() + timedelta(days=days[0]), ticks=lambda: days[0] * 86_400.0, get=host
+    )
     with pytest.raises(CertificateRevoked):
         looked.check(*pair(directory))
     host.list, host.answer, days[0] = b"", None, 2

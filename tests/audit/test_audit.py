@@ -292,16 +292,12 @@ def test_a_database_that_is_away_is_waited_for(tmp_path: Path, spool: Path) -> N
     database.dispose()
 
 
-def test_a_spool_that_is_full_refuses(service: AuditService, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Spool, body: str) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Spool, "put", full)
-        with pytest.raises(AuditUnavailable):
-            record(service)
-        patch.setattr(Spool, "writable", lambda _: False)
-        assert "directory" in service.trouble()
+def test_a_spool_that_takes_nothing_refuses(service: AuditService, spool: Path) -> None:
+    away = spool.rename(spool.with_name("away"))
+    with pytest.raises(AuditUnavailable):
+        record(service)
+    assert "directory" in service.trouble()
+    away.rename(spool)
     assert service.trouble() == ""
     record(service)
     assert service.count() == 1

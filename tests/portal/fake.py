@@ -5,7 +5,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,7 +60,8 @@ from hub.subscriptions.model import Endpoint, Filter, Subscription, Topic
 from hub.usecase import Dispatcher, use_case
 from hub.values import Code, PatientIdentifier, new_key, now
 from tests.portal import stewarding
-from tests.portal.made_up import CDA, CT, MARTIN, MR, OLD, REGION, STRANGER, A, B, entry
+from tests.portal.fake_settings import Settings
+from tests.portal.made_up import CDA, CT, MARTIN, MR, OLD, STRANGER, entry
 
 PASSWORDS = {"claire": "lune", "omar": "soleil", "zoe": "mer", "sylvie": "vent", "marc": "sable"}
 ROLES = {
@@ -76,63 +77,6 @@ class TooBroad(Invalid):
     """As the patients room says it."""
 
     code = "search-too-broad"
-
-
-@dataclass
-class Region:
-    name: str = "GCS Imagerie Provence"
-    affinity_domain: str = REGION
-
-
-@dataclass
-class Source:
-    name: str
-    kind: str
-    title: str
-    authority: str = ""
-
-
-@dataclass
-class Authority:
-    oid: str
-    namespace: str
-    name: str
-
-
-@dataclass
-class Web:
-    public_url: str = ""
-    trusted_proxy: str = ""
-
-
-@dataclass
-class Record:
-    read_with: tuple[str, ...] = ()
-
-
-@dataclass
-class Drimbox:
-    export_to: tuple[str, ...] = ()
-
-
-@dataclass
-class Settings:
-    region: Region = field(default_factory=Region)
-    sources: tuple[Source, ...] = (
-        Source("PACS_A", "dicomweb", "CH d'Aix"),
-        Source("PACS_B", "dimse", "Clinique Saint-Roch"),
-        Source("PACS_C", "dimse", "CH de Digne"),
-    )
-    authorities: tuple[Authority, ...] = (
-        Authority(A, "CHA", "CH d'Aix"),
-        Authority(B, "CSR", "Clinique Saint-Roch"),
-        Authority(stewarding.C, "CHD", "CH de Digne"),
-        Authority(REGION, "REGION", "Région"),
-    )
-    viewer: Path | None = None
-    web: Web = field(default_factory=Web)
-    record: Record = field(default_factory=Record)
-    drimbox: Drimbox = field(default_factory=Drimbox)
 
 
 @dataclass

@@ -53,9 +53,16 @@ class Revocation:
     What is fetched is kept until its nextUpdate, and while nothing newer can be had: then it still revokes, and vouches
     for nobody. A host that fails is left alone for a minute."""
 
-    def __init__(self, tls: Tls, *, clock: Callable[[], datetime] = now, get: "Fetch | None" = None) -> None:
+    def __init__(
+        self,
+        tls: Tls,
+        *,
+        clock: Callable[[], datetime] = now,
+        ticks: Callable[[], float] = time.monotonic,
+        get: "Fetch | None" = None,
+    ) -> None:
         self.mode = tls.revocation
-        self._clock = clock
+        self._clock, self._ticks = clock, ticks
         self._hosts = frozenset(host.lower() for host in tls.revocation_hosts)
         self._fetch = get or Fetch(tls.revocation_seconds)
         self.files = [Changing((file,), _reader(file)) for file in tls.crls]
@@ -137,14 +144,14 @@ class Revocation:
             turn = self._turns.setdefault(f"{name} {number}", threading.Lock())
         with turn:
             kept = self._kept.get(key)
-            if kept is not None and time.monotonic() < kept.again:
+            if kept is not None and self._ticks() < kept.again:
                 return kept
             try:
                 lists, standing, until = ask()
-                kept = _Kept(lists, standing, time.monotonic() + max((until - self._clock()).total_seconds(), 1.0))
+                kept = _Kept(lists, standing, self._ticks() + max((until - self._clock()).total_seconds(), 1.0))
             except HubError as error:
                 self._tell(error.message)  # what was told before still revokes, until it is told anew
-                kept = replace(kept or _Kept(None, None, 0.0), again=time.monotonic() + _PAUSE)
+                kept = replace(kept or _Kept(None, None, 0.0), again=self._ticks() + _PAUSE)
             with self._lock:
                 if len(self._kept) >= _KEPT:
                     self._kept.clear()
@@ -154,8 +161,8 @@ class Revocation:
 
     def _tell(self, message: str) -> None:
         """Each trouble once an hour: the same one may meet every request."""
-        if time.monotonic() - self._told.get(message, -_TOLD_EVERY) >= _TOLD_EVERY:
-            self._told[message] = time.monotonic()
+        if self._ticks() - self._told.get(message, -_TOLD_EVERY) >= _TOLD_EVERY:
+            self._told[message] = self._ticks()
             log.warning("revocation: %s", message)
 
 

@@ -33,6 +33,12 @@ def resource_in(message: HttpRequest, *kinds: str) -> dict[str, Any]:
     return found
 
 
+def check_unmodified(resource: Mapping[str, Any], kind: str) -> None:
+    """What is not understood may change the meaning of the whole (FHIR R4: 2.4.2, 2.27.1). Raises Invalid."""
+    if "modifierExtension" in resource or "implicitRules" in resource:
+        raise Invalid("Modifier extensions and implicit rules are not allowed here.", location=kind)
+
+
 def _a(kind: str) -> str:
     return f"{'an' if kind[0] in 'AEIO' else 'a'} {kind}"
 

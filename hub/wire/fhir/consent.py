@@ -9,7 +9,7 @@ from hub.access.rights_model import Choice, Consent, FindConsents, GetConsent, K
 from hub.errors import Invalid
 from hub.values import Oid, PatientIdentifier
 from hub.wire.fhir import search, times
-from hub.wire.fhir.body import resource_in
+from hub.wire.fhir.body import check_unmodified, resource_in
 from hub.wire.fhir.codes import filled, text
 from hub.wire.fhir.errors import ConsentNotSupported
 from hub.wire.fhir.people import listed
@@ -38,8 +38,7 @@ def consent_told(message: HttpRequest, now: datetime) -> RecordConsent:
     """The word to be recorded. Raises Malformed, Invalid, ConsentNotSupported."""
     search.accept_json(message)
     number, resource = message.path_parameters.get("id", ""), resource_in(message, "Consent")
-    if "modifierExtension" in resource or "implicitRules" in resource:
-        raise Invalid("Modifier extensions and implicit rules are not allowed here.", location="Consent")
+    check_unmodified(resource, "Consent")
     if number and text(resource, "id") != number:
         raise Invalid("The Consent has the id of the request.", location="Consent.id")
     status = text(resource, "status")

@@ -16,8 +16,9 @@ from hub.documents.model import (
 from hub.documents.sharing_model import Custodian
 from hub.errors import Invalid
 from hub.wire.fhir import mapping
+from hub.wire.fhir.body import check_unmodified
 from hub.wire.fhir.codes import MHD, URI, code_of, concept, filled, text, unique_id, unique_id_of
-from hub.wire.fhir.document_reference import HOME, bare, check_unmodified, entry_uuid, get_subject, put_subject
+from hub.wire.fhir.document_reference import HOME, bare, entry_uuid, get_subject, put_subject
 from hub.wire.fhir.french import of_list
 from hub.wire.fhir.mapping import Row
 from hub.wire.fhir.people import (

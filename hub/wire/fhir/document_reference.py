@@ -10,6 +10,7 @@ from hub.documents.sharing_model import Custodian
 from hub.errors import Invalid
 from hub.values import Code, PatientIdentifier
 from hub.wire.fhir import mapping
+from hub.wire.fhir.body import check_unmodified
 from hub.wire.fhir.codes import (
     MHD,
     URI,
@@ -304,12 +305,6 @@ def _encounter(reference: Any, box: Box) -> ReferenceId | None:
         return None
     found = patient_identifier_of(identifier)  # a number and its authority, whoever is numbered
     return ReferenceId(found.value, found.authority, ENCOUNTER) if found else None
-
-
-def check_unmodified(resource: Mapping[str, Any], kind: str) -> None:
-    """What is not understood may change the meaning of the whole (FHIR R4: 2.4.2, 2.27.1). Raises Invalid."""
-    if "modifierExtension" in resource or "implicitRules" in resource:
-        raise Invalid("Modifier extensions and implicit rules are not allowed here.", location=kind)
 
 
 def entry_of(resource: Mapping[str, Any], box: Box, item_id: str) -> DocumentEntry:

@@ -8,7 +8,7 @@ from hub.patients.lookup_model import Matched, MatchPerson
 from hub.patients.model import INS_AUTHORITIES, Identity, IdentityStatus
 from hub.values import PatientIdentifier
 from hub.wire.fhir import fr_core, parameters, patient_reading, search
-from hub.wire.fhir.body import resource_in
+from hub.wire.fhir.body import check_unmodified, resource_in
 from hub.wire.fhir.patient import patient
 from hub.wire.http import HttpRequest, HttpResponse
 
@@ -58,8 +58,7 @@ def matches_told(found: Sequence[Matched], message: HttpRequest) -> HttpResponse
 
 def _asked(resource: Mapping[str, Any], *, only_certain: bool, limit: int) -> MatchPerson:
     """Whom it describes. Who says nothing of the status answers for what they say, as in XCPD."""
-    if "modifierExtension" in resource or "implicitRules" in resource:
-        raise Invalid("Modifier extensions and implicit rules are not allowed here.", location="Patient")
+    check_unmodified(resource, "Patient")
     numbers = patient_reading.identifiers(resource)
     said, attributes = patient_reading.reliability(resource)
     ins = next((item for item in numbers if item.authority in INS_AUTHORITIES), None)

@@ -9,6 +9,7 @@ from hub.errors import Invalid
 from hub.patients.model import INS_AUTHORITIES, Identity, IdentityStatus, Traits
 from hub.values import Oid, PatientIdentifier, known_date
 from hub.wire.fhir import fr_core
+from hub.wire.fhir.body import check_unmodified
 from hub.wire.fhir.codes import text
 from hub.wire.fhir.people import first, listed
 
@@ -31,8 +32,7 @@ REPLACED_BY = "replaced-by"
 def identity(resource: Mapping[str, Any], local: PatientIdentifier | None = None) -> Identity:
     """The identity that a Patient announces. ``local``: which of its numbers it is announced under; None: the first of
     type PI, else the first that no state gives. Raises Invalid; the location is the element."""
-    if "modifierExtension" in resource or "implicitRules" in resource:
-        raise Invalid("Modifier extensions and implicit rules are not allowed here.", location="Patient")
+    check_unmodified(resource, "Patient")
     numbers = [found for found in map(_number, _rows(resource, "identifier")) if found is not None]
     local = _named(local, numbers) if local is not None else _own(numbers)
     told, attributes = reliability(resource)
