@@ -5,12 +5,13 @@ neither can be read from the database. Several web processes share it."""
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
 from hub.access.errors import SessionEnded
 from hub.access.sign_in_errors import SignInExpired, StateMismatch, TooManySignIns
-from hub.access.sign_in_model import Bond
+from hub.access.sign_in_model import Bond, Vouched
 from hub.access.store_sign_in import Grant, Pending, SignInStore
 from hub.storage.engine import Database
 from hub.values import now
@@ -31,12 +32,24 @@ class SignInService:
 
     # What has begun
 
-    def begin(self, secret: str, kind: str, sealed: str, *, word: str = "", life: timedelta = LIFE) -> None:
+    def begin(
+        self,
+        secret: str,
+        kind: str,
+        sealed: str,
+        *,
+        word: str = "",
+        life: timedelta = LIFE,
+        vouched: Vouched | None = None,
+    ) -> None:
         """Keep it for the browser that has the secret; whatever it had begun before is forgotten.
 
-        Raises TooManySignIns."""
+        ``vouched``: by whom already: it is over when that is. Raises TooManySignIns."""
         at = self.clock()
         pending = Pending(hashed(secret), kind, hashed(word), sealed, at, at + life)
+        if vouched is not None:
+            subject, session = hashed(vouched.subject), folded(vouched.session)
+            pending = replace(pending, provider=vouched.provider, subject=subject, provider_session=session)
         with self.database.transaction() as work:
             store = SignInStore(work)
             if store.count() >= MOST_PENDING:
@@ -126,18 +139,22 @@ class SignInService:
             SignInStore(work).close([hashed(session)])
 
     def ended(self, provider: str, jti: str, until: datetime, *, session: str = "", subject: str = "") -> int | None:
-        """The provider ended a session of its own, or all of a person's: how many of the hub's ended with it.
+        """The provider ended a session of its own, or all of a person's: how many of the hub's ended with it, and of
+        those that were about to begin.
 
         None: this was told before."""
         with self.database.transaction() as work:
             store = SignInStore(work)
             if not store.use(hashed(f"{provider}\0{jti}"), self.clock(), until):
                 return None
+            # What is about to begin goes first: who opens a session meanwhile is waited for, and it is found below.
             if not session:
-                return store.close(store.sessions_of_person(provider, hashed(subject)))
+                over = store.end_of_person(provider, hashed(subject))
+                return over + store.close(store.sessions_of_person(provider, hashed(subject)))
             # Where the provider named no session at sign-in, the person's name stands for it.
             names = [folded(name) for name in (session, subject) if name]
-            return store.close(store.sessions_of(provider, names))
+            over = store.end_of(provider, names)
+            return over + store.close(store.sessions_of(provider, names))
 
 
 def hashed(text: str) -> str:

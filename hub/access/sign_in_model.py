@@ -16,6 +16,15 @@ class Bond:
 
 
 @dataclass(frozen=True, slots=True)
+class Vouched:
+    """For whom a provider has vouched: ``subject`` and ``session`` are its names of the person and of its session."""
+
+    provider: str
+    subject: str
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entered:
     """Somebody for whom the provider vouches: with a session, or with situations of exercise to choose from."""
 

@@ -22,6 +22,9 @@ class PendingRow(SQLModel, table=True):
     kind: str = Field(sa_type=KeyText)
     word: str = Field(default="", sa_type=KeyText)  # hash of what must come back (state)
     sealed: str  # for the browser's secret
+    provider: str = Field(default="", sa_type=KeyText)  # who vouched already, "" while nobody did
+    subject: str = Field(default="", sa_type=KeyText)  # hash of the person's name there
+    provider_session: str = Field(default="", sa_type=KeyText)  # hash of its session's name
     next_at: datetime = Field(sa_type=UtcDateTime)  # the provider is not asked before
     expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
 
@@ -64,6 +67,9 @@ class Pending:
     sealed: str
     next_at: datetime
     expires_at: datetime
+    provider: str = ""
+    subject: str = ""
+    provider_session: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,16 @@ class SignInStore:
         """It is over; whether the caller is the one who ended it."""
         mine = (PENDING.c.browser == browser, PENDING.c.kind == kind, PENDING.c.word == word)
         return self._connection.execute(delete(PENDING).where(*mine)).rowcount > 0
+
+    def end_of(self, provider: str, names: Sequence[str]) -> int:
+        """Those that hang on one of the provider's sessions, by its name, are over; how many there were."""
+        mine = (PENDING.c.provider == provider, PENDING.c.provider_session.in_(names))
+        return self._connection.execute(delete(PENDING).where(*mine)).rowcount
+
+    def end_of_person(self, provider: str, subject: str) -> int:
+        """Those that hang on one of the provider's persons are over; how many there were."""
+        theirs = (PENDING.c.provider == provider, PENDING.c.subject == subject)
+        return self._connection.execute(delete(PENDING).where(*theirs)).rowcount
 
     # Grants
 

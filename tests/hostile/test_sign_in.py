@@ -18,7 +18,7 @@ from hub.portal.doorway import safe_target
 from hub.wire.oidc.tokens import LOGOUT_EVENT
 from tests.hostile.lying_provider import Claims, LyingProvider
 from tests.sign_in import Person, records, signing_hub, start
-from tests.wire.oidc.people import TWO_PLACES
+from tests.wire.oidc.people import ONE_PLACE, TWO_PLACES
 from tests.wire.oidc.signing import bare
 
 
@@ -271,6 +271,19 @@ def test_a_logout_of_a_person_ends_all_their_sessions(place: Place) -> None:
     answer = httpx.post(f"{place.url}/portal/sign-in/provider/logout", data={"logout_token": token})
     assert answer.status_code == 200
     assert all(person.get("/portal/search").is_redirect for person in people)
+
+
+@pytest.mark.parametrize("session", ["s1", None])
+def test_a_logout_of_a_person_closes_their_choice_of_a_situation(place: Place, session: str | None) -> None:
+    place.provider.person = TWO_PLACES | {"sub": ONE_PLACE["sub"]}
+    person, path = place.person(), "/portal/sign-in/situation"
+    place.back(person, place.begin(person))
+    page = person.get(path)
+    assert page.status_code == 200
+    token = place.provider.signer.sign(logout(place, sid=session, jti=f"choice {session}"))
+    assert httpx.post(f"{place.url}/portal/sign-in/provider/logout", data={"logout_token": token}).status_code == 200
+    key = page.text.split('name="csrf" value="', 1)[1].split('"', 1)[0]
+    place.refused(person, person.post(path, data={"csrf": key, "situation": "0"}), "sign-in-expired", "")
 
 
 @pytest.mark.parametrize(

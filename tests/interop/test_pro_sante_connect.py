@@ -135,6 +135,20 @@ def test_the_provider_ends_a_session_from_behind(region: Region) -> None:
     assert [record.error_code for record in ended] == [""]
 
 
+def test_the_provider_ends_a_session_while_somebody_chooses_as_whom_to_act(region: Region) -> None:
+    person, other = Person(region.url), Person(region.url)
+    page, others = person.go(person.at_provider(DOCTOR_ID)), other.go(other.at_provider(DOCTOR_ID))
+    asks = person.get(f"{region.provider.issuer}/session/end")
+    xsrf = asks.text.split('name="xsrf" value="', 1)[1].split('"', 1)[0]
+    person.post(f"{region.provider.issuer}/session/end/confirm", data={"xsrf": xsrf, "logout": "yes"})
+    page = person.submit(page, "/portal/sign-in/situation", situation="0")
+    assert page.status_code == 401
+    assert "La demande a expiré" in page.text
+    assert other.submit(others, "/portal/sign-in/situation", situation="0").url.path == "/portal/search"
+    assert [record.error_code for record in records(region.hub)] == ["", "sign-in-expired", ""]
+    assert person.get("/portal/search").is_redirect
+
+
 def test_the_phone_is_asked_and_says_yes(region: Region) -> None:
     person = Person(region.url)
     page = person.submit(person.go("/portal/sign-in"), "/portal/sign-in/phone", number="8 99700000002")

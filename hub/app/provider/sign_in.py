@@ -20,7 +20,7 @@ from hub.access.sign_in_errors import (
     StateMismatch,
     SubjectMismatch,
 )
-from hub.access.sign_in_model import Entered, Waiting
+from hub.access.sign_in_model import Entered, Vouched, Waiting
 from hub.access.tokens_errors import TokenIssuer
 from hub.app.provider.client import Person, Provider
 from hub.app.provider.tokens import PROVIDER, Held, ProviderTokens
@@ -162,8 +162,10 @@ class ProviderSignIn:
         found = self.choices(secret)
         if not 0 <= number < len(found):
             raise NoSuchSituation()
-        record = self._opened(secret, self._sign_ins.take(secret, _CHOICE))
-        return self._open(_professional(record["situations"][number]), Held(**record["held"]), record)
+        # One unit of work: of a provider that ends its session meanwhile the choice is found, or the session.
+        with self._sign_ins.database.transaction():
+            record = self._opened(secret, self._sign_ins.take(secret, _CHOICE))
+            return self._open(_professional(record["situations"][number]), Held(**record["held"]), record)
 
     def _entered(self, secret: str, person: Person, target: str) -> Entered:
         found = tuple(one for one in situations(person.claims) if roles_of(one))
@@ -175,12 +177,13 @@ class ProviderSignIn:
         record: dict[str, Any] = {
             "target": target,
             "level": level if isinstance(level, str) else "",
-            "session": session if isinstance(session, str) else "",
+            "session": session if isinstance(session, str) and session else held.subject,
         }
         if len(found) == 1:
             return self._open(found[0], held, record)
         record |= {"situations": [asdict(one) for one in found], "held": asdict(held)}
-        self._sign_ins.begin(secret, _CHOICE, seal(secret, _PURPOSE, record))
+        vouched = Vouched(PROVIDER, held.subject, record["session"])
+        self._sign_ins.begin(secret, _CHOICE, seal(secret, _PURPOSE, record), vouched=vouched)
         return Entered(found[0], situations=found, target=target)
 
     def _open(self, professional: Professional, held: Held, record: Mapping[str, Any]) -> Entered:
@@ -195,9 +198,7 @@ class ProviderSignIn:
             level=record["level"],
         )
         with self._sign_ins.database.transaction():
-            session = self._access.open_session(
-                principal, provider=PROVIDER, provider_session=record["session"] or held.subject
-            )
+            session = self._access.open_session(principal, provider=PROVIDER, provider_session=record["session"])
             self.tokens.bind(session, held)
         return Entered(professional, session, target=record["target"])
 
