@@ -6,7 +6,7 @@ from hub.patients.errors import IdentifierInUse, UnknownIdentifier
 from hub.patients.grouping import group
 from hub.patients.linking import AUTOMATIC, EXTERNAL, MERGE, OWNER, OWNERS, RENUMBERED, STEWARD, Linker, Placed
 from hub.patients.model import TaskKind
-from hub.patients.store import Member
+from hub.patients.store import Member, PersonRecord
 from hub.patients.store_links import NO_MATCH
 from hub.values import PatientIdentifier, now
 
@@ -22,6 +22,12 @@ class OwnersWord(Linker):
         if lost is not None and lost.identity.active and lost.identity.ins is not None:
             others = [item for item in self.store.members(kept.person) if item.id != lost.id]
             self._refuse_other_ins(lost.identity, others, lost)
+
+    def check_absorbed(self, kept: Member, lost: PersonRecord | None) -> None:
+        """An external index joins two persons as a whole. Raises InsConflict where they have different INS."""
+        there = self.store.members(kept.person)
+        for item in self.store.members(lost.survivor or lost.id) if lost is not None else ():
+            self._refuse_other_ins(item.identity, there, item)
 
     def retire(self, lost: Member) -> set[int]:
         """The identity is used no more, and is no longer a reason for a link. Whose questions named it."""

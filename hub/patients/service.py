@@ -170,6 +170,8 @@ class PatientService(Questions):
             if before is not None and not external:
                 linker.join(placed)
             linker.check_merge(placed.member, lost)
+            if external:
+                linker.check_absorbed(placed.member, store.person_of(lost_id))
             linker.merge(lost, lost_id, placed, external=external)
             linker.revisit(revisit, placed)
             if external and placed.lost is None:

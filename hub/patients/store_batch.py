@@ -204,12 +204,14 @@ class BatchStore(PatientStore):
         return self._known.persons.get(person) or super().person(person)
 
     def numbers(self, person: int) -> tuple[PatientIdentifier, ...] | None:
-        """What a person in use may be known by, or None: that has to be asked for."""
+        """What a person in use may be known by (``Person.identifiers``), or None: that has to be asked for."""
         known = self._known
         record, aliases = known.persons.get(person), known.aliases.get(person)
         if record is None or aliases is None or record.survivor is not None:
             return None
         members = [known.members[key].identity for key in sorted(known.members_of[person])]
+        if len({item.ins for item in members if item.ins is not None}) > 1:  # only the golden record's is the person's
+            return None
         every = [record.identifier, *(number for identity in members for number in identity.numbers), *aliases]
         return tuple(dict.fromkeys(every))
 

@@ -1,12 +1,15 @@
 """Feeds that share a unit of work and are looked at together before: what each finds is what the ones before left."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
 from hub.context import Context
 from hub.patients.model import Fed, FeedIdentity, GetPerson, Identity, IdentityStatus, MergeIdentities
 from hub.patients.service import PatientService
+from hub.patients.store_tables import IDENTITY
 from hub.storage.engine import Database
 from hub.values import PatientIdentifier
 from tests.patients.conftest import A, B, C, identity, ins
@@ -83,3 +86,20 @@ def test_who_listens_is_told_every_number_of_a_person(database: Database, patien
         assert told[fed.regional] == {*person.identifiers} == {*person.identifiers} & expected[0]
     assert len(patients.get(GetPerson(linked.regional), Context()).aliases) == 1
     assert told[new.regional] == {PatientIdentifier("4", B), PatientIdentifier("9", C)} < expected[0]
+
+
+def test_the_ins_of_a_person_is_one_for_who_listens_too(database: Database, patients: PatientService) -> None:
+    """Two INS in one person are refused wherever they would come to be: here from a time before that."""
+    for item in (identity("1", ins=ins(), status=IdentityStatus.QUALIFIED), identity("2", B)):
+        patients.feed(FeedIdentity(item), Context())
+    other = ins("2790329019124")
+    with database.transaction() as work:
+        second = {"ins_value": other.value, "ins_authority": other.authority, "status": "QUAL"}
+        work.connection.execute(update(IDENTITY).where(IDENTITY.c.value == "2").values(second))
+    told: list[set[PatientIdentifier]] = []
+    patients.listeners.append(lambda _regional, numbers, _context: told.append({*numbers}))
+    again = identity("2", B, ins=other, status=IdentityStatus.QUALIFIED, phone="0102030405")
+    patients.feed(FeedIdentity(again), Context())
+    together(database, patients, replace(again, traits=replace(again.traits, phone="0102030406")))
+    assert told[0] == told[1]
+    assert len(told[0] & {ins(), other}) == 1

@@ -6,8 +6,17 @@ import pytest
 
 from hub.context import Context
 from hub.patients.authorities import AuthorityDirectory
-from hub.patients.errors import AuthorityNotOwned, InvalidMerge, UnknownAuthority
-from hub.patients.model import CrossReference, Fed, FeedIdentity, Identity, IdentityStatus, MergeIdentities, Traits
+from hub.patients.errors import AuthorityNotOwned, InsConflict, InvalidMerge, UnknownAuthority
+from hub.patients.model import (
+    CrossReference,
+    Fed,
+    FeedIdentity,
+    Identity,
+    IdentityStatus,
+    MergeIdentities,
+    TaskKind,
+    Traits,
+)
 from hub.patients.service import PatientService
 from hub.storage.engine import Database
 from hub.values import PatientIdentifier
@@ -178,3 +187,23 @@ def test_an_external_merge_makes_an_alias(sandbox: PatientService) -> None:
     unknown = PatientIdentifier("X9", DOMAIN)
     sandbox.merge(MergeIdentities(identity("X1", DOMAIN), unknown), Context())
     assert sandbox.resolve(unknown) == one
+
+
+def test_an_external_merge_of_two_ins_is_refused_and_asked(sandbox: PatientService) -> None:
+    one, two = number("X1", DOMAIN), number("X2", DOMAIN)
+    jean, marie = (
+        identity(value, authority, birth_given=given, sex=sex, others=(regional,),
+                 ins=ins(matricule), status=IdentityStatus.QUALIFIED)
+        for value, authority, given, sex, regional, matricule in (
+            ("1", A, "Jean", "M", one, "1790329019123"), ("2", B, "Marie", "F", two, "2790329019123"),
+        )
+    )  # fmt: skip
+    for item in (jean, marie):
+        sandbox.feed(FeedIdentity(item), Context())
+    for lost in (two, one):
+        kept = {one: two, two: one}[lost]
+        with pytest.raises(InsConflict):
+            sandbox.merge(MergeIdentities(identity(kept.value, DOMAIN), lost), Context())
+    assert sandbox.resolve(number("1")) == one
+    assert sandbox.resolve(number("2", B)) == two
+    assert {task.kind for task in sandbox.tasks()} == {TaskKind.INS_CONFLICT}
