@@ -205,6 +205,7 @@ class Rooms:
             archive=archive,
             stable_after=settings.archive.stable_after if settings.archive.publish else None,
             archive_follows=settings.imaging.archive_follows,
+            home_community_id=region.home_community_id,
             rights=self.rights,
         )
         self.imaging.listen(self.patients)

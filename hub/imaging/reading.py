@@ -30,10 +30,12 @@ _MOST_MEMBERS = 100_000
 class Reading:
     """The part of the imaging room that hands out objects."""
 
-    def __init__(self, database: Database, archives: Archives, cache: InstanceCache, rights: Rights) -> None:
+    def __init__(
+        self, database: Database, archives: Archives, cache: InstanceCache, rights: Rights, *, home: str = ""
+    ) -> None:
         self.hiding = Hiding(database)
         self.readers = StudyReaders(database, archives, rights)
-        self.retriever = Retriever(database, archives, cache, self.readers)
+        self.retriever = Retriever(database, archives, cache, self.readers, home=home)
         self.by_manifest = ByManifest()
         self.elsewhere: Elsewhere | None = None  #: studies of other regions
         self._members: set[tuple[str, str]] = set()  # (study, instance) that a source has confirmed

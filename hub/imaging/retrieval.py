@@ -7,7 +7,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from hub.imaging.model import (
     RetrieveInstances,
     Study,
 )
+from hub.imaging.planning import Part, Planner
 from hub.imaging.readers import StudyReaders
 from hub.imaging.store import ImagingStore
 from hub.storage.engine import Database
@@ -50,22 +51,11 @@ _FRAMES = re.compile(r"frames/([0-9,]+)(/rendered|/thumbnail)?|(rendered|thumbna
 #: What may follow an instance's path: no segment that leads elsewhere, no query, nothing to escape.
 _RESOURCE = re.compile(r"(?!(.*/)?\.{1,2}(/|$))[A-Za-z0-9._~,:@=+-]+(/[A-Za-z0-9._~,:@=+-]+)*")
 _REMEMBER = 60.0  #: seconds that a live answer to "who holds this study" is believed
-#: From so many wanted instances of a series on, the series is asked for as a whole.
-_WHOLE_SERIES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One question to a source: a study, a series or an instance, and which of its instances are wanted."""
-
-    request: InstanceRequest
-    sources: tuple[str, ...]
-    wanted: Mapping[str, InstanceRequest]  #: by SOPInstanceUID; empty: all, and nobody knows which these are
-    whole: bool = False  #: everything is wanted, also what is newer than the index
 
 
 class Retriever:
-    """Retrieval use cases. ``silence``: seconds that a source may keep quiet within an answer."""
+    """Retrieval use cases. ``home``: the homeCommunityId (URN) that requests may name; "": any. ``silence``: seconds
+    that a source may keep quiet within an answer."""
 
     def __init__(
         self,
@@ -74,6 +64,7 @@ class Retriever:
         cache: InstanceCache,
         readers: StudyReaders,
         *,
+        home: str = "",
         silence: float = 60.0,
     ) -> None:
         self.database = database
@@ -83,6 +74,7 @@ class Retriever:
         self.silence = silence
         self._located: dict[str, tuple[float, list[Study]]] = {}
         self.contents = IndexedContents(database)
+        self.planner = Planner(archives, self.contents, home=home, silence=silence)
 
     # instances
 
@@ -90,7 +82,7 @@ class Retriever:
         """The plan is made at once, the objects are fetched while the stream is read."""
         for request in command.requests:
             check(request)
-        parts, failures = self._plan(command.requests, context)
+        parts, failures = self.planner.plan(command.requests, lambda request: self._sources(request, context))
         self._tell(parts, context)
         return self._stream(parts, failures, command.transfer_syntaxes)
 
@@ -114,49 +106,13 @@ class Retriever:
         for part in parts:
             yield from self._part(part, syntaxes)
 
-    def _plan(self, requests: Sequence[InstanceRequest], context: Context) -> tuple[list[Part], list[FailedInstance]]:
-        failures: list[FailedInstance] = []
-        groups: dict[tuple[str, str, tuple[str, ...]], dict[str, InstanceRequest]] = {}
-        for request in dict.fromkeys(requests):
-            try:
-                sources = tuple(self._sources(request, context))
-            except HubError as error:
-                failures.append(FailedInstance(request, error))
-                continue
-            key = (request.study_instance_uid, request.series_instance_uid, sources)
-            groups.setdefault(key, {})[request.sop_instance_uid] = request
-        parts: list[Part] = []
-        for (study, series, sources), wanted in groups.items():
-            parts += self._parts(study, series, sources, wanted)
-        return parts, failures
-
-    def _parts(
-        self, study: str, series: str, sources: tuple[str, ...], wanted: Mapping[str, InstanceRequest]
-    ) -> Iterator[Part]:
-        whole = InstanceRequest(study, series)
-        if "" in wanted:  # the series or the study itself is asked for
-            expected = {
-                uid: replace(wanted[""], series_instance_uid=series_uid, sop_instance_uid=uid)
-                for series_uid, uid in self.contents.instances(study, series, sources)
-            }
-            yield Part(wanted[""], sources, expected, whole=True)
-        elif series and len(wanted) >= _WHOLE_SERIES and self._worth_it(study, series, sources, len(wanted)):
-            yield Part(whole, sources, wanted)
-        else:
-            for uid, request in wanted.items():
-                yield Part(request, sources, {uid: request})
-
-    def _worth_it(self, study: str, series: str, sources: tuple[str, ...], count: int) -> bool:
-        """Whether most of the series is wanted, so that one question is cheaper than many."""
-        return count * 2 >= len(self.contents.instances(study, series, sources)) > 0
-
     def _part(self, part: Part, syntaxes: tuple[str, ...]) -> InstanceStream:
         remaining = dict(part.wanted)
         delivered: set[str] = set()
         error: HubError | None = None
         for source in part.sources:
             error = None
-            asked = self._rest(source, remaining) if delivered and remaining else [part]
+            asked = self.planner.rest(source, remaining.values()) if delivered and remaining else [part]
             try:
                 for item in chain.from_iterable(self._from(source, one, syntaxes, delivered) for one in asked):
                     uid = (
@@ -175,13 +131,6 @@ class Retriever:
             yield FailedInstance(part.request, error or UnknownInstance())
         for request in remaining.values():
             yield FailedInstance(request, error or UnknownInstance())
-
-    def _rest(self, source: str, remaining: Mapping[str, InstanceRequest]) -> list[Part]:
-        """What others did not give, as questions to one that may have it."""
-        series: dict[tuple[str, str], dict[str, InstanceRequest]] = {}
-        for uid, request in remaining.items():
-            series.setdefault((request.study_instance_uid, request.series_instance_uid), {})[uid] = request
-        return [part for at, wanted in series.items() for part in self._parts(*at, (source,), wanted)]
 
     def _from(self, source: str, part: Part, syntaxes: tuple[str, ...], delivered: set[str]) -> InstanceStream:
         connector = self.archives.capable(source, RetrievesInstances)

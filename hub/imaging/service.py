@@ -44,7 +44,7 @@ from hub.outbox import Outbox
 from hub.patients.model import Person
 from hub.storage.engine import Database, UnitOfWork
 from hub.usecase import use_case
-from hub.values import PatientIdentifier, Uid, now
+from hub.values import Oid, PatientIdentifier, Uid, now
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +91,7 @@ class ImagingService(Reading):
         archive: HubArchive | None = None,
         stable_after: float | None = None,
         archive_follows: float = 300.0,
+        home_community_id: str = "",
         rights: Rights,
     ) -> None:
         self.rights = rights
@@ -127,7 +128,9 @@ class ImagingService(Reading):
             later=self._later,
             rights=self.rights,
         )
-        super().__init__(database, self.archives, InstanceCache(cache, max_bytes=cache_bytes), self.rights)
+        kept = InstanceCache(cache, max_bytes=cache_bytes)
+        home = Oid.from_urn(home_community_id).urn if home_community_id else ""
+        super().__init__(database, self.archives, kept, self.rights, home=home)
 
     # orders and reports
 
@@ -262,11 +265,17 @@ class ImagingService(Reading):
         """Have held studies tried again when an identity arrives or persons are joined."""
         patients.listeners.append(self.person_changed)
         patients.expecting.append(self.expect)
+        pass
 
     def expect(self, numbers: Iterable[PatientIdentifier]) -> None:
         """The open unit of work will bring so many persons: whose studies there are is looked up at once."""
         with self.database.transaction() as work:
             ImagingStore(work).look(numbers)
+
+    def regrouped(self, _persons: Sequence[PatientIdentifier], _context: Context) -> None:
+        """Till now studies of these persons may have come that no look of the open unit of work saw."""
+        with self.database.transaction() as work:
+            ImagingStore(work).look(())
 
     def person_changed(
         self, _regional: PatientIdentifier, numbers: Iterable[PatientIdentifier], context: Context
@@ -385,7 +394,7 @@ class ImagingService(Reading):
             description=order.procedure[2],
             modalities=(order.modality,) if order.modality else (),
         )
-        store.index(study, info.authority_oid, self.patients.resolve(order.patient))
+        store.index(study, info.authority_oid, self.publisher.whose(order.patient))
         store.change(
             info.name, order.study_instance_uid, state=StudyState.ORDERED.value, order_number=order.placer_number
         )

@@ -9,6 +9,7 @@ from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.pixels import pixel_array
 
+from hub.connector.contract import SourceLied
 from hub.context import Context
 from hub.errors import Invalid, NotFound
 from hub.imaging.errors import (
@@ -140,6 +141,60 @@ def test_many_instances_of_a_series_are_one_question(room: Room) -> None:
     assert room.a.calls == ["retrieve"]
     assert set(found) == {f"{STUDY}.1.{n}" for n in range(4)}
     assert set(failed) == {f"{STUDY}.1.9"}
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_many_instances_that_nobody_knows_are_one_question(published: Room, apart: bool) -> None:
+    published.a.calls.clear()
+    unknown = [InstanceRequest(STUDY, f"{STUDY}.1{f'.{n}' if apart else ''}", f"{STUDY}.9.{n}") for n in range(300)]
+    found, failed = got(ask(published, *unknown, *wanted(2, 3)))
+    assert set(found) == {f"{STUDY}.2.1", f"{STUDY}.3.1"}
+    assert set(failed) == {item.sop_instance_uid for item in unknown}
+    assert {type(item.error) for item in failed.values()} == {UnknownInstance}
+    assert published.a.calls == ["describe", "retrieve", "retrieve"]
+
+
+def test_many_instances_of_a_study_that_nobody_knows_are_few_questions(room: Room) -> None:
+    named = [InstanceRequest(STUDY, "1.2", f"1.2.{n}", repository_unique_id=A.repository_unique_id) for n in range(300)]
+    _, failed = got(ask(room, *named))
+    assert {type(item.error) for item in failed.values()} == {UnknownInstance}
+    assert (len(failed), room.a.calls) == (300, ["describe"])
+    _, failed = got(ask(room, *(InstanceRequest(STUDY, "1.2", f"1.2.{n}") for n in range(300))))
+    assert {type(item.error) for item in failed.values()} == {UnknownStudy}
+    assert (len(failed), room.a.calls, room.b.calls) == (300, ["describe", "find"], ["find"])
+
+
+def test_instances_that_are_newer_than_the_index_are_found(published: Room) -> None:
+    new = study_files(names=["CT_small.dcm"] * 5)
+    for number, ds in enumerate(new):
+        ds.SeriesInstanceUID = f"{STUDY}.8"
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"{STUDY}.8.{number}"
+    published.a.datasets += new
+    published.a.calls.clear()
+    found, failed = got(ask(published, *(InstanceRequest(STUDY, f"{STUDY}.8", f"{STUDY}.8.{n}") for n in range(6))))
+    assert set(found) == {ds.SOPInstanceUID for ds in new}
+    assert set(failed) == {f"{STUDY}.8.5"}
+    assert published.a.calls == ["describe", "retrieve"]
+
+
+def test_a_source_that_does_not_tell_what_it_holds_is_asked_for_it(published: Room) -> None:
+    def lies(study_instance_uid: str, *, timeout: float) -> None:
+        raise SourceLied()
+
+    published.a.describe_study = lies  # type: ignore[method-assign]
+    published.a.calls.clear()
+    new = [InstanceRequest(STUDY, f"{STUDY}.8", f"{STUDY}.8.{n}") for n in range(6)]
+    _, failed = got(ask(published, *new))
+    assert {type(item.error) for item in failed.values()} == {UnknownInstance}
+    assert published.a.calls == ["retrieve"]
+
+
+def test_a_source_that_is_down_is_named_for_what_the_index_does_not_know(published: Room) -> None:
+    published.a.down = True
+    new = [InstanceRequest(STUDY, f"{STUDY}.8", f"{STUDY}.8.{n}") for n in range(6)]
+    _, failed = got(ask(published, *new))
+    assert {item.error.code for item in failed.values()} == {"source-unavailable"}
+    assert len(failed) == 6
 
 
 def test_the_other_copy_serves_when_a_source_is_down(published: Room) -> None:

@@ -186,3 +186,12 @@ def test_a_foreign_manifest_and_its_images(consumer: Integrator, places: Places)
     answer = ask(consumer, request(*rows, study=manifest.study_instance_uid))
     assert (answer.outcome, answer.errors) == ("Success", [])
     assert answer.documents() == {ds.SOPInstanceUID: part10(ds) for ds in places.images}
+
+
+def test_a_community_that_is_not_this_one(consumer: Integrator) -> None:
+    home = "<x:HomeCommunityId>urn:oid:1.2.3</x:HomeCommunityId>"
+    named = document(ONE).replace("<x:RepositoryUniqueId>", f"{home}<x:RepositoryUniqueId>")
+    answer = ask(consumer, request(series(1, named), series(2)))
+    assert answer.outcome == "PartialSuccess"
+    assert list(answer.documents()) == [TWO]
+    assert answer.errors == ["XDSUnknownCommunity"]

@@ -17,10 +17,10 @@ from tests.imaging.conftest import room as room  # noqa: PLC0414 - a fixture
 EXPLICIT, RLE, J2K = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.91"
 
 
-def ask(room: Room, repository: str, *syntaxes: str) -> tuple[str, list[bytes], list[tuple[str, str]]]:
+def ask(room: Room, repository: str, *syntaxes: str, home: str = "") -> tuple[str, list[bytes], list[tuple[str, str]]]:
     """The status, the documents, and (code, location) of each error."""
     wanted = [
-        InstanceRequest(STUDY, f"{STUDY}.{number}", f"{STUDY}.{number}.1", repository_unique_id=repository)
+        InstanceRequest(STUDY, f"{STUDY}.{number}", f"{STUDY}.{number}.1", repository_unique_id=repository, home=home)
         for number in range(1, 6)
     ]
     message = SoapMessage("urn:x", write_imaging_retrieve(wanted, syntaxes), mtom=True)
@@ -71,3 +71,13 @@ def test_an_unknown_oid(room: Room) -> None:
     status, _, errors = ask(room, "1.2.3", EXPLICIT)
     assert status == "Failure"
     assert {code for code, _ in errors} == {"XDSUnknownRepositoryId"}
+
+
+def test_another_community(room: Room) -> None:
+    publish(room)
+    room.service.retriever.planner.home = "urn:oid:1.2.250.1.999.1.3"
+    status, documents, errors = ask(room, A.repository_unique_id, EXPLICIT, home="urn:oid:1.2.3")
+    assert (status, documents, len(errors)) == ("Failure", [], 5)
+    assert {code for code, _ in errors} == {"XDSUnknownCommunity"}
+    status, _, _ = ask(room, A.repository_unique_id, EXPLICIT, RLE, J2K, home="urn:oid:1.2.250.1.999.1.3")
+    assert status == "Success"
