@@ -98,6 +98,8 @@ class HubArchive:
         for number in {study.accession_number for study in arrived if study.accession_number}:
             context.touch("accession", f"{uid}|{number}")
         with self.database.transaction() as work:
+            numbers = [PatientIdentifier(*_patient(study)) for study in arrived if all(_patient(study))]
+            self.patients.settle(*numbers)  # before anything is locked
             store = ImagingStore(work)
             store.forget_orders(uid)
             found = [self._join(store, study, context) for study in arrived]

@@ -2,7 +2,7 @@
 
 # ruff: noqa: D102  (the services that fulfil these say what their methods do)
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +31,8 @@ class Patients(Protocol):
 
     def resolve(self, identifier: PatientIdentifier) -> PatientIdentifier | None: ...
 
+    def settle(self, *numbers: PatientIdentifier) -> None: ...
+
     def equivalents(self, identifier: PatientIdentifier) -> tuple[PatientIdentifier, ...]: ...
 
     def person(self, identifier: PatientIdentifier) -> Person | None: ...
@@ -46,6 +48,9 @@ class ListensToPatients(Protocol):
 
     @property
     def expecting(self) -> list[Callable[[Iterable[PatientIdentifier]], None]]: ...
+
+    @property
+    def regrouped(self) -> list[Callable[[Sequence[PatientIdentifier], Context], None]]: ...
 
 
 class Documents(Protocol):

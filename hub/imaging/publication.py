@@ -128,8 +128,8 @@ class Publisher:
                 everybody = False
             elif reply.value is not None and any(series.instances for series in reply.value.series):
                 found = self.look(reply.value)
-                person = self.patients.resolve(found.local) if found.study.patient_id else None
                 with self.database.transaction() as work:
+                    person = self.whose(found.local) if found.study.patient_id else None
                     ImagingStore(work).index(found.study, found.info.authority_oid, person)
         return everybody
 
@@ -162,8 +162,7 @@ class Publisher:
 
     def _carry_out(self, store: ImagingStore, found: "Found", draft: Draft) -> None:
         study, context = found.study, draft.context
-        self.documents.hold_persons()  # before anything is locked: whom it is about stays so until the commit
-        person = self.patients.resolve(found.local) if study.patient_id else None
+        person = self.whose(found.local) if study.patient_id else None
         store.index(study, found.info.authority_oid, person)
         row = store.row(study.source, study.study_instance_uid)
         if row is None:
@@ -193,6 +192,12 @@ class Publisher:
         store.change(study.source, study.study_instance_uid, **(values | held if reason else values))
         if not reason:
             context.led_to("study-published", study.study_instance_uid)
+
+    def whose(self, number: PatientIdentifier) -> PatientIdentifier | None:
+        """The person whom a number means, to the end of the open unit of work. Before anything is locked."""
+        self.patients.settle(number)
+        self.documents.hold_persons()  # after the number: so do feeds
+        return self.patients.resolve(number)
 
     def _withdraw(self, store: ImagingStore, row: Any, context: Context) -> None:
         """The registry no longer shows the manifest; when the study comes back, another one is made."""

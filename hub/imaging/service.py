@@ -265,7 +265,7 @@ class ImagingService(Reading):
         """Have held studies tried again when an identity arrives or persons are joined."""
         patients.listeners.append(self.person_changed)
         patients.expecting.append(self.expect)
-        pass
+        patients.regrouped.append(self.regrouped)
 
     def expect(self, numbers: Iterable[PatientIdentifier]) -> None:
         """The open unit of work will bring so many persons: whose studies there are is looked up at once."""

@@ -147,6 +147,12 @@ class PatientService(Questions):
             for expects in self.expecting:
                 expects(numbers)
 
+    def settle(self, *numbers: PatientIdentifier) -> None:
+        """To the end of the open unit of work no feed is about these: who keeps whose they are misses nobody."""
+        with self.database.transaction() as work:
+            known = [self.lenient(number) for number in numbers]
+            BatchStore.of(work).lock(*(f"identity:{number.value}^{number.authority}" for number in known))
+
     @use_case
     def merge(self, command: MergeIdentities, context: Context) -> Fed:
         """The owner merges two of its numbers (A40). Raises UnknownAuthority, AuthorityNotOwned, InvalidMerge."""

@@ -174,6 +174,7 @@ class FakePatients:
         self.people: dict[PatientIdentifier, Person] = {}
         self.listeners: list[Callable[[PatientIdentifier, Iterable[PatientIdentifier], Context], None]] = []
         self.expecting: list[Callable[[Iterable[PatientIdentifier]], None]] = []
+        self.regrouped: list[Callable[[Sequence[PatientIdentifier], Context], None]] = []
 
     def add(self, number: str, *identifiers: PatientIdentifier, ins: PatientIdentifier | None = None) -> Person:
         regional = PatientIdentifier(number, AFFINITY)
@@ -185,6 +186,9 @@ class FakePatients:
     def resolve(self, identifier: PatientIdentifier) -> PatientIdentifier | None:
         person = self.people.get(identifier)
         return person.regional if person else None
+
+    def settle(self, *numbers: PatientIdentifier) -> None:
+        """Nobody else is here."""
 
     def equivalents(self, identifier: PatientIdentifier) -> tuple[PatientIdentifier, ...]:
         return (identifier,)
