@@ -226,12 +226,13 @@ class FeedIdentity(Command):
 class MergeIdentities(Command):
     """A hospital merges two of its own identities (A40): ``lost`` becomes ``survivor``.
 
-    ``details``: said of the survivor, by name of a field of ``Details``; "" deletes."""
+    ``details``: said of the survivor, by name of a field of ``Details``; "" deletes; ``said``: as in FeedIdentity."""
 
     survivor: Identity
     lost: PatientIdentifier
     stated: bool = True  #: as in FeedIdentity
     details: Mapping[str, str] = field(default_factory=dict)
+    said: tuple[Said, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ INS away, as a cancelled movement or a transfer would otherwise do."""
 from dataclasses import replace
 
 from hub.patients import matching
-from hub.patients.model import FeedIdentity, Identity
+from hub.patients.model import FeedIdentity, Identity, IdentityStatus
+from hub.patients.store import Member
 
 _STRICT = ("birth_name", "birth_given", "given_names", "birth_date", "sex", "birth_place")
 _OTHERS = ("phone", "mother_name", "multiple_birth")
@@ -27,3 +28,14 @@ def completed(known: Identity, told: Identity, command: FeedIdentity) -> Identit
     if command.checked:
         return replace(told, traits=have)
     return replace(told, traits=have, status=known.status, attributes=known.attributes, ins=known.ins)
+
+
+def not_worse(before: Member | None, identity: Identity) -> Identity:
+    """A merge message often says little of the survivor: what is known better is kept."""
+    if before is None:
+        return identity
+    known = before.identity
+    unchecked = identity.status is IdentityStatus.PROVISIONAL and matching.validated(known)
+    if not identity.traits.birth_name or unchecked:
+        return replace(known, active=True, updated_at=identity.updated_at)
+    return identity

@@ -31,7 +31,7 @@ from hub.patients.model import (
     TaskKind,
 )
 from hub.patients.owners import OwnersWord
-from hub.patients.partial import completed
+from hub.patients.partial import completed, not_worse
 from hub.patients.questions import Questions
 from hub.patients.steward_model import ChangeIdentifier, OwnerLink, OwnerUnlink, WithdrawIdentity
 from hub.patients.store import BATCH, Member, PatientStore, PersonRecord
@@ -170,7 +170,7 @@ class PatientService(Questions):
             lost, before = store.identity(lost_id), store.identity(identity.identifier)
             self._not_renumbered(linker, before, lost)
             revisit = linker.retire(lost) if lost is not None and lost.identity.active else set()
-            placed = self._place(linker, _not_worse(before, identity), before)
+            placed = self._place(linker, not_worse(before, identity), before)
             if command.details:
                 DetailsStore(work).keep(identity.identifier, command.details)
             if before is not None and not external:
@@ -185,6 +185,7 @@ class PatientService(Questions):
                 if alias is not None and placed.member.person not in (alias.id, alias.survivor):
                     store.absorb(alias.id, placed.member.person)
                     placed.lost = alias
+            self.hear(identity.identifier, command.said, context)
             return self.fed(store, placed, context)
 
     @use_case
@@ -198,9 +199,10 @@ class PatientService(Questions):
             store.lock(*self._locks(one, linker), *self._locks(other, linker))
             store.lock_links()
             placed = [self._described(linker, item) for item in (one, other)]
-            for said, who, told in zip(placed, (one, other), command.details, strict=True):
-                if told and said.member.identity.identifier == who.identifier:  # else it was merged away
+            for here, who, told, said in zip(placed, (one, other), command.details, command.said, strict=True):
+                if told and here.member.identity.identifier == who.identifier:  # else it was merged away
                     DetailsStore(work).keep(who.identifier, told)
+                self.hear(who.identifier, said, context)
             if placed[0].member.id == placed[1].member.id:  # merged: more than linked
                 return self.fed(store, placed[0], context)
             return self.fed(store, linker.link(*placed), context)
@@ -216,6 +218,8 @@ class PatientService(Questions):
             store.lock(*(f"identity:{item.value}^{item.authority}" for item in (one, other)))
             store.lock_links()
             first, second = (self._in_use(store, item) for item in (one, other))
+            for number, said in zip((one, other), command.said, strict=True):
+                self.hear(number, said, context)
             return self.fed(store, linker.unlink(first, second), context)
 
     @use_case
@@ -236,10 +240,11 @@ class PatientService(Questions):
             if command.details:
                 DetailsStore(work).keep(number, command.details)
             before = store.identity(number)
-            placed = self._place(linker, _not_worse(before, identity), before)
+            placed = self._place(linker, not_worse(before, identity), before)
             if known is None:
                 linker.alias(placed, old)
             placed.reason = "change-id"
+            self.hear(number, command.said, context)
             return self.fed(store, placed, context)
 
     @use_case
@@ -298,7 +303,7 @@ class PatientService(Questions):
         before = linker.store.identity(identity.identifier)
         if before is not None and before.survivor is not None:
             return Placed(_survivor(linker.store, before))
-        return self._place(linker, _not_worse(before, identity), before)
+        return self._place(linker, not_worse(before, identity), before)
 
     @staticmethod
     def _in_use(store: PatientStore, identifier: PatientIdentifier) -> Member:
@@ -427,17 +432,6 @@ class PatientService(Questions):
             return known
         found = self.person(regional)
         return found.identifiers if found is not None else ()
-
-
-def _not_worse(before: Member | None, identity: Identity) -> Identity:
-    """A merge message often says little of the survivor: what is known better is kept."""
-    if before is None:
-        return identity
-    known = before.identity
-    unchecked = identity.status is IdentityStatus.PROVISIONAL and matching.validated(known)
-    if not identity.traits.birth_name or unchecked:
-        return replace(known, active=True, updated_at=identity.updated_at)
-    return identity
 
 
 def _survivor(store: PatientStore, member: Member) -> Member:

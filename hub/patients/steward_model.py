@@ -1,10 +1,11 @@
 """What stewards and owners decide about identities, and why two of them are one person or not. Frozen values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from hub.access.rights_model import Said
 from hub.patients.model import Identity, Link, Task, TaskKind
 from hub.usecase import Command
 from hub.values import PatientIdentifier
@@ -141,30 +142,33 @@ class DecideTask(Command):
 class OwnerLink(Command):
     """An owner says that two numbers of its own domain are one person (A24). Both stay in use. Outcome: Fed.
 
-    ``details``: as of ``FeedDetails``, of the one and of the other."""
+    ``details``: as of ``FeedDetails``, of the one and of the other; ``said``: as of ``FeedIdentity``, likewise."""
 
     one: Identity
     other: Identity
     details: tuple[Mapping[str, str], Mapping[str, str]] = field(default_factory=lambda: ({}, {}))
+    said: tuple[Sequence[Said], Sequence[Said]] = ((), ())
 
 
 @dataclass(frozen=True, slots=True)
 class OwnerUnlink(Command):
-    """An owner takes its A24 back (A37). Outcome: Fed. Raises UnknownIdentifier."""
+    """An owner takes its A24 back (A37). ``said``: as of ``OwnerLink``. Outcome: Fed. Raises UnknownIdentifier."""
 
     one: PatientIdentifier
     other: PatientIdentifier
+    said: tuple[Sequence[Said], Sequence[Said]] = ((), ())
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeIdentifier(Command):
     """An owner gives an identity another number (A47): ``old`` stays an alias, never given again.
 
-    ``details``: as of ``FeedDetails``. Outcome: Fed."""
+    ``details``: as of ``FeedDetails``; ``said``: as of ``FeedIdentity``. Outcome: Fed."""
 
     identity: Identity  #: with its new number
     old: PatientIdentifier
     details: Mapping[str, str] = field(default_factory=dict)
+    said: Sequence[Said] = ()
 
 
 @dataclass(frozen=True, slots=True)

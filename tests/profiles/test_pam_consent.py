@@ -6,7 +6,7 @@ from hub.access.model import Principal, Scheme
 from hub.access.rights_model import Choice, Kind, Matter, Thing
 from hub.context import Context
 from hub.values import PatientIdentifier
-from tests.profiles.running import OIDS, Region, message, pid
+from tests.profiles.running import OIDS, Region, cx, message, pid
 
 PV1 = "PV1||I|7700^12^2^HOSPITAL_A|||||||||||||||||V1"
 ZBE = "ZBE|M1^HOSPITAL_A|20260310110000||INSERT|N||Chir^^^^^^UF^^^7700||HMS"
@@ -87,3 +87,27 @@ def test_a_refused_message_says_nothing(region: Region) -> None:
     region.accepted(message("ADT^A28", pid(number)))
     region.refused(message("ADT^A31", pid(number), "ZFA|||||||||||INC|then"), "ZFA^1^12", "102")
     assert shown(region, number)
+
+
+INC = "ZFA|||||||||||INC|20240301"
+
+
+@pytest.mark.parametrize("code", ["A40", "A47"])
+def test_a_merge_and_a_change_of_number_say_it_of_the_number_in_use(region: Region, code: str) -> None:
+    kept, gone = region.fresh(), region.fresh()
+    region.accepted(message("ADT^A28", pid(gone)))
+    region.accepted(message(f"ADT^{code}", pid(kept), f"MRG|{cx(gone)}", INC))
+    assert [shown(region, number) for number in (kept, gone)] == [False, False]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("code", ["A24", "A37"])
+def test_of_two_numbers_it_is_said_of_the_one_that_it_follows(region: Region, code: str, place: int) -> None:
+    numbers = [region.fresh(), region.fresh()]
+    for number in numbers:
+        region.accepted(message("ADT^A28", pid(number)))
+    segments = [pid(numbers[0]), pid(numbers[1])]
+    segments.insert(place + 1, INC)
+    region.accepted(message(f"ADT^{code}", *segments))
+    heard = [number for number in numbers if said(region, number, Matter.CONSULTATION) is Choice.OPPOSITION]
+    assert heard == (numbers if code == "A24" else [numbers[place]])  # linked, they are one person

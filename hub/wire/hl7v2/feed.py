@@ -114,14 +114,14 @@ def _merge(message: Hl7Message, code: str, event: Event) -> MergeIdentities:  # 
     mrg = message.require("MRG")
     survivor = identity(message, names_required=event.named)  # what remains is the number; the name may be left out
     lost = _other(mrg, survivor, "A number can't be merged into itself.")
-    return MergeIdentities(survivor, lost, details=french.details(message))
+    return MergeIdentities(survivor, lost, details=french.details(message), said=french.said(message))
 
 
 def _change(message: Hl7Message, code: str, event: Event) -> ChangeIdentifier:  # noqa: ARG001
     mrg = message.require("MRG")
     changed = identity(message, names_required=event.named)
     old = _other(mrg, changed, "A number can't be changed into itself.")
-    return ChangeIdentifier(changed, old, french.details(message))
+    return ChangeIdentifier(changed, old, french.details(message), french.said(message))
 
 
 def _other(mrg: Segment, kept: Identity, wrong: str) -> PatientIdentifier:
@@ -145,12 +145,12 @@ def _two(message: Hl7Message) -> tuple[Segment, Segment]:
 
 def _link(message: Hl7Message, code: str, event: Event) -> OwnerLink:  # noqa: ARG001
     one, other = (identity(message, names_required=event.named, pid=pid) for pid in _two(message))
-    return OwnerLink(one, other, french.details_of_two(message))
+    return OwnerLink(one, other, french.details_of_two(message), french.said_of_two(message))
 
 
 def _unlink(message: Hl7Message, code: str, event: Event) -> OwnerUnlink:  # noqa: ARG001
     one, other = (patient_numbers(pid).local for pid in _two(message))
-    return OwnerUnlink(one, other)
+    return OwnerUnlink(one, other, french.said_of_two(message))
 
 
 def _withdraw(message: Hl7Message, code: str, event: Event) -> WithdrawIdentity:  # noqa: ARG001

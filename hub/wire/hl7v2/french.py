@@ -1,6 +1,6 @@
 """The segments of the French extension (PAM-FR 2.11): read strictly, so that a mistake is told and not kept unseen."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -107,11 +107,21 @@ def check(message: Hl7Message) -> None:
 
 def said(message: Hl7Message) -> tuple[Said, ...]:
     """The patient's words of every ZFA-9 to ZFA-12; a field that is empty says nothing. Raises DataTypeError."""
+    return _said(message, message.segments)
+
+
+def said_of_two(message: Hl7Message) -> tuple[tuple[Said, ...], tuple[Said, ...]]:
+    """The same of a message about two numbers: what follows the second PID is of that. Raises DataTypeError."""
+    one, other = _parts(message)
+    return _said(message, one), _said(message, other)
+
+
+def _said(message: Hl7Message, segments: Sequence[Segment]) -> tuple[Said, ...]:
     evn = message.first("EVN")
     recorded = evn.value(2) if evn is not None else ""
     told_at = instant(recorded, "EVN-2") if recorded else None
     found: dict[Matter, list[Said]] = {}
-    for zfa in message.all("ZFA"):
+    for zfa in (segment for segment in segments if segment.name == "ZFA"):
         for number, matter in ((9, Matter.FEEDING), (11, Matter.CONSULTATION)):
             value, date = zfa.value(number), zfa.value(number + 1)
             if value:
@@ -140,10 +150,13 @@ def details(message: Hl7Message) -> dict[str, str]:
 
 def details_of_two(message: Hl7Message) -> tuple[dict[str, str], dict[str, str]]:
     """The same of a message about two numbers: what follows the second PID is of that. Raises DataTypeError."""
-    second = next(at for at, item in enumerate(message.segments) if item.name == "PID" and item.index > 1)
-    parts = message.segments[:second], message.segments[second:]
-    one, other = (_details(item for item in part if item.name in _DETAILS) for part in parts)
+    one, other = (_details(item for item in part if item.name in _DETAILS) for part in _parts(message))
     return one, other
+
+
+def _parts(message: Hl7Message) -> tuple[Sequence[Segment], Sequence[Segment]]:
+    second = next(at for at, item in enumerate(message.segments) if item.name == "PID" and item.index > 1)
+    return message.segments[:second], message.segments[second:]
 
 
 def _details(segments: Iterable[Segment]) -> dict[str, str]:
