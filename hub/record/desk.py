@@ -30,7 +30,7 @@ class RecordDesk:
         """Where documents stand on their way to the record."""
         with self.database.reading() as work:
             store = RecordStore(work)
-            return PublicationPage(store.list(command), store.counts())
+            return PublicationPage(store.list(command, self.record.looks), store.counts())
 
     @use_case
     def retry(self, command: RetryPublication, context: Context) -> Publication:
@@ -43,7 +43,7 @@ class RecordDesk:
             if row.state != PublicationState.HELD.value:
                 raise PublicationNotHeld()
             self._retried(store, row, context)
-            return publication_of(store.get(row.id))  # type: ignore[arg-type]
+            return publication_of(store.get(row.id), self.record.looks)  # type: ignore[arg-type]
 
     @use_case
     def retry_held(self, command: RetryHeld, context: Context) -> int:

@@ -49,7 +49,9 @@ class Advice:
 #: Every reason with what to do next: shown on the operator's page.
 ADVICE: Mapping[Reason, Advice] = {
     Reason.NO_REPORT: Advice(
-        "The manifest waits for a final report of its study.", "Nothing: the final report sends both.", again=True
+        "The manifest waits until the record holds a final report of its study.",
+        "Nothing here: the manifest follows its report; where that is held, see there.",
+        again=True,
     ),
     Reason.NOT_ASKED: Advice(
         "The sender keeps the report from the national record (DESTDMP: N).",
@@ -98,6 +100,10 @@ ADVICE: Mapping[Reason, Advice] = {
 }
 
 
+#: What the hub looks at again once a day: it may change without anybody telling the hub.
+LOOKED_AT = frozenset(reason for reason, advice in ADVICE.items() if advice.again) - {Reason.NO_REPORT}
+
+
 @dataclass(frozen=True, slots=True)
 class Publication:
     """One document of the region and its counterpart in the national record. No patient data."""
@@ -114,6 +120,8 @@ class Publication:
     attempts: int = 0
     changed_at: datetime | None = None
     sent_at: datetime | None = None
+    leaving: bool = False  #: it is to be deleted there
+    given_up: bool = False  #: it is no longer looked at by itself
 
     @property
     def advice(self) -> Advice | None:

@@ -22,7 +22,7 @@ from hub.patients.model import Person
 from hub.record import failures
 from hub.record.drawing import Sender, lot_of, national_entry
 from hub.record.model import (
-    ADVICE,
+    LOOKED_AT,
     PublicationState,
     Reason,
 )
@@ -49,7 +49,7 @@ class RecordService:
 
     ``types``: typeCode -> "manifest" or "report", of what is sent. ``own``: sourceIds of the submissions that are
     looked at. ``deadline``: seconds for each request. ``look_again``: after that time what may change by itself is
-    looked at again, at most ``looks`` times."""
+    looked at again, at most ``looks`` times; without end what stands in the record and should not, or not so."""
 
     def __init__(
         self,
@@ -149,9 +149,6 @@ class RecordService:
             row = store.of_entry([entry.id])
             if row is not None:
                 self.enqueue(row, context)
-            if kind == "report":
-                for manifest in store.of_study(study, "manifest"):
-                    self.enqueue(manifest, context)
 
     def withdrawn(self, entries: Iterable[DocumentEntry], context: Context) -> None:
         """Entries were taken back, in this unit of work: the record is to lose them as well."""
@@ -165,9 +162,7 @@ class RecordService:
                         attempts=0, changed_at=now(),
                     )  # fmt: skip
                     self.enqueue(row, context)
-                    if row.kind == "report":
-                        for manifest in store.of_study(row.study_instance_uid, "manifest"):
-                            self.enqueue(manifest, context)
+                    self._follow(row, context)
 
     def person_changed(
         self, regional: PatientIdentifier, numbers: Iterable[PatientIdentifier], context: Context
@@ -190,6 +185,13 @@ class RecordService:
         destination = f"{KIND}/{row.study_instance_uid or row.id}"
         due = now() + self.look_again if later else now()
         self.outbox.enqueue(destination, KIND, {"publication": row.id}, context, key=row.id, due_at=due)
+
+    def _follow(self, row: Any, context: Context) -> None:
+        """Of a report that comes to the record, or leaves it, the manifests are looked at, in the open unit of work."""
+        if row.kind == "report":
+            with self.database.transaction() as work:
+                for manifest in RecordStore(work).of_study(row.study_instance_uid, "manifest"):
+                    self.enqueue(manifest, context)
 
     # what is carried out
 
@@ -222,7 +224,10 @@ class RecordService:
             self._hold(row, reason, detail, context)
             self._tell(row, context, error.context.get("told", "") or error.code)
             return error
-        self._change(row.id, reason="", detail="", attempts=0, **changes)
+        with self.database.transaction():
+            self._change(row.id, reason="", detail="", attempts=0, **changes)
+            if "sent_at" in changes:
+                self._follow(row, context)
         self._tell(row, context)
         context.led_to(f"record-{changes['state']}", row.unique_id)
         return None
@@ -238,16 +243,14 @@ class RecordService:
         try:
             person = self._permitted(row, entry)
         except Held as held:
-            if held.reason is Reason.NO_REPORT and row.record_unique_id:  # the last report was taken back
-                self._delete(row)
-                self._change(row.id, record_unique_id="", record_patient="", record_source="")
+            if held.reason is Reason.NO_REPORT:  # the last report was taken back, or stands in another record
+                self._take_away(row, context)
             raise
         ins = person.ins
         assert ins is not None
         context.touch("patient", person.regional.cx)
         if row.record_unique_id and row.record_patient != ins.cx:
-            self._delete(row)  # the person's number was another one: it stood in a record where it does not belong
-            self._change(row.id, record_unique_id="", record_patient="", record_source="")
+            self._take_away(row, context)  # the person's number was another one: it stands where it does not belong
             row = self._again(row.id)
         source = _source(entry)
         if row.record_unique_id and row.record_source == source:
@@ -276,15 +279,11 @@ class RecordService:
             store = RecordStore(work)
             if row.kind == "report":
                 _check_wish(store.wish(row.unique_id))
-            elif self.needs_report and not self._reports(store, row.study_instance_uid):
-                raise Held(Reason.NO_REPORT)
+            elif self.needs_report:
+                reports = store.of_study(row.study_instance_uid, "report")
+                if not any(item.record_unique_id and item.record_patient == person.ins.cx for item in reports):
+                    raise Held(Reason.NO_REPORT)
         return person
-
-    @staticmethod
-    def _reports(store: RecordStore, study: str) -> list[Any]:
-        """The reports of a study that go to the record."""
-        wishes = [(row, store.wish(row.unique_id)) for row in store.of_study(study, "report")]
-        return [row for row, wish in wishes if wish is None or (wish.wanted and not wish.secret)]
 
     def _tell(self, row: Any, context: Context, failed: str = "") -> None:
         """The sender hears that the record has its report, or why not, once each; ``failed``: a code."""
@@ -370,6 +369,15 @@ class RecordService:
             entry = found[row.record_unique_id]
             self.record().change_life(entry, Life.DELETED, ORGANISATION, timeout=self.deadline)
 
+    def _take_away(self, row: Any, context: Context) -> None:
+        """What was sent is deleted, to be sent elsewhere or later; without a report its manifests go as well."""
+        if not row.record_unique_id:
+            return
+        self._delete(row)
+        with self.database.transaction():
+            self._change(row.id, record_unique_id="", record_patient="", record_source="")
+            self._follow(row, context)
+
     def _show_otherwise(self, row: Any, entry: DocumentEntry, ins: PatientIdentifier) -> None:
         """Only who may see it has changed."""
         found = self.record().locate(ins, [row.record_unique_id], ORGANISATION, timeout=self.deadline)
@@ -386,7 +394,7 @@ class RecordService:
             if current is None:
                 return
             store.change(row.id, attempts=current.attempts + 1, changed_at=now(), **values)
-            if ADVICE[reason].again and reason is not Reason.NO_REPORT and current.attempts < self.looks:
+            if reason in LOOKED_AT and (current.record_unique_id or current.attempts < self.looks):
                 self.enqueue(row, context, later=True)
         context.led_to(f"record-held-{reason.value}", row.unique_id)
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from sqlalchemy.engine import Row
 from sqlmodel import Field, SQLModel
 
-from hub.record.model import ListPublications, Publication, PublicationState, Reason
+from hub.record.model import LOOKED_AT, ListPublications, Publication, PublicationState, Reason
 from hub.storage.engine import UnitOfWork
 from hub.storage.tables import METADATA, KeyText, UtcDateTime
 
@@ -127,8 +127,8 @@ class RecordStore:
         """Change a row."""
         self._connection.execute(update(PUBLICATION).where(PUBLICATION.c.id == key).values(**values))
 
-    def list(self, query: ListPublications) -> tuple[Publication, ...]:
-        """The last changed first."""
+    def list(self, query: ListPublications, looks: int) -> tuple[Publication, ...]:
+        """The last changed first. ``looks``: how often each is looked at again."""
         found = select(PUBLICATION).order_by(PUBLICATION.c.changed_at.desc(), PUBLICATION.c.id.desc())
         if query.state:
             found = found.where(PUBLICATION.c.state == query.state.value)
@@ -137,7 +137,7 @@ class RecordStore:
         if query.study_instance_uid:
             found = found.where(PUBLICATION.c.study_instance_uid == query.study_instance_uid)
         rows = self._connection.execute(found.limit(max(1, min(query.limit, 500))).offset(max(0, query.offset)))
-        return tuple(publication_of(row) for row in rows)
+        return tuple(publication_of(row, looks) for row in rows)
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many, by state and reason."""
@@ -147,8 +147,12 @@ class RecordStore:
         return {(state, reason): count for state, reason, count in self._connection.execute(query)}
 
 
-def publication_of(row: Row[Any]) -> Publication:
+def publication_of(row: Row[Any], looks: int) -> Publication:
     """A row as others see it."""
+    # What the region's own feeds tell is heard at any time; what only the record knows is not.
+    elsewhere = row.reason in LOOKED_AT - {Reason.NOT_QUALIFIED, Reason.OPPOSITION} or (
+        row.reason == Reason.OPPOSITION and row.detail
+    )
     return Publication(
         id=row.id,
         kind=row.kind,
@@ -162,4 +166,6 @@ def publication_of(row: Row[Any]) -> Publication:
         attempts=row.attempts,
         changed_at=row.changed_at,
         sent_at=row.sent_at,
+        leaving=not row.wanted and bool(row.record_unique_id),
+        given_up=bool(elsewhere) and row.attempts > looks and not row.record_unique_id,
     )

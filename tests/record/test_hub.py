@@ -19,6 +19,9 @@ from tests.app.test_wiring import settings
 from tests.connectors.dmp_site import settings as connector_settings
 from tests.portal.conftest import field
 
+_WORDS = ("stopped looking by itself", "to be deleted there")
+_TOLD = {"no-record": [True, False], "closed-record": [False, True], "certificate-refused": [False, False]}
+
 
 def with_record(directory: Path, dmp: DmpSimulator, **changed: object) -> Settings:
     record = {
@@ -66,6 +69,8 @@ def test_the_operator_sees_and_tries_again(tmp_path: Path) -> None:
             assert hub.record.connector().name == "DMP"  # type: ignore[attr-defined]
             _held(hub, "one", Reason.CERTIFICATE)
             _held(hub, "two", Reason.CLOSED)
+            _held(hub, "three", Reason.NO_RECORD, attempts=31)
+            _held(hub, "four", Reason.CLOSED, attempts=31, wanted=False, record_unique_id="1.2.four")
             with httpx.Client(base_url=hub.public_url(), headers={"Accept-Language": "en"}) as client:
                 form = client.get("/portal/sign-in")
                 data = {"csrf": field(form.text, "csrf"), "login": "op", "password": "secret-of-op"}
@@ -75,6 +80,8 @@ def test_the_operator_sees_and_tries_again(tmp_path: Path) -> None:
                 assert "does not accept the certificate" in page.text
                 assert "record is closed" in page.text
                 assert 'href="/portal/operator/record"' in page.text
+                told = {name: client.get(f"/portal/operator/record?reason={name}").text for name in _TOLD}
+                assert {name: [words in told[name] for words in _WORDS] for name in told} == _TOLD
                 narrow = client.get("/portal/operator/record?state=held&reason=closed-record&offset=0")
                 assert "1.2.3.two" in narrow.text
                 assert "1.2.3.one" not in narrow.text
@@ -86,7 +93,7 @@ def test_the_operator_sees_and_tries_again(tmp_path: Path) -> None:
                 client.post("/portal/operator/record/held/closed-record/retry", data=csrf)
                 assert hub.record.service is not None
                 states = hub.record.desk.publications(ListPublications(), Context()).counts
-                assert sum(count for (state, _), count in states.items() if state == "waiting") == 2
+                assert sum(count for (state, _), count in states.items() if state == "waiting") == 3
                 assert client.post("/portal/operator/record/one/retry").status_code == 403
         finally:
             hub.stop()
@@ -110,7 +117,7 @@ def test_deliveries_are_audited(tmp_path: Path) -> None:
             hub.stop()
 
 
-def _held(hub: Hub, key: str, reason: Reason) -> None:
+def _held(hub: Hub, key: str, reason: Reason, **more: object) -> None:
     from hub.record.store import RecordStore
 
     with hub.database.transaction() as work:
@@ -118,6 +125,6 @@ def _held(hub: Hub, key: str, reason: Reason) -> None:
             {
                 "id": key, "kind": "report", "study_instance_uid": f"1.2.3.{key}", "entry": key, "logical_id": key,
                 "unique_id": f"1.2.{key}", "patient": "1^^^&1.2&ISO", "wanted": True, "state": "held",
-                "reason": reason.value, "created_at": now(), "changed_at": now(),
+                "reason": reason.value, "created_at": now(), "changed_at": now(), **more,
             }
         )  # fmt: skip

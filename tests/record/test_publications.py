@@ -26,6 +26,7 @@ from tests.connectors.dmp_site import INS
 from tests.imaging.archive import STUDY
 from tests.record.national import Nation, nation
 
+OTHER = PatientIdentifier("207058575627097", INS.authority, "INS")
 BOTH = {"manifest": "sent", "report": "sent"}
 
 
@@ -121,12 +122,11 @@ def test_another_number_moves_what_was_sent(region: Nation) -> None:
     region.qualify()
     region.report()
     region.work()
-    other = PatientIdentifier("207058575627097", INS.authority, "INS")
-    region.dmp.state.add(Person(other.value, other.authority))
+    region.dmp.state.add(Person(OTHER.value, OTHER.authority))
     row = next(item for item in region.publications() if item.kind == "manifest")
     with region.service.database.transaction() as work:
         work.connection.exec_driver_sql(
-            f"UPDATE record_publication SET record_patient = '{other.cx}', state = 'held', reason = 'refused'"
+            f"UPDATE record_publication SET record_patient = '{OTHER.cx}', state = 'held', reason = 'refused'"
             f" WHERE id = '{row.id}'"
         )
     region.desk.retry(RetryPublication(row.id), Context())
@@ -135,8 +135,7 @@ def test_another_number_moves_what_was_sent(region: Nation) -> None:
 
 
 def test_a_number_that_is_corrected_moves_what_was_sent_by_itself(region: Nation) -> None:
-    other = PatientIdentifier("207058575627097", INS.authority, "INS")
-    region.dmp.state.add(Person(other.value, other.authority))
+    region.dmp.state.add(Person(OTHER.value, OTHER.authority))
     region.qualify()
     region.report()
     region.work()
@@ -145,20 +144,20 @@ def test_a_number_that_is_corrected_moves_what_was_sent_by_itself(region: Nation
     region.qualify()  # the same again: nobody asks the record
     region.work()
     assert len(region.dmp.state.asked) == asked
-    region.qualify(other)
+    region.qualify(OTHER)
     region.work()
     assert {item.status for item in region.there().values()} == {DELETED}
 
     def theirs() -> set[str]:
-        return {item.type_code for item in region.dmp.state.of(f"{other.cx}^NH") if item.status == APPROVED}
+        return {item.type_code for item in region.dmp.state.of(f"{OTHER.cx}^NH") if item.status == APPROVED}
 
-    assert theirs() == {"IMG-KOS"}
+    assert theirs() == set(), "a manifest goes nowhere without its report"
     held = next(item for item in region.publications() if item.kind == "report")
     assert (held.reason, held.detail) == (Reason.METADATA, "uniqueId"), "signed: it can't be given another number here"
-    region.report(status="C", ins=other)
+    region.report(status="C", ins=OTHER)
     region.work()
     assert theirs() == {"18748-4", "IMG-KOS"}
-    assert region.states()["report"] == "replaced"
+    assert region.states() == {"manifest": "replaced", "report": "replaced"}
 
 
 def test_a_number_that_is_taken_away_is_told(region: Nation) -> None:
@@ -239,7 +238,7 @@ def test_what_the_record_says_holds_and_is_looked_at_again(
     region.qualify()
     region.report()
     region.work()
-    assert set(region.states().values()) == {reason.value}
+    assert region.states() == {"manifest": Reason.NO_REPORT.value, "report": reason.value}
     assert ADVICE[reason].next
     waiting = region.rooms.exchange.deliveries(Page(state=DeliveryState.WAITING))
     assert waiting  # the next look
@@ -254,7 +253,7 @@ def test_nobody_s_record(region: Nation) -> None:
     region.qualify()
     region.report()
     region.work()
-    assert set(region.states().values()) == {Reason.NO_RECORD.value}
+    assert region.states() == {"manifest": Reason.NO_REPORT.value, "report": Reason.NO_RECORD.value}
 
 
 def test_a_refused_certificate_is_tried_again_when_the_operator_says_so(region: Nation) -> None:
@@ -262,12 +261,12 @@ def test_a_refused_certificate_is_tried_again_when_the_operator_says_so(region: 
     region.qualify()
     region.report()
     region.work()
-    assert set(region.states().values()) == {Reason.CERTIFICATE.value}
+    assert region.states() == {"manifest": Reason.NO_REPORT.value, "report": Reason.CERTIFICATE.value}
     assert not region.rooms.exchange.deliveries(Page(state=DeliveryState.WAITING))
     region.dmp.state.faults = Faults()
     region.work()
-    assert set(region.states().values()) == {Reason.CERTIFICATE.value}
-    assert region.desk.retry_held(RetryHeld(Reason.CERTIFICATE), Context()) == 2
+    assert region.states() == {"manifest": Reason.NO_REPORT.value, "report": Reason.CERTIFICATE.value}
+    assert region.desk.retry_held(RetryHeld(Reason.CERTIFICATE), Context()) == 1
     region.work()
     assert region.states() == BOTH
 
@@ -277,8 +276,8 @@ def test_a_record_that_is_down_is_tried_again(region: Nation) -> None:
     region.qualify()
     region.report()
     region.work()
-    assert set(region.states().values()) == {Reason.UNAVAILABLE.value, "waiting"}  # one after the other
-    assert {item.state for item in region.publications()} == {PublicationState.WAITING}
+    assert region.states() == {"manifest": Reason.NO_REPORT.value, "report": Reason.UNAVAILABLE.value}
+    assert {item.state for item in region.publications() if item.kind == "report"} == {PublicationState.WAITING}
     region.dmp.state.faults = Faults()
     region.work()
     assert region.states() == BOTH
@@ -299,9 +298,10 @@ def test_a_document_that_the_record_does_not_take(region: Nation) -> None:
     region.qualify()
     region.report()
     region.work()
-    assert set(region.states().values()) == {Reason.METADATA.value}
-    assert {item.detail for item in region.publications()} == {"practiceSettingCode"}
-    assert region.desk.publications(ListPublications(), Context()).counts == {("held", "metadata-unfit"): 2}
+    assert region.states() == {"manifest": Reason.NO_REPORT.value, "report": Reason.METADATA.value}
+    assert {item.detail for item in region.publications()} == {"practiceSettingCode", ""}
+    counts = region.desk.publications(ListPublications(), Context()).counts
+    assert counts == {("held", "metadata-unfit"): 1, ("held", "no-report"): 1}
 
 
 def test_masked_in_the_region_masked_in_the_record(region: Nation) -> None:
@@ -350,6 +350,68 @@ def test_a_manifest_waits_for_its_report(database: Database, tmp_path: Path, dmp
     assert sorted(kinds) == [("manifest", "replaced"), ("report", "sent"), ("report", "withdrawn")]
     region.rooms.imaging.close()
     region.connector.close()
+
+
+def test_a_manifest_never_stands_in_the_record_without_a_report(region: Nation) -> None:
+    region.qualify()
+    region.dmp.state.faults = Faults(code="XDSRegistryMetadataError")
+    region.report()
+    region.worker.run_pending()
+    assert region.states() == {"manifest": Reason.NO_REPORT.value, "report": Reason.METADATA.value}
+    region.dmp.state.faults = Faults()
+    region.work()
+    assert region.there() == {}
+    region.desk.retry_held(RetryHeld(Reason.METADATA), Context())
+    region.worker.run_pending()
+    assert region.states() == BOTH
+    assert [item.type_code for item in region.dmp.state.of(f"{INS.cx}^NH")] == ["18748-4", "IMG-KOS"]
+
+
+def test_a_report_that_can_not_follow_its_person_takes_its_manifest_with_it(region: Nation) -> None:
+    region.qualify()
+    region.report()
+    region.work()
+    region.dmp.state.add(Person(OTHER.value, OTHER.authority, open=False))
+    region.qualify(OTHER)
+    region.work()
+    assert region.states() == {"manifest": Reason.NO_REPORT.value, "report": Reason.CLOSED.value}
+    assert {item.status for item in region.there().values()} == {DELETED}
+
+
+def test_a_deletion_from_a_closed_record_is_never_given_up(region: Nation) -> None:
+    region.service.looks = 1
+    region.qualify()
+    report = region.report()
+    region.work()
+    person(region).open = False
+    region.report(status="D", document_id=report)
+    region.work()
+    held = {item.kind: item for item in region.publications()}
+    assert {(item.reason, item.given_up) for item in held.values()} == {(Reason.CLOSED, False)}
+    assert min(item.attempts for item in held.values()) > region.service.looks
+    assert held["report"].leaving
+    person(region).open = True
+    region.work()
+    assert region.states() == {"manifest": "no-report", "report": "withdrawn"}
+    assert {item.status for item in region.there().values()} == {DELETED}
+
+
+def test_what_is_no_longer_looked_at_is_told(region: Nation) -> None:
+    region.service.looks = 1
+    person(region).open = False
+    region.qualify()
+    region.report()
+    region.worker.run_pending()
+    told = {item.kind: (item.reason, item.given_up) for item in region.publications()}
+    assert told["report"] == (Reason.CLOSED, False)
+    region.work()
+    told = {item.kind: (item.reason, item.given_up) for item in region.publications()}
+    assert told == {"report": (Reason.CLOSED, True), "manifest": (Reason.NO_REPORT, False)}
+    assert not region.rooms.exchange.deliveries(Page(state=DeliveryState.WAITING))
+    person(region).open = True
+    assert region.desk.retry_held(RetryHeld(Reason.CLOSED), Context()) == 1
+    region.worker.run_pending()
+    assert region.states() == BOTH
 
 
 def test_advice_for_every_reason() -> None:

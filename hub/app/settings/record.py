@@ -34,7 +34,7 @@ class NationalRecord(Table):
     region_schemes: tuple[str, ...] = ("2.16.840.1.113883.6.96", "1.2.250.1.213.1.1.5.695", "1.2.250.1.213.2.5")
     """The same of anatomic regions."""
     needs_report: bool = True
-    """A manifest is sent with a final report of its study, never before (DRIM-M)."""
+    """A manifest is sent once the record holds a final report of its study, never before (DRIM-M)."""
     manifests: tuple[str, ...] = ("IMG-KOS",)
     """typeCodes of the region's documents that are manifests."""
     reports: tuple[str, ...] = ("18748-4",)
@@ -58,7 +58,7 @@ class NationalRecord(Table):
     look_again_hours: float = Field(default=24.0, gt=0)
     """After so many hours what may change by itself (no record, a closed one, an opposition) is looked at again."""
     looks: int = Field(default=30, ge=0)
-    """At most so often."""
+    """At most so often; what stands in the record and should not is looked at without end."""
 
     @property
     def enabled(self) -> bool:

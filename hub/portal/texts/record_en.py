@@ -26,8 +26,10 @@ RECORD_EN: Mapping[str, str] = {
     "record.state.held": "Held",
     "error.publication-not-found": "There is no such publication.",
     "error.publication-not-held": "The publication is not held: there is nothing to try again.",
-    "record.means.no-report": "The manifest waits for a final report of its study.",
-    "record.next.no-report": "Nothing: the final report sends both.",
+    "record.leaving": "It is to be deleted there.",
+    "record.given_up": "The hub has stopped looking by itself: try again once this has changed.",
+    "record.means.no-report": "The manifest waits until the record holds a final report of its study.",
+    "record.next.no-report": "Nothing here: the manifest follows its report; where that is held, see there.",
     "record.means.not-asked-for": "The sender keeps the report from the national record (DESTDMP: N).",
     "record.next.not-asked-for": "Nothing; what the record holds of an earlier version stays until its sender takes it "
     "back.",

@@ -26,8 +26,10 @@ RECORD_FR: Mapping[str, str] = {
     "record.state.held": "Retenu",
     "error.publication-not-found": "Cette publication n'existe pas.",
     "error.publication-not-held": "La publication n'est pas retenue : il n'y a rien à réessayer.",
-    "record.means.no-report": "Le manifeste attend un compte rendu définitif de son examen.",
-    "record.next.no-report": "Rien : le compte rendu définitif envoie les deux.",
+    "record.leaving": "Il doit y être supprimé.",
+    "record.given_up": "Le hub ne vérifie plus de lui-même : réessayer quand la situation aura changé.",
+    "record.means.no-report": "Le manifeste attend que le DMP contienne un compte rendu définitif de son examen.",
+    "record.next.no-report": "Rien ici : le manifeste suit son compte rendu ; si celui-ci est retenu, voir sa ligne.",
     "record.means.not-asked-for": "L'émetteur ne destine pas le compte rendu au DMP (DESTDMP : N).",
     "record.next.not-asked-for": "Rien ; ce que le DMP contient d'une version antérieure y reste jusqu'à ce que "
     "l'émetteur le retire.",
