@@ -373,6 +373,7 @@ REFERENCE = ("entry", 3, "resource")  # the second DocumentReference: the first 
         (_with([{"url": "urn:x", "valueBoolean": True}], *REFERENCE, "modifierExtension"), 400),
         (_with([{"url": "urn:x", "valueBoolean": True}], "entry", 0, "resource", "modifierExtension"), 400),
         (_with("urn:x", *REFERENCE, "implicitRules"), 400),
+        (_with({"system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.x"}, *REFERENCE, "masterIdentifier"), 400),
         (_with(True, "entry", 0, "resource", "entry", 1, "deleted"), 400),  # FHIR R4: lst-2
         (_with(False, "entry", 0, "resource", "entry", 1, "deleted"), 200),
     ],
@@ -385,6 +386,26 @@ def test_all_or_nothing(region: Region, cx: str, change: Any, status: int) -> No
     valid(answer.json())
     assert len(of_person(region, "DocumentReference", cx)) == (2 if status == 200 else 0)
     assert len(of_person(region, "List", cx)) == (1 if status == 200 else 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_with("http://127.0.0.1/x", *REFERENCE, "content", 0, "attachment", "url"), "what lies elsewhere"),
+        (_with({"reference": "Patient?identifier=x|1"}, *REFERENCE, "subject"), "Conditional references"),
+        (_with([{"reference": "Practitioner?name=x"}], *REFERENCE, "author"), "Conditional references"),
+        (
+            _with([{"code": "replaces", "target": {"reference": "DocumentReference?_id=1"}}], *REFERENCE, "relatesTo"),
+            "Conditional references",
+        ),
+    ],
+)
+def test_what_lies_elsewhere_is_not_looked_for(region: Region, cx: str, change: Any, said: str) -> None:
+    sent = bundle_of(cx, b"one", b"two")
+    change(sent)
+    answer = provide(region, sent)
+    assert answer.status_code == 400
+    assert said in answer.text
 
 
 def test_nobody_s_bundle_and_no_bundle(region: Region, cx: str) -> None:

@@ -90,8 +90,10 @@ def unique_id(value: str, *, kind: str = "uniqueId") -> dict[str, Any]:
 
 
 def unique_id_of(system: str | None, value: str) -> str:
-    """The XDS uniqueId that an Identifier means."""
+    """The XDS uniqueId that an Identifier means. Raises Invalid for a urn:oid: that is none."""
     bare = value.removeprefix("urn:oid:")
+    if bare != value and not _OID.fullmatch(bare):
+        raise Invalid("After urn:oid: comes an OID.", location="identifier")
     if system and system.startswith("urn:oid:"):
         return f"{system.removeprefix('urn:oid:')}^{value}"
     return bare if _OID.fullmatch(bare) else value

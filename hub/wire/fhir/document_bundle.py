@@ -224,8 +224,14 @@ def _documents(bundle: _Bundle, references: list[Part], message: HttpRequest) ->
     used: set[str] = set()
     for part in references:
         url = _url(part)
-        if url not in binaries:
+        if not url:
             continue  # the room says that the document is missing
+        if url not in binaries:
+            raise Invalid(
+                "A document is a Binary of the Bundle, whose fullUrl is the attachment's url: what lies elsewhere is not "
+                "fetched.",
+                location="DocumentReference.content.attachment.url",
+            )
         used.add(url)
         binary, media_type = binaries[url], text(first(part.resource, "content")["attachment"], "contentType")
         if binary.kind == "Bundle":

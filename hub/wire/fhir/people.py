@@ -43,8 +43,10 @@ class Box:
         found = self._known.get(name) or self._elsewhere(name)
         if not isinstance(found, dict) and ("identifier" in reference or "display" in reference):
             return _logical(reference)
+        if not isinstance(found, dict) and "?" in name:
+            raise Invalid("Conditional references are not resolved here: contain the resource.", location="reference")
         if not isinstance(found, dict):
-            raise Invalid("A reference leads to no contained resource.", location="reference")
+            raise Invalid("A reference leads to no resource in the request.", location="reference")
         return found
 
 

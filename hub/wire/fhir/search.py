@@ -117,6 +117,8 @@ def reference_id(text: str, kind: str, name: str, base: str = "") -> str:
     """The id of ``Patient/1``, of an absolute URL under ``base``, or as it stands. Raises Invalid.
 
     What another server calls by an id is something else than what bears that id here."""
+    if "?" in text:
+        raise Invalid("Conditional references are not resolved here: name the resource by its id.", location=name)
     if "://" in text and not (base and text.startswith(f"{base}/")):
         raise Invalid("A reference to another server's resource needs an identifier.", location=name)
     head, _, found = text.rpartition("/")
