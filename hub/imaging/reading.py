@@ -21,6 +21,7 @@ from hub.imaging.model import (
 )
 from hub.imaging.readers import Disguise, StudyReaders, of_study, require_study
 from hub.imaging.retrieval import Retriever, check
+from hub.imaging.several_rendered import WHOLE, whole_rendered
 from hub.storage.engine import Database
 from hub.usecase import use_case
 
@@ -75,7 +76,11 @@ class Reading:
 
     @use_case
     def frames(self, command: RetrieveFrames, context: Context) -> PassedThrough:
-        """Frames, a rendered image or bulk data of one instance. Raises UnknownStudy, NoSuchFrame, ConnectorError."""
+        """Frames, a rendered image or bulk data of one instance, or all rendered images of a study or series.
+
+        Raises UnknownStudy, NoSuchFrame, ConnectorError."""
+        if command.path in WHOLE and not command.request.sop_instance_uid:
+            return self._whole(command, context)
         remote = self._open_elsewhere([command.request], context)
         if remote is not None:
             return remote.frames(command, context)
@@ -88,6 +93,13 @@ class Reading:
         if request.sop_instance_uid and not self.readers.rights.plain(context):
             self._require_member(request, context)
         return self.retriever.frames(replace(command, request=request), context)
+
+    def _whole(self, command: RetrieveFrames, context: Context) -> PassedThrough:
+        def render(one: RetrieveFrames) -> PassedThrough:
+            self._confirm(one.request)  # the study's own list named it
+            return self.frames(one, context)
+
+        return whole_rendered(command, self.metadata(GetMetadata(command.request), context), render)
 
     def _open_elsewhere(self, requests: Sequence[InstanceRequest], context: Context) -> OpenStudy | None:
         """The study of another region that is open in the caller's session, when the requests are of it."""
@@ -112,9 +124,11 @@ class Reading:
         """A source may take an instance's UID for all there is to know: it must be of the study that may be read.
 
         Raises UnknownInstance, UnknownStudy, ConnectorError."""
-        known = request.study_instance_uid, request.sop_instance_uid
-        if known not in self._members:
+        if (request.study_instance_uid, request.sop_instance_uid) not in self._members:
             require_study(request.study_instance_uid, self.retriever.metadata(request, context))
-            if len(self._members) >= _MOST_MEMBERS:
-                self._members.clear()
-            self._members.add(known)
+            self._confirm(request)
+
+    def _confirm(self, request: InstanceRequest) -> None:
+        if len(self._members) >= _MOST_MEMBERS:
+            self._members.clear()
+        self._members.add((request.study_instance_uid, request.sop_instance_uid))

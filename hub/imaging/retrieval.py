@@ -258,6 +258,8 @@ class Retriever:
         check(request)
         if not _RESOURCE.fullmatch(command.path):
             raise NotFound("A source has no such resource.")
+        if command.path.startswith("frames/"):
+            pixel_frames.frame_numbers(command.path.split("/")[1])
         error: HubError = UnknownStudy()
         for source in self._sources(request, context):
             try:

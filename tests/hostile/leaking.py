@@ -400,6 +400,8 @@ _PATHS = {
     "WADO-RS instance metadata": "/dicom-web/studies/{t.study}/series/{t.series}/instances/{t.instance}/metadata",
     "WADO-RS frames": "/dicom-web/studies/{t.study}/series/{t.series}/instances/{t.instance}/frames/1",
     "WADO-RS rendered": "/dicom-web/studies/{t.study}/series/{t.series}/instances/{t.instance}/rendered",
+    "WADO-RS rendered study": "/dicom-web/studies/{t.study}/rendered",
+    "WADO-RS thumbnail of a series": "/dicom-web/studies/{t.study}/series/{t.series}/thumbnail",
     "WADO-RS thumbnail": "/dicom-web/studies/{t.study}/series/{t.series}/instances/{t.instance}/thumbnail",
     "WADO-URI": "/wado?requestType=WADO&studyUID={t.study}&seriesUID={t.series}&objectUID={t.instance}",
     "WADO-URI DICOM": (

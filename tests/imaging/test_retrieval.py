@@ -11,7 +11,7 @@ from pydicom.pixels import pixel_array
 
 from hub.connector.contract import SourceLied
 from hub.context import Context
-from hub.errors import Invalid, NotFound
+from hub.errors import Invalid, NotFound, TooLarge
 from hub.imaging.errors import (
     NoSuchFrame,
     NotRendered,
@@ -405,6 +405,53 @@ def test_a_kind_of_image_that_is_not_made(room: Room, accept: str) -> None:
     room.b.datasets = study_files(names=["CT_small.dcm"])
     with pytest.raises(NotAcceptable):
         frames(room, 1, "rendered", accept)
+
+
+def whole(room: Room, path: str, series: str = "", accept: str = "") -> PassedThrough:
+    return room.service.frames(RetrieveFrames(InstanceRequest(STUDY, series), path, (), accept), Context())
+
+
+def test_the_rendered_images_of_a_study(room: Room) -> None:
+    room.b.datasets = study_files()
+    report, broken = study_files(names=["CT_small.dcm", "MR_small_jpeg_ls_lossless.dcm"])
+    report.SOPInstanceUID = report.file_meta.MediaStorageSOPInstanceUID = f"{STUDY}.1.2"
+    del report.PixelData, report.Rows, report.Columns
+    broken.SOPInstanceUID = broken.file_meta.MediaStorageSOPInstanceUID = f"{STUDY}.2.2"
+    broken.PixelData = encapsulate([b"\xff\xd8 no picture \xff\xd9"])
+    room.b.datasets += [report, broken]
+    passed = whole(room, "rendered", accept='multipart/related; type="image/png"')
+    kinds = [part.content_type.media_type for part in multipart.read(passed.chunks, passed.media_type)]
+    assert kinds == ["image/png"] * 5
+    passed = whole(room, "rendered", f"{STUDY}.2")
+    assert len([b"".join(part.chunks) for part in multipart.read(passed.chunks, passed.media_type)]) == 1
+    assert whole(room, "thumbnail").media_type == "image/jpeg"
+    with pytest.raises(UnknownInstance):
+        whole(room, "thumbnail", f"{STUDY}.77")
+    with pytest.raises(NotAcceptable):
+        whole(room, "rendered", accept="video/mp4")
+
+
+def test_too_many_images_are_not_rendered_at_once(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    room.b.datasets = study_files()
+    monkeypatch.setattr("hub.imaging.several_rendered._MOST_IMAGES", 4)
+    with pytest.raises(TooLarge):
+        whole(room, "rendered")
+    assert whole(room, "thumbnail").media_type == "image/jpeg"
+
+
+def test_a_study_without_images_is_not_rendered(room: Room) -> None:
+    room.b.datasets = study_files(names=["CT_small.dcm"])
+    del room.b.datasets[0].PixelData, room.b.datasets[0].Rows, room.b.datasets[0].Columns
+    for path in ("rendered", "thumbnail"):
+        with pytest.raises(NotRendered):
+            whole(room, path)
+
+
+def test_frames_are_numbers(published: Room) -> None:
+    for path in ("frames/a", "frames/1,", "frames/1,a/rendered"):
+        with pytest.raises(Invalid):
+            frames(published, 1, path)
+    assert "pass_through" not in published.a.calls
 
 
 def test_a_report_has_no_image(room: Room, tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
 """dicomweb-client (which no one here wrote) reads both archives through a whole hub: Orthanc, and dcmqrscp by DIMSE."""
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
+from PIL import Image
 
 from hub.imaging.model import Study
 from hub.testing.dicom import Label, relabelled, synthetic_ct
 from hub.testing.sandbox import SandboxProcess
 from hub.testing.sites import dicomweb_site, dimse_site
+from hub.wire import multipart
 
 dicomweb_client = pytest.importorskip("dicomweb_client.api")
 pytestmark = pytest.mark.interop
@@ -88,3 +92,33 @@ def test_a_frame_is_retrieved(client: Any, study: Study) -> None:
         study.study_instance_uid, series.series_instance_uid, instance.sop_instance_uid, [1]
     )
     assert len(frame) == (instance.rows or 0) * (instance.columns or 0) * 2
+
+
+def test_a_whole_study_is_rendered(region: Region, study: Study) -> None:
+    (first, *_) = study.series
+    root = f"{region.endpoints['dicomweb']}/studies/{study.study_instance_uid}"
+    series = f"{root}/series/{first.series_instance_uid}"
+    images = sum(1 for _, item in study.instances if item.rows)
+    for url, accept, expected in (
+        (root, "", ["JPEG"] * images),
+        (series, 'multipart/related; type="image/png"', ["PNG"] * len(first.instances)),
+    ):
+        answer = httpx.get(f"{url}/rendered", headers={"Accept": accept}, timeout=60)
+        parts = multipart.read(iter([answer.content]), answer.headers["Content-Type"])
+        assert [Image.open(io.BytesIO(b"".join(part.chunks))).format for part in parts] == expected
+    for url in (f"{root}/thumbnail", f"{series}/thumbnail?viewport=64,64"):
+        answer = httpx.get(url, timeout=60)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/jpeg")
+        assert max(Image.open(io.BytesIO(answer.content)).size) <= 128
+
+
+def test_what_can_not_be_rendered(region: Region, study: Study) -> None:
+    root = f"{region.endpoints['dicomweb']}/studies"
+    assert httpx.get(f"{root}/1.2.3/rendered").status_code == 404
+    assert httpx.get(f"{root}/1.2.3/thumbnail").status_code == 404
+    whole = f"{root}/{study.study_instance_uid}"
+    assert httpx.get(f"{whole}/rendered", headers={"Accept": "image/gif"}).status_code == 406
+    assert httpx.get(f"{whole}/rendered", params={"viewport": "0,0"}, timeout=60).status_code == 400
+    series, instance = next(study.instances)
+    frames = f"{whole}/series/{series.series_instance_uid}/instances/{instance.sop_instance_uid}/frames"
+    assert [httpx.get(f"{frames}/{item}").status_code for item in ("a", "1,a", "1,", "9")] == [400, 400, 400, 404]

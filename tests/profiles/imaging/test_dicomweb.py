@@ -239,6 +239,16 @@ def test_parts_of_an_instance(rest: str, path: str) -> None:
     assert command == RetrieveFrames(InstanceRequest("1.2", "1.2.3", "1.2.3.4"), path)
 
 
+def test_rendered_images_of_a_study_and_a_series() -> None:
+    assert wado.decode(request("/studies/1.2/rendered", study="1.2"), CONTEXT) == RetrieveFrames(
+        InstanceRequest("1.2"), "rendered"
+    )
+    path = "/studies/1.2/series/1.2.3/thumbnail"
+    assert wado.decode(request(path, study="1.2", series="1.2.3"), CONTEXT) == RetrieveFrames(
+        InstanceRequest("1.2", "1.2.3"), "thumbnail"
+    )
+
+
 def test_metadata_and_instances() -> None:
     assert wado.decode(request("/studies/1.2/metadata", study="1.2"), CONTEXT) == GetMetadata(InstanceRequest("1.2"))
     lossless = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.4.70;q=0.9'
