@@ -21,6 +21,7 @@ from hub.wire.invoke import ViewerMissing
 
 FIND_DOCUMENTS = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"  #: ITI TF-2: 3.18.4.1.2.4
 CRITERIA = ("identifier", "name", "given", "birth_date")
+_MOST_PAGES = 20  #: of studies that are looked through for the reports of later pages
 
 
 class Clinical:
@@ -117,7 +118,9 @@ class Clinical:
                 found += [indexed for indexed in more if indexed.study.study_instance_uid not in known]
                 statuses.append(status)
             live = []
-        items = timeline.build(found, entries, self.names)
+        after = start + len(indexed) if index_status.state is SourceState.CUT and indexed else 0
+        later = self._later(visit, person, after) if after and not start else ()
+        items = timeline.build(found, entries, self.names, later=later)
         return self.render(
             visit,
             "person.html",
@@ -128,7 +131,7 @@ class Clinical:
             person_handle=visit.parameters["person"],
             items=[item for item in items if item.study] if start else items,
             start=start,
-            after=start + len(indexed) if index_status.state is SourceState.CUT and indexed else 0,
+            after=after,
             statuses=statuses,
             live=live,
             row=Rows(visit, person),
@@ -166,6 +169,16 @@ class Clinical:
         except HubError as error:
             return (), SourceStatus("index", SourceState.FAILED, reason=error.title)
         return answer.studies, counted_index(answer)
+
+    def _later(self, visit: Visit, person: Person, after: int) -> list[IndexedStudy]:
+        """The studies of the pages that follow, where their reports stand with them."""
+        found: list[IndexedStudy] = []
+        for _ in range(_MOST_PAGES):
+            studies, status = self.indexed(visit, person, after + len(found))
+            found += studies
+            if status.state is not SourceState.CUT or not studies:
+                break
+        return found
 
     def asked(
         self, visit: Visit, person: Person | PatientIdentifier, source: str

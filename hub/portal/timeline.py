@@ -76,18 +76,29 @@ def reports_of(indexed: IndexedStudy, entries: Iterable[DocumentEntry]) -> tuple
     return tuple(entry for entry in entries if is_report(entry) and belongs(entry, indexed))
 
 
-def build(studies: Sequence[IndexedStudy], entries: Sequence[DocumentEntry], names: Names) -> list[Item]:
-    """The timeline, newest first; what has no date comes last."""
-    shown: set[str] = set()
+def build(
+    studies: Sequence[IndexedStudy],
+    entries: Sequence[DocumentEntry],
+    names: Names,
+    *,
+    later: Sequence[IndexedStudy] = (),
+) -> list[Item]:
+    """The timeline, newest first; what has no date comes last. ``later``: studies of other pages, which show their
+    reports."""
+    shown = {entry.unique_id for indexed in later if _stands(indexed) for entry in reports_of(indexed, entries)}
     items = []
     for indexed in studies:
-        if indexed.state is StudyState.WITHDRAWN:
+        if not _stands(indexed):
             continue
         reports = reports_of(indexed, entries)
         shown.update(entry.unique_id for entry in reports)
         items.append(of_study(indexed, names, reports))
     items += [of_document(entry) for entry in entries if is_report(entry) and entry.unique_id not in shown]
     return sorted(items, key=lambda item: (item.date, item.key), reverse=True)
+
+
+def _stands(indexed: IndexedStudy) -> bool:
+    return indexed.state is not StudyState.WITHDRAWN
 
 
 def of_study(

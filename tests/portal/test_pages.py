@@ -10,7 +10,7 @@ import pytest
 from hub.imaging.model import SourceState, SourceStatus, StudyAnswer
 from hub.portal.clinical import counted_index
 from tests.portal.conftest import Server, field, sign_in
-from tests.portal.made_up import CT, MARTIN
+from tests.portal.made_up import CT, MARTIN, MR
 
 SignedIn = Callable[[str], httpx.Client]
 
@@ -239,3 +239,12 @@ def test_how_an_identity_was_checked_is_shown(signed_in: SignedIn) -> None:
     for words in ("téléservice INSi", "05/01/2024", "31/12/2030", "31/02/1979", "autre, sans activité professionnelle"):
         assert words in page
     assert "&lt;b&gt;X" in page, "a code that no table has is shown as it came"
+
+
+def test_a_report_stands_with_its_study_on_a_later_page(server: Server, signed_in: SignedIn) -> None:
+    client = signed_in("claire")
+    server.hub.imaging.page, server.hub.imaging.indexed = 1, (MR, CT)
+    page = open_person(client)
+    assert "Compte rendu de scanner thoracique" not in page.text
+    assert "Lettre de sortie" in page.text
+    assert "Compte rendu de scanner thoracique" in client.get(f"{page.url}?offset=1").text
