@@ -228,8 +228,8 @@ def _documents(bundle: _Bundle, references: list[Part], message: HttpRequest) ->
             continue  # the room says that the document is missing
         if url not in binaries:
             raise Invalid(
-                "A document is a Binary of the Bundle, whose fullUrl is the attachment's url: what lies elsewhere is not "
-                "fetched.",
+                "A document is a Binary of the Bundle, whose fullUrl is the attachment's url: what lies elsewhere is "
+                "not fetched.",
                 location="DocumentReference.content.attachment.url",
             )
         used.add(url)
