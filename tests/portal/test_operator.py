@@ -96,6 +96,16 @@ def test_filters_stay_out_of_the_address(signed_in: SignedIn) -> None:
     assert 'value="HIS_A"' in answer.text
 
 
+def test_an_empty_list_says_whether_it_was_filtered(server: Server, signed_in: SignedIn) -> None:
+    client = signed_in("omar")
+    assert "Aucun message ne correspond" in client.get(f"{ROOT}/messages?state=received").text
+    assert "Aucun envoi ne correspond" in client.get(f"{ROOT}/deliveries?state=discarded").text
+    server.hub.exchange.inbox.clear()
+    server.hub.exchange.outbox.clear()
+    for path, words in (("", "Aucun message"), ("/messages", "Aucun message"), ("/deliveries", "Aucun envoi")):
+        assert f"{words} pour l’instant" in client.get(ROOT + path).text, path
+
+
 def test_a_refused_message_is_replayed(server: Server, signed_in: SignedIn) -> None:
     client = signed_in("omar")
     answer = post(client, f"{ROOT}/messages/m3/replay", f"{ROOT}/messages/m3")
