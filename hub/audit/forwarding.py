@@ -6,7 +6,7 @@ of several sends; what was sent before a process died is sent again."""
 from collections.abc import Sequence
 from datetime import timedelta
 
-from hub.audit.model import AuditRecord, Lag
+from hub.audit.model import Aside, AuditRecord, Lag
 from hub.audit.store import AuditStore
 from hub.audit.store_trail import TrailStore
 from hub.storage.engine import Database
@@ -45,10 +45,47 @@ class Forwarding:
         with self.database.transaction() as work:
             TrailStore(work).sent(destination, self._owner, position)
 
-    def failed(self, destination: str, problem: str) -> None:
-        """An attempt failed; ``problem``: a safe sentence."""
+    def failed(self, destination: str, problem: str, refused: int | None = None) -> None:
+        """It failed. ``problem``: a safe sentence; ``refused``: the record that was sent alone and not taken."""
         with self.database.transaction() as work:
-            TrailStore(work).failed(destination, problem)
+            TrailStore(work).failed(destination, problem, refused)
+
+    # What a destination will not take
+
+    def set_aside(self, destination: str) -> AuditRecord | None:
+        """Let the others go on without the record that the destination refuses: it is kept, and can be sent again.
+        None: there is none."""
+        with self.database.transaction() as work:
+            position = TrailStore(work).set_aside(destination)
+            return AuditStore(work).read(position - 1, 1)[0][1] if position is not None else None
+
+    def asides(self) -> list[tuple[Aside, AuditRecord]]:
+        """What is set aside, with the records."""
+        with self.database.reading() as work:
+            found = TrailStore(work).asides(self.destinations)
+            return [(item, AuditStore(work).read(item.position - 1, 1)[0][1]) for item in found]
+
+    def send_again(self, destination: str) -> int:
+        """Have sent again what is set aside; how many."""
+        with self.database.transaction() as work:
+            return TrailStore(work).send_again(destination)
+
+    def again(self, destination: str) -> list[tuple[int, AuditRecord]]:
+        """What is to be sent again, one by one; none where another process has the turn."""
+        with self.database.reading() as work:
+            due = [item.position for item in TrailStore(work).asides([destination]) if item.again]
+        if not due:
+            return []
+        with self.database.transaction() as work:
+            if TrailStore(work).take(destination, self._owner, self.turn) is None:
+                return []
+        with self.database.reading() as work:
+            return [AuditStore(work).read(position - 1, 1)[0] for position in due]
+
+    def tried_again(self, destination: str, position: int, problem: str = "") -> None:
+        """One was sent again; ``problem``: it was refused again."""
+        with self.database.transaction() as work:
+            TrailStore(work).tried_again(destination, position, problem)
 
     def release(self) -> None:
         """Another process may send."""

@@ -166,6 +166,18 @@ class Lag:
     oldest: datetime | None = None  #: of the first of them
     problem: str = ""  #: why the last attempt failed
     tried_at: datetime | None = None
+    refused: bool = False  #: the destination answers, and will not take the next record
+    aside: int = 0  #: records that it would not take, and that wait beside the others
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A record that a destination would not take: it no longer holds back the others."""
+
+    destination: str
+    position: int
+    problem: str  #: how it was refused
+    again: bool = False  #: it is to be sent again
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ class Retention:
             limit = _AT_ONCE
             for lag in trail.lags(self.destinations, 0):
                 limit = min(limit, lag.position - first + 1)
+            for aside in trail.asides(self.destinations)[:1]:
+                limit = min(limit, aside.position - first)
             found = trail.last_before(until, first - 1, limit) if limit > 0 else None
             if found is None:
                 return 0

@@ -1,5 +1,6 @@
 """What stands beside the chain: how far each destination has it, and what retention has removed of it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +9,7 @@ from sqlalchemy import BigInteger, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
-from hub.audit.model import Lag, Segment
+from hub.audit.model import Aside, Lag, Segment
 from hub.audit.store import OBJECT, RECORD
 from hub.storage.engine import UnitOfWork
 from hub.storage.tables import METADATA, KeyText, UtcDateTime
@@ -23,9 +24,21 @@ class CursorRow(SQLModel, table=True):
     destination: str = Field(primary_key=True, sa_type=KeyText)
     position: int = Field(sa_type=BigInteger)
     problem: str
+    refused: int = Field(default=0, sa_type=BigInteger)  # the record that it would not take by itself, 0: none
     tried_at: datetime | None = Field(default=None, sa_type=UtcDateTime, nullable=True)
     owner: str = Field(sa_type=KeyText)
     owned_until: datetime = Field(sa_type=UtcDateTime)
+
+
+class AsideRow(SQLModel, table=True):
+    """A record that a destination would not take: set aside by an administrator, so that the others go on."""
+
+    __tablename__ = "audit_aside"
+
+    destination: str = Field(primary_key=True, sa_type=KeyText)
+    position: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    problem: str
+    again: bool = False  # it is to be sent again
 
 
 class SegmentRow(SQLModel, table=True):
@@ -41,6 +54,7 @@ class SegmentRow(SQLModel, table=True):
     seal: str
 
 
+ASIDE = METADATA.tables["audit_aside"]
 CURSOR = METADATA.tables["audit_cursor"]
 SEGMENT = METADATA.tables["audit_segment"]
 _SEGMENT = ("first", "last", "last_hash", "removed_at", "until", "seal")
@@ -57,7 +71,14 @@ class TrailStore:
 
     def open_cursor(self, destination: str, position: int) -> None:
         """A destination is known from now on; nothing changes for one that was."""
-        row = {"destination": destination, "position": position, "problem": "", "owner": "", "owned_until": now()}
+        row: dict[str, Any] = {
+            "destination": destination,
+            "position": position,
+            "problem": "",
+            "refused": 0,
+            "owner": "",
+            "owned_until": now(),
+        }
         self._connection.execute(_INSERTS[self._connection.dialect.name](CURSOR).values(row).on_conflict_do_nothing())
 
     def take(self, destination: str, owner: str, duration: timedelta) -> int | None:
@@ -77,12 +98,45 @@ class TrailStore:
     def sent(self, destination: str, owner: str, position: int) -> None:
         """Everything up to there was sent; does nothing when another one sends by now."""
         own = (CURSOR.c.destination == destination, CURSOR.c.owner == owner, CURSOR.c.position < position)
-        self._connection.execute(update(CURSOR).where(*own).values(position=position, problem="", tried_at=now()))
+        values = {"position": position, "problem": "", "refused": 0, "tried_at": now()}
+        self._connection.execute(update(CURSOR).where(*own).values(**values))
 
-    def failed(self, destination: str, problem: str) -> None:
-        """An attempt failed."""
-        where = CURSOR.c.destination == destination
-        self._connection.execute(update(CURSOR).where(where).values(problem=problem, tried_at=now()))
+    def failed(self, destination: str, problem: str, refused: int | None = None) -> None:
+        """An attempt failed. ``refused``: the record that was sent alone and not taken."""
+        values = {"problem": problem, "tried_at": now(), **({"refused": refused} if refused else {})}
+        self._connection.execute(update(CURSOR).where(CURSOR.c.destination == destination).values(**values))
+
+    # what destinations will not take
+
+    def set_aside(self, destination: str) -> int | None:
+        """The record that the destination refused is no longer in the way; its place. None: there is none."""
+        mine = CURSOR.c.destination == destination
+        row = self._connection.execute(select(CURSOR).where(mine).with_for_update()).one_or_none()
+        if row is None or row.refused <= row.position:
+            return None
+        new = {"destination": destination, "position": row.refused, "problem": row.problem, "again": False}
+        self._connection.execute(insert(ASIDE).values(new))
+        self._connection.execute(update(CURSOR).where(mine).values(position=row.refused, refused=0, problem=""))
+        return int(row.refused)
+
+    def asides(self, destinations: Sequence[str]) -> list[Aside]:
+        """What is set aside, in the chain's order."""
+        mine = ASIDE.c.destination.in_(destinations)
+        rows = self._connection.execute(select(ASIDE).where(mine).order_by(ASIDE.c.position, ASIDE.c.destination))
+        return [Aside(row.destination, row.position, row.problem, row.again) for row in rows]
+
+    def send_again(self, destination: str) -> int:
+        """What is set aside of it is to be sent again; how many."""
+        mine = ASIDE.c.destination == destination
+        return self._connection.execute(update(ASIDE).where(mine).values(again=True)).rowcount
+
+    def tried_again(self, destination: str, position: int, problem: str) -> None:
+        """It was sent again; ``problem`` "": it was taken."""
+        mine = (ASIDE.c.destination == destination, ASIDE.c.position == position)
+        if problem:
+            self._connection.execute(update(ASIDE).where(*mine).values(problem=problem, again=False))
+        else:
+            self._connection.execute(delete(ASIDE).where(*mine))
 
     def release(self, destination: str, owner: str) -> None:
         """Another process may send."""
@@ -94,9 +148,10 @@ class TrailStore:
         rows = self._connection.execute(
             select(CURSOR).where(CURSOR.c.destination.in_(destinations)).order_by(CURSOR.c.destination)
         ).all()
+        aside = Counter(item.destination for item in self.asides(destinations))
         return [
             Lag(row.destination, row.position, max(head - row.position, 0), self._oldest(row.position), row.problem,
-                row.tried_at)
+                row.tried_at, row.refused > row.position, aside[row.destination])
             for row in rows
         ]  # fmt: skip
 

@@ -10,8 +10,9 @@ from sqlalchemy import update
 from typer.testing import CliRunner
 
 from hub.app.commands.audit import audit
+from hub.audit.forwarding import Forwarding
 from hub.audit.service import AuditService
-from hub.audit.store import RECORD
+from hub.audit.store import RECORD, AuditStore
 from hub.errors import AccessDenied
 from hub.storage import migrate
 from hub.storage.engine import Database
@@ -72,3 +73,26 @@ def test_export(settings: Path, tmp_path: Path) -> None:
     file = tmp_path / "trail.ndjson"
     run(settings, "export", "--output", str(file))
     assert len(file.read_text().splitlines()) == 7  # the exports are there as well
+
+
+def test_what_a_collector_refuses_is_set_aside(settings: Path, tmp_path: Path) -> None:
+    run(settings, "set-aside", "arr", code=2)
+    collector = '[[atna.destinations]]\nname = "arr"\nkind = "fhir"\naddress = "https://arr.example/fhir"\n'
+    settings.write_text(settings.read_text() + collector)
+    database = Database(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+    forwarding = Forwarding(database, ["arr"])
+    forwarding.open("arr", history=True)
+    assert "nothing to set aside" in run(settings, "set-aside", "arr", code=1)
+    forwarding.failed("arr", "The collector took 0 of 1 events. It answers 422.", 1)
+    assert "maillage audit set-aside arr" in run(settings, "collectors")
+    assert run(settings, "set-aside", "arr").startswith("set aside: ")
+    told = run(settings, "collectors")
+    assert told.startswith("arr: 4 waiting, 1 set aside. Well.")
+    assert told.rstrip().endswith("ITI-18  The collector took 0 of 1 events. It answers 422.")
+    assert run(settings, "send-again", "arr").startswith("1 to be sent again")
+    assert "to be sent again" in run(settings, "collectors")
+    with database.reading() as work:
+        acts = [one for _, one in AuditStore(work).read(4, 10)]
+    assert [one.transaction for one in acts] == ["CLI-AUDIT", "CLI-AUDIT"]
+    assert acts[0].objects[0].kind == "audit event"
+    database.dispose()

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -27,6 +29,7 @@ from hub.app.keys.tls import client_context
 from hub.app.settings.atna import Atna, Collector
 from hub.app.settings.nodes import Tls
 from hub.audit.model import Own
+from hub.audit.retention import Retention
 from hub.audit.service import AuditService
 from hub.storage.engine import Database
 from hub.storage.migrate import load_stores
@@ -246,8 +249,8 @@ def test_audit_events_to_a_fhir_server(database: Database) -> None:
         assert event["subtype"][0]["code"] == "ITI-18"
         (lag,) = forwarder.lags()
         assert lag.waiting == 0
-        waiting, age = LagMetrics(forwarder).collect()
-        assert [sample.value for sample in (*waiting.samples, *age.samples)] == [0, 0]
+        gauges = LagMetrics(forwarder).collect()
+        assert [sample.value for gauge in gauges for sample in gauge.samples] == [0, 0, 0]
     finally:
         server.shutdown()
         server.server_close()
@@ -324,6 +327,84 @@ def test_one_event_that_a_collector_will_not_take_holds_back_none_before_it(data
         forwarder.stop()
         server.shutdown()
         server.server_close()
+
+
+def test_what_a_collector_refuses_is_set_aside_and_sent_again(database: Database) -> None:
+    Choosy.taken, Choosy.never = [], 5
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Choosy)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings = atna(f"http://127.0.0.1:{server.server_port}/fhir", kind="fhir", batch=2)
+    forwarder = AuditForwarder(settings, database, lambda: OWN, lambda: client_context(Tls()))
+    forwarding = forwarder.forwarding
+    try:
+        with AuditService(database=database) as service:
+            numbered(service, range(8))
+            assert forwarding.set_aside("arr") is None, "nobody refused anything"
+            forwarder.start()
+            until(lambda: forwarder.lags()[0].refused)
+            found = forwarding.set_aside("arr")
+            assert found is not None
+            assert found.objects[1].reference == "1.2.3.5"
+            until(lambda: forwarder.lags()[0].waiting == 0)
+            (lag,) = forwarder.lags()
+            assert (lag.aside, lag.refused, lag.problem) == (1, False, "")
+            assert sorted(set(Choosy.taken)) == [0, 1, 2, 3, 4, 6, 7]
+            assert Retention(database, timedelta(microseconds=1), ["arr"]).sweep() == 5, "what was not taken stays"
+            assert forwarding.send_again("arr") == 1
+            until(lambda: not forwarding.asides()[0][0].again)
+            ((aside, record),) = forwarding.asides()
+            assert (aside.problem, record) == ("The collector took 0 of 1 events. It answers 422.", found)
+            Choosy.never = -1
+            assert forwarding.send_again("arr") == 1
+            until(lambda: not forwarding.asides())
+        assert sorted(set(Choosy.taken)) == list(range(8))
+        assert Retention(database, timedelta(microseconds=1), ["arr"]).sweep() == 3
+    finally:
+        forwarder.stop()
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_collector_that_is_away_refuses_nothing(database: Database) -> None:
+    Repository.bundles, Repository.refuses = [], 1
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Repository)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        settings = atna(f"http://127.0.0.1:{server.server_port}/fhir", kind="fhir")
+        forwarder = AuditForwarder(settings, database, lambda: OWN, lambda: client_context(Tls()))
+        forwarder.forwarding.open("arr", history=True)
+        with AuditService(database=database) as service:
+            numbered(service, range(1))
+            with pytest.raises(CollectorUnavailable, match="503"):
+                forwarder.step("arr", 1)
+            assert forwarder.forwarding.set_aside("arr") is None
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"], ids=["head", "body"])
+def test_a_collector_that_drips_is_cut_off(head: bytes) -> None:
+    """A byte now and then is no silence: the time is for the whole."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.recv(1_000_000)
+                connection.sendall(head or b"HTTP/1.1 200 ")
+                while True:
+                    connection.sendall(b"a")
+                    ended.wait(0.02)
+
+        ended, peer = threading.Event(), threading.Thread(target=drip)
+        peer.start()
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/fhir"
+        (collector,) = atna(address, kind="fhir", timeout=0.2).destinations
+        with pytest.raises(CollectorUnavailable, match="does not answer in time"):
+            sink_of(collector, lambda: OWN, lambda: client_context(Tls())).send([])
+        peer.join(30)
+        assert not peer.is_alive()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector as Registered
 
-from hub.app.audit.sinks import CollectorUnavailable, Contexts, Sink, sink_of
+from hub.app.audit.sinks import CollectorUnavailable, Contexts, EventRefused, Sink, sink_of
 from hub.app.settings.atna import Atna
 from hub.audit.forwarding import Forwarding
 from hub.audit.model import Lag, Own
@@ -65,10 +65,22 @@ class AuditForwarder:
 
     def step(self, name: str, batch: int) -> bool:
         """Send one batch; False when there is nothing to send. Raises CollectorUnavailable."""
+        for position, record in self.forwarding.again(name):
+            try:
+                self.sinks[name].send([record])
+            except EventRefused as error:
+                self.forwarding.tried_again(name, position, error.message)
+            else:
+                self.forwarding.tried_again(name, position)
         records = self.forwarding.next(name, batch)
         if not records:
             return False
-        self.sinks[name].send([record for _, record in records])
+        try:
+            self.sinks[name].send([record for _, record in records])
+        except EventRefused as error:
+            if len(records) == 1:
+                self.forwarding.failed(name, error.message, records[0][0])
+            raise
         self.forwarding.sent(name, records[-1][0])
         return True
 
@@ -122,15 +134,19 @@ class LagMetrics(Registered):
         return []
 
     def collect(self) -> list[Metric]:
-        """Records that wait for each destination, and the age of the oldest."""
+        """Records that wait for each destination, the age of the oldest, and what it would not take."""
         waiting = GaugeMetricFamily(
             "maillage_audit_waiting", "Audit records not yet sent, by destination.", labels=("destination",)
         )
         age = GaugeMetricFamily(
             "maillage_audit_lag_seconds", "Age of the oldest audit record not yet sent.", labels=("destination",)
         )
+        aside = GaugeMetricFamily(
+            "maillage_audit_aside", "Audit records that a destination would not take.", labels=("destination",)
+        )
         for lag in self._forwarder.lags():
+            aside.add_metric((lag.destination,), lag.aside)
             waiting.add_metric((lag.destination,), lag.waiting)
             seconds = (now() - lag.oldest).total_seconds() if lag.oldest is not None else 0.0
             age.add_metric((lag.destination,), max(seconds, 0.0))
-        return [waiting, age]
+        return [waiting, age, aside]

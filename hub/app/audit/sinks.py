@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 import termios
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -21,11 +22,18 @@ from hub.wire.atna.message import audit_message
 from hub.wire.atna.syslog import frame, syslog_message
 from hub.wire.fhir.audit_feed import feed
 from hub.wire.fhir.r4 import MEDIA_TYPE
+from hub.wire.http_client import StreamingTransport
 
 log = logging.getLogger(__name__)
 
 APPLICATION = "maillage"
 _PATIENCE, _LOOK_EVERY = 20.0, 0.005
+_WHOLE = 3  #: times the silence that is allowed: what a whole exchange may take
+_MOST_ANSWERED = 64 * 1024 * 1024
+_LATE = "The collector does not answer in time."
+_HEADERS = {"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE}
+#: Statuses that say nothing of the event: who asks, where, when.
+_NOT_OF_THE_EVENT = frozenset({401, 403, 404, 405, 407, 408, 421, 425, 429, 502, 503, 504})
 Contexts = Callable[[], ssl.SSLContext]
 
 
@@ -34,6 +42,13 @@ class CollectorUnavailable(Unavailable):
 
     code = "collector-unavailable"
     title = "The collector of the audit trail can't be reached, or does not take the records."
+
+
+class EventRefused(CollectorUnavailable):
+    """The collector answers, and does not take what it is sent: sent again as it is it will be refused again."""
+
+    code = "event-refused"
+    title = "The collector of the audit trail refuses an event."
 
 
 class Sink(Protocol):
@@ -109,7 +124,7 @@ def _words(error: BaseException) -> str:
         case ssl.SSLError():
             return f"TLS with the collector failed: {below.reason or 'closed'}."
         case TimeoutError():
-            return "The collector does not answer in time."
+            return _LATE
         case OSError(strerror=str(reason)) if reason:
             return f"The collector does not answer: {reason}."
     return f"The collector does not answer: {type(error).__name__}."
@@ -162,26 +177,49 @@ class Restful:
 
     def send(self, records: Sequence[AuditRecord]) -> None:
         """See Sink."""
-        url = self.collector.address
-        verify = _tls(self.context) if url.startswith("https:") else True
-        headers = {"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE}
-        try:
-            with httpx.Client(verify=verify, timeout=self.collector.timeout, trust_env=False) as client:
-                answer = client.post(url, content=orjson.dumps(feed(records, self.own())), headers=headers)
-        except (httpx.HTTPError, OSError) as error:
-            raise CollectorUnavailable(_words(error)) from error
-        if not answer.is_success:
-            raise CollectorUnavailable(f"The collector answers {answer.status_code}.")
-        if not answer.content:  # "Prefer: return=minimal": all or nothing, by the status
+        status, content = self._asked(orjson.dumps(feed(records, self.own())))
+        if not 200 <= status < 300:
+            refused = status >= 400 and status not in _NOT_OF_THE_EVENT
+            raise (EventRefused if refused else CollectorUnavailable)(f"The collector answers {status}.")
+        if not content:  # "Prefer: return=minimal": all or nothing, by the status
             return
         try:
-            answered = [str(item["response"]["status"]) for item in answer.json()["entry"]]
+            answered = [str(item["response"]["status"]) for item in orjson.loads(content)["entry"]]
         except (ValueError, KeyError, TypeError) as error:
             raise CollectorUnavailable("The collector's answer does not say what became of each event.") from error
         taken = sum(status.startswith("2") for status in answered)
         if taken < len(records):
-            refused = next((f" It answers {status[:3]}." for status in answered if status[:1] in ("3", "4", "5")), "")
-            raise CollectorUnavailable(f"The collector took {taken} of {len(records)} events.{refused}")
+            words = next((f" It answers {status[:3]}." for status in answered if status[:1] in ("3", "4", "5")), "")
+            kind = EventRefused if words else CollectorUnavailable
+            raise kind(f"The collector took {taken} of {len(records)} events.{words}")
+
+    def _asked(self, content: bytes) -> tuple[int, bytes]:
+        """Status and body of the answer, within a time for the whole: a collector that drips is cut off."""
+        url, timeout, cut = self.collector.address, self.collector.timeout, threading.Event()
+        transport = StreamingTransport(tls=_tls(self.context) if url.startswith("https:") else None)
+
+        def cut_off() -> None:
+            cut.set()
+            transport.close()
+
+        timer = threading.Timer(timeout * _WHOLE, cut_off)
+        timer.daemon = True
+        timer.start()
+        try:
+            with (
+                httpx.Client(transport=transport, timeout=timeout, trust_env=False) as client,
+                client.stream("POST", url, content=content, headers=_HEADERS) as answer,
+            ):
+                body = bytearray()
+                for piece in answer.iter_bytes():
+                    body += piece
+                    if len(body) > _MOST_ANSWERED:
+                        raise CollectorUnavailable("The collector answers too much.")
+                return answer.status_code, bytes(body)
+        except (httpx.HTTPError, OSError) as error:
+            raise CollectorUnavailable(_LATE if cut.is_set() else _words(error)) from error
+        finally:
+            timer.cancel()
 
 
 def sink_of(collector: Collector, own: Callable[[], Own], context: Contexts) -> Sink:

@@ -21,6 +21,7 @@ from hub.app.commands.options import SettingsOption
 from hub.app.settings import file as settings_file
 from hub.app.settings.model import Settings
 from hub.audit.chain import dump
+from hub.audit.forwarding import Forwarding
 from hub.audit.model import AuditRecord, AuditSearch, Own
 from hub.audit.service import AuditService
 from hub.context import Context
@@ -49,6 +50,7 @@ PatientOption = Annotated[
 SinceOption = Annotated[datetime | None, typer.Option(help="From this moment on (UTC).", show_default=False)]
 UntilOption = Annotated[datetime | None, typer.Option(help="Before this moment (UTC).", show_default=False)]
 TransactionOption = Annotated[str, typer.Option(help="Only this transaction: `ITI-18` ...")]
+CollectorArgument = Annotated[str, typer.Argument(help="Its name in `atna.destinations`.")]
 WhoOption = Annotated[str, typer.Option(help="Only this user, professional (national id) or system.")]
 COLUMNS = (
     "at", "who", "name", "profession", "structure", "purpose", "reason", "transaction", "action", "outcome", "error",
@@ -129,6 +131,54 @@ def export(  # noqa: PLR0917 (options)
         with _opened(target) as stream:
             count = _write(stream, form, _all(service, wanted), Own(loaded.atna.source_id, loaded.atna.site))
     err.print(f"{count} records", highlight=False)
+
+
+@audit.command()
+def collectors(settings: SettingsOption = None) -> None:
+    """Tell how far each collector is behind and why, and which records are set aside since one would not take them."""
+    with _trail(settings) as (loaded, service):
+        forwarding = _forwarding(loaded, service)
+        lags, asides = forwarding.lags(), forwarding.asides()
+    for lag in lags:
+        typer.echo(f"{lag.destination}: {lag.waiting} waiting, {lag.aside} set aside. {lag.problem or 'Well.'}")
+        if lag.refused:
+            typer.echo(
+                f"  `maillage audit set-aside {lag.destination}` lets the others go on without the first of them."
+            )
+    for item, record in asides:
+        again = "to be sent again" if item.again else item.problem
+        at = record.at.isoformat(timespec="seconds")
+        typer.echo(f"{item.destination}: set aside: {record.id}  {at}  {record.transaction}  {again}")
+
+
+@audit.command(name="set-aside")
+def set_aside(collector: CollectorArgument, settings: SettingsOption = None) -> None:
+    """Let a collector's other records go on without the one that it refuses. Nothing is lost: the record stays in the
+    trail, and `send-again` sends it later. Doing so is recorded."""
+    with _trail(settings) as (loaded, service):
+        found = _forwarding(loaded, service, collector).set_aside(collector)
+        if found is not None:
+            _recorded(service, "", found.id)
+    if found is None:
+        typer.echo(f"{collector} refuses no record by itself: there is nothing to set aside.")
+        raise typer.Exit(1)
+    typer.echo(f"set aside: {found.id}; the others go on")
+
+
+@audit.command(name="send-again")
+def send_again(collector: CollectorArgument, settings: SettingsOption = None) -> None:
+    """Have everything sent again that was set aside for a collector: once it can take it. Doing so is recorded."""
+    with _trail(settings) as (loaded, service):
+        count = _forwarding(loaded, service, collector).send_again(collector)
+        _recorded(service, "")
+    typer.echo(f"{count} to be sent again; `maillage audit collectors` tells what became of them")
+
+
+def _forwarding(loaded: Settings, service: AuditService, collector: str = "") -> Forwarding:
+    names = [item.name for item in loaded.atna.destinations]
+    if collector and collector not in names:
+        raise typer.BadParameter(f"atna.destinations has no {collector}: {', '.join(names) or 'it is empty'}")
+    return Forwarding(service.database, names)
 
 
 @contextmanager
@@ -230,13 +280,15 @@ def _numbers(settings: Settings, database: Database, patient: str) -> tuple[str,
     return tuple(item.cx for item in person.identifiers) if person is not None else (number.cx,)
 
 
-def _recorded(service: AuditService, patient: str) -> None:
-    """An administrator looked: the trail says so."""
+def _recorded(service: AuditService, patient: str, record: str = "") -> None:
+    """An administrator looked, or had a record set aside or sent again: the trail says so."""
     login = getpass.getuser()
     principal = Principal(id=f"{login}@terminal", name=login, scheme=Scheme.INTERNAL, person=True)
     context = Context(transaction=USED.id, principal=principal, purpose="")
     if patient:
         context.touch("patient", patient)
+    if record:
+        context.touch("audit event", record)
     service.record(USED, context, None, 0)
     service.flush()
 

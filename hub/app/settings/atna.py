@@ -37,7 +37,7 @@ class Collector(Table):
     batch: int = Field(default=200, ge=1, le=5000)
     """Most records that are sent at a time: after each batch the collector confirms that it has read everything."""
     timeout: float = Field(default=20.0, gt=0)
-    """Seconds that the collector may be silent."""
+    """Seconds that the collector may be silent; a whole exchange by fhir may take three times as long."""
 
     @model_validator(mode="after")
     def _safe(self) -> Self:

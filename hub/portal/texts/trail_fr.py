@@ -109,6 +109,8 @@ TRAIL_FR = {
     "collectors.tried": "Dernier essai",
     "collectors.behind": "ne prend pas les traces",
     "collectors.well": "en ordre",
+    "collectors.refused": "Il refuse la première : « maillage audit set-aside {name} » laisse passer les autres.",
+    "collectors.aside": "Mises de côté, pas perdues : {count} (« maillage audit collectors »)",
     "collectors.none": "Les traces restent dans ce nœud : aucun collecteur n’est configuré (atna.destinations).",
     "effect.accession": "numéro de demande",
     "effect.sop class": "objets",

@@ -186,10 +186,19 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_access_used_assertion_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
+        "audit_aside",
+        sa.Column("destination", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("problem", sa.String(), nullable=False),
+        sa.Column("again", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("destination", "position", name=op.f("pk_audit_aside")),
+    )
+    op.create_table(
         "audit_cursor",
         sa.Column("destination", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("problem", sa.String(), nullable=False),
+        sa.Column("refused", sa.BigInteger(), nullable=False),
         sa.Column("tried_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("owner", sa.String().with_variant(sa.String(collation="C"), "postgresql"), nullable=False),
         sa.Column("owned_until", sa.DateTime(timezone=True), nullable=False),
@@ -1279,6 +1288,7 @@ def downgrade() -> None:
     op.drop_table("audit_object")
     op.drop_table("audit_head")
     op.drop_table("audit_cursor")
+    op.drop_table("audit_aside")
     with op.batch_alter_table("access_used_assertion", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_access_used_assertion_expires_at"))
 
