@@ -125,7 +125,21 @@ def test_revoked(made: Path, tmp_path: Path) -> None:
     directory = Path(shutil.copytree(made, tmp_path / "pki"))
     own = tls(directory, "his").model_copy(update={"crls": (pki.revoke(directory, "hub"),)})
     with server(tls(directory, "hub")) as port:
-        assert "is revoked (ca.crl)" in wrong(port, own)
+        assert "The peer's certificate is revoked (ca.crl)" in wrong(port, own)
+    mine = tls(directory, "his").model_copy(update={"crls": (pki.revoke(directory, "his"),)})
+    with server(tls(made, "hub")) as port:
+        assert "Our certificate is revoked (ca.crl)" in wrong(port, mine)
+
+
+def test_a_list_that_is_over_or_no_list(made: Path, tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(made, tmp_path / "pki"))
+    own = tls(directory, "his").model_copy(update={"crls": (pki.revoke(directory, "hub"),)})
+    with server(tls(made, "hub")) as port:
+        later = now() + timedelta(days=100)
+        said = [finding.text for finding in examine("127.0.0.1", port, own, clock=lambda: later)]
+        assert any("The revocation list ca.crl ended on" in text for text in said)
+        own.crls[0].write_text("nonsense")
+        assert "The revocation list ca.crl can't be used" in wrong(port, own)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from hub.app.settings.atna import Atna, Collector
 from hub.app.settings.model import User
 from hub.app.sharing import subscriptions
 from hub.app.wiring import Hub
+from hub.audit.forwarding import Forwarding
 from hub.audit.model import AuditOutcome, AuditSearch
 from hub.context import CREATED, DELETED, Touched
 from hub.pipeline.catalogue import discover
@@ -226,6 +227,14 @@ def test_the_operator_sees_how_far_the_collectors_are_behind(hub: Hub) -> None:
         page = client.get("/portal/operator/collectors")
         assert "Traces en attente" in page.text
         assert re.search(r'<td class="right number">[1-9]', page.text)
+        assert "set-aside" not in page.text
+        forwarding = Forwarding(hub.database, ["away"])
+        forwarding.failed(
+            "away", "The collector took 0 of 1 events. It answers 422.", forwarding.lags()[0].position + 1
+        )
+        assert "maillage audit set-aside away" in client.get("/portal/operator/collectors").text
+        assert forwarding.set_aside("away") is not None
+        assert re.search(r"Mises de côté, pas perdues\s: 1", client.get("/portal/operator/collectors").text)
         assert client.get(TRAIL).status_code == 403
 
 

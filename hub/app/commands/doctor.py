@@ -34,6 +34,9 @@ def tls(  # noqa: PLR0917 (typer reads options from parameters)
     certificate: Annotated[Path | None, typer.Option(help="Show this certificate (PEM) instead.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
     ca: Annotated[Path | None, typer.Option(help="Believe these authorities (PEM) instead.")] = None,
+    crl: Annotated[
+        list[Path] | None, typer.Option(help="Believe these revocation lists (PEM or DER) instead; may be repeated.")
+    ] = None,
     name: Annotated[str, typer.Option(help="Name that the peer's certificate must have. Default: HOST.")] = "",
 ) -> None:
     """Try a TLS handshake and say why it fails: expired, another authority, name, no client certificate, revoked,
@@ -42,7 +45,7 @@ def tls(  # noqa: PLR0917 (typer reads options from parameters)
 
     host, port = place_of(place)
     own = settings_file.load(settings or settings_file.default_file()).tls
-    given = {"certificate": certificate, "key": key, "ca": ca}
+    given = {"certificate": certificate, "key": key, "ca": ca, "crls": tuple(crl) if crl else None}
     own = own.model_copy(update={what: file for what, file in given.items() if file is not None})
     _say(examine(host, port, own, name=name))
 

@@ -130,6 +130,8 @@ def _own(tls: Tls, at: datetime) -> Iterator[Finding]:
         chain.check_client(certificate)
     except CertificateRefused:
         yield Finding(False, "Our certificate is not for client authentication (keyUsage, extendedKeyUsage).")
+    if tls.ca is not None:
+        yield from _revoked("Our certificate", certificate, tls.ca, tls.crls)
 
 
 def _dated(whose: str, certificate: x509.Certificate, at: datetime) -> Finding:
@@ -167,7 +169,8 @@ def _theirs(peer: x509.Certificate, tls: Tls, at: datetime) -> Iterator[Finding]
     yield _dated("The peer's certificate", peer, at)
     if tls.ca is not None:
         yield from _trust(peer, tls.ca, at)
-        yield from _revoked(peer, tls.ca, tls.crls)
+        yield from _outdated(tls.crls, at)
+        yield from _revoked("The peer's certificate", peer, tls.ca, tls.crls)
 
 
 def _trust(peer: x509.Certificate, ca: Path, at: datetime) -> Iterator[Finding]:
@@ -183,20 +186,32 @@ def _trust(peer: x509.Certificate, ca: Path, at: datetime) -> Iterator[Finding]:
     yield Finding(True, f"{ca.name} vouches for the peer's certificate.")
 
 
-def _revoked(peer: x509.Certificate, ca: Path, lists: tuple[Path, ...]) -> Iterator[Finding]:
+def _outdated(lists: tuple[Path, ...], at: datetime) -> Iterator[Finding]:
+    """Lists that can't be used, or whose time is over."""
+    for file in lists:
+        try:
+            ends = [crl.next_update_utc for crl in read_lists(file.read_bytes())]
+        except (OSError, RevocationUnreadable):
+            yield Finding(False, f"The revocation list {file.name} can't be used.")
+            continue
+        for end in ends:
+            if end is not None and end < at:
+                yield Finding(False, f"The revocation list {file.name} ended on {_day(end)}: fetch the next one.")
+
+
+def _revoked(whose: str, shown: x509.Certificate, ca: Path, lists: tuple[Path, ...]) -> Iterator[Finding]:
     try:
-        issuer = chain.issuer_of(peer, read_authorities(ca))
+        issuer = chain.issuer_of(shown, read_authorities(ca))
     except HubError:
         return
     for file in lists if issuer is not None else ():
         assert issuer is not None
         try:
-            found = [in_list(crl, peer, issuer) for crl in read_lists(file.read_bytes())]
+            found = [in_list(crl, shown, issuer) for crl in read_lists(file.read_bytes())]
         except (OSError, RevocationUnreadable):
-            yield Finding(False, f"The revocation list {file.name} can't be used.")
-            continue
+            continue  # told by itself
         if any(standing is not None and standing.revoked for standing in found):
-            yield Finding(False, f"The peer's certificate is revoked ({file.name}).")
+            yield Finding(False, f"{whose} is revoked ({file.name}).")
 
 
 def _handshake(host: str, port: int, tls: Tls, name: str, peer: x509.Certificate) -> Iterator[Finding]:
