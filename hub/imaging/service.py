@@ -394,7 +394,11 @@ class ImagingService(Reading):
             description=order.procedure[2],
             modalities=(order.modality,) if order.modality else (),
         )
-        store.index(study, info.authority_oid, self.publisher.whose(order.patient))
+        person = self.patients.resolve(order.patient)
+        if person is None:  # may be announced in this very moment
+            self.patients.settle(order.patient)
+            person = self.patients.resolve(order.patient)
+        store.index(study, info.authority_oid, person)
         store.change(
             info.name, order.study_instance_uid, state=StudyState.ORDERED.value, order_number=order.placer_number
         )
