@@ -45,6 +45,17 @@ def postgresql_template(postgresql_server: PostgresqlServer) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that holds every table: copied for each test."""
+    load_stores()
+    path = tmp_path_factory.mktemp("template") / "hub.sqlite"
+    database = Database(f"sqlite:///{path}")
+    database.create_all()
+    database.dispose()
+    return path
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """URL of an empty SQLite file."""
@@ -63,9 +74,8 @@ def postgresql_url(postgresql_server: PostgresqlServer) -> Iterator[str]:
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """A clean database with every table, once of each kind."""
     if request.param == "sqlite":
-        load_stores()
         database = Database(request.getfixturevalue("sqlite_url"))
-        database.create_all()
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), str(database.url.database))
         yield database
         database.dispose()
         return
