@@ -77,9 +77,12 @@ def test_export(settings: Path, tmp_path: Path) -> None:
 
 def test_what_a_collector_refuses_is_set_aside(settings: Path, tmp_path: Path) -> None:
     run(settings, "set-aside", "arr", code=2)
+    assert "atna.destinations is empty" in run(settings, "collectors")
     collector = '[[atna.destinations]]\nname = "arr"\nkind = "fhir"\naddress = "https://arr.example/fhir"\n'
     settings.write_text(settings.read_text() + collector)
     database = Database(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+    assert run(settings, "collectors").startswith("arr: nothing sent yet")
+    assert run(settings, "send-again", "arr") == "Nothing is set aside for arr.\n"
     forwarding = Forwarding(database, ["arr"])
     forwarding.open("arr", history=True)
     assert "nothing to set aside" in run(settings, "set-aside", "arr", code=1)

@@ -139,6 +139,10 @@ def collectors(settings: SettingsOption = None) -> None:
     with _trail(settings) as (loaded, service):
         forwarding = _forwarding(loaded, service)
         lags, asides = forwarding.lags(), forwarding.asides()
+    if not forwarding.destinations:
+        typer.echo("The trail stays in this hub: atna.destinations is empty.")
+    for name in sorted(set(forwarding.destinations) - {lag.destination for lag in lags}):
+        typer.echo(f"{name}: nothing sent yet: no process with the role worker has run with these settings.")
     for lag in lags:
         typer.echo(f"{lag.destination}: {lag.waiting} waiting, {lag.aside} set aside. {lag.problem or 'Well.'}")
         if lag.refused:
@@ -170,8 +174,13 @@ def send_again(collector: CollectorArgument, settings: SettingsOption = None) ->
     """Have everything sent again that was set aside for a collector: once it can take it. Doing so is recorded."""
     with _trail(settings) as (loaded, service):
         count = _forwarding(loaded, service, collector).send_again(collector)
-        _recorded(service, "")
-    typer.echo(f"{count} to be sent again; `maillage audit collectors` tells what became of them")
+        if count:
+            _recorded(service, "")
+    typer.echo(
+        f"{count} to be sent again; `maillage audit collectors` tells what became of them"
+        if count
+        else f"Nothing is set aside for {collector}."
+    )
 
 
 def _forwarding(loaded: Settings, service: AuditService, collector: str = "") -> Forwarding:
