@@ -163,7 +163,7 @@ class ReadersStore:
             self._rulings[item.id] = allowed
         ids = [item.id for item in groups if self._rulings[item.id]]
         members = self.showing.held(ids or [_NOTHING])
-        self._rule_ids({entry for held in members.values() for entry in held})
+        self._rule_entry_ids({entry for held in members.values() for entry in held})
         for group, held in members.items():
             self._rulings[group] = any(self._rulings.get(entry, True) for entry in held)
 
@@ -175,15 +175,15 @@ class ReadersStore:
 
     def _rule_ids(self, ids: Iterable[str]) -> None:
         """Rule on what is not ruled on yet. An id of nothing that has rights of its own stays without a ruling."""
+        unknown = self._rule_entry_ids(ids)
+        left = {item for item in unknown if item not in self._rulings} - {_NOTHING} or {_NOTHING}
+        self._rule_groups([*self.store.get(SubmissionSet, "id", left), *self.store.get(Folder, "id", left)])
+
+    def _rule_entry_ids(self, ids: Iterable[str]) -> set[str]:
+        """Rule on the entries among them. Returns those that were not ruled on before."""
         unknown = {item for item in ids if item not in self._rulings} or {_NOTHING}
         self._rule_entries([item for item in self.store.get(DocumentEntry, "id", unknown) if item.id in unknown])
-        left = {item for item in unknown if item not in self._rulings} - {_NOTHING} or {_NOTHING}
-        groups: list[SubmissionSet | Folder] = [
-            *self.store.get(SubmissionSet, "id", left),
-            *self.store.get(Folder, "id", left),
-        ]
-        for item, allowed in zip(groups, self._asked([thing_of(one) for one in groups]), strict=True):
-            self._rulings[item.id] = allowed
+        return unknown
 
     def _asked(self, things: Sequence[Thing]) -> list[bool]:
         """One question, also where nothing is left to ask: what is hidden costs what is unknown does."""

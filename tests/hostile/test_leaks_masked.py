@@ -17,6 +17,7 @@ from hub.documents.model import (
     SubmissionSet,
     UpdateDocuments,
 )
+from hub.imaging.errors import UnknownStudy
 from hub.imaging.model import (
     FailedInstance,
     FindStudies,
@@ -45,11 +46,17 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
         with Integrator(box) as vendor:
             found = Region(hub, vendor)
             bring_in(found, "masked", "PX1", "QUILLERE")
-            study = found.people["masked"].study
-            until(lambda: hub.imaging.indexed(study).state is StudyState.PUBLISHED)
+            until(lambda: published(hub, found.people["masked"].study))
             yield found
     finally:
         hub.stop()
+
+
+def published(hub: Hub, study: str) -> bool:
+    try:
+        return hub.imaging.indexed(study).state is StudyState.PUBLISHED
+    except UnknownStudy:
+        return False  # it was stored, and is not indexed yet
 
 
 def manifest(region: Region, target: Target) -> DocumentEntry:
