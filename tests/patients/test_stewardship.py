@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
@@ -119,6 +120,37 @@ def test_an_alias_goes_back_with_its_own_person(feed: Feed, stewards: Stewardshi
     unlink(stewards, ONE, TWO)
     assert patients.equivalents(second) == (second, third)
     assert patients.equivalents(first) == (first,)
+
+
+def test_three_are_linked_and_parted_in_every_order(
+    feed: Feed, stewards: Stewardship, patients: PatientService
+) -> None:
+    """The history tells each decision once, in its order, and everybody has their own number back."""
+    pairs = ((0, 1), (1, 2), (0, 2))
+    plans = [(made, ended) for made in permutations(pairs) for ended in permutations(pairs)]
+    for place, (made, ended) in enumerate(plans):
+        names = ("Martin", "Petit", "Durand")
+        people = [number(f"{place}", authority) for authority in (A, B, C)]
+        own = [
+            feed(identity(item.value, item.authority, birth_name=name, status=PROV)).regional
+            for item, name in zip(people, names, strict=True)
+        ]
+        for one, other in made:
+            link(stewards, people[one], people[other])
+            assert together(patients, people[one], people[other])
+        assert together(patients, *people)
+        for one, other in ended:
+            unlink(stewards, people[one], people[other])
+            assert not together(patients, people[one], people[other])
+        assert [patients.resolve(item) for item in people] == own
+        assert [patients.equivalents(item) for item in own] == [(item,) for item in own]
+        told = {item for person in people for item in edges(patients, person)}
+        decided = sorted(told, key=lambda item: item.since)
+        between = [({people.index(item.one), people.index(item.other)}, item.rule) for item in decided]
+        assert between == [
+            ({*pair}, rule) for rule, order in (("steward", made), ("no-match", ended)) for pair in order
+        ]
+        assert [item.rule for item in decided if item.ended_at is None] == ["no-match"] * 3
 
 
 def test_a_no_match_beats_every_later_automatic_link(
