@@ -12,6 +12,7 @@ from hub.app.settings.model import Web
 from hub.app.web.http import build
 from hub.app.web.server import WebServer
 from tests.app.edge_hub import LIMITED, NAMESPACE, TOKEN, EdgeHub
+from tests.waiting import until
 
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
 WSA = "http://www.w3.org/2005/08/addressing"
@@ -163,10 +164,14 @@ def test_a_stream_arrives_whole(client: httpx.Client, hub: EdgeHub) -> None:
     assert hub.rooms.closed == ["stream"]
 
 
-def test_a_stream_that_breaks_is_not_taken_for_whole(client: httpx.Client, hub: EdgeHub) -> None:
+def test_a_stream_that_breaks_is_not_taken_for_whole(
+    client: httpx.Client, hub: EdgeHub, caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         client.get("/dicom-web/things/stream?chunks=500&fail=400")
-    assert hub.rooms.closed == ["stream"]
+    until(lambda: hub.rooms.closed == ["stream"])
+    told = [(item.name, item.levelname, item.getMessage()) for item in caplog.records if item.levelname != "INFO"]
+    assert told == [("hub.app.web.edge", "WARNING", "an answer broke off: not-found")]
 
 
 def test_a_peer_that_goes_ends_the_stream(server: WebServer, hub: EdgeHub) -> None:

@@ -14,7 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hub.app.keys import pki
 from hub.app.keys.tls import client_context, server_context
 from hub.app.settings.nodes import Tls
+from hub.app.web.http import build
 from hub.app.web.server import CannotListen, WebServer
+from tests.app.edge_hub import TOKEN, EdgeHub
+from tests.waiting import until
 
 
 async def tells_tls(
@@ -64,6 +67,23 @@ def test_the_client_certificate_reaches_the_scope(secure: WebServer, certificate
             assert bytes.fromhex(seen["der"]) == expected
             assert ssl.PEM_cert_to_DER_cert(seen["chain"][0]) == expected
             assert seen["v"] == "TLSv1.3"
+
+
+def test_a_stream_that_breaks_is_cut_off_within_tls(
+    tmp_path: Path, certificates: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub = EdgeHub(tmp_path)
+    server = WebServer(build(hub), "127.0.0.1", 0, server_context(tls(certificates, "hub")))
+    server.start()
+    try:
+        with httpx.Client(verify=client_context(tls(certificates, "his")), base_url=server.url) as client:
+            with pytest.raises(httpx.TransportError):
+                client.get("/dicom-web/things/stream?chunks=500&fail=400", headers={"Authorization": f"Bearer {TOKEN}"})
+            until(lambda: hub.rooms.closed == ["stream"])
+    finally:
+        server.stop()
+    told = [(item.name, item.getMessage()) for item in caplog.records if item.levelname in ("WARNING", "ERROR")]
+    assert told == [("hub.app.web.edge", "an answer broke off: not-found")]
 
 
 def test_without_a_certificate(secure: WebServer, certificates: Path) -> None:

@@ -14,7 +14,7 @@ from hub.app.keys.changing import Changing
 from hub.app.keys.handshakes import Handshakes
 from hub.app.settings.nodes import Tls
 from hub.app.web import direct_body
-from hub.app.web.direct import ARRIVED, EXTENSION, duplicate, second_handle
+from hub.app.web.direct import ARRIVED, BREAK_OFF, EXTENSION, duplicate, second_handle
 
 _VERIFY = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
 MAX_HEADER_BYTES = 64 * 1024
@@ -184,6 +184,7 @@ class PeerCertificateProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         cycle = self.cycle
         self.scope["extensions"][ARRIVED] = lambda: not cycle.more_body  # type: ignore[assignment]
+        self.scope["extensions"][BREAK_OFF] = cycle.transport.abort  # type: ignore[assignment]
         if self._tls is None:
             self.scope["extensions"][EXTENSION] = _Direct(self.cycle)  # type: ignore[assignment]
             self.scope["extensions"][direct_body.EXTENSION] = _Body(self)  # type: ignore[assignment]

@@ -17,6 +17,8 @@ from hub.wire.pieces import Chunk, FilePiece
 
 #: Where a connection that can be written to directly stands in the scope's extensions.
 EXTENSION = "maillage.direct"
+#: What ends the connection in the middle of an answer.
+BREAK_OFF = "maillage.break_off"
 #: What says whether the request's whole body has arrived.
 ARRIVED = "maillage.arrived"
 BATCH = 256 * 1024  #: small pieces are joined up to this size

@@ -18,8 +18,8 @@ from starlette.types import Receive, Scope, Send
 
 from hub.access.model import Credentials
 from hub.app.web import direct_body
-from hub.app.web.direct import ARRIVED, EXTENSION, Connection, DirectWriter, writable
-from hub.errors import DeadlineExceeded, HubError, Malformed, TooLarge
+from hub.app.web.direct import ARRIVED, BREAK_OFF, EXTENSION, Connection, DirectWriter, writable
+from hub.errors import DeadlineExceeded, HubError, InternalError, Malformed, TooLarge
 from hub.portal.certificate import certificate_of
 from hub.portal.visit import SESSION_COOKIE
 from hub.portal.web import peer_of
@@ -247,6 +247,7 @@ class StreamedAnswer(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send. A stream that fails midway ends the connection, so that nobody takes half for the whole."""
         gone = asyncio.ensure_future(_disconnected(receive))
+        begun = False
         direct: Connection | None = scope.get("extensions", {}).get(EXTENSION) if scope["method"] != "HEAD" else None
         if direct is None:
             self._pieces = plain(self.chunks)
@@ -255,6 +256,7 @@ class StreamedAnswer(Response):
             ahead = asyncio.ensure_future(self._batch())
             batch = await ahead  # a failure before the first byte can still be answered properly
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            begun = True
             if direct is not None:
                 await self._write(direct, batch, gone)
                 batch = []
@@ -265,6 +267,13 @@ class StreamedAnswer(Response):
                 batch = await ahead
             if not gone.done():
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except HubError as error:  # the source's; anything else is a defect, for the server to tell
+            break_off = scope.get("extensions", {}).get(BREAK_OFF)
+            if not begun or break_off is None or isinstance(error, InternalError):
+                raise
+            log.warning("an answer broke off: %s", error.code, extra={"code": error.code})
+            break_off()
+            await gone
         finally:
             gone.cancel()
             if ahead is not None and not ahead.done():
