@@ -160,6 +160,40 @@ def test_who_was_revoked_stays_so_when_the_host_goes_down(directory: Path, only:
     assert len(host.asked) == 2, "asked again, and then left alone for a while"
 
 
+@pytest.mark.parametrize("lie", ["another's", "an older one"])
+def test_a_list_that_lies_does_not_take_the_place_of_a_good_one(directory: Path, tmp_path: Path, lie: str) -> None:
+    """A list comes by plain http: whoever sends one of their own, or one of last year, brings nobody back."""
+
+    def der(file: Path) -> bytes:
+        return x509.load_pem_x509_crl(file.read_bytes()).public_bytes(Encoding.DER)
+
+    days, host = [0.0], Host()
+    looked = Revocation(
+        Tls(revocation="soft", revocation_hosts=("crl.example",)),
+        clock=lambda: now() + timedelta(days=days[0]),
+        ticks=lambda: days[0] * 86_400.0,
+        get=host,
+    )
+    pki.init(tmp_path / "another")  # the same name, another key
+    lies = {"another's": der(pki.crl(tmp_path / "another", days=999)), "an older one": backdated(directory)}
+    host.list = lies["another's"]
+    assert looked.check(*pair(directory)) is None
+    pki.revoke(directory, "card")
+    host.list, days[0] = der(pki.crl(directory, days=1)), 0.1
+    with pytest.raises(CertificateRevoked):  # the lie was not kept for as long as it says
+        looked.check(*pair(directory))
+    host.list, days[0] = lies[lie], 2
+    with pytest.raises(CertificateRevoked):
+        looked.check(*pair(directory))
+
+
+def backdated(directory: Path) -> bytes:
+    """A list of the authority itself, made last year, on which nobody was."""
+    made = x509.CertificateRevocationListBuilder(pki.load(directory / "ca.crt").subject)
+    made = made.last_update(now() - timedelta(days=365)).next_update(now() + timedelta(days=365))
+    return made.sign(_key(directory, "ca"), hashes.SHA256()).public_bytes(Encoding.DER)
+
+
 def answered(directory: Path, *, signer: str = "ca", status: ocsp.OCSPCertStatus, nonce: bool = True, age: int = 0,
              other: bool = False, issuer: str = "ca") -> Callable[[bytes], bytes]:  # fmt: skip
     """A responder. ``signer``: whose key signs; ``other``: it speaks of another certificate."""

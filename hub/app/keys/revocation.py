@@ -21,6 +21,7 @@ from hub.wire.x509.errors import CertificateRevoked, RevocationUnknown, Revocati
 from hub.wire.x509.revocation import (
     Standing,
     in_list,
+    is_list_of,
     list_urls,
     ocsp_request,
     ocsp_standing,
@@ -100,7 +101,7 @@ class Revocation:
         """What files say, then what lists say that can be fetched, then what responders say."""
         yield (each for file in self.files for each in self._in_lists(file(), certificate, issuer))
         for url in self._permitted(list_urls(certificate)):
-            yield self._in_lists(self._list(url) or (), certificate, issuer)
+            yield self._in_lists(self._list(url, issuer) or (), certificate, issuer)
         for url in self._permitted(ocsp_urls(certificate)):
             standing = self._asked(url, certificate, issuer)
             yield iter((standing,) if standing is not None else ())
@@ -125,8 +126,19 @@ class Revocation:
             if {f"{host}:{port or 80}", host if port in (None, 80) else ""} & self._hosts:
                 yield url
 
-    def _list(self, url: str) -> Lists | None:
-        return self._once(url, 0, lambda: _listed(read_lists(self._fetch.get(url)), self._clock())).lists
+    def _list(self, url: str, issuer: x509.Certificate) -> Lists | None:
+        name = f"{url} {issuer.subject.rfc4514_string()}"
+
+        def ask() -> tuple[Lists, None, datetime]:
+            lists = tuple(crl for crl in read_lists(self._fetch.get(url)) if is_list_of(crl, issuer))
+            if not lists:  # plain http: anybody may have sent it, it does not take the place of the one before
+                raise RevocationUnreadable("The revocation list is not signed by the authority that it names.")
+            kept = self._kept.get((name, 0))
+            if kept is not None and kept.lists and _made(lists) < _made(kept.lists):
+                raise RevocationUnreadable("The revocation list is older than the one before.")
+            return _listed(lists, self._clock())
+
+        return self._once(name, 0, ask).lists
 
     def _asked(self, url: str, certificate: x509.Certificate, issuer: x509.Certificate) -> Standing | None:
         def ask() -> tuple[None, Standing, datetime]:
@@ -198,6 +210,10 @@ class Fetch:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unavailable("A revocation host can't be reached.") from error
         return b"".join(pieces)
+
+
+def _made(lists: Lists) -> datetime:
+    return max(crl.last_update_utc for crl in lists)
 
 
 def _listed(lists: Lists, at: datetime) -> tuple[Lists, None, datetime]:

@@ -51,12 +51,17 @@ def in_list(
     not signed by the issuer, or partial."""
     if crl.issuer != certificate.issuer:
         return None
-    if not _may_sign_lists(issuer) or not _signed(crl, issuer):
+    if not is_list_of(crl, issuer):
         raise RevocationUnreadable("The revocation list is not signed by the authority that it names.")
     if not _covers(crl, certificate):
         return None
     entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
     return Standing(entry is not None, crl.next_update_utc or crl.last_update_utc)
+
+
+def is_list_of(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+    """Whether the authority itself made the list: its name, its key, and a key that may sign lists."""
+    return crl.issuer == issuer.subject and _may_sign_lists(issuer) and _signed(crl, issuer)
 
 
 def _may_sign_lists(issuer: x509.Certificate) -> bool:
