@@ -17,6 +17,8 @@ class Patients(Protocol):
 
     def person(self, identifier: PatientIdentifier) -> Person | None: ...
 
+    def settled(self, number: PatientIdentifier) -> Person | None: ...
+
 
 class Words(Protocol):
     """The access room, as far as it knows what a patient said to everybody."""

@@ -249,7 +249,11 @@ class MailService:
                 self._move(key, LetterState.WITHDRAWN, context)
                 return None
         except Held as held:
-            self._move(key, LetterState.HELD, context, held.reason)
+            with self.database.transaction():
+                if held.reason in _PASSING and self._passed_meanwhile(row, enclosed):
+                    self.enqueue(key, context)
+                    return None
+                self._move(key, LetterState.HELD, context, held.reason)
             context.led_to(f"mail-held-{held.reason.value}", about)
             return None
         except HubError as error:
@@ -271,16 +275,11 @@ class MailService:
         if row.kind == LetterKind.WITHDRAWAL.value:
             self._send_withdrawal(row)
             return True
-        found = {entry.unique_id: entry for entry in self.entries.approved([item.entry for item in enclosed])}
-        standing = [found[item.unique_id] for item in enclosed if item.unique_id in found]
+        standing = self._standing(enclosed)
         if not standing:
             return False
-        person = self._person(row, standing)
+        person, kind = self._person(row, standing), LetterKind(row.kind)
         context.touch("patient", person.regional.cx)
-        kind = LetterKind(row.kind)
-        _check_shown(kind, standing)
-        if kind is not LetterKind.PATIENT:
-            self._check_opposed(person)
         if kind is LetterKind.NOTICE:
             link = self._link(row.id)
             self.post.send(Outgoing(kind, row.message_id, row.recipient, link=link, tell_delivery=row.tell_delivery))
@@ -312,6 +311,22 @@ class MailService:
                     item.content.lease.release()
         return True
 
+    def _standing(self, enclosed: Sequence[Any]) -> list[DocumentEntry]:
+        found = {entry.unique_id: entry for entry in self.entries.approved([item.entry for item in enclosed])}
+        return [found[item.unique_id] for item in enclosed if item.unique_id in found]
+
+    def _passed_meanwhile(self, row: Any, enclosed: Sequence[Any]) -> bool:
+        """Whether nothing holds it any more: who changed that just now did not find it held. Nobody else does so to
+        the end of the open unit of work."""
+        self.patients.settled(PatientIdentifier.from_cx(row.told_of))
+        standing = self._standing(enclosed)
+        try:
+            if standing:  # else it was taken back
+                self._person(row, standing)
+        except Held:
+            return False
+        return True
+
     def _send_withdrawal(self, row: Any) -> None:
         """To the box that the document went to. Raises HubError."""
         with self.database.reading() as work:
@@ -322,13 +337,20 @@ class MailService:
         )
 
     def _person(self, row: Any, standing: Sequence[DocumentEntry]) -> Person:
-        """Whom the message and every document are about. Raises Held where that is not one person any more."""
+        """Whom the message and every document are about. Raises Held where that is not one person any more, or the
+        letter is not to go now."""
         told_of = self.patients.person(PatientIdentifier.from_cx(row.told_of))
         for entry in standing:
             person = self.patients.person(entry.patient_id)
             if person is None or told_of is None or told_of.regional != person.regional:
                 raise Held(LetterReason.NOT_QUALIFIED)
         assert told_of is not None
+        kind = LetterKind(row.kind)
+        _check_shown(kind, standing)
+        if kind is not LetterKind.PATIENT:
+            self._check_opposed(told_of)
+        elif told_of.ins is None or not (told_of.ins.value.isascii() and told_of.ins.value.isalnum()):
+            raise Held(LetterReason.NOT_QUALIFIED)  # no qualified INS, no box
         return told_of
 
     def _check_opposed(self, person: Person) -> None:
@@ -337,9 +359,8 @@ class MailService:
             raise Held(LetterReason.OPPOSITION)
 
     def _patients_box(self, row: Any, person: Person) -> str:
-        """``<INS>@domain``. Raises Held: no qualified INS, no box."""
-        if person.ins is None or not (person.ins.value.isascii() and person.ins.value.isalnum()):
-            raise Held(LetterReason.NOT_QUALIFIED)
+        """``<INS>@domain``."""
+        assert person.ins is not None
         recipient = f"{person.ins.value}@{self.rules.patients}"
         with self.database.transaction() as work:
             LetterStore(work).change(row.id, recipient=recipient)

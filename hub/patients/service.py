@@ -22,14 +22,7 @@ from hub.patients.errors import (
 )
 from hub.patients.ins_model import qualify
 from hub.patients.linking import Placed
-from hub.patients.model import (
-    Fed,
-    FeedIdentity,
-    Identity,
-    IdentityStatus,
-    MergeIdentities,
-    TaskKind,
-)
+from hub.patients.model import Fed, FeedIdentity, Identity, IdentityStatus, MergeIdentities, Person, TaskKind
 from hub.patients.owners import OwnersWord
 from hub.patients.partial import completed, not_worse
 from hub.patients.questions import Questions
@@ -152,6 +145,15 @@ class PatientService(Questions):
         with self.database.transaction() as work:
             known = [self.lenient(number) for number in numbers]
             BatchStore.of(work).lock(*(f"identity:{number.value}^{number.authority}" for number in known))
+
+    def settled(self, number: PatientIdentifier) -> Person | None:
+        """Whom it means: to the end of the open unit of work no feed changes or joins them. Before all other locks."""
+        with self.database.transaction() as work:
+            store, linker = self._linker(work, Context())
+            person, known = self.person(number), self.lenient(number)
+            names = [name for item in (person.identities if person else ()) for name in self._locks(item, linker)]
+            store.lock(f"identity:{known.value}^{known.authority}", *names)
+            return self.person(number)
 
     @use_case
     def merge(self, command: MergeIdentities, context: Context) -> Fed:

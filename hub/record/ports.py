@@ -18,6 +18,8 @@ class Patients(Protocol):
 
     def person(self, identifier: PatientIdentifier) -> Person | None: ...
 
+    def settled(self, number: PatientIdentifier) -> Person | None: ...
+
 
 class Feeding(Protocol):
     """The access room, as far as it knows who opposes that documents are shared (Matter.FEEDING)."""

@@ -34,6 +34,8 @@ from hub.values import Code, PatientIdentifier, new_key, now
 #: The kind of delivery.
 KIND = "national-record"
 STUDY = "urn:ihe:iti:xds:2016:studyInstanceUID"
+#: What these hold is looked at again when its person changes or speaks.
+_HEARD = (Reason.NOT_QUALIFIED, Reason.OPPOSITION)
 
 
 class Held(Exception):
@@ -171,7 +173,7 @@ class RecordService:
         for another number, is looked at again."""
         persons = {regional.cx, *(number.cx for number in numbers)}
         with self.database.transaction() as work:
-            for row in RecordStore(work).unsettled(persons, [Reason.NOT_QUALIFIED, Reason.OPPOSITION]):
+            for row in RecordStore(work).unsettled(persons, _HEARD):
                 self.enqueue(row, context)
 
     def said(self, identity: PatientIdentifier, matter: Matter, context: Context) -> None:
@@ -211,7 +213,11 @@ class RecordService:
         try:
             changes = self._carry_out(row, context)
         except Held as held:
-            self._hold(row, held.reason, "", context)
+            with self.database.transaction():
+                if held.reason in _HEARD and self._heard_meanwhile(row):
+                    self.enqueue(row, context)
+                else:
+                    self._hold(row, held.reason, "", context)
             return None
         except HubError as error:
             reason = lookup(failures.REASONS, error)
@@ -270,11 +276,8 @@ class RecordService:
 
     def _permitted(self, row: Any, entry: DocumentEntry) -> Person:
         """The qualified person. Raises Held."""
-        person = self.patients.person(entry.patient_id)
-        if person is None or person.ins is None:
-            raise Held(Reason.NOT_QUALIFIED)
-        if not self.feeding.feeding(person.regional):
-            raise Held(Reason.OPPOSITION)
+        person = self._person(entry)
+        assert person.ins is not None
         with self.database.reading() as work:
             store = RecordStore(work)
             if row.kind == "report":
@@ -284,6 +287,26 @@ class RecordService:
                 if not any(item.record_unique_id and item.record_patient == person.ins.cx for item in reports):
                     raise Held(Reason.NO_REPORT)
         return person
+
+    def _person(self, entry: DocumentEntry) -> Person:
+        """The qualified person, who does not oppose. Raises Held."""
+        person = self.patients.person(entry.patient_id)
+        if person is None or person.ins is None:
+            raise Held(Reason.NOT_QUALIFIED)
+        if not self.feeding.feeding(person.regional):
+            raise Held(Reason.OPPOSITION)
+        return person
+
+    def _heard_meanwhile(self, row: Any) -> bool:
+        """Whether nothing holds it any more: who changed that just now did not find it held. Nobody else does so to
+        the end of the open unit of work."""
+        for entry in self.entries.approved([row.entry]):
+            self.patients.settled(entry.patient_id)
+            try:
+                self._person(entry)
+            except Held:
+                return False
+        return True
 
     def _tell(self, row: Any, context: Context, failed: str = "") -> None:
         """The sender hears that the record has its report, or why not, once each; ``failed``: a code."""

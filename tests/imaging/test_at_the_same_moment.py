@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from hub.access.rights_model import Everything
 from hub.context import Context
@@ -25,7 +24,7 @@ from hub.storage.content import ContentStore
 from hub.storage.engine import Database
 from hub.values import PatientIdentifier, Uid
 from tests.imaging.archive import AFFINITY, STUDY, A, B, FakeSources, WebArchive, study_files
-from tests.waiting import until
+from tests.meanwhile import meanwhile
 
 PATIENT = PatientIdentifier("A-1", A.authority_oid)
 OTHER = PatientIdentifier("B-1", B.authority_oid)
@@ -74,19 +73,7 @@ class Rooms:
         self.worker = Worker(exchange, self.imaging.handlers())
 
     def meanwhile(self, act: Callable[[], object]) -> threading.Thread:
-        """Somebody else's unit of work: done, or waiting for the one that is open here."""
-        other = threading.Thread(target=act)
-        other.start()
-        until(lambda: not other.is_alive() or self._waits())
-        return other
-
-    def _waits(self) -> bool:
-        if self.database.sqlite:  # one writer
-            return True
-        with self.database.engine.connect() as connection:
-            asked = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database "
-            asked += "WHERE datname = current_database())"
-            return bool(connection.execute(text(asked)).scalar_one())
+        return meanwhile(self.database, act)
 
 
 @pytest.fixture
