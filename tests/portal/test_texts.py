@@ -5,6 +5,7 @@ from string import Formatter
 import pytest
 
 import hub.portal
+from hub.app.audit.sinks import CollectorUnavailable, EventRefused
 from hub.audit.model import AuditOutcome
 from hub.connector.contract import ConnectorError, SourceLied
 from hub.errors import DeadlineExceeded, HubError, InternalError
@@ -12,7 +13,9 @@ from hub.exchange.model import DeliveryState, MessageState
 from hub.imaging import archive, publication
 from hub.imaging.errors import ImagesMissing, ReportIncomplete, SeveralPatients, SeveralStudies, StudyNotThereYet
 from hub.imaging.model import SourceState, StudyState
+from hub.patients import matching
 from hub.patients.model import IdentityStatus
+from hub.patients.scoring import vetoes
 from hub.portal.texts import LANGUAGES, choose
 from hub.portal.texts.reasons import FRENCH, french
 from hub.portal.visit import Phrases
@@ -117,6 +120,27 @@ def test_every_question_to_a_steward_is_told_in_french() -> None:
         assert french(told), sentence
 
 
+def test_every_veto_has_a_text() -> None:
+    named = {matching.SAME_AUTHORITY, matching.INS, matching.COLLISION, matching.DOUBT}
+    source = Path(vetoes.__file__).read_text()
+    named |= {str(getattr(vetoes, name)) for name in re.findall(r"^([A-Z_]+) = \"", source, re.MULTILINE)}
+    assert len(named) >= 12
+    assert {f"veto.{name}" for name in named} <= FR.keys()
+
+
+def test_what_became_of_a_collector_is_told_in_french() -> None:
+    """The hub's own sentences, word for word; values that are filled in are examples."""
+    source = "".join((ROOT.parent / "app" / "audit" / name).read_text() for name in ("sinks.py", "forwarding.py"))
+    said = set(re.findall(r'(?<!")"((?:The collector|TLS with|The hub)[^"]*\.(?:\{words\})?)"', source))
+    said -= {CollectorUnavailable.title, EventRefused.title}  # never without words of its own
+    assert len(said) >= 9, said
+    for sentence in said:
+        numbered = re.sub(r"\{(?:status|taken|len\(records\))\}", "422", sentence)
+        for words in ("", " It answers 422."):
+            told = re.sub(r"\{[^}]+\}", "connection refused", numbered.replace("{words}", words))
+            assert french(told), told
+
+
 def test_what_is_wrong_with_a_message_is_told_in_french() -> None:
     """The sentences of the reader of HL7 v2 that operators meet, and those alone."""
     readers = (*(ROOT.parent / "wire" / "hl7v2").glob("*.py"), *(ROOT.parents[1] / "profiles").rglob("*.py"))
@@ -130,6 +154,7 @@ def test_what_is_wrong_with_a_message_is_told_in_french() -> None:
 def test_no_line_begins_with_a_colon() -> None:
     """French: what stands before a colon, and within quotation marks, stays with it."""
     for key, text in FR.items():
+        assert "\u2019" not in text, (key, "one apostrophe everywhere")
         assert not re.search(r" [:;?!»]|«[^\u00a0]|[^\u00a0]»", text), (key, text)
     assert FR["overview.processed"] == "Traités (24\u00a0h)"
     assert FR["life.of"] == "Vie de «\u00a0{title}\u00a0»"

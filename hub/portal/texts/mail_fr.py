@@ -51,8 +51,8 @@ MAIL_FR: Mapping[str, str] = {
     "mail.next.integration-refused": "Prévenir le destinataire, avec le code, puis renvoyer.",
     "mail.means.unavailable": "Le serveur de messagerie ne répond pas.",
     "mail.next.unavailable": "Rien tant que c'est en attente : l'envoi est refait de lui-même.",
-    "mail.means.misconfigured": "Le serveur de messagerie et ce nœud ne s'acceptent pas.",
-    "mail.next.misconfigured": "Vérifier les certificats et l'adresse du nœud, puis renvoyer.",
+    "mail.means.misconfigured": "Le serveur de messagerie et ce hub ne s'acceptent pas.",
+    "mail.next.misconfigured": "Vérifier les certificats et l'adresse du hub, puis renvoyer.",
     "error.letter-not-found": "Ce courrier n'existe pas, ou le lien a expiré.",
     "error.letter-not-held": "Le courrier n'est ni retenu ni refusé : il n'y a rien à renvoyer.",
 }

@@ -93,6 +93,13 @@ FRENCH: Mapping[str, str] = {
     "The TLS connection to the DICOMweb server failed: a certificate is not trusted.": (
         "La connexion TLS au serveur DICOMweb a échoué : un certificat n'est pas reconnu."
     ),
+    # collectors of the audit trail
+    "The collector does not answer in time.": "Le collecteur ne répond pas à temps.",
+    "The collector's answer does not say what became of each event.": (
+        "La réponse du collecteur ne dit pas ce que chaque trace est devenue."
+    ),
+    "The collector answers too much.": "La réponse du collecteur est trop grande.",
+    "The hub failed; its log says how.": "Le hub a échoué ; son journal dit comment.",
     # messages and deliveries
     "The hub failed; quote the correlation id to its operator.": (
         "Le hub a échoué ; indiquez l'identifiant de corrélation à son exploitant."
@@ -200,6 +207,26 @@ _WITH_VALUES: tuple[tuple[re.Pattern[str], str], ...] = (
         r"La source a annoncé \1 instances et en a envoyé \2.",
     ),
     (re.compile(r"The DICOMweb server answers (\d{3})\."), r"Le serveur DICOMweb répond \1."),
+    (re.compile(r"The collector answers (\d{3})\."), r"Le collecteur répond \1."),
+    (
+        re.compile(r"The collector took (\d+) of (\d+) events\."),
+        "Traces prises par le collecteur\u00a0: \\1 sur \\2.",
+    ),
+    (
+        re.compile(r"The collector took (\d+) of (\d+) events\. It answers (\d{3})\."),
+        "Traces prises par le collecteur\u00a0: \\1 sur \\2. Il répond \\3.",
+    ),
+    # what the system or OpenSSL says stays in English
+    (re.compile(r"The collector does not answer: (.+)\."), "Le collecteur ne répond pas\u00a0: \\1."),
+    (
+        re.compile(r"The collector's certificate is not good: (.+)\."),
+        "Le certificat du collecteur n'est pas bon\u00a0: \\1.",
+    ),
+    (re.compile(r"TLS with the collector failed: (.+)\."), "La connexion TLS au collecteur a échoué\u00a0: \\1."),
+    (
+        re.compile(r"The hub's own files for TLS with the collector can't be used: (.+)\."),
+        "Les fichiers du hub pour la connexion TLS au collecteur sont inutilisables\u00a0: \\1.",
+    ),
     (re.compile(r"strict trait changed: ([a-z-]+)"), "trait strict modifié\u00a0: \\1"),
     (
         re.compile(r"refused: (\S+) would join different INS"),
