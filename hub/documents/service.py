@@ -54,7 +54,7 @@ from hub.documents.store import DocumentStore
 from hub.documents.store_moving import MovingStore
 from hub.documents.store_removal import RemovalStore
 from hub.documents.store_showing import ShowingStore
-from hub.documents.structure import Plan, arrange, check_unique_ids
+from hub.documents.structure import Plan, arrange, as_submitted, check_unique_ids
 from hub.documents.survivors import Survivors
 from hub.documents.vocabulary import Codes, Source, Vocabulary
 from hub.errors import HubError, NotFound
@@ -169,7 +169,7 @@ class DocumentService:
     def _plan(self, submission: Submission, object_type: str = STABLE) -> Plan:
         self._check_home(submission.home)
         plan = arrange(submission, object_type)
-        self.vocabulary.check(plan.submission)
+        self.vocabulary.check(submission)
         return plan
 
     def _register(self, work: UnitOfWork, plan: Plan, contents: Mapping[str, Content], context: Context) -> Registered:
@@ -185,7 +185,8 @@ class DocumentService:
             at=now(),
             domains=self.affinity_domains,
         )
-        registration.check()
+        with as_submitted(plan.names):
+            registration.check()
         RemovalStore(work).guard(content.sha1 for content in contents.values())
         kept = {entry_id: self.content.put(content.path, content.sha1) for entry_id, content in contents.items()}
         submission = registration.carry_out(kept, context.message_id)

@@ -4,10 +4,12 @@
 registry must look up.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from hub.documents.errors import (
+    DocumentError,
     PatientIdDoesNotMatch,
     RegistryDuplicateUniqueIdInMessage,
     RegistryMetadataError,
@@ -61,6 +63,7 @@ class Plan:
     additions: tuple[Association, ...] = ()  #: Folder -> DocumentEntry, either of them from anywhere
     relations: tuple[Association, ...] = ()  #: DocumentEntry -> DocumentEntry of the registry
     kept: tuple[str, ...] = ()  #: ids that the submitter chose: they must be new
+    names: Mapping[str, str] = field(default_factory=dict)  #: id of the registry -> symbolic id that it replaces
 
     @property
     def own(self) -> Mapping[str, RegistryObject]:
@@ -97,7 +100,23 @@ def arrange(submission: Submission, object_type: str = STABLE) -> Plan:
     check_unique_ids(submission)
     named = with_registry_ids(submission)
     kept = tuple(item.id for item in objects(submission) if is_uuid(item.id))
-    return replace(_Structure(named).plan(), kept=kept)
+    pairs = zip(objects(named), objects(submission), strict=True)
+    names = {new.id: given.id for new, given in pairs if new.id != given.id}
+    with as_submitted(names):
+        return replace(_Structure(named).plan(), kept=kept, names=names)
+
+
+@contextmanager
+def as_submitted(names: Mapping[str, str]) -> Iterator[None]:
+    """What is refused is named as its submitter named it: nobody else knows the ids of what was not registered."""
+    try:
+        yield
+    except DocumentError as error:
+        for new, given in names.items():
+            error.location = error.location.replace(new, printable(given))
+            error.message = error.message.replace(new, printable(given))
+        error.args = (error.message,)
+        raise
 
 
 def check_unique_ids(submission: Submission, *, repository: bool = False) -> None:

@@ -22,6 +22,7 @@ from tests.interop.by_hand import (
     SCHEME,
     Answer,
     Entry,
+    Folder,
     Integrator,
     Set,
     association,
@@ -253,6 +254,25 @@ def test_a_broken_rule_gets_its_code_and_nothing_is_stored(
     assert content_files(system) == files
     refused(system.retrieve((REPOSITORY, entry.uid)), "XDSDocumentUniqueIdError")
     assert system.provide([entry], owner).outcome == "Success"  # what was refused left no uniqueId behind
+
+
+def test_what_is_refused_is_named_as_it_was_submitted(system: Integrator, entry: Entry, owner: Set) -> None:
+    """The registry's own ids of what it did not register tell the submitter nothing."""
+    system.provide([entry], owner)
+    registered = str(system.find(entry.patient).objects("ExtrinsicObject")[0].get("id"))
+    other = Entry(patient=entry.patient, id="Second")
+    itself = association(RELATION + "RPLC", other.id, other.id, name="Relation")
+    answer = system.provide([other], Set(patient=entry.patient), itself)
+    assert (answer.errors, answer.locations) == (["XDSRegistryMetadataError"], ["Relation"])
+    folder = Folder(patient=entry.patient, id="Alone")
+    answer = system.provide([other], Set(patient=entry.patient), folder.xml)
+    assert (answer.errors, answer.locations) == (["XDSRegistryMetadataError"], ["Alone"])
+    someone = system.announce(f"Q{oid()[-12:]}", DOMAIN)
+    across = association(RELATION + "RPLC", "Theirs", registered, name="Relation")
+    answer = system.provide([Entry(patient=someone, id="Theirs")], Set(patient=someone), across)
+    assert (answer.errors, answer.locations) == (["XDSPatientIdDoesNotMatch"], [registered])
+    told = [str(row.get("codeContext")) for row in answer.root.iter("{*}RegistryError")]
+    assert told[0].startswith("Association Relation: ")
 
 
 def test_a_uniqueid_of_a_submission_set_can_be_used_once(system: Integrator, entry: Entry, owner: Set) -> None:
