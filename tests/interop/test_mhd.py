@@ -430,6 +430,10 @@ def test_who_wants_xml_is_answered_in_xml(region: Region) -> None:
         assert answer.headers["content-type"].startswith(XML_TYPE)
         found = from_xml(answer.content)
         assert [row["resource"] for row in found["entry"]] == [row["resource"] for row in plain["entry"]]
+    links = from_xml(region.get(f"{path}&_count=1&_format=xml").content)["link"]
+    assert [row["relation"] for row in links] == ["self", "next"]
+    for row in links:  # who follows a link goes on in XML
+        assert region.vendor.http.get(row["url"]).headers["content-type"].startswith(XML_TYPE)
     refused = region.get("DocumentReference?colour=1", Accept=XML_TYPE)
     assert refused.status_code == 400
     assert from_xml(refused.content)["resourceType"] == "OperationOutcome"

@@ -123,6 +123,7 @@ def test_what_is_refused_changes_nothing(region: Region, document: dict[str, Any
         (422, patch(region, where, status("superseded"), add)),
         (400, patch(region, "?status=current", status("superseded"))),
         (404, patch(region, "?identifier=urn:ietf:rfc:3986|urn:oid:1.2.3.4.5", status("superseded"))),
+        (404, patch(region, "?identifier=urn:ietf:rfc:3986|urn:oid:1.2.3.4.5&_format=json", status("superseded"))),
         (404, patch(region, "/0b0c1a52-0000-4000-8000-000000000001", status("superseded"))),
     ):
         assert (answer.status_code, answer.json()["resourceType"]) == (expected, "OperationOutcome"), answer.text

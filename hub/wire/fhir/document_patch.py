@@ -64,7 +64,7 @@ def _about(message: HttpRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
     wanted = message.path_parameters.get("id", "")
     if wanted:
         return (), (uuid_urn(wanted),)
-    if [name for name, _ in message.query] != ["identifier"]:
+    if [name for name, _ in message.query if name not in search.SHAPING] != ["identifier"]:
         raise Invalid("A PATCH names one DocumentReference, by its id or by identifier.", location="identifier")
     unique_ids, entry_ids = identifiers_asked("identifier", message.parameter("identifier"))
     if len(unique_ids) + len(entry_ids) != 1:

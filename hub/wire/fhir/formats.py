@@ -40,9 +40,8 @@ def as_json(message: HttpRequest, *, xml_wanted: bool) -> HttpRequest:
     """The request as one that sends JSON and wants JSON. Raises Malformed when its XML is no resource."""
     headers = dict(message.headers)
     if xml_wanted:
-        headers["accept"] = MEDIA_TYPE
-        query = tuple(pair for pair in message.query if pair[0] != "_format")
-        message = replace(message, headers=headers, query=query)
+        headers["accept"] = MEDIA_TYPE  # _format stays: the links of a page say it again
+        message = replace(message, headers=headers)
     if message.body and headers.get("content-type", "").partition(";")[0].strip().lower() in _XML:
         headers["content-type"] = MEDIA_TYPE
         message = replace(message, headers=headers, body=orjson.dumps(from_xml(message.body)))

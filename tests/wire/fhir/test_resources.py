@@ -196,7 +196,7 @@ def test_parameters_are_known_or_refused() -> None:
         search.parameters(request("patinet=R1"), ("patient",))
 
 
-@pytest.mark.parametrize("message", [request("_format=xml"), request(accept="application/fhir+xml")])
+@pytest.mark.parametrize("message", [request("_format=html"), request(accept="application/fhir+xml")])
 def test_only_json_is_spoken(message: HttpRequest) -> None:
     with pytest.raises(FormatNotSupported):
         search.accept_json(message)
