@@ -1,7 +1,10 @@
 """Revoked certificates: lists in files, lists and OCSP answers from permitted hosts, and what happens without any."""
 
 import shutil
+import socket
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -192,6 +195,26 @@ def backdated(directory: Path) -> bytes:
     made = x509.CertificateRevocationListBuilder(pki.load(directory / "ca.crt").subject)
     made = made.last_update(now() - timedelta(days=365)).next_update(now() + timedelta(days=365))
     return made.sign(_key(directory, "ca"), hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def test_a_host_that_drips_its_headers_is_cut_off() -> None:
+    """Each line comes in time, the whole does not."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\n")
+                for number in range(60):
+                    connection.sendall(f"X-{number}: 0\r\n".encode())
+                    threading.Event().wait(0.1)
+                connection.sendall(b"Content-Length: 0\r\n\r\n")
+
+        dripping = threading.Thread(target=drip, daemon=True)
+        dripping.start()
+        with pytest.raises(Unavailable):
+            Fetch(0.5).get(f"http://127.0.0.1:{listener.getsockname()[1]}/ca.crl")
+        dripping.join(30)
 
 
 def answered(directory: Path, *, signer: str = "ca", status: ocsp.OCSPCertStatus, nonce: bool = True, age: int = 0,

@@ -17,6 +17,7 @@ from hub.app.keys.changing import Changing
 from hub.app.settings.nodes import Tls
 from hub.errors import HubError, Unavailable
 from hub.values import now
+from hub.wire.http_client import StreamingTransport
 from hub.wire.x509.errors import CertificateRevoked, RevocationUnknown, RevocationUnreadable
 from hub.wire.x509.revocation import (
     Standing,
@@ -194,10 +195,13 @@ class Fetch:
 
     def _exchange(self, method: str, url: str, body: bytes | None) -> bytes:
         headers = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"} if body else {}
-        started, size, pieces = time.monotonic(), 0, []
+        transport, size, pieces = StreamingTransport(), 0, []
+        timer = threading.Timer(4 * self.seconds, transport.close)  # whoever drips, headers as well, is cut off
+        timer.daemon = True
+        timer.start()
         try:
             with (
-                httpx.Client(timeout=self.seconds, trust_env=False, follow_redirects=False) as client,
+                httpx.Client(transport=transport, timeout=self.seconds, trust_env=False) as client,
                 client.stream(method, url, content=body, headers=headers) as answer,
             ):
                 if answer.status_code != 200:
@@ -205,10 +209,12 @@ class Fetch:
                 for piece in answer.iter_bytes():
                     size += len(piece)
                     pieces.append(piece)
-                    if size > LARGEST or time.monotonic() - started > 4 * self.seconds:
-                        raise Unavailable("A revocation host sends too much, or too slowly.")
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unavailable("A revocation host can't be reached.") from error
+                    if size > LARGEST:
+                        raise Unavailable("A revocation host sends too much.")
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise Unavailable("A revocation host can't be reached, or is too slow.") from error
+        finally:
+            timer.cancel()
         return b"".join(pieces)
 
 
