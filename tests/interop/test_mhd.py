@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fhirpy.base.exceptions import OperationOutcome, ResourceNotFound
 
-from hub.wire.fhir.formats import XML_TYPE
+from hub.wire.fhir.r4 import XML_TYPE
 from hub.wire.fhir.xml import from_xml, to_xml
 from tests.interop.by_hand import RELATION, Entry, Integrator, Set, association
 from tests.interop.mhd import (

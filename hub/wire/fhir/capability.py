@@ -6,8 +6,7 @@ from typing import Any, Protocol
 
 from hub.wire.fhir import fr_core
 from hub.wire.fhir.codes import MHD
-from hub.wire.fhir.formats import XML_TYPE
-from hub.wire.fhir.r4 import MEDIA_TYPE, VERSION
+from hub.wire.fhir.r4 import MEDIA_TYPE, VERSION, XML_TYPE
 
 #: The definitions of the operations.
 OPERATIONS: Mapping[str, str] = {

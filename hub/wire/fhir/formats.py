@@ -7,21 +7,19 @@ from typing import Any
 
 import orjson
 
-from hub.wire.fhir.r4 import MEDIA_TYPE
+from hub.wire.fhir.r4 import MEDIA_TYPE, XML_NAMES, XML_TYPE
 from hub.wire.fhir.xml import from_xml, to_xml
 from hub.wire.http import HttpRequest, HttpResponse
 
-XML_TYPE = "application/fhir+xml"
-_XML = frozenset({"xml", "text/xml", "application/xml", XML_TYPE})
 _QUALITY = re.compile(r"\s*q\s*=\s*([01](?:\.[0-9]{1,3})?)\s*")
 
 
 def wants_xml(accept: str, wanted: str) -> bool:
     """Whether the answer is to be XML. ``wanted``: _format, which beats the header; who takes both gets JSON."""
     if wanted:
-        return wanted.partition(";")[0].strip().replace(" ", "+") in _XML
+        return wanted.partition(";")[0].strip().replace(" ", "+") in XML_NAMES
     ranges = _ranges(accept)
-    xml = max((ranges.get(name, 0.0) for name in _XML), default=0.0)
+    xml = max((ranges.get(name, 0.0) for name in XML_NAMES), default=0.0)
     others = (value for name, value in ranges.items() if "json" in name or name in ("*/*", "application/*"))
     other = max(others, default=0.0)
     return xml > other or (ranges.get(XML_TYPE, 0.0) == xml > 0 and xml >= other and "json" not in accept)
@@ -42,7 +40,7 @@ def as_json(message: HttpRequest, *, xml_wanted: bool) -> HttpRequest:
     if xml_wanted:
         headers["accept"] = MEDIA_TYPE  # _format stays: the links of a page say it again
         message = replace(message, headers=headers)
-    if message.body and headers.get("content-type", "").partition(";")[0].strip().lower() in _XML:
+    if message.body and headers.get("content-type", "").partition(";")[0].strip().lower() in XML_NAMES:
         headers["content-type"] = MEDIA_TYPE
         message = replace(message, headers=headers, body=orjson.dumps(from_xml(message.body)))
     return message

@@ -12,6 +12,9 @@ from hub.errors import Invalid
 
 VERSION = "4.0.1"
 MEDIA_TYPE = "application/fhir+json"
+XML_TYPE = "application/fhir+xml"
+#: What XML is called, in headers and in _format.
+XML_NAMES = frozenset({"xml", "text/xml", "application/xml", XML_TYPE})
 
 #: Resources whose definition is the same in R4 and R4B.
 SAME = frozenset(

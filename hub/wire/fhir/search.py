@@ -13,8 +13,7 @@ import orjson
 from hub.errors import Invalid, NotFound
 from hub.values import Oid, PatientIdentifier
 from hub.wire.fhir.errors import FormatNotSupported, UnknownParameter
-from hub.wire.fhir.formats import wants_xml
-from hub.wire.fhir.r4 import MEDIA_TYPE
+from hub.wire.fhir.r4 import MEDIA_TYPE, XML_NAMES
 from hub.wire.http import HttpRequest, HttpResponse
 
 #: Parameters that shape the answer without narrowing it: more than asked for may be returned.
@@ -78,7 +77,8 @@ def wishes(message: HttpRequest) -> frozenset[str]:
 def accept_json(message: HttpRequest) -> None:
     """Raises FormatNotSupported when the caller can't take JSON."""
     wanted = message.parameter("_format")
-    if wanted and wanted.split(";")[0] not in _JSON and not wants_xml("", wanted):  # whose XML is made of the JSON
+    # XML is made of the JSON, outside; the + of a media type often comes as it stands, which is a blank.
+    if wanted and wanted.split(";")[0].strip().replace(" ", "+") not in (*_JSON, *XML_NAMES):
         raise FormatNotSupported()
     accept = message.headers.get("accept", "")
     ranges = [item.split(";")[0].strip() for item in accept.split(",") if item.strip()]
