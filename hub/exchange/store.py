@@ -290,16 +290,27 @@ class DeliveryStore:
             )
         return found[0] if found else None
 
-    def ready(self, kinds: Iterable[str], blocking: Sequence[str], at: datetime) -> str | None:
-        """The next delivery to carry out: due, or left by a worker that died, and the first of its destination."""
-        found = self._connection.execute(self._ready(kinds, blocking, at)).first()
+    def ready(
+        self, kinds: Iterable[str], blocking: Sequence[str], at: datetime, *, first_only: bool = False
+    ) -> str | None:
+        """The next delivery to carry out: due, or left by a worker that died, and the first of its destination.
+        ``first_only``: never tried before."""
+        found = self._connection.execute(self._ready(kinds, blocking, at, first_only=first_only)).first()
         return found[0] if found else None
 
     def claim(
-        self, kinds: Iterable[str], blocking: Sequence[str], at: datetime, until: datetime, owner: str
+        self,
+        kinds: Iterable[str],
+        blocking: Sequence[str],
+        at: datetime,
+        until: datetime,
+        owner: str,
+        *,
+        first_only: bool = False,
     ) -> Delivery | None:
         """Take the next delivery, until the lease ends."""
-        query = self._ready(kinds, blocking, at).with_for_update(skip_locked=True, of=DELIVERY)
+        query = self._ready(kinds, blocking, at, first_only=first_only)
+        query = query.with_for_update(skip_locked=True, of=DELIVERY)
         found = self._connection.execute(query).first()
         if found is None:
             return None
@@ -308,7 +319,7 @@ class DeliveryStore:
         return self.get(found[0])
 
     @staticmethod
-    def _ready(kinds: Iterable[str], blocking: Sequence[str], at: datetime) -> Any:
+    def _ready(kinds: Iterable[str], blocking: Sequence[str], at: datetime, *, first_only: bool) -> Any:
         earlier = DELIVERY.alias()
         # One that is to wait from the start (never tried, not due) lets the later ones pass.
         blocks = or_(
@@ -320,6 +331,7 @@ class DeliveryStore:
         return (
             select(DELIVERY.c.id)
             .where(
+                *([DELIVERY.c.attempts == 0] if first_only else ()),
                 DELIVERY.c.state.in_(_PENDING),
                 DELIVERY.c.due_at <= at,
                 DELIVERY.c.kind.in_(sorted(kinds)),

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
@@ -27,8 +28,8 @@ class Worker:
     """Threads that carry out deliveries by kind, at least once each, and one that processes received messages.
 
     A handler runs outside any unit of work and must bear being run twice: a worker that dies in the middle leaves its
-    delivery to another, at once when it can be seen to have gone, at the latest when its lease ends. ``lease`` and
-    ``poll`` in seconds."""
+    delivery to another, at once when it can be seen to have gone, at the latest when its lease ends. Half of the
+    ``threads`` try nothing again: destinations that hang keep nobody else waiting. ``lease`` and ``poll``: seconds."""
 
     def __init__(
         self,
@@ -59,10 +60,11 @@ class Worker:
         self._stopped.clear()
         self.service.listeners.append(self._wake)
         self._take_over()
-        outbox = self.threads if self.handlers else 0
+        outbox = range(self.threads if self.handlers else 0)
+        steps = [partial(self._outbox_step, first_only=number < self.threads // 2) for number in outbox]
         self._running = [
             threading.Thread(target=self._loop, args=(step,), name=f"exchange-{number}", daemon=True)
-            for number, step in enumerate([self._inbox_step, *[self._outbox_step] * outbox])
+            for number, step in enumerate([self._inbox_step, *steps])
         ]
         for thread in self._running:
             thread.start()
@@ -121,23 +123,24 @@ class Worker:
     def _inbox_step(self) -> bool:
         return self.service.process_next()
 
-    def _outbox_step(self) -> bool:
-        delivery = self._claim()
+    def _outbox_step(self, *, first_only: bool = False) -> bool:
+        """``first_only``: nothing that was tried before."""
+        delivery = self._claim(first_only=first_only)
         if delivery is None:
             return False
         self._finish(delivery, self._carry_out(delivery))
         return True
 
-    def _claim(self) -> Delivery | None:
+    def _claim(self, *, first_only: bool) -> Delivery | None:
         if not self.handlers:
             return None
         at, database, blocking = now(), self.service.database, self.service.blocking
         with database.reading() as work:  # most looks find nothing: they must not take the writer's place
-            if DeliveryStore(work).ready(self.handlers, blocking, at) is None:
+            if DeliveryStore(work).ready(self.handlers, blocking, at, first_only=first_only) is None:
                 return None
         with database.transaction() as work:
             until = at + timedelta(seconds=self.lease)
-            return DeliveryStore(work).claim(self.handlers, blocking, at, until, self.owner)
+            return DeliveryStore(work).claim(self.handlers, blocking, at, until, self.owner, first_only=first_only)
 
     def _heartbeat(self) -> None:
         """Prolong the leases of what runs here, and end those of workers that have gone."""

@@ -15,6 +15,7 @@ from hub.exchange.store import DeliveryStore
 from hub.exchange.worker import Handler, Worker
 from hub.storage.engine import Database
 from hub.values import now
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -64,6 +65,31 @@ def test_transient_errors_are_tried_again_and_hold_only_their_destination(exchan
     assert [item for item in seen if item[0] == "node:A"] == [("node:A", 0)] * 3 + [("node:A", 1)]
     (dead,) = exchange.deliveries(Page(state="dead"))
     assert (dead.attempts, dead.reason, dead.error_code) == (3, "down", "unavailable")
+
+
+def test_destinations_that_hang_keep_nobody_else_waiting(exchange: ExchangeService) -> None:
+    hanging, released = threading.Semaphore(0), threading.Event()
+
+    def handler(delivery: Delivery, _context: Context) -> None:
+        if delivery.destination == "node:GOOD":
+            return
+        if delivery.attempts > 1:
+            hanging.release()
+            released.wait(240)
+        raise Unavailable("it does not answer")
+
+    for number in range(4):
+        exchange.enqueue(f"node:{number}", "send", {}, Context())
+    worker = Worker(exchange, {"send": handler}, threads=4, poll=0.05)
+    worker.start()
+    try:
+        for _ in range(2):
+            assert hanging.acquire(timeout=240)
+        good = exchange.enqueue("node:GOOD", "send", {}, Context())
+        until(lambda: exchange.delivery(good).state is DeliveryState.DONE, 60)
+    finally:
+        released.set()
+        worker.stop()
 
 
 def test_back_off_keeps_the_order(database: Database) -> None:
