@@ -94,9 +94,11 @@ class Forwarding:
                 TrailStore(work).release(destination, self._owner)
 
     def lags(self) -> list[Lag]:
-        """How far each destination is behind."""
+        """How far each destination is behind; one that nothing was sent to yet is told, too."""
         with self.database.reading() as work:
-            return TrailStore(work).lags(self.destinations, AuditStore(work).head()[0])
+            head = AuditStore(work).head()[0]
+            known = {lag.destination: lag for lag in TrailStore(work).lags(self.destinations, head)}
+        return [known.get(name) or Lag(name, head, 0) for name in sorted(self.destinations)]
 
     @staticmethod
     def _due(*, work_head: int, lags: Sequence[Lag]) -> bool:

@@ -156,6 +156,7 @@ def test_only_one_process_sends_at_a_time(service: AuditService, database: Datab
     record(service, 3)
     service.flush()
     one, other = (Forwarding(database, ["collector"]) for _ in range(2))
+    assert [(lag.destination, lag.waiting, lag.tried_at) for lag in one.lags()] == [("collector", 0, None)]
     one.open("collector", history=True)
     assert [lag.waiting for lag in one.lags()] == [3]
     assert len(one.next("collector", 2)) == 2

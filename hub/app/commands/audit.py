@@ -141,9 +141,10 @@ def collectors(settings: SettingsOption = None) -> None:
         lags, asides = forwarding.lags(), forwarding.asides()
     if not forwarding.destinations:
         typer.echo("The trail stays in this hub: atna.destinations is empty.")
-    for name in sorted(set(forwarding.destinations) - {lag.destination for lag in lags}):
-        typer.echo(f"{name}: nothing sent yet: no process with the role worker has run with these settings.")
     for lag in lags:
+        if lag.tried_at is None and not lag.waiting:
+            typer.echo(f"{lag.destination}: nothing sent yet: a process with the role worker does that.")
+            continue
         typer.echo(f"{lag.destination}: {lag.waiting} waiting, {lag.aside} set aside. {lag.problem or 'Well.'}")
         if lag.refused:
             typer.echo(

@@ -107,6 +107,7 @@ TRAIL_EN = {
     "collectors.tried": "Last attempt",
     "collectors.behind": "does not take records",
     "collectors.well": "well",
+    "collectors.untried": "nothing sent yet",
     "collectors.refused": "It refuses the first of them: “maillage audit set-aside {name}” lets the others go on.",
     "collectors.aside": "Set aside, not lost: {count} (“maillage audit collectors”)",
     "collectors.none": "The trail stays in this hub: no collector is set (atna.destinations).",

@@ -109,6 +109,7 @@ TRAIL_FR = {
     "collectors.tried": "Dernier essai",
     "collectors.behind": "ne prend pas les traces",
     "collectors.well": "en ordre",
+    "collectors.untried": "rien d'envoyé encore",
     "collectors.refused": "Il refuse la première : « maillage audit set-aside {name} » laisse passer les autres.",
     "collectors.aside": "Mises de côté, pas perdues : {count} (« maillage audit collectors »)",
     "collectors.none": "Les traces restent dans ce hub : aucun collecteur n'est configuré (atna.destinations).",
