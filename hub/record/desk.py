@@ -43,7 +43,9 @@ class RecordDesk:
             if row.state != PublicationState.HELD.value:
                 raise PublicationNotHeld()
             self._retried(store, row, context)
-            return publication_of(store.get(row.id), self.record.looks)  # type: ignore[arg-type]
+            after = store.get(row.id)
+            assert after is not None
+            return publication_of(after, self.record.looks)
 
     @use_case
     def retry_held(self, command: RetryHeld, context: Context) -> int:

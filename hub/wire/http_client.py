@@ -10,7 +10,7 @@ import http.client
 import select
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import httpx
 
@@ -18,6 +18,26 @@ from hub.wire.lines import Lines
 
 PIECE = 256 * 1024
 Origin = tuple[str, str, int]
+
+
+@contextlib.contextmanager
+def cut_off_after(seconds: float, close: Callable[[], object]) -> Iterator[threading.Event]:
+    """A time for a whole exchange, which no time-out of single reads is: whoever trickles, headers as well, is cut off.
+
+    ``close``: of the client or transport. The event tells whether it was called."""
+    cut = threading.Event()
+
+    def cut_off() -> None:
+        cut.set()
+        close()
+
+    timer = threading.Timer(seconds, cut_off)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield cut
+    finally:
+        timer.cancel()
 
 
 class StreamingTransport(httpx.BaseTransport):

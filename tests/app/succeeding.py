@@ -17,9 +17,10 @@ from hub.values import PatientIdentifier, new_uid
 from hub.wire.hl7v2.client import MllpClient
 from hub.wire.hl7v2.writer import segment
 from tests.app.test_availability import notice, tell
-from tests.hostile import leaking
-from tests.hostile.leaking import OID, PROBES, Region, Target
+from tests.hostile import leaking, leaking_region
+from tests.hostile.leaking import PROBES
 from tests.hostile.leaking_people import PAGES
+from tests.hostile.leaking_region import OID, Region, Target
 from tests.interop.by_hand import (
     ACTION,
     APPROVED,
@@ -347,7 +348,7 @@ def available(region: Region, _: Target) -> None:
 
 
 def stored(region: Region, target: Target) -> None:
-    leaking.store(region, leaking.image(target.number, target.name))
+    leaking_region.store(region, leaking_region.image(target.number, target.name))
 
 
 _PID = "PID|1||{cx}||{t.name}^ZOE^ZOE MARIE^^^^L||19520316|F"

@@ -10,7 +10,7 @@ from hub.testing.transmission import Transmission
 from hub.values import new_uid, now
 from tests.access.oauth_hub import TokenHub
 from tests.app.succeeding import Case, get, hl7_sent, patient_of, post
-from tests.hostile.leaking import OID, Region, Target
+from tests.hostile.leaking_region import OID, Region, Target
 from tests.interop import test_discovery as discovery
 from tests.interop.by_hand import Answer, envelope, read
 from tests.profiles.fhir_patients import messages as fhir

@@ -15,10 +15,9 @@ from hub.pipeline.transaction import Direction
 from tests.access.oauth_hub import TokenHub, token_hub
 from tests.app.succeeding import DOCUMENTS
 from tests.app.succeeding_people import OTHER, PEOPLE, TOKENS
-from tests.hostile import leaking
-from tests.hostile.leaking import Region, bring_in
+from tests.hostile import leaking_region
 from tests.hostile.leaking_people import CLINICIAN, PASSWORD, signed_in, station
-from tests.interop.by_hand import Integrator
+from tests.hostile.leaking_region import Region, bring_in
 from tests.waiting import until
 
 SUCCESS = {**DOCUMENTS, **PEOPLE}
@@ -30,32 +29,18 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     arrived: list[str] = []
     clinician = User(login=CLINICIAN, name="Marie", password_argon2=hash_password(PASSWORD), roles=("clinician",))
     with station(arrived) as port:
-        given = leaking.settings(tmp_path_factory.mktemp("hub"), port, (clinician,))
+        given = leaking_region.settings(tmp_path_factory.mktemp("hub"), port, (clinician,))
         more = {
             "authorities": (*given.authorities, Authority(namespace="HOSPITAL_B", oid=OTHER)),
             "subscriptions": Subscriptions(consumers=("127.0.0.1",)),
             "mhd": Mobile.model_validate({"generated": GENERATED}),
         }
-        hub = Hub(given.model_copy(update=more))
-        hub.start()
-        try:
-            url = hub.public_url()
-            box = {
-                "xds_registry": f"{url}/xds/registry",
-                "xds_repository": f"{url}/xds/repository",
-                "xca_initiating": f"{url}/xca/initiating",
-                "xca_responding": f"{url}/xca/responding",
-                "xcpd_responding": f"{url}/xcpd/responding",
-                "fhir": f"{url}/fhir",
-            }
-            with Integrator(box) as vendor:
-                found = Region(hub, vendor, arrived=arrived)
-                bring_in(found, "shown", "PX2", "BROCHAND")
-                browser = signed_in(found)
-                yield found
-                browser.close()
-        finally:
-            hub.stop()
+        with leaking_region.running(given.model_copy(update=more)) as found:
+            found.arrived = arrived
+            bring_in(found, "shown", "PX2", "BROCHAND")
+            browser = signed_in(found)
+            yield found
+            browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,12 @@
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -179,8 +180,6 @@ def test_sigkill_of_the_hub_loses_nothing(tmp_path: Path, rsyslog: Rsyslog, keys
 
 def test_a_collector_that_does_not_confirm_gets_it_again(database: Database, keys: Path) -> None:
     """It took the bytes and fell over before it said that it had read everything."""
-    import ssl
-
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(keys / "collector.crt", keys / "collector.key")
     with socket.create_server(("127.0.0.1", 0)) as listening, AuditService(database=database) as service:
@@ -231,12 +230,23 @@ class Repository(BaseHTTPRequestHandler):
         """Quiet."""
 
 
+@contextmanager
+def answering(handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """The port of a collector."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+
+
 def test_audit_events_to_a_fhir_server(database: Database) -> None:
     Repository.bundles, Repository.refuses = [], 1
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Repository)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        settings = atna(f"http://127.0.0.1:{server.server_port}/fhir", kind="fhir", batch=2)
+    with answering(Repository) as port:
+        settings = atna(f"http://127.0.0.1:{port}/fhir", kind="fhir", batch=2)
         forwarder = AuditForwarder(settings, database, lambda: OWN, lambda: client_context(Tls()))
         with AuditService(database=database) as service:
             numbered(service, range(5))
@@ -251,9 +261,6 @@ def test_audit_events_to_a_fhir_server(database: Database) -> None:
         assert lag.waiting == 0
         gauges = LagMetrics(forwarder).collect()
         assert [sample.value for gauge in gauges for sample in gauge.samples] == [0, 0, 0]
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.mark.parametrize(
@@ -266,10 +273,8 @@ def test_audit_events_to_a_fhir_server(database: Database) -> None:
 )  # fmt: skip
 def test_what_a_fhir_server_does_not_say_it_took_is_sent_again(database: Database, answer: bytes) -> None:
     Repository.bundles, Repository.says = [], [answer]
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Repository)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        settings = atna(f"http://127.0.0.1:{server.server_port}/fhir", kind="fhir", batch=2)
+    with answering(Repository) as port:
+        settings = atna(f"http://127.0.0.1:{port}/fhir", kind="fhir", batch=2)
         forwarder = AuditForwarder(settings, database, lambda: OWN, lambda: client_context(Tls()))
         forwarder.forwarding.open("arr", history=True)
         with AuditService(database=database) as service:
@@ -281,9 +286,6 @@ def test_what_a_fhir_server_does_not_say_it_took_is_sent_again(database: Databas
             forwarder.step("arr", 2)
         assert list(forwarder.forwarding.next("arr", 2)) == []
         assert [len(bundle["entry"]) for bundle in Repository.bundles] == [2]
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 class Choosy(Repository):
@@ -309,68 +311,60 @@ class Choosy(Repository):
 def test_one_event_that_a_collector_will_not_take_holds_back_none_before_it(database: Database) -> None:
     """Nor are the others sent again and again with it; nor does a collector stop the trail that takes fewer at once."""
     Choosy.taken, Choosy.never = [], 5
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Choosy)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    settings = atna(f"http://127.0.0.1:{server.server_port}/fhir", kind="fhir", batch=8)
-    forwarder = AuditForwarder(settings, database, lambda: OWN, lambda: client_context(Tls()))
-    try:
-        with AuditService(database=database) as service:
-            numbered(service, range(8))
-            forwarder.start()
-            until(lambda: forwarder.lags()[0].problem == "The collector took 0 of 1 events. It answers 422.")
-            assert forwarder.lags()[0].position == 5
-            Choosy.never = -1
-            until(lambda: forwarder.lags()[0].waiting == 0)
-        assert sorted(set(Choosy.taken)) == list(range(8))
-        assert list(dict.fromkeys(one for one in Choosy.taken if one < 6)) == list(range(6)), "in order"
-    finally:
-        forwarder.stop()
-        server.shutdown()
-        server.server_close()
+    with answering(Choosy) as port:
+        settings = atna(f"http://127.0.0.1:{port}/fhir", kind="fhir", batch=8)
+        forwarder = AuditForwarder(settings, database, lambda: OWN, lambda: client_context(Tls()))
+        try:
+            with AuditService(database=database) as service:
+                numbered(service, range(8))
+                forwarder.start()
+                until(lambda: forwarder.lags()[0].problem == "The collector took 0 of 1 events. It answers 422.")
+                assert forwarder.lags()[0].position == 5
+                Choosy.never = -1
+                until(lambda: forwarder.lags()[0].waiting == 0)
+            assert sorted(set(Choosy.taken)) == list(range(8))
+            assert list(dict.fromkeys(one for one in Choosy.taken if one < 6)) == list(range(6)), "in order"
+        finally:
+            forwarder.stop()
 
 
 def test_what_a_collector_refuses_is_set_aside_and_sent_again(database: Database) -> None:
     Choosy.taken, Choosy.never = [], 5
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Choosy)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    settings = atna(f"http://127.0.0.1:{server.server_port}/fhir", kind="fhir", batch=2)
-    forwarder = AuditForwarder(settings, database, lambda: OWN, lambda: client_context(Tls()))
-    forwarding = forwarder.forwarding
-    try:
-        with AuditService(database=database) as service:
-            numbered(service, range(8))
-            assert forwarding.set_aside("arr") is None, "nobody refused anything"
-            forwarder.start()
-            until(lambda: forwarder.lags()[0].refused)
-            found = forwarding.set_aside("arr")
-            assert found is not None
-            assert found.objects[1].reference == "1.2.3.5"
-            until(lambda: forwarder.lags()[0].waiting == 0)
-            (lag,) = forwarder.lags()
-            assert (lag.aside, lag.refused, lag.problem) == (1, False, "")
-            assert sorted(set(Choosy.taken)) == [0, 1, 2, 3, 4, 6, 7]
-            assert Retention(database, timedelta(microseconds=1), ["arr"]).sweep() == 5, "what was not taken stays"
-            assert forwarding.send_again("arr") == 1
-            until(lambda: not forwarding.asides()[0][0].again)
-            ((aside, record),) = forwarding.asides()
-            assert (aside.problem, record) == ("The collector took 0 of 1 events. It answers 422.", found)
-            Choosy.never = -1
-            assert forwarding.send_again("arr") == 1
-            until(lambda: not forwarding.asides())
-        assert sorted(set(Choosy.taken)) == list(range(8))
-        assert Retention(database, timedelta(microseconds=1), ["arr"]).sweep() == 3
-    finally:
-        forwarder.stop()
-        server.shutdown()
-        server.server_close()
+    with answering(Choosy) as port:
+        settings = atna(f"http://127.0.0.1:{port}/fhir", kind="fhir", batch=2)
+        forwarder = AuditForwarder(settings, database, lambda: OWN, lambda: client_context(Tls()))
+        forwarding = forwarder.forwarding
+        try:
+            with AuditService(database=database) as service:
+                numbered(service, range(8))
+                assert forwarding.set_aside("arr") is None, "nobody refused anything"
+                forwarder.start()
+                until(lambda: forwarder.lags()[0].refused)
+                found = forwarding.set_aside("arr")
+                assert found is not None
+                assert found.objects[1].reference == "1.2.3.5"
+                until(lambda: forwarder.lags()[0].waiting == 0)
+                (lag,) = forwarder.lags()
+                assert (lag.aside, lag.refused, lag.problem) == (1, False, "")
+                assert sorted(set(Choosy.taken)) == [0, 1, 2, 3, 4, 6, 7]
+                assert Retention(database, timedelta(microseconds=1), ["arr"]).sweep() == 5, "what was not taken stays"
+                assert forwarding.send_again("arr") == 1
+                until(lambda: not forwarding.asides()[0][0].again)
+                ((aside, record),) = forwarding.asides()
+                assert (aside.problem, record) == ("The collector took 0 of 1 events. It answers 422.", found)
+                Choosy.never = -1
+                assert forwarding.send_again("arr") == 1
+                until(lambda: not forwarding.asides())
+            assert sorted(set(Choosy.taken)) == list(range(8))
+            assert Retention(database, timedelta(microseconds=1), ["arr"]).sweep() == 3
+        finally:
+            forwarder.stop()
 
 
 def test_a_collector_that_is_away_refuses_nothing(database: Database) -> None:
     Repository.bundles, Repository.refuses = [], 1
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Repository)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        settings = atna(f"http://127.0.0.1:{server.server_port}/fhir", kind="fhir")
+    with answering(Repository) as port:
+        settings = atna(f"http://127.0.0.1:{port}/fhir", kind="fhir")
         forwarder = AuditForwarder(settings, database, lambda: OWN, lambda: client_context(Tls()))
         forwarder.forwarding.open("arr", history=True)
         with AuditService(database=database) as service:
@@ -378,9 +372,6 @@ def test_a_collector_that_is_away_refuses_nothing(database: Database) -> None:
             with pytest.raises(CollectorUnavailable, match="503"):
                 forwarder.step("arr", 1)
             assert forwarder.forwarding.set_aside("arr") is None
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"], ids=["head", "body"])
@@ -410,8 +401,6 @@ def test_a_collector_that_drips_is_cut_off(head: bytes) -> None:
 @pytest.fixture(scope="module")
 def expired(keys: Path) -> Iterator[int]:
     """The port of a collector whose certificate is over."""
-    import ssl
-
     authority, key = pki.authority_of(keys)
     own = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "collector")])
@@ -420,12 +409,8 @@ def expired(keys: Path) -> Iterator[int]:
     pki.write(keys, "expired", builder.sign(key, hashes.SHA256()), own)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(keys / "expired.crt", keys / "expired.key")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Repository)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
+    with answering(Repository, context) as port:
+        yield port
 
 
 @pytest.mark.parametrize("kind", ["fhir", "syslog-tls"])

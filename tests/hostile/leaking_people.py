@@ -23,7 +23,8 @@ from pynetdicom.transport import ThreadedAssociationServer
 from hub.portal.handles import Handles
 from hub.portal.visit import SESSION_COOKIE
 from hub.values import PatientIdentifier
-from tests.hostile.leaking import ABOUT_PERSONS, OID, PROBES, Probe, Region, Target, http, probe
+from tests.hostile.leaking import ABOUT_PERSONS, PROBES, Probe, http, probe
+from tests.hostile.leaking_region import OID, Region, Target
 from tests.interop.by_hand import APPROVED, FIND_DOCUMENTS, Integrator
 from tests.portal.conftest import field
 

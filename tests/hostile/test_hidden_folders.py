@@ -5,17 +5,16 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from hub.access.model import Principal
-from hub.app.wiring import Hub
 from hub.context import Context
 from hub.documents.model import Association, RegistryObject, StoredQuery
 from hub.documents.sharing_model import Asked, FindShared
 from hub.federation.model import CrossGatewayQuery
 from hub.values import PatientIdentifier
 from tests.access.rights_world import DOCTOR, SYSTEM
-from tests.hostile import leaking
-from tests.hostile.leaking import OID, Region
+from tests.hostile import leaking_region
+from tests.hostile.leaking_region import OID, Region
 from tests.interop import by_hand
-from tests.interop.by_hand import HAS_MEMBER, Entry, Integrator, Set, association
+from tests.interop.by_hand import HAS_MEMBER, Entry, Set, association
 
 GET_ALL = "urn:uuid:10b545ea-725c-446d-9b95-8aeb444eddf3"
 FIND_FOLDERS = "urn:uuid:958f3006-baad-4929-a4de-ff1114824431"
@@ -63,15 +62,8 @@ class Shelf:
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
-    hub = Hub(leaking.settings(tmp_path_factory.mktemp("hub")))
-    hub.start()
-    try:
-        url = hub.public_url()
-        box = {"xds_registry": f"{url}/xds/registry", "xds_repository": f"{url}/xds/repository", "fhir": f"{url}/fhir"}
-        with Integrator(box) as vendor:
-            yield Shelf(Region(hub, vendor))
-    finally:
-        hub.stop()
+    with leaking_region.running(leaking_region.settings(tmp_path_factory.mktemp("hub"))) as region:
+        yield Shelf(region)
 
 
 def ids(shelf: Shelf) -> dict[str, str]:

@@ -11,7 +11,6 @@ from hub.access.model import Principal
 from hub.access.rights_model import WITHHELD, Choice, Consent, Matter, RecordConsent, Thing
 from hub.access.service import hash_password
 from hub.app.settings.model import User
-from hub.app.wiring import Hub
 from hub.context import Context
 from hub.documents.model import DocumentRequest, RetrieveDocuments, StoredQuery
 from hub.imaging.errors import UnknownStudy
@@ -19,10 +18,11 @@ from hub.imaging.model import InstanceRequest, RetrieveInstances, StudyState
 from hub.imaging.publication import OPPOSED
 from hub.values import PatientIdentifier, now
 from tests.access.rights_world import DOCTOR, SYSTEM
-from tests.hostile import leaking
-from tests.hostile.leaking import ABOUT_PERSONS, PROBES, Region, Target, bring_in, plain
+from tests.hostile import leaking_region
+from tests.hostile.leaking import ABOUT_PERSONS, PROBES, plain
 from tests.hostile.leaking_people import CLINICIAN, NEVER, PASSWORD, offer, station
-from tests.interop.by_hand import APPROVED, FIND_DOCUMENTS, FIND_SETS, GET_ASSOCIATIONS, GET_DOCUMENTS, Integrator
+from tests.hostile.leaking_region import Region, Target, bring_in
+from tests.interop.by_hand import APPROVED, FIND_DOCUMENTS, FIND_SETS, GET_ASSOCIATIONS, GET_DOCUMENTS
 from tests.waiting import until
 
 _Parameters = dict[str, tuple[tuple[str, ...], ...]]
@@ -36,20 +36,12 @@ _NEVER = NEVER | {
 def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     arrived: list[str] = []
     clinician = User(login=CLINICIAN, name="Marie", password_argon2=hash_password(PASSWORD), roles=("clinician",))
-    with station(arrived) as port:
-        hub = Hub(leaking.settings(tmp_path_factory.mktemp("hub"), port, (clinician,)))
-        hub.start()
-        try:
-            yield from running(hub, arrived)
-        finally:
-            hub.stop()
-
-
-def running(hub: Hub, arrived: list[str]) -> Iterator[Region]:
-    url = hub.public_url()
-    box = {"xds_registry": f"{url}/xds/registry", "xds_repository": f"{url}/xds/repository", "fhir": f"{url}/fhir"}
-    with Integrator(box) as vendor:
-        found = Region(hub, vendor, arrived=arrived)
+    folder = tmp_path_factory.mktemp("hub")
+    with (
+        station(arrived) as port,
+        leaking_region.running(leaking_region.settings(folder, port, (clinician,))) as found,
+    ):
+        hub, vendor, found.arrived = found.hub, found.vendor, arrived
         bring_in(found, "hidden", "PX1", "QUILLERE")
         bring_in(found, "shown", "PX2", "BROCHAND")
         bring_in(found, "empty", "PX3", "ZZTOPNOM")
@@ -119,8 +111,8 @@ def test_who_opposes_feeding_is_held_back_until_it_is_lifted(region: Region) -> 
         number="PX9", name="VERDIER", regional="", study="", series="", instance="", document="", entry="", owner=""
     )
     region.says("feeding", "IC", feeding="IO")
-    ds = leaking.image("PX9", "VERDIER")
-    leaking.store(region, ds)
+    ds = leaking_region.image("PX9", "VERDIER")
+    leaking_region.store(region, ds)
     uid = str(ds.StudyInstanceUID)
     until(lambda: _state(region, uid) is StudyState.HELD)
     assert region.hub.imaging.indexed(uid).held_because == OPPOSED
@@ -130,12 +122,12 @@ def test_who_opposes_feeding_is_held_back_until_it_is_lifted(region: Region) -> 
 
 def test_an_opposition_that_ends_by_itself_holds_no_longer(region: Region) -> None:
     region.adt("PX8", "LAMOTTE")
-    patient = PatientIdentifier("PX8", leaking.OID)
+    patient = PatientIdentifier("PX8", leaking_region.OID)
     end = now() + timedelta(seconds=6)
     word = Consent("", patient, Matter.FEEDING, Choice.OPPOSITION, now() - timedelta(days=1), until=end)
     region.hub.consents.record(RecordConsent(word), Context(principal=SYSTEM))
-    ds = leaking.image("PX8", "LAMOTTE")
-    leaking.store(region, ds)
+    ds = leaking_region.image("PX8", "LAMOTTE")
+    leaking_region.store(region, ds)
     uid = str(ds.StudyInstanceUID)
     until(lambda: _state(region, uid) in (StudyState.HELD, StudyState.PUBLISHED))
 
@@ -171,7 +163,7 @@ def test_what_is_masked_is_not_there_for_a_professional_but_for_its_author(regio
         (FIND_DOCUMENTS, about),
         (FIND_SETS, sets),
         (GET_ASSOCIATIONS, {"$uuid": ((target.owner,),)}),
-        (leaking.GET_SETS, {"$uuid": ((target.entry,),)}),
+        (leaking_region.GET_SETS, {"$uuid": ((target.entry,),)}),
     ]
     for query_id, parameters in asked:
         assert entries(query_id, parameters, DOCTOR) == 0, query_id

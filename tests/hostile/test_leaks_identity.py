@@ -19,8 +19,8 @@ from hub.patients.visits_model import FindVisits
 from hub.usecase import Command
 from hub.values import PatientIdentifier
 from tests.access.rights_world import DOCTOR, PATIENT, SYSTEM
-from tests.hostile import leaking
-from tests.hostile.leaking import OID, Region
+from tests.hostile import leaking_region
+from tests.hostile.leaking_region import OID, Region
 
 ANNE = Traits(birth_name="QUILLERE", birth_given="ANNE", birth_date="19520316", sex="F", birth_place="75112")
 BERT = Traits(birth_name="BROCHAND", birth_given="BERT", birth_date="19610709", sex="M", birth_place="69123")
@@ -30,7 +30,7 @@ NUMBERS = {"anne": ("PX1", ANNE), "bert": ("PX2", BERT), "nobody": ("PX9", NOBOD
 
 @pytest.fixture(scope="module")
 def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    hub = Hub(leaking.settings(tmp_path_factory.mktemp("hub")))
+    hub = Hub(leaking_region.settings(tmp_path_factory.mktemp("hub")))
     hub.prepare()
     for who in ("anne", "bert"):
         number, traits = NUMBERS[who]

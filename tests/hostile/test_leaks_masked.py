@@ -28,9 +28,8 @@ from hub.imaging.model import (
 from hub.imaging.store import ImagingStore
 from hub.values import Code, PatientIdentifier, new_uid, new_uuid
 from tests.access.rights_world import DOCTOR, PATIENT, SYSTEM
-from tests.hostile import leaking
-from tests.hostile.leaking import Region, Target, bring_in
-from tests.interop.by_hand import Integrator
+from tests.hostile import leaking_region
+from tests.hostile.leaking_region import Region, Target, bring_in
 from tests.waiting import until
 
 MASKED = Code("MASQUE_PS", "1.2.250.1.213.1.1.4.13", "Masqué aux professionnels de santé")
@@ -38,18 +37,10 @@ MASKED = Code("MASQUE_PS", "1.2.250.1.213.1.1.4.13", "Masqué aux professionnels
 
 @pytest.fixture(scope="module")
 def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    hub = Hub(leaking.settings(tmp_path_factory.mktemp("hub")))
-    hub.start()
-    try:
-        url = hub.public_url()
-        box = {"xds_registry": f"{url}/xds/registry", "xds_repository": f"{url}/xds/repository", "fhir": f"{url}/fhir"}
-        with Integrator(box) as vendor:
-            found = Region(hub, vendor)
-            bring_in(found, "masked", "PX1", "QUILLERE")
-            until(lambda: published(hub, found.people["masked"].study))
-            yield found
-    finally:
-        hub.stop()
+    with leaking_region.running(leaking_region.settings(tmp_path_factory.mktemp("hub"))) as found:
+        bring_in(found, "masked", "PX1", "QUILLERE")
+        until(lambda: published(found.hub, found.people["masked"].study))
+        yield found
 
 
 def published(hub: Hub, study: str) -> bool:
@@ -139,9 +130,9 @@ def test_another_manifest_is_as_masked_as_the_one_before(region: Region) -> None
     target, before = region.people["masked"], manifest(region, region.people["masked"])
     if MASKED not in before.confidentiality_codes:
         mask(region, before, *before.confidentiality_codes, MASKED)
-    second = leaking.image(target.number, target.name)
+    second = leaking_region.image(target.number, target.name)
     second.StudyInstanceUID = target.study
-    leaking.store(region, second)
+    leaking_region.store(region, second)
     until(lambda: manifest(region, target).unique_id != before.unique_id)
     assert "MASQUE_PS" in {code.value for code in manifest(region, target).confidentiality_codes}
     assert images(region, target, DOCTOR) != [target.instance]

@@ -14,7 +14,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
 from hub.access.rights_model import Everything
-from hub.connector.contract import Check, SourceUnavailable, StudyQuery
+from hub.connector.contract import Check, SourceLied, SourceUnavailable, StudyQuery
 from hub.connector.matching import matches
 from hub.context import Context
 from hub.documents.model import AssociationType, DocumentEntry, ProvideDocuments, Registered
@@ -46,6 +46,7 @@ class Archive:
     name: str
     datasets: list[Dataset] = field(default_factory=list)
     down: bool = False
+    lies: bool = False  #: what it tells of a study is no answer
     hang: threading.Event | None = None
     calls: list[str] = field(default_factory=list)
     answer: Callable[[list[Study]], list[Study]] = lambda studies: studies
@@ -84,6 +85,8 @@ class Archive:
 
     def describe_study(self, study_instance_uid: str, *, timeout: float) -> Study | None:
         self._called("describe")
+        if self.lies:
+            raise SourceLied()
         return study_of_instances(map(DatasetReader, self._of(study_instance_uid)), self.name)
 
     def retrieve(

@@ -9,7 +9,6 @@ from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.pixels import pixel_array
 
-from hub.connector.contract import SourceLied
 from hub.context import Context
 from hub.errors import Invalid, NotFound, TooLarge
 from hub.imaging.errors import (
@@ -31,6 +30,7 @@ from hub.imaging.model import (
     RetrieveFrames,
     RetrieveInstances,
 )
+from hub.imaging.several_rendered import whole_rendered
 from hub.values import PatientIdentifier
 from hub.wire import multipart
 from hub.wire.dicomweb.errors import NotAcceptable
@@ -178,15 +178,12 @@ def test_instances_that_are_newer_than_the_index_are_found(published: Room) -> N
 
 
 def test_a_source_that_does_not_tell_what_it_holds_is_asked_for_it(published: Room) -> None:
-    def lies(study_instance_uid: str, *, timeout: float) -> None:
-        raise SourceLied()
-
-    published.a.describe_study = lies  # type: ignore[method-assign]
+    published.a.lies = True
     published.a.calls.clear()
     new = [InstanceRequest(STUDY, f"{STUDY}.8", f"{STUDY}.8.{n}") for n in range(6)]
     _, failed = got(ask(published, *new))
     assert {type(item.error) for item in failed.values()} == {UnknownInstance}
-    assert published.a.calls == ["retrieve"]
+    assert published.a.calls == ["describe", "retrieve"]
 
 
 def test_a_source_that_is_down_is_named_for_what_the_index_does_not_know(published: Room) -> None:
@@ -431,12 +428,15 @@ def test_the_rendered_images_of_a_study(room: Room) -> None:
         whole(room, "rendered", accept="video/mp4")
 
 
-def test_too_many_images_are_not_rendered_at_once(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    room.b.datasets = study_files()
-    monkeypatch.setattr("hub.imaging.several_rendered._MOST_IMAGES", 4)
+def test_too_many_images_are_not_rendered_at_once() -> None:
+    images = [{"00280010": {"vr": "US", "Value": [1]}}] * 1001
+    made = PassedThrough("image/jpeg", iter(()))
     with pytest.raises(TooLarge):
-        whole(room, "rendered")
-    assert whole(room, "thumbnail").media_type == "image/jpeg"
+        whole_rendered(RetrieveFrames(InstanceRequest(STUDY), "rendered", accept="*/*"), images, lambda _: made)
+    assert (
+        whole_rendered(RetrieveFrames(InstanceRequest(STUDY), "thumbnail", accept="*/*"), images, lambda _: made)
+        is made
+    )
 
 
 def test_a_study_without_images_is_not_rendered(room: Room) -> None:

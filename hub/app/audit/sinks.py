@@ -7,7 +7,6 @@ import socket
 import ssl
 import sys
 import termios
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -22,7 +21,7 @@ from hub.wire.atna.message import audit_message
 from hub.wire.atna.syslog import frame, syslog_message
 from hub.wire.fhir.audit_feed import feed
 from hub.wire.fhir.r4 import MEDIA_TYPE
-from hub.wire.http_client import StreamingTransport
+from hub.wire.http_client import StreamingTransport, cut_off_after
 
 log = logging.getLogger(__name__)
 
@@ -195,31 +194,22 @@ class Restful:
 
     def _asked(self, content: bytes) -> tuple[int, bytes]:
         """Status and body of the answer, within a time for the whole: a collector that drips is cut off."""
-        url, timeout, cut = self.collector.address, self.collector.timeout, threading.Event()
+        url, timeout = self.collector.address, self.collector.timeout
         transport = StreamingTransport(tls=_tls(self.context) if url.startswith("https:") else None)
-
-        def cut_off() -> None:
-            cut.set()
-            transport.close()
-
-        timer = threading.Timer(timeout * _WHOLE, cut_off)
-        timer.daemon = True
-        timer.start()
-        try:
-            with (
-                httpx.Client(transport=transport, timeout=timeout, trust_env=False) as client,
-                client.stream("POST", url, content=content, headers=_HEADERS) as answer,
-            ):
-                body = bytearray()
-                for piece in answer.iter_bytes():
-                    body += piece
-                    if len(body) > _MOST_ANSWERED:
-                        raise CollectorUnavailable("The collector answers too much.")
-                return answer.status_code, bytes(body)
-        except (httpx.HTTPError, OSError) as error:
-            raise CollectorUnavailable(_LATE if cut.is_set() else _words(error)) from error
-        finally:
-            timer.cancel()
+        with cut_off_after(timeout * _WHOLE, transport.close) as cut:
+            try:
+                with (
+                    httpx.Client(transport=transport, timeout=timeout, trust_env=False) as client,
+                    client.stream("POST", url, content=content, headers=_HEADERS) as answer,
+                ):
+                    body = bytearray()
+                    for piece in answer.iter_bytes():
+                        body += piece
+                        if len(body) > _MOST_ANSWERED:
+                            raise CollectorUnavailable("The collector answers too much.")
+                    return answer.status_code, bytes(body)
+            except (httpx.HTTPError, OSError) as error:
+                raise CollectorUnavailable(_LATE if cut.is_set() else _words(error)) from error
 
 
 def sink_of(collector: Collector, own: Callable[[], Own], context: Contexts) -> Sink:

@@ -17,7 +17,7 @@ from hub.app.keys.changing import Changing
 from hub.app.settings.nodes import Tls
 from hub.errors import HubError, Unavailable
 from hub.values import now
-from hub.wire.http_client import StreamingTransport
+from hub.wire.http_client import StreamingTransport, cut_off_after
 from hub.wire.x509.errors import CertificateRevoked, RevocationUnknown, RevocationUnreadable
 from hub.wire.x509.revocation import (
     Standing,
@@ -196,11 +196,9 @@ class Fetch:
     def _exchange(self, method: str, url: str, body: bytes | None) -> bytes:
         headers = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"} if body else {}
         transport, size, pieces = StreamingTransport(), 0, []
-        timer = threading.Timer(4 * self.seconds, transport.close)  # whoever drips, headers as well, is cut off
-        timer.daemon = True
-        timer.start()
         try:
             with (
+                cut_off_after(4 * self.seconds, transport.close),
                 httpx.Client(transport=transport, timeout=self.seconds, trust_env=False) as client,
                 client.stream(method, url, content=body, headers=headers) as answer,
             ):
@@ -213,8 +211,6 @@ class Fetch:
                         raise Unavailable("A revocation host sends too much.")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise Unavailable("A revocation host can't be reached, or is too slow.") from error
-        finally:
-            timer.cancel()
         return b"".join(pieces)
 
 

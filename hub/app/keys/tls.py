@@ -183,11 +183,12 @@ class PeerCertificateProtocol(HttpToolsProtocol):
             return
         super().on_headers_complete()
         cycle = self.cycle
-        self.scope["extensions"][ARRIVED] = lambda: not cycle.more_body  # type: ignore[assignment]
-        self.scope["extensions"][BREAK_OFF] = cycle.transport.abort  # type: ignore[assignment]
+        extensions: dict[str, Any] = self.scope["extensions"]  # to uvicorn they are dictionaries
+        extensions[ARRIVED] = lambda: not cycle.more_body
+        extensions[BREAK_OFF] = cycle.transport.abort
         if self._tls is None:
-            self.scope["extensions"][EXTENSION] = _Direct(self.cycle)  # type: ignore[assignment]
-            self.scope["extensions"][direct_body.EXTENSION] = _Body(self)  # type: ignore[assignment]
+            extensions[EXTENSION] = _Direct(cycle)
+            extensions[direct_body.EXTENSION] = _Body(self)
 
     def on_body(self, body: bytes) -> None:
         """Count what the parser has seen."""

@@ -1,7 +1,6 @@
 """Carries notices of changed cross-references to consumers of HL7 v3 (ITI-46)."""
 
 import ssl
-import threading
 from collections.abc import Callable
 
 import httpx
@@ -12,6 +11,7 @@ from hub.patients.notices import Notice
 from hub.wire.hl7v3.names import REVISED, action
 from hub.wire.hl7v3.registration import check_acknowledgement, write_update_notification
 from hub.wire.hl7v3.transmission import Party
+from hub.wire.http_client import cut_off_after
 from hub.wire.soap.client import SoapClient, SoapFault
 from hub.wire.soap.message import Limits, Receive
 from hub.wire.xml import Element
@@ -36,14 +36,8 @@ class SoapNoticeSender:
         body = write_update_notification(notice.identifiers, Party(self._device), Party(recipient.device or ""))
         verify: ssl.SSLContext | bool = self._tls() if recipient.address.startswith("https:") else True
         http = httpx.Client(verify=verify, timeout=SECONDS, trust_env=False, follow_redirects=False)
-        guard = threading.Timer(2 * SECONDS, http.close)  # who trickles an answer is cut off
-        guard.daemon = True
-        guard.start()
-        try:
-            with SoapClient(http, self._receive, _LIMITS) as client:
-                check_acknowledgement(self._call(client, recipient.address, body), body)
-        finally:
-            guard.cancel()
+        with cut_off_after(2 * SECONDS, http.close), SoapClient(http, self._receive, _LIMITS) as client:
+            check_acknowledgement(self._call(client, recipient.address, body), body)
 
     @staticmethod
     def _call(client: SoapClient, address: str, body: Element) -> Element:

@@ -1,7 +1,6 @@
 """Carries notifications to their consumers by HTTP, and wires the subscriptions room (ITI-53)."""
 
 import ssl
-import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -24,6 +23,7 @@ from hub.storage.engine import Database
 from hub.subscriptions.consumers import Consumers
 from hub.subscriptions.model import Notification, Subscription
 from hub.subscriptions.service import SubscriptionService
+from hub.wire.http_client import cut_off_after
 from hub.wire.soap.names import ANONYMOUS, wsa
 from hub.wire.soap.writing import build_envelope, plain_type
 from hub.wire.wsn.names import BROKER, NOTIFY, PULL_POINTS
@@ -142,18 +142,16 @@ def _post(address: str, content: bytes, media_type: str, tls: ssl.SSLContext, se
     """The answer's status. A consumer that trickles its answer is cut off: a worker must not be held."""
     headers = {"Content-Type": media_type}
     with httpx.Client(verify=tls, timeout=seconds, trust_env=False, follow_redirects=False) as client:
-        guard = threading.Timer(2 * seconds, client.close)
-        guard.daemon = True
-        guard.start()
         try:
-            with client.stream("POST", address, content=content, headers=headers) as answer:
+            with (
+                cut_off_after(2 * seconds, client.close),
+                client.stream("POST", address, content=content, headers=headers) as answer,
+            ):
                 return answer.status_code
         except httpx.TimeoutException:
             raise DeadlineExceeded("The consumer did not answer in time.") from None
         except (httpx.HTTPError, OSError) as error:
             raise Unavailable(f"The consumer can't be reached ({type(error).__name__}).") from None
-        finally:
-            guard.cancel()
 
 
 def _touch(subscription: Subscription, notification: Notification, context: Context) -> None:

@@ -6,7 +6,6 @@ delivered it. Where answers may go the settings say: closed by default."""
 import contextlib
 import os
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from hub.subscriptions.consumers import Consumers
 from hub.subscriptions.errors import ConsumerNotPermitted
 from hub.values import new_key
 from hub.wire.http import HttpResponse
+from hub.wire.http_client import cut_off_after
 from hub.wire.soap.errors import HeaderRequired, OnlyAnonymousAddress
 from hub.wire.soap.message import SoapMessage, SoapResponse
 from hub.wire.soap.names import NO_REPLY, SOAP_TYPE, soap
@@ -145,18 +145,16 @@ class Replies:
         self._tls = self._tls or self._context()
         headers = {"Content-Type": content_type, "Content-Length": str(file.stat().st_size)}
         with httpx.Client(verify=self._tls, timeout=self.seconds, trust_env=False, follow_redirects=False) as client:
-            guard = threading.Timer(2 * self.seconds, client.close)
-            guard.daemon = True
-            guard.start()
             try:
-                with client.stream("POST", address, content=_read(file), headers=headers) as answer:
+                with (
+                    cut_off_after(2 * self.seconds, client.close),
+                    client.stream("POST", address, content=_read(file), headers=headers) as answer,
+                ):
                     return answer.status_code
             except httpx.TimeoutException:
                 raise DeadlineExceeded("The receiver of the answer did not answer in time.") from None
             except (httpx.HTTPError, OSError) as error:
                 raise Unavailable(f"The receiver of the answer can't be reached ({type(error).__name__}).") from None
-            finally:
-                guard.cancel()
 
 
 def elsewhere(address: str) -> bool:
