@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 # Three processes (they wait much), one file of tests at a time each: files share their expensive servers.
-PYTEST_ARGS ?= -n 3 --dist loadfile
+PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 # Some machines forbid byte code: every start would compile 560 modules again.
 unexport PYTHONDONTWRITEBYTECODE

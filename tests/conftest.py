@@ -16,6 +16,7 @@ from hub.testing import ports
 from hub.testing.postgres import PostgresqlMissing, PostgresqlServer
 from hub.testing.sandbox import SandboxProcess
 from tests import tapped
+from tests.turns import in_turn
 
 UNCHECKED = pytest.StashKey[str]()
 CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
@@ -141,6 +142,12 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     _forbid_skip(report)
     return report
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Beside others the files take turns."""
+    if hasattr(config, "workerinput"):
+        items[:] = in_turn(items)
 
 
 # Every SOAP message that is sent in a test is checked by the public schemas (``tests/tapped.py``).

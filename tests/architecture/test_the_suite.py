@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests import again
+from tests.turns import in_turn
 
 ONCE = """
 from pathlib import Path
@@ -35,6 +37,14 @@ RUNS = {
     "is not collected": ("import missing", 2, ""),
     "dies": ("import os\ndef test_a(): os._exit(1)", 1, ""),
 }
+SIZES = {"one": 1, "two": 2, "three": 3, "four": 4}
+
+
+class Found(NamedTuple):
+    """A test that was collected."""
+
+    path: Path
+    index: int
 
 
 def test_tests_have_the_same_names_in_every_process(request: pytest.FixtureRequest) -> None:
@@ -62,3 +72,10 @@ def test_what_failed_is_run_alone_once(
     told = capfd.readouterr().out
     assert said in told
     assert said or "beside others" not in told
+
+
+def test_files_of_few_and_of_many_tests_take_turns() -> None:
+    tests = [Found(Path(file), index) for file in ("four", "two", "three", "one") for index in range(SIZES[file])]
+    assert in_turn(tests) == [
+        Found(Path(file), index) for file in ("one", "four", "two", "three") for index in range(SIZES[file])
+    ]
