@@ -44,7 +44,7 @@ class Found(NamedTuple):
     """A test that was collected."""
 
     path: Path
-    index: int
+    number: int
 
 
 def test_tests_have_the_same_names_in_every_process(request: pytest.FixtureRequest) -> None:
