@@ -77,5 +77,5 @@ def test_what_failed_is_run_alone_once(
 def test_files_of_few_and_of_many_tests_take_turns() -> None:
     tests = [Found(Path(file), index) for file in ("four", "two", "three", "one") for index in range(SIZES[file])]
     assert in_turn(tests) == [
-        Found(Path(file), index) for file in ("one", "four", "two", "three") for index in range(SIZES[file])
+        Found(Path(file), index) for file in ("one", "two", "four", "three") for index in range(SIZES[file])
     ]
