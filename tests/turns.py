@@ -17,8 +17,8 @@ Test = TypeVar("Test", bound=InFile)
 
 
 def in_turn(tests: Sequence[Test]) -> list[Test]:
-    """Files of few tests (that drive whole programs, and wait) and of many (that compute), in turn, two for one: so no long
-    one is left for the end. Each file's tests stay together, in their order."""
+    """Files of few tests (that drive whole programs, and wait) and of many (that compute), in turn, two for one: so no
+    long one is left for the end. Each file's tests stay together, in their order."""
     files: dict[Path, list[Test]] = {}
     for test in tests:
         files.setdefault(test.path, []).append(test)
