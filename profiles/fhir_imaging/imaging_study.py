@@ -16,10 +16,10 @@ from hub.patients.model import Person
 from hub.pipeline.transaction import AuditEvent, Fhir, Kind, Transaction
 from hub.values import PatientIdentifier
 from hub.wire.fhir import search
-from hub.wire.fhir.errors import UnknownParameter
 from hub.wire.fhir.errors import outcome as outcome_of
 from hub.wire.fhir.imaging_study import DCM, imaging_study, status_of
 from hub.wire.fhir.patient import patient
+from hub.wire.fhir.r4 import STUDY_STATUS
 from hub.wire.http import HttpRequest, HttpResponse
 
 _PARAMETERS = (
@@ -34,12 +34,15 @@ _PARAMETERS = (
     ),
     ("started", "date", "When the study started, by day"),
     ("modality", "token", "Modality of a series (DCM)"),
-    ("status", "token", "registered, available, cancelled"),
+    ("status", "token", "registered, available, cancelled; no study is entered-in-error or unknown"),
 )
-_NAMES = tuple(name for name, _, _ in _PARAMETERS)
-_ORDER = ("-started",)  #: as they come
-_INCLUDE = "_include"
 _INCLUDES = ("ImagingStudy:patient", "ImagingStudy:subject")
+_SEARCH = search.Searchable(
+    "ImagingStudy",
+    tuple(name for name, _, _ in _PARAMETERS),
+    ("-started",),  # as they come
+    (*_INCLUDES, *(f"{name}:Patient" for name in _INCLUDES)),
+)
 #: Studies that are counted where the total alone is asked for.
 _COUNTED = 500
 TRANSACTION = Transaction(
@@ -59,7 +62,7 @@ TRANSACTION = Transaction(
     audit=AuditEvent("110112", "Query", "E"),
     options=(
         "series and instances on read",
-        "_count and links to the next page",
+        "_count and links to the next page; _elements, _summary, _total; Prefer: handling=lenient",
         "a warning per source that failed",
         "_sort=-started",
         "_include=ImagingStudy:patient, for callers who may ask for persons",
@@ -69,16 +72,16 @@ TRANSACTION = Transaction(
 
 def decode(message: HttpRequest, context: Context) -> FindStudies | FindStudiesAndPersons:  # noqa: ARG001
     """Search parameters or an id -> FindStudies."""
-    query = _question(message)
-    return FindStudiesAndPersons(query) if _includes(message) else query
-
-
-def _question(message: HttpRequest) -> FindStudies:
     wanted = message.path_parameters.get("id")
     if wanted:
         search.accept_json(message)
         return FindStudies(study_instance_uids=(wanted,), level="IMAGE", live=True, limit=1)
-    found = search.parameters(message, (*_NAMES, _INCLUDE), _ORDER)
+    found = search.parameters(message, _SEARCH)
+    query = _question(message, found)
+    return FindStudiesAndPersons(query) if found.get("_include") else query
+
+
+def _question(message: HttpRequest, found: dict[str, tuple[str, ...]]) -> FindStudies:
     uids, accessions = _identifiers(found)
     ids = search.alternatives(search.single(found, "_id"))
     if ids and uids:
@@ -88,6 +91,7 @@ def _question(message: HttpRequest) -> FindStudies:
     modalities = [item.code for item in wanted_modalities if item.system in (None, "", DCM)]
     if wanted_modalities and not modalities:
         uids = ids = ("0",)  # a code of another system is no modality's
+    _statuses(found)
     numbers = [item.code for item in accessions]
     return FindStudies(
         person=_person(found, message.base),
@@ -103,14 +107,12 @@ def _question(message: HttpRequest) -> FindStudies:
     )
 
 
-def _includes(message: HttpRequest) -> bool:
-    """Whether whom the studies are about is asked for too. Raises UnknownParameter."""
-    asked = [item.removesuffix(":Patient") for item in message.parameters(_INCLUDE) if item]
-    if message.path_parameters.get("id") or not asked:
-        return False
-    if not set(asked) <= set(_INCLUDES):
-        raise UnknownParameter("This can't be included.", location=_INCLUDE)
-    return True
+def _statuses(found: dict[str, tuple[str, ...]]) -> list[str]:
+    """Raises Invalid."""
+    statuses = [search.token(text).code for text in search.alternatives(search.single(found, "status"))]
+    if not set(statuses) <= set(STUDY_STATUS):
+        raise Invalid(f"A status is {', '.join(STUDY_STATUS[:-1])} or {STUDY_STATUS[-1]}.", location="status")
+    return statuses
 
 
 def encode(outcome: StudyAnswer | StudiesAndPersons, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
@@ -125,9 +127,9 @@ def _searchset(outcome: StudyAnswer, message: HttpRequest, persons: tuple[Person
     if "id" in message.path_parameters:
         if not outcome.studies:
             raise _why(outcome.statuses)
-        return search.answer(imaging_study(outcome.studies[0], dicomweb))
-    found = search.parameters(message, (*_NAMES, _INCLUDE), _ORDER)
-    statuses = [search.token(text).code for text in search.alternatives(search.single(found, "status"))]
+        return search.read(message, imaging_study(outcome.studies[0], dicomweb))
+    found = search.parameters(message, _SEARCH)
+    statuses = _statuses(found)
     accessions = _identifiers(found)[1]
     studies = [item for item in outcome.studies if not statuses or status_of(item) in statuses]
     studies = [item for item in studies if not accessions or any(_is_named(item.study, token) for token in accessions)]
@@ -137,12 +139,12 @@ def _searchset(outcome: StudyAnswer, message: HttpRequest, persons: tuple[Person
     after = search.offset(found) + len(outcome.studies)
     return search.bundle(
         message,
+        _SEARCH,
         (imaging_study(item, dicomweb) for item in studies),
         total=outcome.total if whole else None,
         next_page={"_offset": str(after)} if outcome.more and outcome.studies else None,
         included=(patient(person) for person in persons if any(item.person == person.regional for item in studies)),
         outcomes=[_warning(status) for status in _missing(outcome.statuses)],
-        sortable=_ORDER,
     )
 
 
@@ -156,7 +158,7 @@ def _counted(message: HttpRequest, outcome: StudyAnswer, count: int, total: int 
     warnings = [_warning(status) for status in _missing(outcome.statuses)]
     if total is None and outcome.more:
         warnings.append(outcome_of("warning", "incomplete", "There are more than were counted: narrow the search."))
-    return search.bundle(message, (), total=count if total is None else total, outcomes=warnings, sortable=_ORDER)
+    return search.bundle(message, _SEARCH, (), total=count if total is None else total, outcomes=warnings)
 
 
 def _identifiers(found: dict[str, tuple[str, ...]]) -> tuple[tuple[str, ...], tuple[search.Token, ...]]:

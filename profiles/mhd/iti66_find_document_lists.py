@@ -7,7 +7,7 @@ from hub.pipeline.transaction import AuditEvent, Fhir, Kind, Transaction
 from hub.wire.fhir import search
 from hub.wire.fhir.document_communities import community_outcomes, without_strangers
 from hub.wire.fhir.document_list import document_list
-from hub.wire.fhir.document_search import LIST_ORDER, LIST_PARAMETERS, lists_asked
+from hub.wire.fhir.document_search import LIST_PARAMETERS, LISTS, lists_asked
 from hub.wire.http import HttpRequest, HttpResponse
 
 TRANSACTION = Transaction(
@@ -29,7 +29,7 @@ TRANSACTION = Transaction(
         "Comprehensive Metadata",
         "XDS on FHIR",
         "Target Communities: grouped with the initiating gateway, each community's part in an OperationOutcome",
-        "_count and links to the next page",
+        "_count and links to the next page; _elements, _summary, _total; Prefer: handling=lenient",
         "_sort by date, identifier, _id, status",
         "JSON only",
     ),
@@ -51,4 +51,4 @@ def encode(outcome: SharedPage, message: HttpRequest, context: Context) -> HttpR
         if not isinstance(item, DocumentEntry)
     ]
     outcomes = community_outcomes(outcome.communities)
-    return search.one_or_page(message, resources, outcome.total, outcomes=outcomes, sortable=LIST_ORDER)
+    return search.one_or_page(message, LISTS, resources, outcome.total, outcomes=outcomes)

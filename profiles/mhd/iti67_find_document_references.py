@@ -7,7 +7,7 @@ from hub.pipeline.transaction import AuditEvent, Fhir, Kind, Transaction
 from hub.wire.fhir import search
 from hub.wire.fhir.document_communities import community_outcomes, without_strangers
 from hub.wire.fhir.document_reference import document_reference
-from hub.wire.fhir.document_search import DOCUMENT_ORDER, DOCUMENT_PARAMETERS, documents_asked
+from hub.wire.fhir.document_search import DOCUMENT_PARAMETERS, DOCUMENTS, documents_asked
 from hub.wire.http import HttpRequest, HttpResponse
 
 TRANSACTION = Transaction(
@@ -29,7 +29,7 @@ TRANSACTION = Transaction(
         "Comprehensive Metadata",
         "XDS on FHIR",
         "Target Communities: grouped with the initiating gateway, each community's part in an OperationOutcome",
-        "_count and links to the next page",
+        "_count and links to the next page; _elements, _summary, _total; Prefer: handling=lenient",
         "_sort by date, creation, period, period-start, period-end, identifier, _id, status",
         "the search parameters of PDSm",
         "JSON only",
@@ -52,4 +52,4 @@ def encode(outcome: SharedPage, message: HttpRequest, context: Context) -> HttpR
         if isinstance(item, DocumentEntry)
     ]
     outcomes = community_outcomes(outcome.communities)
-    return search.one_or_page(message, resources, outcome.total, outcomes=outcomes, sortable=DOCUMENT_ORDER)
+    return search.one_or_page(message, DOCUMENTS, resources, outcome.total, outcomes=outcomes)

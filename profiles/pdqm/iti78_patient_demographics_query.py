@@ -30,8 +30,7 @@ TRANSACTION = Transaction(
         "AND and OR, :exact on texts",
         "a number, a full birth date, two letters of a family name or of the mother's, a telephone number or a place "
         "must select: nothing is ever scanned",
-        "Prefer: handling=lenient",
-        "_count and links to the next page",
+        "_count and links to the next page; _elements, _summary, _total; Prefer: handling=lenient",
         "fr-core-patient, fr-core-patient-ins",
     ),
 )

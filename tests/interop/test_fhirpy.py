@@ -111,6 +111,21 @@ def test_criteria(client: SyncFHIRClient, parameters: dict[str, str], count: int
     assert plain.get("total") == (None if "status" in parameters else count)
 
 
+def test_parts_of_studies(client: SyncFHIRClient) -> None:
+    (one,) = client.resources("ImagingStudy").search(_id=HOSPITAL.study_uid).elements("started", "modality").fetch_all()
+    plain = valid(one)
+    assert set(plain) == {"resourceType", "id", "meta", "status", "subject", "started", "modality"}
+    assert plain["meta"]["tag"][0]["code"] == "SUBSETTED"
+    (one,) = client.resources("ImagingStudy").search(_id=HOSPITAL.study_uid, _summary="true").fetch_all()
+    assert valid(one)["endpoint"][0]["reference"] == f"#{one['contained'][0]['id']}"
+    read = valid(client.execute(f"ImagingStudy/{HOSPITAL.study_uid}", method="get", params={"_summary": "true"}))
+    assert read["series"][0]["uid"]
+    assert "instance" not in read["series"][0]
+    bundle = valid(client.execute("ImagingStudy", method="get", params={"_total": "none", "_count": "1000000000000"}))
+    assert "total" not in bundle
+    assert bundle["link"][0]["url"].endswith("/ImagingStudy?_count=200&_total=none")
+
+
 def test_the_subject_is_a_patient_that_can_be_read(client: SyncFHIRClient, system: Integrator) -> None:
     one = client.resources("ImagingStudy").search(_id=HOSPITAL.study_uid).first()
     subject = valid(one)["subject"]["reference"]

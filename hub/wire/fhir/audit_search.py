@@ -52,7 +52,7 @@ PARAMETERS = (
     ("action", "token", "C R U D E"),
     ("outcome", "token", "0 4 8 12"),
 )
-_NAMES = tuple(name for name, _, _ in PARAMETERS)
+_SEARCH = search.Searchable("AuditEvent", tuple(name for name, _, _ in PARAMETERS))
 _THINGS = ("entity.identifier", "identity", "object")
 
 #: entity-type -> kinds of things; of system objects there are too many to name: all that is none of the others.
@@ -106,7 +106,7 @@ def asked(message: HttpRequest) -> SearchTrail:
     if wanted:
         search.accept_json(message)
         return SearchTrail(AuditSearch(ids=(wanted,), limit=1))
-    found = search.parameters(message, _NAMES)
+    found = search.parameters(message, _SEARCH)
     if not found.get("date") and not found.get("_id"):
         raise Invalid("A search of the audit trail names its period.", location="date")
     since, until = times.bounds(times.asked(found.get("date", ()), "date"))
@@ -174,10 +174,10 @@ def answered(outcome: Trail, message: HttpRequest) -> HttpResponse:
     if "id" in message.path_parameters:
         if not outcome.records:
             raise NotFound()
-        return search.answer(audit_event(outcome.records[0], outcome.own))
+        return search.read(message, audit_event(outcome.records[0], outcome.own))
     following = {"_cursor": outcome.cursor} if outcome.cursor else None
     events = (audit_event(record, outcome.own) for record in outcome.records)
-    return search.bundle(message, events, total=outcome.total, next_page=following)
+    return search.bundle(message, _SEARCH, events, total=outcome.total, next_page=following)
 
 
 def _patient(found: dict[str, tuple[str, ...]], base: str) -> PatientIdentifier | None:

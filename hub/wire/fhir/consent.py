@@ -22,6 +22,8 @@ _ACT, _PARTICIPATION = (f"http://terminology.hl7.org/CodeSystem/v3-{name}" for n
 _TYPES = {"permit": Choice.CONSENT, "deny": Choice.OPPOSITION}
 _POLICIES = {Choice.CONSENT: "OPTIN", Choice.OPPOSITION: "OPTOUT"}
 _WITHDRAWN = ("inactive", "rejected", "entered-in-error")
+_STATUSES = frozenset({"draft", "proposed", "active", "rejected", "inactive", "entered-in-error"})  #: of FHIR R4
+_SEARCH = search.Searchable("Consent", ("patient", "patient.identifier", "status", "category"))
 PERSONS, STRUCTURES = "urn:oid:1.2.250.1.71.4.2.1", "urn:oid:1.2.250.1.71.4.2.2"
 #: System of an actor's number -> what makes it the national id.
 _ACTORS = {PERSONS: "", STRUCTURES: "", "https://rpps.esante.gouv.fr": "8", "https://finess.esante.gouv.fr": "1"}
@@ -72,7 +74,7 @@ def consents_asked(message: HttpRequest) -> FindConsents | GetConsent:
     if "id" in message.path_parameters:
         search.accept_json(message)
         return GetConsent(message.path_parameters["id"])
-    found = search.parameters(message, ("patient", "patient.identifier", "status", "category"))
+    found = search.parameters(message, _SEARCH)
     reference, number = search.single(found, "patient"), search.single(found, "patient.identifier")
     if bool(reference) == bool(number):
         raise Invalid("Consents are found by patient, or by patient.identifier.", location="patient")
@@ -91,9 +93,9 @@ def consents_asked(message: HttpRequest) -> FindConsents | GetConsent:
 def _statuses(message: HttpRequest) -> frozenset[str]:
     wanted = message.parameter("status")
     found = frozenset(search.token(item).code for item in search.alternatives(wanted))
-    if not found <= {"active", "inactive"}:
+    if not found <= _STATUSES:
         raise Invalid("The status is active or inactive.", location="status")
-    return found or frozenset({"active", "inactive"})
+    return found or _STATUSES
 
 
 def _codes(concept: Any, system: str) -> list[str]:
@@ -200,7 +202,7 @@ def consent_kept(outcome: KeptConsent | None, message: HttpRequest) -> HttpRespo
 def consents_found(outcome: KeptConsent | Sequence[KeptConsent], message: HttpRequest, now: datetime) -> HttpResponse:
     """A Consent with its ETag, or a searchset of the newest versions."""
     if isinstance(outcome, KeptConsent):
-        return search.answer(consent(outcome, now), 200, {"ETag": f'W/"{outcome.version}"'})
+        return search.read(message, consent(outcome, now), {"ETag": f'W/"{outcome.version}"'})
     newest: dict[str, KeptConsent] = {}
     for item in outcome:
         before = newest.get(item.consent.id)
@@ -212,7 +214,7 @@ def consents_found(outcome: KeptConsent | Sequence[KeptConsent], message: HttpRe
     if message.parameter("_count") or message.parameter("_offset"):
         paging = {name: tuple(filter(None, message.parameters(name))) for name in search.PAGING}
         limit, start = search.count(paging), search.offset(paging)
-    return search.page(message, found[start : start + limit], len(found))
+    return search.page(message, _SEARCH, found[start : start + limit], len(found))
 
 
 def consent(kept: KeptConsent, now: datetime) -> dict[str, Any]:

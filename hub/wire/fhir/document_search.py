@@ -27,6 +27,7 @@ _STATUSES = {
     "superseded": DEPRECATED,
     "retired": DEPRECATED,
 }
+_IN_ERROR = "entered-in-error"  #: FHIR has it, the registry not: finds nothing
 #: Parameter -> (attribute, parameter of FindDocuments).
 _CODES: Mapping[str, tuple[str, str]] = {
     "category": ("class_code", f"{_DE}ClassCode"),
@@ -94,6 +95,10 @@ DOCUMENT_ORDER: Mapping[str, str] = {
     "status": "status",
 }
 LIST_ORDER: Mapping[str, str] = {"date": "time", "_id": "id", "identifier": "unique_id", "status": "status"}
+DOCUMENTS = search.Searchable(
+    "DocumentReference", (*(name for name, _, _ in DOCUMENT_PARAMETERS), _RELATED), DOCUMENT_ORDER
+)
+LISTS = search.Searchable("List", tuple(name for name, _, _ in LIST_PARAMETERS), LIST_ORDER)
 
 
 @dataclass(slots=True)
@@ -137,7 +142,7 @@ def _asked(
 
 def find_documents(message: HttpRequest) -> FindShared:
     """A search for DocumentReferences. Raises Invalid, UnknownParameter."""
-    found = search.parameters(message, [name for name, _, _ in DOCUMENT_PARAMETERS] + [_RELATED], DOCUMENT_ORDER)
+    found = search.parameters(message, DOCUMENTS)
     patient = _patient(found, message.base)
     terms = _Terms()
     for name, (attribute, parameter) in _CODES.items():
@@ -167,14 +172,14 @@ def find_documents(message: HttpRequest) -> FindShared:
         names=tuple(terms.names),
         codes=tuple(terms.codes),
         statuses=_statuses(found),
-        nothing=_archived(found),
+        nothing=_archived(found) or _in_error(found),
     )
     return replace(_command(found, groups, patient, matching), sort=search.sorting(message, DOCUMENT_ORDER))
 
 
 def find_lists(message: HttpRequest) -> FindShared:
     """A search for Lists. Raises Invalid, UnknownParameter."""
-    found = search.parameters(message, [name for name, _, _ in LIST_PARAMETERS], LIST_ORDER)
+    found = search.parameters(message, LISTS)
     patient = _patient(found, message.base)
     kinds = _kinds(found)
     terms = _Terms()
@@ -200,7 +205,9 @@ def find_lists(message: HttpRequest) -> FindShared:
         for text in found.get(name, ()):
             groups.append(lists_by_id(*identifiers_asked(name, text), kinds=kinds))
     codes = tuple((("content_type_code", "codes"), values) for values in designations)
-    matching = Matching(names=tuple(terms.names), codes=codes, statuses=_statuses(found), nothing=_archived(found))
+    matching = Matching(
+        names=tuple(terms.names), codes=codes, statuses=_statuses(found), nothing=_archived(found) or _in_error(found)
+    )
     command = _command(found, groups, patient, matching)
     return replace(command, lists=True, sort=search.sorting(message, LIST_ORDER))
 
@@ -261,10 +268,15 @@ def _patient(found: Found, base: str) -> PatientIdentifier | None:
 
 def _statuses(found: Found) -> tuple[str, ...]:
     texts = [search.token(text).code for text in search.alternatives(search.single(found, "status"))]
-    unknown = [text for text in texts if text not in _STATUSES]
+    unknown = [text for text in texts if text not in (*_STATUSES, _IN_ERROR)]
     if unknown:
         raise Invalid("A status is current or superseded (of a List: current or retired).", location="status")
-    return tuple(dict.fromkeys(_STATUSES[text] for text in texts))
+    return tuple(dict.fromkeys(_STATUSES[text] for text in texts if text in _STATUSES))
+
+
+def _in_error(found: Found) -> bool:
+    """Whether only what is entered in error is asked for: that is nothing."""
+    return bool(found.get("status")) and not _statuses(found)
 
 
 def _kinds(found: Found) -> set[str]:

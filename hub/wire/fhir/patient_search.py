@@ -1,7 +1,6 @@
 """PDQm's search parameters -> a search of persons, and its answer as a searchset (PDQm: 2:3.78)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from hub.errors import HubError, Invalid, NotFound, lookup
@@ -10,7 +9,7 @@ from hub.patients.lookup_model import Criterion, SearchPersons, Trait
 from hub.patients.model import Person, PersonPage
 from hub.values import PatientIdentifier
 from hub.wire.fhir import fr_core, search
-from hub.wire.fhir.errors import OUTCOMES, UnknownParameter, outcome
+from hub.wire.fhir.errors import OUTCOMES, outcome
 from hub.wire.fhir.patient import patient
 from hub.wire.fhir.patient_reading import authority_of
 from hub.wire.http import HttpRequest, HttpResponse
@@ -42,23 +41,12 @@ PARAMETERS = (
     ("address-country", "string", "Beginning of the country, with another parameter that selects"),
     ("mothersMaidenName", "string", "Beginning of the mother's maiden name"),
 )
-_NAMES = frozenset(name for name, _, _ in PARAMETERS) | {f"{name}:exact" for name in _TEXTS}
+_SEARCH = search.Searchable(
+    "Patient", frozenset(name for name, _, _ in PARAMETERS) | {f"{name}:exact" for name in _TEXTS}
+)
 _MOST_VALUES = 50
 #: What these ask for holds of a date that is known in part where some day of it fulfils them (FHIR R4: 3.1.1.5.6).
 _LOOSELY = ("ge", "gt", "le", "lt")
-
-
-def understood(message: HttpRequest) -> tuple[HttpRequest, tuple[str, ...]]:
-    """The request without the parameters that are not known, and their names, where the caller wants it so (``Prefer:
-    handling=lenient``). Raises UnknownParameter otherwise: to ignore one would widen the answer."""
-    known = {*_NAMES, *search.PAGING, *search.SHAPING}
-    ignored = tuple(dict.fromkeys(name for name, _ in message.query if name not in known))
-    if not ignored:
-        return message, ()
-    if "handling=lenient" not in search.wishes(message):
-        raise UnknownParameter(location=ignored[0][:64])
-    kept = tuple((name, text) for name, text in message.query if name in known)
-    return replace(message, query=kept), ignored
 
 
 def persons_asked(message: HttpRequest) -> SearchPersons:
@@ -67,8 +55,7 @@ def persons_asked(message: HttpRequest) -> SearchPersons:
     if wanted:
         search.accept_json(message)
         return SearchPersons(ids=(wanted,), limit=1)
-    message, _ = understood(message)
-    found = search.parameters(message, _NAMES)
+    found = search.parameters(message, _SEARCH)
     identifiers, domains = _identifiers(found)
     ids = _ids(found)
     born = tuple(text for text in found.get("birthdate", ()) if "," not in text)
@@ -93,21 +80,14 @@ def persons_told(page: PersonPage, message: HttpRequest) -> HttpResponse:
     if wanted:
         if not page.persons:
             raise NotFound()
-        return search.answer(patient(page.persons[0]))
-    message, ignored = understood(message)
-    _, domains = _identifiers(search.parameters(message, _NAMES))
-    notes = [
-        outcome(
-            "warning", "not-supported", "A search parameter is not supported and was ignored.", expression=name[:64]
-        )
-        for name in ignored[:10]
-    ]
+        return search.read(message, patient(page.persons[0]))
+    _, domains = _identifiers(search.parameters(message, _SEARCH))
     return search.bundle(
         message,
+        _SEARCH,
         (patient(person, domains) for person in page.persons),
         total=page.total,
         next_page={"_cursor": page.cursor} if page.cursor else None,
-        outcomes=notes,
     )
 
 

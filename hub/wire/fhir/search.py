@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -12,7 +12,8 @@ import orjson
 
 from hub.errors import Invalid, NotFound
 from hub.values import Oid, PatientIdentifier
-from hub.wire.fhir.errors import FormatNotSupported, UnknownParameter
+from hub.wire.fhir import subset
+from hub.wire.fhir.errors import FormatNotSupported, UnknownParameter, outcome
 from hub.wire.fhir.r4 import MEDIA_TYPE, XML_NAMES
 from hub.wire.http import HttpRequest, HttpResponse
 
@@ -20,6 +21,8 @@ from hub.wire.http import HttpRequest, HttpResponse
 SHAPING = frozenset({"_format", "_pretty", "_summary", "_elements", "_sort", "_total"})
 PAGING = frozenset({"_count", "_offset", "_cursor"})
 DEFAULT_COUNT, MAX_COUNT = 50, 200
+_MOST, _MOST_WARNINGS = 10**9, 10
+_TOTALS = ("", "none", "estimate", "accurate")
 _JSON = ("json", "application/json", "application/fhir+json", "text/json")
 _DATE = re.compile(r"(eq|ge|le|gt|lt|sa|eb)?(\d{4})(?:-(\d{2})(?:-(\d{2})(T.*)?)?)?")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
@@ -33,34 +36,77 @@ class Token:
     system: str | None = None
 
 
-def parameters(message: HttpRequest, known: Iterable[str], sortable: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
-    """The search parameters by name, each once per AND. ``sortable``: what _sort may name, ``-name`` downwards only.
+@dataclass(frozen=True, slots=True)
+class Searchable:
+    """What may be asked of one kind of resource."""
 
-    Raises UnknownParameter, FormatNotSupported."""
+    kind: str  #: DocumentReference
+    names: Collection[str]  #: search parameters, with the modifiers that they may have
+    sortable: Collection[str] = ()  #: what _sort may name, ``-name`` downwards only
+    includes: Collection[str] = ()  #: what _include may ask for
+
+
+def parameters(message: HttpRequest, of: Searchable) -> dict[str, tuple[str, ...]]:
+    """The search parameters by name, each once per AND.
+
+    What is not known is refused, since to ignore it would widen the answer, unless the caller wants it ignored
+    (``Prefer: handling=lenient``). Raises UnknownParameter, FormatNotSupported, Invalid."""
     accept_json(message)
-    if "handling=strict" in wishes(message) and len(_sorting(message, sortable)) < len(_keys(message)):
-        raise UnknownParameter("The answer can't be sorted by this.", location="_sort")
-    names = {*known, *PAGING}
+    wanted = wishes(message)
+    if "handling=strict" in wanted:
+        _check_strictly(message, of)
+    unknown = next(iter(_unknown(message, of)), None)
+    if unknown is not None and "handling=lenient" not in wanted:
+        raise UnknownParameter(location=unknown[:64])
+    for name, _ in message.query:
+        bare, mark, _ = name.partition(":")
+        if mark and bare in of.names and name not in of.names:  # never ignored (FHIR R4: 3.1.1.4.4)
+            raise UnknownParameter("The parameter can't have this modifier.", location=name[:64])
     found: dict[str, tuple[str, ...]] = {}
-    for name, text in message.query:
-        if name in SHAPING or not text:
+    for name, text in _understood(message, of):
+        if name in SHAPING:
             continue
-        if name not in names:
-            raise UnknownParameter(location=name[:64])
         if "\0" in text:  # no database keeps it
             raise Invalid("A search parameter has a character that is not allowed.", location=name)
         found[name] = (*found.get(name, ()), text)
+    if message.parameter("_total") not in _TOTALS:
+        raise Invalid("_total is none, estimate or accurate.", location="_total")
+    parts = subset.asked(message, of.kind)
+    if parts.summary == "text" and found.get("_include"):
+        raise Invalid("_summary=text can't be mixed with _include.", location="_summary")
     return found
+
+
+def _check_strictly(message: HttpRequest, of: Searchable) -> None:
+    """For who wants to know what is not carried out. Raises UnknownParameter."""
+    if len(_sorting(message, of.sortable)) < len(_keys(message)):
+        raise UnknownParameter("The answer can't be sorted by this.", location="_sort")
+    if len(subset.asked(message, of.kind).elements) < len(subset.named(message)):
+        raise UnknownParameter("There is no such element.", location="_elements")
+
+
+def _is_known(name: str, text: str, of: Searchable) -> bool:
+    if name == "_include":
+        return text in of.includes
+    return name in of.names or name in PAGING or name in SHAPING
+
+
+def _understood(message: HttpRequest, of: Searchable) -> Iterator[tuple[str, str]]:
+    return ((name, text) for name, text in message.query if text and _is_known(name, text, of))
+
+
+def _unknown(message: HttpRequest, of: Searchable) -> tuple[str, ...]:
+    """The names of parameters that are not known."""
+    return tuple(dict.fromkeys(name for name, text in message.query if text and not _is_known(name, text, of)))
 
 
 def _keys(message: HttpRequest) -> list[str]:
     return [key for text in message.parameters("_sort") for key in text.split(",") if key]
 
 
-def _sorting(message: HttpRequest, sortable: Iterable[str]) -> list[str]:
+def _sorting(message: HttpRequest, sortable: Collection[str]) -> list[str]:
     """The keys of _sort that count."""
-    names = frozenset(sortable)
-    return [key for key in _keys(message) if key in names or key.removeprefix("-") in names]
+    return [key for key in _keys(message) if key in sortable or key.removeprefix("-") in sortable]
 
 
 def sorting(message: HttpRequest, sortable: Mapping[str, str]) -> tuple[tuple[str, bool], ...]:
@@ -185,47 +231,54 @@ def _number(found: Mapping[str, tuple[str, ...]], name: str, default: int) -> in
     text = single(found, name)
     if not text:
         return default
-    if not (text.isdecimal() and text.isascii() and len(text) < 10):
+    if not (text.isdecimal() and text.isascii()):
         raise Invalid("A whole number is expected.", location=name)
-    return int(text)
+    return int(text) if len(text) < 10 else _MOST
 
 
 def bundle(
     message: HttpRequest,
+    of: Searchable,
     matches: Iterable[Mapping[str, Any]],
     *,
     total: int | None = None,
     next_page: Mapping[str, str] | None = None,
     included: Iterable[Mapping[str, Any]] = (),
     outcomes: Iterable[Mapping[str, Any]] = (),
-    sortable: Iterable[str] = (),
 ) -> HttpResponse:
     """A searchset. ``next_page``: parameters that replace those of this page; None at the end. The links tell what was
-    carried out (FHIR R4: 3.1.1.1.2): of _sort, what is ``sortable``.
+    carried out (FHIR R4: 3.1.1.1.2), a warning each what was ignored.
 
     ``_summary=count`` is answered with the total alone, where it is known."""
+    parts = subset.asked(message, of.kind)
     if total is not None and message.parameter("_summary") == "count":
         matches, included, next_page = (), (), None
-    sorted_by = _sorting(message, sortable)
-    query = [pair for pair in message.query if pair[0] != "_sort"]
-    query += [("_sort", ",".join(sorted_by))] if sorted_by else []
-    here = _url(message, query)
-    links = [{"relation": "self", "url": here}]
+    elif message.parameter("_total") == "none":
+        total = None
+    query = _carried_out(message, of, parts, total)
+    links = [{"relation": "self", "url": _url(message, query)}]
     if next_page is not None:
         kept = [(name, text) for name, text in query if name not in next_page]
         links.append({"relation": "next", "url": _url(message, (*kept, *next_page.items()))})
+    whole = subset.Parts(parts.summary)  # the names of _elements are those of the matches
     entries = [
         {
             "fullUrl": f"{message.base}/{resource['resourceType']}/{resource['id']}",
-            "resource": resource,
+            "resource": part.of(resource),
             "search": {"mode": mode},
         }
-        for mode, resources in (("match", matches), ("include", included))
+        for mode, resources, part in (("match", matches, parts), ("include", included, whole))
         for resource in resources
     ]
+    ignored = (
+        outcome(
+            "warning", "not-supported", "A search parameter is not supported and was ignored.", expression=name[:64]
+        )
+        for name in _unknown(message, of)[:_MOST_WARNINGS]
+    )
     entries += [
         {"fullUrl": f"urn:uuid:{uuid.uuid4()}", "resource": resource, "search": {"mode": "outcome"}}
-        for resource in outcomes
+        for resource in (*outcomes, *ignored)
     ]
     found: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "link": links}
     if total is not None:
@@ -235,36 +288,53 @@ def bundle(
     return answer(found)
 
 
+def _carried_out(message: HttpRequest, of: Searchable, parts: subset.Parts, total: int | None) -> list[tuple[str, str]]:
+    """The parameters as they were understood: of each that shapes the answer what of it had an effect."""
+    summary, totals = message.parameter("_summary"), message.parameter("_total")
+    counted = summary == "count" and total is not None
+    summed = counted or summary == (parts.summary or "false" * (not parts.elements))
+    shaping = {
+        "_summary": summary if summed else "",
+        "_elements": "" if counted else ",".join(parts.elements),
+        "_total": totals if (totals == "none") == (total is None) else "",
+        "_sort": ",".join(_sorting(message, of.sortable)),
+        "_format": message.parameter("_format"),
+    }
+    plain = [(name, text) for name, text in _understood(message, of) if name not in SHAPING]
+    rows = [(name, str(count({name: (text,)})) if name == "_count" else text) for name, text in plain]
+    return rows + [(name, text) for name, text in shaping.items() if text]
+
+
 def page(
     message: HttpRequest,
+    of: Searchable,
     matches: Sequence[Mapping[str, Any]],
     total: int,
     *,
     outcomes: Iterable[Mapping[str, Any]] = (),
-    sortable: Iterable[str] = (),
 ) -> HttpResponse:
     """A searchset of one page of ``total`` matches, with the link to the next (``_count=0``: the total alone)."""
     found = {name: tuple(filter(None, message.parameters(name))) for name in PAGING}
     limit, start = count(found), offset(found)
     more = limit > 0 and start + limit < total
     following = {"_offset": str(start + limit)} if more else None
-    return bundle(message, matches, total=total, next_page=following, outcomes=outcomes, sortable=sortable)
+    return bundle(message, of, matches, total=total, next_page=following, outcomes=outcomes)
 
 
 def one_or_page(
     message: HttpRequest,
+    of: Searchable,
     matches: Sequence[Mapping[str, Any]],
     total: int,
     *,
     outcomes: Iterable[Mapping[str, Any]] = (),
-    sortable: Iterable[str] = (),
 ) -> HttpResponse:
     """A read's resource, or a search's page. Raises NotFound."""
     if "id" not in message.path_parameters:
-        return page(message, matches, total, outcomes=outcomes, sortable=sortable)
+        return page(message, of, matches, total, outcomes=outcomes)
     if not matches:
         raise NotFound()
-    return answer(matches[0])
+    return read(message, matches[0])
 
 
 def _url(message: HttpRequest, query: Iterable[tuple[str, str]]) -> str:
@@ -272,6 +342,11 @@ def _url(message: HttpRequest, query: Iterable[tuple[str, str]]) -> str:
     path = message.path if message.path.startswith("/fhir") else f"/fhir{message.path}"
     pairs = urlencode(tuple(query))
     return f"{root}{path}?{pairs}" if pairs else f"{root}{path}"
+
+
+def read(message: HttpRequest, resource: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """The resource of a read, or of it what the caller wants. Raises Invalid."""
+    return answer(subset.asked(message, resource["resourceType"]).of(resource), 200, headers)
 
 
 def answer(resource: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:

@@ -65,6 +65,8 @@ def subscription_told(outcome: PatientSubscription | None, message: HttpRequest)
     if outcome is None:
         return HttpResponse(204, b"", "")
     where = {"Location": f"{message.base}/Subscription/{outcome.id}"}
+    if message.method == "GET":
+        return search.read(message, _resource(outcome), where)
     return search.answer(_resource(outcome), 201 if message.method == "POST" else 200, where)
 
 

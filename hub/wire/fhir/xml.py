@@ -2,62 +2,21 @@
 
 The order and the kind of each element come from the models of ``fhir.resources``; what they don't know is refused."""
 
-import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 import orjson
-from fhir.resources.R4B import get_fhir_model_class
 from lxml import etree
 
 from hub.errors import Malformed
+from hub.wire.fhir.shapes import Shape, shapes_of
 from hub.wire.xml import Element, parse_xml, serialise
 
 FHIR = "http://hl7.org/fhir"
 XHTML = "http://www.w3.org/1999/xhtml"
 _RESOURCE = "Resource"
 _EXTRA = ("id", "extension")  #: what a primitive may have beside its value
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """One element: whether it repeats, and its type; "" for a primitive, whose Python type is ``primitive``."""
-
-    name: str
-    many: bool
-    type_name: str = ""
-    primitive: type = str
-    xhtml: bool = False
-
-
-@lru_cache(maxsize=512)
-def _shapes(type_name: str) -> Mapping[str, Shape]:
-    """The elements of a type in the schema's order. Raises ValueError for a type that FHIR does not have."""
-    model = get_fhir_model_class(type_name)
-    fields = {item.alias or name: item.annotation for name, item in model.model_fields.items()}
-    return {name: _shape(name, fields[name]) for name in model.elements_sequence()}
-
-
-def _shape(name: str, annotation: Any) -> Shape:
-    many, xhtml = False, False
-    while True:
-        origin, arguments = get_origin(annotation), get_args(annotation)
-        if origin in (Union, types.UnionType):
-            annotation = next((item for item in arguments if item not in (type(None), str)), str)
-        elif origin is list:
-            many, annotation = True, arguments[0]
-        elif origin is Annotated:
-            xhtml = any(type(item).__name__ == "Xhtml" for item in arguments[1:])
-            annotation = arguments[0]
-        else:
-            break
-    kind = getattr(annotation, "__name__", "")
-    if kind.endswith("Type"):
-        return Shape(name, many, kind.removesuffix("Type"))
-    return Shape(name, many, primitive=annotation, xhtml=xhtml)
 
 
 # JSON -> XML
@@ -79,7 +38,7 @@ def _write_resource(resource: Mapping[str, Any]) -> Element:
 def _write_content(parent: Element, type_name: str, found: Mapping[str, Any], *, whole: bool = False) -> None:
     """``whole``: a resource, whose id is an element; that of a type, and an Extension's url, are attributes."""
     try:
-        shapes = _shapes(type_name)
+        shapes = shapes_of(type_name)
     except ValueError:
         raise Malformed("There is no such FHIR type.", location="resourceType") from None
     unknown = {name.removeprefix("_") for name in found} - set(shapes) - {"resourceType"}
@@ -149,14 +108,14 @@ def _read_resource(root: Element) -> dict[str, Any]:
     if name.namespace != FHIR:
         raise Malformed("The body is not a FHIR resource: its namespace is another.", location="body")
     found = _read_content(root, name.localname, whole=True)
-    if "implicitRules" not in _shapes(name.localname):
+    if "implicitRules" not in shapes_of(name.localname):
         raise Malformed("The body is not a FHIR resource.", location="body")
     return {"resourceType": name.localname, **found}
 
 
 def _read_content(place: Element, type_name: str, *, whole: bool = False) -> dict[str, Any]:
     try:
-        shapes = _shapes(type_name)
+        shapes = shapes_of(type_name)
     except ValueError:
         raise Malformed("There is no such FHIR type.", location=type_name[:64]) from None
     found: dict[str, Any] = {}

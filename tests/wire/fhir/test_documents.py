@@ -31,7 +31,7 @@ from hub.wire.fhir.binary import answer
 from hub.wire.fhir.codes import scheme_of, system_of, unique_id, unique_id_of
 from hub.wire.fhir.document_list import document_list, folder_of, set_of
 from hub.wire.fhir.document_reference import document_reference, entry_of, get_subject
-from hub.wire.fhir.document_search import find_documents, find_lists
+from hub.wire.fhir.document_search import LISTS, find_documents, find_lists
 from hub.wire.fhir.errors import NotAcceptable
 from hub.wire.fhir.people import Box
 from hub.wire.fhir.search import reference_id
@@ -268,7 +268,7 @@ def test_any_search_is_read_or_refused(seed: int) -> None:
 def test_who_counts_gets_the_number_alone() -> None:
     found = {"resourceType": "List", "id": "a"}
     for query, entries in (((("_summary", "count"),), None), ((("_summary", "true"),), 1), ((), 1)):
-        answer = search.bundle(HttpRequest("GET", "/fhir/List", BASE, query=query), [found], total=7)
+        answer = search.bundle(HttpRequest("GET", "/fhir/List", BASE, query=query), LISTS, [found], total=7)
         assert isinstance(answer.body, bytes)
         bundle = json.loads(answer.body)
         assert (bundle["total"], len(bundle["entry"]) if entries else bundle.get("entry")) == (7, entries)

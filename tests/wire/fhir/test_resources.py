@@ -148,10 +148,14 @@ def request(query: str = "", **headers: str) -> HttpRequest:
     return HttpRequest("GET", "/fhir/ImagingStudy", BASE, query=tuple(parse_qsl(query)), headers=headers)
 
 
+STUDIES = search.Searchable("ImagingStudy", ("patient",))
+
+
 def test_a_bundle_is_valid_and_leads_to_the_next_page() -> None:
     resources = [imaging_study(INDEXED, "http://127.0.0.1/dicom-web")]
     answer = search.bundle(
         request("patient=R1&_count=1"),
+        STUDIES,
         resources,
         total=2,
         next_page={"_offset": "1"},
@@ -188,12 +192,12 @@ def test_what_is_no_date(text: str) -> None:
 
 
 def test_parameters_are_known_or_refused() -> None:
-    assert search.parameters(request("patient=R1&_count=5&_pretty=true"), ("patient",)) == {
+    assert search.parameters(request("patient=R1&_count=5&_pretty=true"), STUDIES) == {
         "patient": ("R1",),
         "_count": ("5",),
     }
     with pytest.raises(UnknownParameter):
-        search.parameters(request("patinet=R1"), ("patient",))
+        search.parameters(request("patinet=R1"), STUDIES)
 
 
 @pytest.mark.parametrize("message", [request("_format=html"), request(accept="application/fhir+xml")])

@@ -1,6 +1,7 @@
 """_sort: carried out, told in the links, or refused for who wants strictness (FHIR R4: 3.1.1.5.7)."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from hub.documents.matching import in_order
 from hub.documents.model import DocumentEntry, Folder
 from hub.wire.fhir import search
-from hub.wire.fhir.document_search import documents_asked, lists_asked
+from hub.wire.fhir.document_search import DOCUMENTS, documents_asked, lists_asked
 from hub.wire.fhir.errors import UnknownParameter
 from hub.wire.http import HttpRequest, HttpResponse
 from profiles.fhir_imaging import imaging_study
@@ -51,10 +52,11 @@ def test_studies_come_the_newest_first() -> None:
 
 def test_the_links_tell_what_was_carried_out() -> None:
     message = request("/DocumentReference", "author,-date,_id")
-    answer = search.bundle(message, (), total=9, next_page={"_offset": "3"}, sortable=("date", "_id"))
+    answer = search.bundle(message, DOCUMENTS, (), total=9, next_page={"_offset": "3"})
     for url in links(answer).values():
         assert url.startswith(f"{BASE}/DocumentReference?patient=Patient%2FR1&_sort=-date%2C_id")
-    assert "_sort" not in links(search.bundle(message, (), total=9))["self"]
+    unsorted = replace(DOCUMENTS, sortable=())
+    assert "_sort" not in links(search.bundle(message, unsorted, (), total=9))["self"]
 
 
 def test_in_order() -> None:
