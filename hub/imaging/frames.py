@@ -12,7 +12,12 @@ from typing import Any, BinaryIO
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from hub.errors import Invalid
 from hub.imaging.errors import NoSuchFrame, NotRendered, TransferSyntaxNotPossible
@@ -35,6 +40,10 @@ _UNDECODABLE = (
     TypeError,
     IndexError,
 )
+#: Neither compressed nor reordered; what is not compressed (PS3.5: 10, A). pydicom does not know every syntax there is.
+_PLAIN = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
+_NATIVE = (*_PLAIN, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
+_TOO_SHORT = "The pixel data end before the frame does."
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 _PIXELS_NUMBER = re.compile(r"[0-9]{1,5}(\.[0-9]{1,9})?")
 _MAX_RENDERED_BYTES = 512 * 1024 * 1024
@@ -61,29 +70,33 @@ def frames(path: Path, numbers: Sequence[int], *, native: bool) -> tuple[str, It
         raise NotRendered()
     if any(not 1 <= number <= count for number in numbers):
         raise NoSuchFrame()
-    plain = not syntax.is_compressed and syntax not in (ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
-    if syntax == DeflatedExplicitVRLittleEndian or not (plain or (native and syntax.is_compressed)):
-        return str(ExplicitVRLittleEndian), _decoded(path, numbers, count)
-    return str(ExplicitVRLittleEndian if plain else syntax), _stored(path, head, numbers, count)
+    if syntax.is_private:
+        raise TransferSyntaxNotPossible()  # nobody knows how the pixels lie there
+    if syntax in _PLAIN or (native and syntax not in _NATIVE):
+        return str(ExplicitVRLittleEndian if syntax in _PLAIN else syntax), _stored(path, head, numbers, count)
+    return str(ExplicitVRLittleEndian), _decoded(path, numbers, count)
 
 
 def _stored(path: Path, head: Dataset, numbers: Sequence[int], count: int) -> Iterator[bytes]:
     syntax = head.file_meta.TransferSyntaxUID
+    if head.get("BitsAllocated") == 1 and syntax in _PLAIN:
+        yield from _decoded(path, numbers, count)
+        return
     with path.open("rb") as file:
-        offset, _ = _pixel_data(file, implicit=syntax.is_implicit_VR)
+        offset, length = _pixel_data(file, implicit=syntax == ImplicitVRLittleEndian)
         size = pixel_bytes(head) // count
+        if syntax in _PLAIN and max(numbers) * size > length:
+            raise NoSuchFrame(_TOO_SHORT)
         for number in numbers:
             file.seek(offset)
-            if syntax.is_compressed:
-                try:
-                    yield get_frame(file, number - 1, number_of_frames=count)
-                except _UNDECODABLE as error:
-                    raise NoSuchFrame("The frame's fragments can't be told apart.") from error
-            elif head.get("BitsAllocated") == 1:
-                yield from _decoded(path, [number], count)
-            else:
+            if syntax in _PLAIN:
                 file.seek(offset + (number - 1) * size)
                 yield file.read(size)
+                continue
+            try:
+                yield get_frame(file, number - 1, number_of_frames=count)
+            except _UNDECODABLE as error:
+                raise NoSuchFrame("The frame's fragments can't be told apart.") from error
 
 
 def _pixel_data(file: BinaryIO, *, implicit: bool) -> tuple[int, int]:
@@ -113,10 +126,12 @@ def _decoded(path: Path, numbers: Sequence[int], count: int) -> Iterator[bytes]:
             warnings.simplefilter("ignore")
             ds = dcmread(path)
             decompress(ds)
-            data = ds.PixelData
+            data = ds.PixelData or b""
             size = pixel_bytes(ds) // count
     except _UNDECODABLE as error:
         raise TransferSyntaxNotPossible() from error
+    if max(numbers) * size > len(data):
+        raise NoSuchFrame(_TOO_SHORT)
     for number in numbers:
         yield data[(number - 1) * size : number * size]
 
@@ -201,7 +216,8 @@ def _pixels(path: Path, number: int, window: str) -> Any:
         raise NoSuchFrame()
     if pixel_bytes(ds) // count > _MAX_RENDERED_BYTES:
         raise NotRendered("The image is too large to be rendered.")
-    pixels = pixel_array(path, index=number - 1)
+    deflated = ds.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian  # not known to pixel_array as a file
+    pixels = pixel_array(dcmread(path) if deflated else path, index=number - 1)
     if pixels.ndim == 3:
         return pixels.astype(np.uint8) if pixels.dtype.itemsize == 1 else (pixels / 256).astype(np.uint8)
     if ds.get("PhotometricInterpretation") == "PALETTE COLOR":

@@ -13,6 +13,7 @@ from hub.imaging.errors import NotRendered, TransferSyntaxNotPossible, UnknownIn
 from hub.imaging.model import InstanceStream, PassedThrough, RetrievedInstance, RetrieveInstances, RetrieveObject
 from hub.imaging.service import ImagingService
 from hub.usecase import use_case
+from hub.wire.dicom_deflated import check_size
 
 DICOM, JPEG, PNG = "application/dicom", "image/jpeg", "image/png"
 RENDERED = (JPEG, PNG)
@@ -57,6 +58,7 @@ class SingleObjectService:
             for chunk in _only(self._as_it_is(command, ("*",), context)):
                 file.write(chunk)
             file.flush()
+            check_size(Path(file.name))
             yield Path(file.name)
 
 

@@ -1,11 +1,12 @@
 """Which transfer syntax an instance goes out in: its own, else uncompressed (RAD TF-2: 4.69.4.2.3)."""
 
+import array
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pydicom import dcmread
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -18,6 +19,9 @@ UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 ANY = "*"
 #: MPEG and HEVC: never decompressed.
 _VIDEO = tuple(f"1.2.840.10008.1.2.4.{number}" for number in range(100, 109))
+#: Values that stay bytes when they are read, and the words that they are made of (PS3.5: 6.2, 7.3).
+_WORDS = {"OW": "H", "OF": "I", "OL": "I", "OD": "Q", "OV": "Q"}
+_SUBSAMPLED = "YBR_FULL_422"
 _MAX_PIXEL_BYTES = 512 * 1024 * 1024
 _CHUNK = 256 * 1024
 
@@ -46,7 +50,7 @@ def convert(path: Path, transfer_syntax: str) -> Path:
             decompress(ds)
             ds.file_meta.TransferSyntaxUID = UID(transfer_syntax)
             converted = path.with_suffix(".converted")
-            ds.save_as(converted, implicit_vr=UID(transfer_syntax).is_implicit_VR, little_endian=True)
+            dcmwrite(converted, ds)
     except (ValueError, RuntimeError, AttributeError, KeyError, NotImplementedError, EOFError, TypeError) as error:
         log.warning("an instance could not be decompressed: %s", type(error).__name__)
         raise TransferSyntaxNotPossible() from error
@@ -58,19 +62,25 @@ def decompress(ds: Dataset) -> None:
     syntax = ds.file_meta.TransferSyntaxUID
     if pixel_bytes(ds) > _MAX_PIXEL_BYTES:
         raise TransferSyntaxNotPossible("The decompressed pixel data would be larger than the limit.")
-    if syntax == ExplicitVRBigEndian and "PixelData" in ds and ds.get("BitsAllocated", 8) > 8:
-        data = bytearray(ds.PixelData)
-        data[0::2], data[1::2] = data[1::2], data[0::2]
-        ds.PixelData = bytes(data)
+    if syntax == ExplicitVRBigEndian:
+        for element in ds.iterall():
+            if element.VR in _WORDS and element.value:
+                words = array.array(_WORDS[element.VR], element.value)
+                words.byteswap()
+                element.value = words.tobytes()
     elif syntax.is_compressed and "PixelData" in ds:
         # Colours stay as they are stored: the receiver reads Photometric Interpretation.
         ds.decompress(as_rgb=False, generate_instance_uid=False)
+        if ds.PhotometricInterpretation == _SUBSAMPLED:
+            ds.PhotometricInterpretation = "YBR_FULL"  # every pixel has its own colour now
 
 
 def pixel_bytes(ds: Dataset) -> int:
     """Size of the uncompressed pixel data in bytes."""
     frames = int(ds.get("NumberOfFrames") or 1)
     samples = int(ds.get("SamplesPerPixel") or 1)
+    if ds.get("PhotometricInterpretation") == _SUBSAMPLED:
+        samples = 2  # two pixels share their colour (PS3.3: C.7.6.3.1.2)
     bits = int(ds.get("BitsAllocated") or 8)
     return int(ds.get("Rows") or 0) * int(ds.get("Columns") or 0) * samples * frames * bits // 8
 
