@@ -26,7 +26,7 @@ class SandboxProcess:
     Use it as a context manager: ``with SandboxProcess("--open") as box: box["fhir"]``. ``command``: what stands for
     ``maillage``."""
 
-    command: ClassVar[Sequence[str]] = (sys.executable, "-c", "from hub.app.commands.main import main; main()")
+    command: ClassVar[Sequence[str]] = (sys.executable, "-c", "from hub.app.commands.entry import main; main()")
 
     def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self.arguments: Sequence[str] = arguments

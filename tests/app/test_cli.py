@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ import pytest
 from hub.app.keys import pki
 
 WRONG = '[web]\nport = "x"\n\n[[sources]]\nname = "A"\nkind = "dicomweb"\nconfig = { uri = "http://127.0.0.1/" }\n'
+ROOT = Path(__file__).parents[2]
 
 
 def maillage(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MAILLAGE")}
     return subprocess.run(
-        [sys.executable, "-c", "from hub.app.commands.main import main; main()", *arguments],
+        [sys.executable, "-c", "from hub.app.commands.entry import main; main()", *arguments],
         cwd=cwd,
         env={**environment, "NO_COLOR": "1", "TERM": "dumb"},
         capture_output=True,
@@ -24,6 +26,23 @@ def maillage(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
         check=False,
         timeout=60,
     )
+
+
+@pytest.mark.parametrize("module", ["hub.app.commands.main", "hub.app.settings.sources", "typer.core"])
+def test_ctrl_c_ends_it_quietly_while_it_is_loading(module: str) -> None:
+    entry = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["maillage"]
+    script = f"""
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from {entry.replace(":", " import ")}
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script, "check"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_help_tells_every_command() -> None:

@@ -42,7 +42,7 @@ class Parent:
         command = [
             sys.executable,
             "-c",
-            "from hub.app.commands.main import main; main()",
+            "from hub.app.commands.entry import main; main()",
             "serve",
             "--settings",
             str(file),

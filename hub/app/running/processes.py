@@ -81,7 +81,7 @@ class Processes:
         self._port = int(self._socket.getsockname()[1])
         self.settings = _with_port(settings, role, self._port)
         serve = ["serve", "--role", role.value, *(["--settings", str(file)] if file else [])]
-        self._command = [sys.executable, "-c", "from hub.app.commands.main import main; main()", *serve]
+        self._command = [sys.executable, "-c", "from hub.app.commands.entry import main; main()", *serve]
         self._read, self._write = os.pipe()
         self._children: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
         self._pauses: dict[int, float] = {}
