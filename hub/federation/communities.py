@@ -1,8 +1,7 @@
 """The initiating gateway (XCA, XCA-I): one question to this community and to others, merged, each one's part told."""
 
-import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -15,7 +14,12 @@ from hub.documents.errors import (
     UnavailableCommunity,
 )
 from hub.documents.model import (
+    APPROVED,
+    DEPRECATED,
+    ON_DEMAND,
+    STABLE,
     Association,
+    DocumentEntry,
     DocumentRequest,
     RegistryObject,
     RetrievedDocument,
@@ -23,10 +27,9 @@ from hub.documents.model import (
     RetrieveDocuments,
     StoredQuery,
 )
-from hub.documents.queries import Question, read
-from hub.errors import DeadlineExceeded, HubError
+from hub.documents.queries import QUERIES, Question, read
+from hub.errors import HubError
 from hub.federation.discovery import DiscoveryService
-from hub.federation.errors import CommunityError
 from hub.federation.inquiry import NO_NUMBER, Inquiry, merged, silent
 from hub.federation.model import (
     Community,
@@ -39,6 +42,8 @@ from hub.federation.model import (
     RetrieveFromCommunities,
     RetrieveInstancesFromCommunities,
 )
+from hub.federation.owners import Owners
+from hub.federation.problems import located, said_of, unanswered, unavailable, undisguised, warned_of, without_home
 from hub.federation.readers import Strangers, may_ask, shown
 from hub.federation.responding import Documents, Images, Patients, admitted, check_home
 from hub.imaging.errors import UnknownInstance
@@ -51,12 +56,14 @@ from hub.imaging.model import (
     SourceState,
     SourceStatus,
 )
+from hub.imaging.readers import Disguise
 from hub.patients.model import Traits
 from hub.usecase import use_case
 from hub.values import Oid, PatientIdentifier
 
 #: Parameter of a query to an initiating gateway: the homeCommunityIds that it shall ask (ITI TF-2: 3.18.4.1.2.3.4).
 TARGETS = "$targetCommunityIdList"
+_IDS = {query.name: query.id for query in QUERIES.values()}
 
 
 class CommunityClient(Protocol):
@@ -85,6 +92,14 @@ class CommunityClient(Protocol):
         ...
 
 
+class Studies(Protocol):
+    """The studies of the index, as one caller may see them."""
+
+    def disguise(self, requests: Sequence[InstanceRequest], context: Context) -> Disguise:
+        """The requests as they may be carried out."""
+        ...
+
+
 class CommunityService:
     """Asks this community's own rooms, and the others through their clients, each within its deadline."""
 
@@ -94,6 +109,7 @@ class CommunityService:
         communities: Iterable[tuple[Community, CommunityClient]],
         documents: Documents,
         images: Images,
+        studies: Studies,
         patients: Patients,
         home_community_id: str,
         discovery: DiscoveryService | None = None,
@@ -106,8 +122,10 @@ class CommunityService:
         }
         self.documents = documents
         self.images = images
+        self.studies = studies
         self.patients = patients
         self.discovery = discovery
+        self.owners = Owners(patients, discovery)
         self.home = Oid.from_urn(home_community_id).urn
         self.fanout = fanout or FanOut(per_source=32)
 
@@ -152,7 +170,7 @@ class CommunityService:
         try:
             found = self.documents.query(replace(query, home=self.home), context)
         except HubError as error:
-            return CommunityAnswer(problems=(error,), answered=False, statuses=(_status(self.home, error),))
+            return CommunityAnswer(problems=(error,), answered=False, statuses=(unanswered(self.home, error),))
         objects: tuple[RegistryObject | Reference, ...] = found.objects
         if not query.leaf_class:
             objects = tuple(Reference(item.id, item.home) for item in found.objects)
@@ -175,23 +193,31 @@ class CommunityService:
                 parts.append(silent(community.name, NO_NUMBER))
             else:
                 calls[home] = Call(ask, community.deadline)
+        if patient is None and not self.rights.plain(context):
+            calls = {home: self._with_owners(home, call, context) for home, call in calls.items()}
         for reply in self._replies(calls, context):
             answer = shown(self.rights, reply.value, patient, context) if reply.error is None else None
             parts.append(self._part(replace(reply, value=answer)))
         return parts
 
+    def _with_owners(self, home: str, call: Call, context: Context) -> Call:
+        """The same question, and whom what was found is about: the query names nobody."""
+        community, client = self.others[home]
+        asked = client.on_behalf(context.principal)
+        return replace(call, ask=lambda: self.owners.told(call.ask(), community, asked))
+
     def _part(self, reply: Reply) -> CommunityAnswer:
         community, _ = self.others[reply.source]
         if reply.error is not None:
-            problem = _unavailable(community, reply.error)
-            status = _status(community.name, reply.error, reply.milliseconds)
+            problem = unavailable(community, reply.error)
+            status = unanswered(community.name, reply.error, reply.milliseconds)
             return CommunityAnswer(problems=(problem,), answered=False, statuses=(status,))
         answer: CommunityAnswer = reply.value
         nameless = [item for item in answer.objects if not item.home and not isinstance(item, Association)]
         kept = tuple(
             item if item.home else replace(item, home=community.home) for item in answer.objects if item not in nameless
         )
-        problems = [_located(error, community) for error in answer.problems]
+        problems = [located(error, community) for error in answer.problems]
         reason = next((status.reason for status in answer.statuses), "")
         if nameless:
             problems.append(
@@ -210,6 +236,9 @@ class CommunityService:
         """Documents of any community; each request names its own (ITI TF-2: 3.43.4.1.3)."""
         good, failures = admitted(command.requests, self._check)
         groups = _by_home(good)
+        hidden = self._withheld(groups, context)
+        failures += hidden.items()
+        groups = _by_home(request for request in good if request not in hidden)
         documents: list[RetrievedDocument] = []
         for reply in self._retrievals(groups, context, lambda client, wanted: client.retrieve(wanted)):
             found, missing = self._documents(reply, groups[reply.source])
@@ -218,12 +247,65 @@ class CommunityService:
         own = self.documents.retrieve(RetrieveDocuments(tuple(groups.get(self.home, ()))), context)
         return RetrievedDocuments((*documents, *own.documents), (*failures, *own.failures))
 
+    def _withheld(
+        self, groups: Mapping[str, Sequence[DocumentRequest]], context: Context
+    ) -> dict[DocumentRequest, HubError]:
+        """The documents of others that the caller may not read, and what is said instead.
+
+        A request names nobody: the community is asked for the entries first (ITI-38), which are judged as if the caller
+        had asked for them. What has no entry there is not given either: nobody can tell whom it is about."""
+        if self.rights.plain(context):
+            return {}
+        calls = {}
+        for home, wanted in groups.items():
+            if home != self.home:
+                community, client = self.others[home]
+                query = _by_unique_id(home, [item.document_unique_id for item in wanted])
+                asked = client.on_behalf(context.principal)
+                calls[home] = self._with_owners(home, Call(_bound(asked.query, query), community.deadline), context)
+        found: dict[DocumentRequest, HubError] = {}
+        for reply in self._replies(calls, context):
+            found.update(self._unreadable(reply, groups[reply.source], context))
+        return found
+
+    def _unreadable(
+        self, reply: Reply, wanted: Sequence[DocumentRequest], context: Context
+    ) -> Iterator[tuple[DocumentRequest, HubError]]:
+        community, _ = self.others[reply.source]
+        if reply.error is not None:
+            yield from ((item, unavailable(community, reply.error)) for item in wanted)
+            return
+        answer: CommunityAnswer = reply.value
+        if not answer.answered:
+            error = next(iter(answer.problems), UnavailableCommunity(location=community.home))
+            yield from ((item, error) for item in wanted)
+            return
+        entries = [item for item in answer.objects if isinstance(item, DocumentEntry)]
+        seen = {item.id for item in shown(self.rights, answer, None, context).objects}
+        readable = {item.unique_id for item in entries} - {item.unique_id for item in entries if item.id not in seen}
+        left = [item for item in wanted if item.document_unique_id not in readable]
+        if left:
+            readable |= self._of_the_named(community.home, context)
+        for item in left:
+            if item.document_unique_id not in readable:
+                yield item, DocumentUniqueIdError(location=item.document_unique_id)
+
+    def _of_the_named(self, home: str, context: Context) -> set[str]:
+        """The documents that a caller finds whose proof names a person: the community may know them by a number that
+        means nobody here unless it is asked about the person."""
+        if not context.principal.about:
+            return set()
+        query = _about(home, context.principal.about)
+        question = read(query.query_id, query.parameters, query.lists)
+        answers = self._foreign(query, question, [home], context)
+        return {item.unique_id for part in answers for item in part.objects if isinstance(item, DocumentEntry)}
+
     def _documents(
         self, reply: Reply, wanted: Sequence[DocumentRequest]
     ) -> tuple[list[RetrievedDocument], list[tuple[DocumentRequest, HubError]]]:
         community, _ = self.others[reply.source]
         if reply.error is not None:
-            return [], [(request, _unavailable(community, reply.error)) for request in wanted]
+            return [], [(request, unavailable(community, reply.error)) for request in wanted]
         answer: CommunityDocuments = reply.value
         given = {
             (item.request.repository_unique_id, item.request.document_unique_id): item for item in answer.documents
@@ -234,9 +316,9 @@ class CommunityService:
             item = given.get((request.repository_unique_id, request.document_unique_id))
             if item is None:
                 uid = request.document_unique_id
-                missing.append((request, _reason(uid, answer.problems) or DocumentUniqueIdError(location=uid)))
+                missing.append((request, said_of(uid, answer.problems) or DocumentUniqueIdError(location=uid)))
             elif not item.request.home:
-                missing.append((request, _without_home(community)))
+                missing.append((request, without_home(community)))
             else:
                 found.append(replace(item, request=request))
         return found, missing
@@ -249,27 +331,30 @@ class CommunityService:
         good, failures = admitted(command.requests, self._check)
         for request in good:
             context.touch("study", request.study_instance_uid)
-        groups, syntaxes = _by_home(good), command.transfer_syntaxes
-        own = self.images.retrieve(RetrieveInstances(tuple(groups.get(self.home, ())), syntaxes), context)
+        mine = tuple(request for request in good if request.home == self.home)
+        # Whom a study is about is known where the index holds a copy of it; no other question tells it.
+        disguise = self.studies.disguise([request for request in good if request.home != self.home], context)
+        groups, syntaxes = _by_home(disguise.requests), command.transfer_syntaxes
+        own = self.images.retrieve(RetrieveInstances(mine, syntaxes), context)
         replies = self._retrievals(groups, context, lambda client, wanted: client.retrieve_instances(wanted, syntaxes))
-        return self._stream(failures, replies, groups, own)
+        return self._stream(failures, undisguised(self._elsewhere(replies, groups), disguise.originals), own)
 
+    @staticmethod
     def _stream(
-        self,
-        failures: Iterable[tuple[InstanceRequest, HubError]],
-        replies: Iterable[Reply],
-        groups: Mapping[str, Sequence[InstanceRequest]],
-        own: InstanceStream,
+        failures: Iterable[tuple[InstanceRequest, HubError]], others: InstanceStream, own: InstanceStream
     ) -> InstanceStream:
         yield from (FailedInstance(request, error) for request, error in failures)
+        yield from others
+        yield from own
+
+    def _elsewhere(self, replies: Iterable[Reply], groups: Mapping[str, Sequence[InstanceRequest]]) -> InstanceStream:
         for reply in replies:
             yield from self._instances(reply, groups[reply.source])
-        yield from own
 
     def _instances(self, reply: Reply, wanted: Sequence[InstanceRequest]) -> InstanceStream:
         community, _ = self.others[reply.source]
         if reply.error is not None:
-            problem = _unavailable(community, reply.error)
+            problem = unavailable(community, reply.error)
             yield from (FailedInstance(request, problem) for request in wanted)
             return
         answer: CommunityInstances = reply.value
@@ -278,9 +363,9 @@ class CommunityService:
             request = requests.pop(item.sop_instance_uid, None)
             if request is not None:
                 yield replace(item, source=community.name)
-                yield from (FailedInstance(request, one) for one in _warnings(item.sop_instance_uid, answer.problems))
+                yield from (FailedInstance(request, one) for one in warned_of(item.sop_instance_uid, answer.problems))
         for uid, request in requests.items():
-            yield FailedInstance(request, _reason(uid, answer.problems) or UnknownInstance())
+            yield FailedInstance(request, said_of(uid, answer.problems) or UnknownInstance())
 
     # The others
 
@@ -311,50 +396,20 @@ def _bound(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
     return lambda: function(*arguments)
 
 
+def _by_unique_id(home: str, uids: Iterable[str]) -> StoredQuery:
+    name = "$XDSDocumentEntryUniqueId"
+    return StoredQuery(_IDS["GetDocuments"], {name: (tuple(dict.fromkeys(uids)),)}, home=home, lists=frozenset({name}))
+
+
+def _about(home: str, patient: str) -> StoredQuery:
+    """Every document of a person. ``patient``: CX."""
+    lists = {"$XDSDocumentEntryStatus": (APPROVED, DEPRECATED), "$XDSDocumentEntryType": (STABLE, ON_DEMAND)}
+    parameters = {"$XDSDocumentEntryPatientId": ((patient,),), **{name: (each,) for name, each in lists.items()}}
+    return StoredQuery(_IDS["FindDocuments"], parameters, home=home, lists=frozenset(lists))
+
+
 def _by_home(requests: Iterable[Any]) -> dict[str, list[Any]]:
     groups: dict[str, list[Any]] = {}
     for request in requests:
         groups.setdefault(request.home, []).append(request)
     return groups
-
-
-def _unavailable(community: Community, error: HubError) -> UnavailableCommunity:
-    # The error's title, not its message: what a peer sent may have found its way into that.
-    return UnavailableCommunity(
-        f"The community {community.name} did not answer. {error.title}", location=community.home
-    )
-
-
-def _status(name: str, error: HubError, milliseconds: int = 0) -> SourceStatus:
-    state = SourceState.LATE if isinstance(error, DeadlineExceeded) else SourceState.FAILED
-    return SourceStatus(name, state, 0, milliseconds, error.title)
-
-
-def _located(error: HubError, community: Community) -> HubError:
-    if isinstance(error, CommunityError):
-        return CommunityError.said(
-            error.error_code, error.text, location=error.location or community.home, warning=error.warning
-        )
-    return error
-
-
-def _without_home(community: Community) -> MissingHomeCommunityId:
-    return MissingHomeCommunityId(
-        f"The gateway of {community.name} gave a document without HomeCommunityId.", location=community.home
-    )
-
-
-def _reason(uid: str, problems: Sequence[HubError]) -> HubError | None:
-    """What the community said about one document: the row that names it, else the first one."""
-    errors = [error for error in problems if not getattr(error, "warning", False)]
-    return next((error for error in errors if _names(error, uid)), next(iter(errors), None))
-
-
-def _warnings(uid: str, problems: Sequence[HubError]) -> list[HubError]:
-    """What the community warns of an instance that it gave."""
-    return [error for error in problems if getattr(error, "warning", False) and _names(error, uid)]
-
-
-def _names(error: HubError, uid: str) -> bool:
-    text = error.text if isinstance(error, CommunityError) else error.message
-    return error.location == uid or re.search(rf"(?<![0-9.]){re.escape(uid)}(?![0-9.]*[0-9])", text) is not None

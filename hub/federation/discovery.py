@@ -1,6 +1,6 @@
 """Who is known where (XCPD): this community's answers to others, and what others answered this one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -86,6 +86,23 @@ class DiscoveryService:
         """What still holds of a person's numbers elsewhere. ``person``: the regional identifier."""
         with self.database.reading() as work:
             return CorrelationStore(work).of(person, now())
+
+    def owners(
+        self, community: str, numbers: Iterable[PatientIdentifier]
+    ) -> Mapping[PatientIdentifier, tuple[PatientIdentifier, ...]]:
+        """The persons (regional identifiers) of whom it holds that a community knows them by one of its numbers."""
+        found: dict[PatientIdentifier, tuple[PatientIdentifier, ...]] = {}
+        with self.database.reading() as work:
+            for number, person in CorrelationStore(work).owners(community, numbers, now()):
+                found[number] = (*found.get(number, ()), person)
+        return found
+
+    def recognised(self, community: Community, found: Discovery) -> tuple[PatientIdentifier, ...]:
+        """Who they are here whom a community described when it was asked by its own number. Nothing is kept: it may
+        know the same person by other numbers as well. Raises SeveralMatches."""
+        described = [item for item in found.candidates if item.community == community.home]
+        persons = [self.matcher.match(item.traits, item.identifiers).person for item in described]
+        return tuple({person.regional: None for person in persons if person is not None})
 
     def may_ask(self, person: Person) -> bool:
         """Whether other communities may be asked about the person: an identity that nobody checked matches nobody."""

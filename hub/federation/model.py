@@ -1,6 +1,7 @@
 """What is asked across communities (XCA, XCA-I, XCPD): commands, and answers that say who gave what. Frozen values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -91,12 +92,14 @@ class Reference:
 class CommunityAnswer:
     """What one or several communities answered. ``problems``: what is missing, and why; each names its community.
 
-    ``answered``: at least one of them did."""
+    ``answered``: at least one of them did. ``owners``: whom the objects are about, by the community's number; several
+    where more than one person of this region is known by it there. Not known for a query that names a person."""
 
     objects: tuple[RegistryObject | Reference, ...] = ()
     problems: tuple[HubError, ...] = ()
     answered: bool = True
     statuses: tuple[SourceStatus, ...] = ()
+    owners: Mapping[PatientIdentifier, tuple[PatientIdentifier, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What other communities answered, as one caller may see it: this region's rights hold for them as well."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from hub.access.rights_model import Kind, Rights, Thing, seen
@@ -33,13 +34,15 @@ def may_ask(rights: Rights, patient: PatientIdentifier | None, context: Context)
 def shown(
     rights: Rights, answer: CommunityAnswer, patient: PatientIdentifier | None, context: Context
 ) -> CommunityAnswer:
-    """The answer without what the caller may not read. ``patient``: whom this region was asked about; an object whose
-    metadata are not told is judged by the person alone."""
+    """The answer without what the caller may not read. ``patient``: whom this region was asked about; None: each object
+    is judged by all whom it is about (``owners``). One whose metadata are not told is judged by the person alone."""
     if rights.plain(context) or not answer.objects:
         return answer
-    judged = {item.id: thing for item in answer.objects if (thing := _thing(item, patient)) is not None}
-    allowed = dict(zip(judged, seen(rights, list(judged.values()), context), strict=True))
-    kept = [item for item in answer.objects if allowed.get(item.id, True)]
+    judged = {item.id: _things(item, patient, answer.owners) for item in answer.objects}
+    things = list(dict.fromkeys(thing for every in judged.values() for thing in every))
+    may = dict(zip(things, seen(rights, things, context), strict=True))
+    allowed = {key: all(may[thing] for thing in every) for key, every in judged.items()}
+    kept = [item for item in answer.objects if allowed[item.id]]
     there = [
         item
         for item in kept
@@ -48,7 +51,12 @@ def shown(
     return replace(answer, objects=tuple(there))
 
 
-def _thing(item: RegistryObject | Reference, patient: PatientIdentifier | None) -> Thing | None:
+def _things(
+    item: RegistryObject | Reference,
+    patient: PatientIdentifier | None,
+    owners: Mapping[PatientIdentifier, Sequence[PatientIdentifier]],
+) -> list[Thing]:
     if isinstance(item, Association | Reference):
-        return Thing(Kind.DOCUMENT, patient) if patient is not None else None
-    return thing_of(replace(item, patient_id=patient) if patient is not None else item)
+        return [Thing(Kind.DOCUMENT, patient)] if patient is not None else []
+    persons = (patient,) if patient is not None else owners.get(item.patient_id) or (item.patient_id,)
+    return [thing_of(replace(item, patient_id=person)) for person in persons]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import Index, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
@@ -18,6 +18,7 @@ class CorrelationRow(SQLModel, table=True):
     """One number in one other community, found by ITI-55."""
 
     __tablename__ = "federation_correlation"
+    __table_args__ = (Index("ix_federation_correlation_number", "community", "authority", "value"),)
 
     person_authority: str = Field(primary_key=True, sa_type=KeyText)
     person_value: str = Field(primary_key=True, sa_type=KeyText)
@@ -49,6 +50,21 @@ class CorrelationStore:
             Correlation(row.community, PatientIdentifier(row.value, row.authority), row.expires_at)
             for row in self.work.connection.execute(wanted)
         )
+
+    def owners(
+        self, community: str, numbers: Iterable[PatientIdentifier], at: datetime
+    ) -> list[tuple[PatientIdentifier, PatientIdentifier]]:
+        """(number, person) of those whom a community knows by one of its numbers."""
+        named = tuple_(ROWS.c.authority, ROWS.c.value).in_([(item.authority, item.value) for item in numbers])
+        wanted = (
+            select(ROWS.c.value, ROWS.c.authority, ROWS.c.person_value, ROWS.c.person_authority)
+            .where(ROWS.c.community == community, ROWS.c.expires_at > at, named)
+            .order_by(ROWS.c.person_authority, ROWS.c.person_value)
+        )
+        return [
+            (PatientIdentifier(row.value, row.authority), PatientIdentifier(row.person_value, row.person_authority))
+            for row in self.work.connection.execute(wanted)
+        ]
 
     def replace(
         self, person: PatientIdentifier, community: str, numbers: Iterable[PatientIdentifier], expires_at: datetime

@@ -56,6 +56,7 @@ from hub.imaging.model import (
     RetrieveInstances,
     SourceState,
 )
+from hub.imaging.readers import Disguise
 from hub.patients.model import IdentityStatus, Person, Traits
 from hub.storage.content import ContentStore
 from hub.storage.engine import Database
@@ -84,6 +85,9 @@ class Images:
     """The imaging room: every instance of an archive that it knows is there."""
 
     asked: list[RetrieveInstances] = field(default_factory=list)
+
+    def disguise(self, requests: Sequence[InstanceRequest], context: Context) -> Disguise:  # noqa: ARG002
+        return Disguise(tuple(requests))
 
     def retrieve(self, command: RetrieveInstances, context: Context) -> InstanceStream:  # noqa: ARG002
         self.asked.append(command)
@@ -171,6 +175,7 @@ def house(database: Database, tmp_path: Path) -> House:
             communities=others,
             documents=documents,
             images=images,
+            studies=images,
             patients=patients,
             home_community_id=HOME,
             rights=Everything(),

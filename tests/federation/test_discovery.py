@@ -88,6 +88,7 @@ def world(database: Database, tmp_path: Path) -> World:
         communities=[(NORTHERN, north)],
         documents=documents,
         images=Images(),
+        studies=Images(),
         patients=patients,
         home_community_id=HOME_OID,
         discovery=discovery,

@@ -59,6 +59,7 @@ class Gateways:
             communities=self._clients,
             documents=documents,
             images=imaging,
+            studies=imaging.readers,
             patients=patients,
             home_community_id=home,
             discovery=self.discovery,

@@ -524,6 +524,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("federation_correlation", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_federation_correlation_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index("ix_federation_correlation_number", ["community", "authority", "value"], unique=False)
 
     op.create_table(
         "imaging_check",
@@ -1207,6 +1208,7 @@ def downgrade() -> None:
 
     op.drop_table("imaging_check")
     with op.batch_alter_table("federation_correlation", schema=None) as batch_op:
+        batch_op.drop_index("ix_federation_correlation_number")
         batch_op.drop_index(batch_op.f("ix_federation_correlation_expires_at"))
 
     op.drop_table("federation_correlation")
