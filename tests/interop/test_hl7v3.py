@@ -40,10 +40,12 @@ SURE = messages.status("VALI")
 
 
 class Consumer:
-    """A PIXV3 consumer: keeps the messages, answers with ``codes`` in turn, then with CA."""
+    """A PIXV3 consumer: keeps the messages, answers with ``codes`` in turn, then with CA. ``instead``: status, media
+    type and content of what answers first in its place."""
 
     def __init__(self) -> None:
         self.received: list[Any] = []
+        self.instead: list[tuple[int, str, bytes]] = []
         self.codes: list[str] = []
         outer = self
 
@@ -54,9 +56,12 @@ class Consumer:
                 body = etree.fromstring(self.rfile.read(int(self.headers["Content-Length"]))).find(BODY)
                 assert body is not None
                 outer.received.append(body[0])
-                content = outer.answer(body[0])
-                self.send_response(200)
-                self.send_header("Content-Type", SOAP_TYPE)
+                if outer.instead:
+                    status, media_type, content = outer.instead.pop(0)
+                else:
+                    status, media_type, content = 200, SOAP_TYPE, outer.answer(body[0])
+                self.send_response(status)
+                self.send_header("Content-Type", media_type)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
@@ -148,6 +153,23 @@ def test_a_consumer_that_is_busy_or_refuses(hub: Hub, consumer: Consumer) -> Non
         assert told(hub, feed(ADD, person(number, root, after=SURE))) == "CA"
     until(lambda: len(consumer.received) == 2)
     until(lambda: [item.state for item in hub.exchange.deliveries(Page())] == [DeliveryState.DEAD])
+
+
+def test_what_a_proxy_answers_in_its_place_does_not_end_the_delivery(hub: Hub, consumer: Consumer) -> None:
+    page = b"<html><body>Maintenance</body></html>"
+    consumer.instead = [
+        (200, "text/html", page), (200, SOAP_TYPE, page), (200, SOAP_TYPE, b"<unfinished"), (200, "", b""),
+        (302, "text/html; charset=utf-8", page), (200, "multipart/related", page),
+        (200, SOAP_TYPE, b"<!DOCTYPE html>" + page), (200, "text/html", b"x" * 2_000_000),
+    ]  # fmt: skip
+    hub.exchange.max_attempts, hub.exchange.longest_backoff = 20, 0.1
+    ended = (DeliveryState.DONE, DeliveryState.DEAD)
+    waited = len(consumer.instead)
+    for number, root in (("A1", A), ("B1", B)):
+        assert told(hub, feed(ADD, person(number, root, after=SURE))) == "CA"
+    until(lambda: [item.state in ended for item in hub.exchange.deliveries(Page())] == [True])
+    (delivery,) = hub.exchange.deliveries(Page())
+    assert (delivery.state, len(consumer.received)) == (DeliveryState.DONE, waited + 1)
 
 
 def test_a_repeat_a_stranger_and_a_replay(hub: Hub) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 
 from hub.app.settings.sharing import NotificationRecipient
-from hub.errors import PeerRefused, Unavailable
+from hub.errors import Malformed, PeerRefused, Unavailable
 from hub.patients.notices import Notice
 from hub.wire.hl7v3.names import REVISED, action
 from hub.wire.hl7v3.registration import check_acknowledgement, write_update_notification
@@ -47,5 +47,7 @@ class SoapNoticeSender:
             if fault.fault_code == "Receiver":
                 raise Unavailable("The consumer answered with a SOAP fault of its own.") from None
             raise PeerRefused("The consumer refused the message with a SOAP fault.") from None
+        except Malformed:  # a page of a proxy that stands before the consumer, for instance
+            raise Unavailable("The consumer's answer is no SOAP message.") from None
         answer.discard()
         return answer.body
