@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hub import errors
 from hub.errors import HubError, Invalid, Malformed, TooLarge, Unsupported
+from hub.patients.errors import AuthorityNotOwned, UnknownDomain
 
 
 class Hl7Malformed(Malformed):
@@ -163,6 +164,9 @@ ANSWERS: dict[type[HubError], Answer] = {
     SegmentMissing: Answer("AE", "100"),
     FieldMissing: Answer("AE", "101"),
     TableValueUnknown: Answer("AE", "103"),
+    # CX.4 is coded: its table (0363) is that of the authorities that the sender may name.
+    UnknownDomain: Answer("AE", "103"),
+    AuthorityNotOwned: Answer("AE", "103"),
     SequenceWrong: Answer("AE", "100"),
     CardinalityWrong: Answer("AE", "198"),
     Contradiction: Answer("AE", "199"),

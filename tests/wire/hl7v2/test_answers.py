@@ -3,6 +3,7 @@ import pytest
 from hub import errors
 from hub.context import Context
 from hub.errors import HubError, InternalError, NotFound, lookup
+from hub.patients.errors import AuthorityNotOwned, UnknownAuthority
 from hub.wire.hl7v2.answers import acknowledge, answer, err_location, refuse, refuse_commit
 from hub.wire.hl7v2.errors import ANSWERS, CONDITIONS, FieldMissing, Hl7Malformed, UnknownEvent
 from hub.wire.hl7v2.message import Hl7Message
@@ -70,6 +71,7 @@ def test_every_error_has_an_answer(kind: type[HubError]) -> None:
 def test_the_table() -> None:
     assert lookup(ANSWERS, InternalError).condition == "207"
     assert lookup(ANSWERS, NotFound).condition == "204"
+    assert lookup(ANSWERS, UnknownAuthority).condition == lookup(ANSWERS, AuthorityNotOwned).condition == "103"
     assert lookup(ANSWERS, UnknownEvent) == ANSWERS[UnknownEvent]
     assert lookup(ANSWERS, errors.DeadlineExceeded).acknowledgement == "AR"
 
