@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from hub.app.commands.main import app
 from hub.app.outside.database_doctor import examine
-from hub.app.settings.model import Storage
+from hub.app.settings.model import Settings, Storage
 from hub.storage import migrate
 from hub.storage.advice import ADVISED, advise
 from hub.storage.engine import Database
@@ -83,7 +83,7 @@ def test_the_command(url: str, tmp_path: Path) -> None:
 
 
 def test_sqlite_has_the_hubs_own_settings(tmp_path: Path) -> None:
-    found = list(examine(Storage(database=f"sqlite:///{tmp_path / 'hub.sqlite'}")))
+    found = list(examine(Settings(storage=Storage(database=f"sqlite:///{tmp_path / 'hub.sqlite'}"))))
     assert [finding.good for finding in found] == [True, False]
 
 

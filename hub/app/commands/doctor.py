@@ -65,11 +65,12 @@ def record(
 def database(
     settings: SettingsOption = None,
 ) -> None:
-    """Look at the database of [storage]: does it answer, has it the tables of this version, and, of PostgreSQL, do its
-    settings keep what was acknowledged and suit its size. Exit code 1 when anything is wrong."""
+    """Look at the database of [storage]: does it answer, has it the tables of this version, do the documents that are
+    kept name this region.repository_unique_id, and, of PostgreSQL, do its settings keep what was acknowledged and suit
+    its size. Exit code 1 when anything is wrong."""
     from hub.app.outside.database_doctor import examine  # noqa: PLC0415 (other commands start faster without it)
 
-    _say(examine(settings_file.load(settings or settings_file.default_file()).storage))
+    _say(examine(settings_file.load(settings or settings_file.default_file())))
 
 
 def _say(findings: Iterable["Finding"]) -> None:

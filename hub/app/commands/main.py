@@ -85,7 +85,8 @@ def serve(
     One process for a small site, or the same program many times, each with its role: **web** (SOAP, FHIR, DICOMweb,
     portal), **mllp** (HL7 v2 feeds and queries), **dimse** (DICOM), **worker** (the outbox).
     """
-    from hub.app.running import processes  # noqa: PLC0415 (other commands start faster without them)
+    from hub.app.outside.database_doctor import strayed_at_start  # noqa: PLC0415 (other commands start faster so)
+    from hub.app.running import processes  # noqa: PLC0415
     from hub.app.wiring import Hub  # noqa: PLC0415
 
     loaded = load(settings)
@@ -109,6 +110,8 @@ def serve(
             log.info("%d processes of the role %s", len(group.numbers), group.role.value)
         for line in hub.addresses():
             log.info("%s", line)
+        for line in () if child is not None else strayed_at_start(hub.database, loaded.region.repository_unique_id):
+            log.warning("%s", line)
         log.info("started as %s", ", ".join(sorted(roles)))
         stopped.wait()
         log.info("stopping: what runs ends, nothing new is taken in")
