@@ -1,8 +1,10 @@
-"""``python -m hub.testing.dmp --port 0 --pki DIR``: start the simulator; prints JSON about it, ends with its input."""
+"""``python -m hub.testing.dmp --port 0 --pki DIR``: start the simulator; prints JSON about it, runs until SIGTERM."""
 
 import argparse
 import json
+import signal
 import sys
+import threading
 from pathlib import Path
 
 from hub.testing.dmp.pki import AUTHENTICATION, AUTHORITY, SEAL, STRUCTURE
@@ -11,7 +13,7 @@ from hub.testing.dmp.state import Person
 
 
 def main() -> int:
-    """Run until standard input ends."""
+    """Run until SIGTERM or Ctrl-C."""
     parser = argparse.ArgumentParser(description="A simulator of the national record (DMP).")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument(
@@ -20,6 +22,9 @@ def main() -> int:
     parser.add_argument("--person", action="append", default=[], help="INS of somebody who has a record (15 digits)")
     parser.add_argument("--oid", default="1.2.250.1.213.1.4.10", help="OID of the INS's authority")
     given = parser.parse_args()
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
     with DmpSimulator(given.pki, port=given.port) as simulator:
         for ins in given.person:
             simulator.state.add(Person(ins, given.oid))
@@ -31,7 +36,7 @@ def main() -> int:
             "structure": STRUCTURE,
         }
         print(json.dumps(facts), flush=True)  # noqa: T201
-        sys.stdin.read()
+        stopped.wait()
     return 0
 
 
