@@ -102,8 +102,14 @@ class Retrieval:
     ) -> Iterator[RetrievedInstance]:
         classes = tuple(dict.fromkeys(item.sop_class_uid for item in planned if item.sop_class_uid))
         with self._peer.association(self._get_proposals(classes, syntaxes), deadline) as association:
+            refused: client.OperationFailed | None = None
             for series, items in _by_series(planned):
-                yield from self._get_series(association, request, series, len(items))
+                try:
+                    yield from self._get_series(association, request, series, len(items))
+                except client.OperationFailed as error:  # keeps no other series from coming
+                    refused = error
+            if refused is not None:
+                raise refused
 
     def _get_series(
         self, association: Association, request: InstanceRequest, series: str, expected: int
@@ -230,14 +236,20 @@ class _Mover(threading.Thread):
         self.error: ConnectorError | None = None
 
     def run(self) -> None:
-        """All series, until the first failure."""
+        """All series; one that the PACS can't send keeps no other from coming."""
+        refused: client.OperationFailed | None = None
         try:
             with self._retrieval.move_association(self._deadline) as association:
                 self._association = association
                 for series in self._series:
                     if self._stopped.is_set():
                         return
-                    self._retrieval.move_series(self._request, series, self._destination, association)
+                    try:
+                        self._retrieval.move_series(self._request, series, self._destination, association)
+                    except client.OperationFailed as error:
+                        refused = error
+                if refused is not None:
+                    raise refused
         except HubError as error:
             if not self._stopped.is_set():
                 self.error = error if isinstance(error, ConnectorError) else ConnectorError(error.message)

@@ -72,27 +72,34 @@ def frames(path: Path, numbers: Sequence[int], *, native: bool) -> tuple[str, It
         raise NoSuchFrame()
     if syntax.is_private:
         raise TransferSyntaxNotPossible()  # nobody knows how the pixels lie there
-    if syntax in _PLAIN or (native and syntax not in _NATIVE):
-        return str(ExplicitVRLittleEndian if syntax in _PLAIN else syntax), _stored(path, head, numbers, count)
+    if syntax in _PLAIN and head.get("BitsAllocated") != 1:
+        return str(ExplicitVRLittleEndian), _as_it_lies(path, head, numbers, count)
+    if native and syntax not in _NATIVE:
+        return str(syntax), _fragments(path, numbers, count)
     return str(ExplicitVRLittleEndian), _decoded(path, numbers, count)
 
 
-def _stored(path: Path, head: Dataset, numbers: Sequence[int], count: int) -> Iterator[bytes]:
-    syntax = head.file_meta.TransferSyntaxUID
-    if head.get("BitsAllocated") == 1 and syntax in _PLAIN:
-        yield from _decoded(path, numbers, count)
-        return
+def _as_it_lies(path: Path, head: Dataset, numbers: Sequence[int], count: int) -> Iterator[bytes]:
+    size = pixel_bytes(head) // count
     with path.open("rb") as file:
-        offset, length = _pixel_data(file, implicit=syntax == ImplicitVRLittleEndian)
-        size = pixel_bytes(head) // count
-        if syntax in _PLAIN and max(numbers) * size > length:
-            raise NoSuchFrame(_TOO_SHORT)
-        for number in numbers:
-            file.seek(offset)
-            if syntax in _PLAIN:
+        offset, length = _pixel_data(file, implicit=head.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian)
+    if max(numbers) * size > length:
+        raise NoSuchFrame(_TOO_SHORT)
+
+    def found() -> Iterator[bytes]:
+        with path.open("rb") as file:
+            for number in numbers:
                 file.seek(offset + (number - 1) * size)
                 yield file.read(size)
-                continue
+
+    return found()
+
+
+def _fragments(path: Path, numbers: Sequence[int], count: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        offset, _ = _pixel_data(file, implicit=False)
+        for number in numbers:
+            file.seek(offset)
             try:
                 yield get_frame(file, number - 1, number_of_frames=count)
             except _UNDECODABLE as error:
@@ -132,8 +139,7 @@ def _decoded(path: Path, numbers: Sequence[int], count: int) -> Iterator[bytes]:
         raise TransferSyntaxNotPossible() from error
     if max(numbers) * size > len(data):
         raise NoSuchFrame(_TOO_SHORT)
-    for number in numbers:
-        yield data[(number - 1) * size : number * size]
+    return (data[(number - 1) * size : number * size] for number in numbers)
 
 
 def frame_count(path: Path) -> int:

@@ -35,7 +35,7 @@ from hub.testing import hl7
 from hub.testing.dicom import COMPRESSED, PLAIN, Label, relabelled
 from hub.testing.ports import free_port
 from hub.testing.sites import DimseAddress, has_dcmtk, send
-from hub.wire.dimse.part10 import pieces, read_meta
+from hub.wire.dimse.part10 import header, pieces, read_meta
 from hub.wire.hl7v2.client import MllpClient
 from tests.app.dimse_hub import DimseHub
 from tests.waiting import until
@@ -171,6 +171,37 @@ def test_dcmtk_sends_finds_gets_and_moves(hub: Hub, files: list[Path], tmp_path:
         back = {item.SOPInstanceUID: item for item in map(dcmread, directory.iterdir())}
         assert back.keys() == sent.keys()
         assert all(back[key].PixelData == item.PixelData for key, item in sent.items())
+
+
+@pytest.mark.interop
+@pytest.mark.skipif(not has_dcmtk(), reason="DCMTK is not installed (apt-get install dcmtk)")
+def test_an_object_in_a_rare_syntax_is_moved_as_it_is(
+    hub: Hub, files: list[Path], tmp_path: Path, station: int
+) -> None:
+    rare, moved = tmp_path / "rare.dcm", tmp_path / "moved"
+    jpeg_2000 = files[len(PLAIN)]
+    meta = _meta(jpeg_2000)
+    rare.write_bytes(header(meta["sop_class"], meta["sop_instance"], "1.2.840.10008.1.2.4.107") + data_set(jpeg_2000))
+    moved.mkdir()
+    assert send(port(hub), [rare, files[1]]) == 2
+    wait_for(hub, study_uid(files), StudyState.HELD, 2)
+    with subprocess.Popen(["storescp", "+xa", "-aet", "STATION", "-od", str(moved), str(station)]) as receiver:
+        try:
+            until(lambda: _listens(station))
+            keys = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={study_uid(files)}")
+            _run("movescu", "-aet", "MODALITY", "-S", "-aem", "STATION", *keys, "-aec", "MAILLAGE", "127.0.0.1",
+                 str(port(hub).port))  # fmt: skip
+        finally:
+            receiver.terminate()
+    assert {_meta(path)["transfer_syntax"] for path in moved.iterdir()} == {
+        "1.2.840.10008.1.2.4.107",
+        _meta(files[1])["transfer_syntax"],
+    }
+
+
+def _meta(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        return read_meta(file)
 
 
 def _run(*command: object) -> str:

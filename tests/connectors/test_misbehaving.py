@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +21,12 @@ from hub.connector.contract import (
     StudyQuery,
 )
 from hub.connector.loader import BadSourceSettings, SourceConfig, Sources, UnknownKind
-from hub.imaging.model import InstanceRequest, Study
+from hub.imaging.model import InstanceRequest, RetrievedInstance, Study
 from hub.testing.ports import free_port
 from hub.testing.simulators.dicomweb import DicomwebSimulator, WebMisbehaviour
 from hub.testing.simulators.pacs import Misbehaviour, PacsSimulator
+from hub.testing.sites import DimseAddress
+from hub.values import AETitle
 from tests.app.dimse_hub import DimseHub
 from tests.connectors.conftest import Opener
 
@@ -135,6 +138,35 @@ def test_a_pacs_that_says_success_without_sending(
         drain(connect(site, "dimse"), studies["ct"][0])
 
 
+@pytest.mark.parametrize("way", ["get", "move"])
+def test_a_series_that_a_pacs_cannot_send_keeps_no_other_from_coming(
+    connect: Opener, tmp_path: Path, studies: Studies, way: str
+) -> None:
+    expected, files = studies["ct"]
+    unable = min(series.series_instance_uid for series in expected.series)  # the first one to be asked for
+    hub = DimseHub(tmp_path / "hub")
+    address = DimseAddress(AETitle("MAILLAGE"), "127.0.0.1", hub.port)
+    site = PacsSimulator(tmp_path / "pacs", destinations={"MAILLAGE": address}, wrong=Misbehaviour(unable=unable))
+    try:
+        site.store(files)
+        connector = connect(site, "dimse", receive=hub.endpoint, retrieve=way, move_grace=0.5)
+        assert isinstance(connector, RetrievesInstances)
+        got: list[str] = []
+
+        def take(item: RetrievedInstance) -> None:
+            b"".join(item.chunks)
+            got.append(item.series_instance_uid)
+
+        items = connector.retrieve(InstanceRequest(expected.study_instance_uid), ("*",), timeout=30)
+        with pytest.raises(SourceUnavailable, match="A702"):
+            deque(map(take, items))
+        assert len(got) == 12
+        assert unable not in got
+    finally:
+        site.stop()
+        hub.stop()
+
+
 def test_a_pacs_that_tells_no_sop_classes(connect: Opener, pacs: object, studies: Studies) -> None:
     expected = studies["mixed"][0]
     connector = connect(pacs(omit=("SOPClassUID", "ModalitiesInStudy")), "dimse")  # type: ignore[operator]
@@ -170,9 +202,6 @@ def test_a_failure_status_is_said(connect: Opener, pacs: object) -> None:
 
 @pytest.fixture
 def moving(tmp_path: Path, studies: Studies) -> Iterator[tuple[DimseHub, PacsSimulator]]:
-    from hub.testing.sites import DimseAddress
-    from hub.values import AETitle
-
     hub = DimseHub(tmp_path / "hub")
     home = DimseAddress(AETitle("MAILLAGE"), "127.0.0.1", hub.port)
     site = PacsSimulator(tmp_path / "pacs", destinations={"hub": home})

@@ -157,7 +157,7 @@ def send_by_move(sender: Sender, destination: str, address: tuple[str, int], ae_
 
 
 class _Line:
-    """The association to a destination, renegotiated when an object needs a class that was not proposed."""
+    """The association to a destination, renegotiated when an object needs a class or a syntax that was not proposed."""
 
     def __init__(self, destination: str, address: tuple[str, int], ae_title: str) -> None:
         self._destination = destination
@@ -165,14 +165,16 @@ class _Line:
         self._ae_title = ae_title
         self._association: Association | None = None
         self._classes: dict[str, None] = {}
+        self._syntaxes = dict.fromkeys(KNOWN)
 
     def to(self, item: RetrievedInstance) -> Association:
         """An association that takes the object. Raises NoContext, or that the destination can't be reached."""
         current = self._association
-        known = item.sop_class_uid in self._classes
+        known = item.sop_class_uid in self._classes and item.transfer_syntax in self._syntaxes
         if current is None or not current.open or not known:
             self.close()
             self._classes[item.sop_class_uid] = None
+            self._syntaxes[item.transfer_syntax] = None
             current = self._association = Association.request(
                 self._address,
                 called=self._destination,
@@ -193,7 +195,7 @@ class _Line:
         """The classes seen so far in every syntax, the common ones uncompressed."""
         seen = list(self._classes)
         others = [item for item in COMMON if item not in self._classes]
-        wanted = for_storage(seen, KNOWN, room=MAX_CONTEXTS - len(others))
+        wanted = for_storage(seen, tuple(self._syntaxes), room=MAX_CONTEXTS - len(others))
         return (wanted + for_storage(others, UNCOMPRESSED, room=len(others)))[:MAX_CONTEXTS]
 
 

@@ -37,6 +37,7 @@ class Misbehaviour:
     pending_forever: bool = False  #: answers a C-FIND without end
     declared_instances: int | None = None  #: says so many instances whatever it has
     send_at_most: int | None = None  #: sends so many objects of a retrieval, and says Success
+    unable: str = ""  #: SeriesInstanceUID of which it can send nothing
     no_objects: bool = False  #: says Success to a retrieval without sending anything
     ignore_keys: bool = False  #: answers every C-FIND with all that it has
     omit: tuple[str, ...] = ()  #: return keys that it leaves out
@@ -152,10 +153,7 @@ class PacsSimulator:
         return found[: self.wrong.send_at_most]
 
     def _got(self, event: Any) -> Iterator[Any]:
-        wanted = self._wanted(event.identifier)
-        yield len(wanted)
-        for held in wanted:
-            yield 0xFF00, dcmread(held.path)
+        yield from self._sent(event)
 
     def _moved(self, event: Any) -> Iterator[Any]:
         destination = self.destinations.get(event.move_destination)
@@ -166,7 +164,14 @@ class PacsSimulator:
         pairs = dict.fromkeys((held.head.sop_class_uid, held.head.transfer_syntax) for held in wanted)
         contexts = [build_context(*pair) for pair in pairs] or [build_context("1.2.840.10008.5.1.4.1.1.2", EXPLICIT)]
         yield destination.host, destination.port, {"contexts": contexts, "ae_title": destination.ae_title}
+        yield from self._sent(event)
+
+    def _sent(self, event: Any) -> Iterator[Any]:
+        wanted = self._wanted(event.identifier)
         yield len(wanted)
+        if self.wrong.unable and event.identifier.get("SeriesInstanceUID") == self.wrong.unable:
+            yield 0xA702, Dataset()
+            return
         for held in wanted:
             yield 0xFF00, dcmread(held.path)
 

@@ -52,16 +52,17 @@ def encode(command: Mapping[str, Value]) -> bytes:
 
 
 def decode(raw: bytes) -> Command:
-    """The command by keyword; unknown elements are skipped. Raises Malformed."""
+    """The command by keyword; unknown elements are skipped, and what is of no command: some archives list there what
+    failed (DCMTK's details of a status). Raises Malformed."""
     found: Command = {}
     position = 0
     while position + 8 <= len(raw):
         group, element, length = struct.unpack_from("<HHL", raw, position)
         position += 8
-        if group != 0 or position + length > len(raw):
+        if position + length > len(raw):
             raise Malformed("The DIMSE command set is not well-formed.")
         keyword, vr = _BY_ELEMENT.get(element, ("", ""))
-        if keyword:
+        if keyword and group == 0:
             found[keyword] = _decode(vr, raw[position : position + length])
         position += length
     if "CommandField" not in found:

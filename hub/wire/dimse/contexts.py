@@ -17,7 +17,10 @@ SERVICES = (VERIFICATION, *FIND, *MOVE, *GET, AVAILABILITY)
 
 #: Uncompressed, the better first; what every peer must take is the last (PS3.5: 10.1).
 UNCOMPRESSED = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
-#: Compressed syntaxes in the order of what archives hold most, deflated last.
+#: What hardly an archive holds: other video, several components, JPEG XL.
+_RARE = "101 104 105 106 107 108 100.1 101.1 102.1 103.1 104.1 105.1 106.1 92 93 110 111 112"
+RARE = tuple(f"1.2.840.10008.1.2.4.{tail}" for tail in _RARE.split())
+#: Compressed syntaxes in the order of what archives hold most, deflated and rare ones last.
 COMPRESSED = (
     "1.2.840.10008.1.2.4.70",  # JPEG lossless SV1
     "1.2.840.10008.1.2.4.90",  # JPEG 2000 lossless
@@ -36,6 +39,7 @@ COMPRESSED = (
     "1.2.840.10008.1.2.4.203",
     "1.2.840.10008.1.2.1.99",  # deflated
     "1.2.840.10008.1.2.2",  # big endian
+    *RARE,
 )
 KNOWN = UNCOMPRESSED + COMPRESSED
 _STORAGE = re.compile(r".* Storage( SOP Class)?( - .*)?( \(Retired\))?")
@@ -72,19 +76,19 @@ def for_storage(
     """Contexts to store (or, with ``scp``, to be sent by C-GET) within ``room`` contexts.
 
     Each compressed syntax gets its own context where there is room, so that the sender may choose the one in which it
-    holds the object; otherwise all syntaxes share one context."""
+    holds the object; otherwise the rare ones share one, then all that are compressed, then all syntaxes."""
     classes = list(dict.fromkeys(sop_classes)) or list(COMMON)
     plain = tuple(item for item in syntaxes if item in UNCOMPRESSED)
     others = tuple(item for item in syntaxes if item not in UNCOMPRESSED)
-    each = len(others) + bool(plain)
-    if len(classes) * each <= room:
-        return [
-            Proposal(sop_class, group, scp)
-            for sop_class in classes
-            for group in ((plain,) if plain else ()) + tuple((item,) for item in others)
-        ]
-    if len(classes) * 2 <= room and plain and others:
-        return [Proposal(sop_class, group, scp) for sop_class in classes for group in (plain, others)]
+    common, rare = (item for item in others if item not in RARE), tuple(item for item in others if item in RARE)
+    for grouping in (
+        (plain, *((item,) for item in others)),
+        (plain, *((item,) for item in common), rare),
+        (plain, others),
+    ):
+        groups = [group for group in grouping if group]
+        if len(classes) * len(groups) <= room:
+            return [Proposal(sop_class, group, scp) for sop_class in classes for group in groups]
     return [Proposal(sop_class, tuple(syntaxes), scp) for sop_class in classes[:room]]
 
 

@@ -227,6 +227,8 @@ def test_command_sets_survive_the_way_there_and_back() -> None:
         "CommandDataSetType": 1,
     }
     assert command.decode(command.encode(sent)) == sent
+    failed = b"\x08\0\x58\0\4\0\0\0001.2\0"  # Orthanc lists behind a C-GET's counts what it could not send
+    assert command.decode(command.encode(sent) + failed) == sent
     with pytest.raises(Malformed):
         command.decode(b"\x08\0\0\0\4\0\0\0abcd")
     with pytest.raises(Malformed):
@@ -235,6 +237,8 @@ def test_command_sets_survive_the_way_there_and_back() -> None:
 
 def test_contexts_stay_within_the_limit() -> None:
     assert len(contexts.for_storage([CT])) == len(contexts.COMPRESSED) + 1
+    rare_together = contexts.for_storage(contexts.STORAGE[:5], room=127)
+    assert len(rare_together) == 5 * (len(contexts.COMPRESSED) - len(contexts.RARE) + 2)
     for count in (3, 20, 60, 200):
         assert len(contexts.for_storage(contexts.STORAGE[:count], room=127)) <= 127
     assert contexts.is_storage("1.3.12.2.1107.5.9.1")  # Siemens' own
