@@ -139,6 +139,16 @@ class DecideTask(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawProposal(Command):
+    """A steward takes back the answer that they proposed and nobody has confirmed (four eyes). Outcome: Decided.
+
+    Raises TaskNotFound, TaskClosed, TaskChanged (also where the proposal is not theirs)."""
+
+    task: int
+    seen_at: datetime | None = None  #: as of ``DecideTask``
+
+
+@dataclass(frozen=True, slots=True)
 class OwnerLink(Command):
     """An owner says that two numbers of its own domain are one person (A24). Both stay in use. Outcome: Fed.
 

@@ -33,6 +33,7 @@ from hub.patients.steward_model import (
     TaskPage,
     UnlinkIdentities,
     Verdict,
+    WithdrawProposal,
 )
 from hub.patients.stewarding import INS, StewardsWord
 from hub.patients.store import Member, PatientStore
@@ -163,6 +164,23 @@ class Stewardship:
                 return Decided(self._persons(store, [task.identity, other.id]))
             one = store.by_ids([task.identity])[0]
             return self._carry_out(work, (one, other), command.verdict, reason, context)
+
+    @use_case
+    def withdraw(self, command: WithdrawProposal, context: Context) -> Decided:
+        """No proposal any more. Raises TaskNotFound, TaskClosed, TaskChanged."""
+        with self.database.transaction() as work:
+            store = PatientStore(work)
+            store.lock_links()
+            task = store.tasks.get(command.task)
+            if task is None:
+                raise TaskNotFound()
+            _still_open(task, command.seen_at)
+            if not task.proposed or task.proposed_by != _author(context):
+                raise TaskChanged()
+            context.touch("task", str(task.id))
+            store.tasks.propose(task.id, "", None, "", "")
+            store.tasks.changed([task.id])
+            return Decided(self._persons(store, sorted(task.everybody)))
 
     # Carrying out
 

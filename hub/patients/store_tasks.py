@@ -184,8 +184,8 @@ class TaskStore:
         if ids:
             self._connection.execute(update(TASK).where(TASK.c.id.in_(ids)).values(changed_at=now()))
 
-    def propose(self, task: int, verdict: str, other: int, by: str, why: str) -> None:
-        """A first verdict, to be confirmed by somebody else."""
+    def propose(self, task: int, verdict: str, other: int | None, by: str, why: str) -> None:
+        """A first verdict, to be confirmed by somebody else; "": none any more."""
         values = {"proposed": verdict, "proposed_other": other, "proposed_by": by, "decided_why": why}
         self._connection.execute(update(TASK).where(TASK.c.id == task).values(values))
 

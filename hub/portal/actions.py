@@ -105,6 +105,7 @@ TASK = _action("TASK", "Steward opens a task", "patients.steward", PATIENT_RECOR
 PAIR = _action("PAIR", "Steward compares two identities", "patients.steward", PATIENT_RECORD)
 LINKS = _action("LINKS", "Steward looks why identities are one person", "patients.steward", PATIENT_RECORD)
 DECIDE = _action("DECIDE", "Steward decides a task", "patients.steward", RECORD_CHANGED, Kind.CHANGE)
+WITHDRAW = _action("WITHDRAW", "Steward takes a proposed answer back", "patients.steward", RECORD_CHANGED, Kind.CHANGE)
 LINK = _action("LINK", "Steward links two identities", "patients.steward", RECORD_CHANGED, Kind.CHANGE)
 UNLINK = _action("UNLINK", "Steward parts two identities", "patients.steward", RECORD_CHANGED, Kind.CHANGE)
 RIGHTS = _action("RIGHTS", "Read what a person said on sharing", "consents.query", PATIENT_RECORD)

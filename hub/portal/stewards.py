@@ -19,6 +19,7 @@ from hub.patients.steward_model import (
     TaskPage,
     UnlinkIdentities,
     Verdict,
+    WithdrawProposal,
 )
 from hub.portal import actions, comparison, formats
 from hub.portal.casework import Case, Edge, Worklist
@@ -52,6 +53,7 @@ class Stewards:
             Route(f"{ROOT}/orphans", self.orphans),
             Route(f"{ROOT}/task/{{id}}", self.task),
             Route(f"{ROOT}/task/{{id}}", self.decide, "POST"),
+            Route(f"{ROOT}/task/{{id}}/withdraw", self.withdraw, "POST"),
             Route(f"{ROOT}/pair/{{pair}}", self.pair),
             Route(f"{ROOT}/pair/{{pair}}", self.decide_pair, "POST"),
             Route("/portal/person/{person}/link", self.candidates, "POST"),
@@ -126,6 +128,17 @@ class Stewards:
             return self._again(visit, number, problem_of(error), verdict, reason)
         told = "proposed" if decided.pending else str(verdict)
         return see_other(self._next(visit, kind, str(number), told=told))
+
+    def withdraw(self, visit: Visit) -> Response:
+        """Take one's own proposal back; the question again."""
+        number = _number(visit)
+        _, _, seen_at = _asked(visit, str(number))
+        try:
+            visit.perform(actions.WITHDRAW, WithdrawProposal(number, seen_at))
+            told = "withdrawn"
+        except (TaskChanged, TaskClosed) as error:
+            told = error.code
+        return see_other(_address(f"{ROOT}/task/{number}", kind=_kind(visit), told=told))
 
     def _again(self, visit: Visit, number: int, problem: str, verdict: Verdict | None, reason: str) -> Response:
         case: Case = visit.perform(actions.TASK, actions.ShowTask(number))
@@ -325,6 +338,7 @@ _NOTICES: Mapping[str, str] = {
     "different": "good",
     "leave": "good",
     "proposed": "good",
+    "withdrawn": "good",
     "linked": "good",
     "parted": "good",
     TaskChanged.code: "bad",

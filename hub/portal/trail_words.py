@@ -31,7 +31,10 @@ _SAID: Mapping[str, tuple[str, ...]] = {
     "consent_changed": ("FHIR-Consent-record", "PORTAL-CONSENT"),
     "care_declared": ("PORTAL-CARE", "PORTAL-NATIONAL-AUTHORISE"),
     "glass_broken": ("PORTAL-GLASS",),
-    "linked": ("FHIR-Patient-link", "FHIR-Patient-unlink", "PORTAL-DECIDE", "PORTAL-LINK", "PORTAL-UNLINK"),
+    "linked": (
+        *("FHIR-Patient-link", "FHIR-Patient-unlink"),
+        *("PORTAL-DECIDE", "PORTAL-LINK", "PORTAL-UNLINK", "PORTAL-WITHDRAW"),
+    ),
     "trail_kept": ("ITI-20",),
     "technical": ("ITI-102", "ITI-103", "OAuth-keys"),
 }  # fmt: skip

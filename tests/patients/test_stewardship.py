@@ -30,6 +30,7 @@ from hub.patients.steward_model import (
     LinkIdentities,
     UnlinkIdentities,
     Verdict,
+    WithdrawProposal,
 )
 from hub.patients.stewardship import Stewardship
 from hub.values import PatientIdentifier, now
@@ -314,6 +315,33 @@ def test_four_eyes(feed: Feed, patients: PatientService) -> None:
     assert stewards.decide(replace(verdict, verdict=Verdict.LEAVE), by("Claire")).pending is False
     assert stewards.task(GetTask(task.id), by()).decided == "leave"
     assert stewards.tasks(FindTasks(proposed=True), by()).proposed == 0
+
+
+def test_a_proposal_is_taken_back_by_who_made_it(feed: Feed, patients: PatientService) -> None:
+    stewards = Stewardship(patients=patients, four_eyes=True)
+    task = collision(feed, stewards)
+    with pytest.raises(TaskChanged):  # nothing is proposed
+        stewards.withdraw(WithdrawProposal(task.id), by())
+    verdict = DecideTask(task.id, ONE, Verdict.SAME, "typing error")
+    stewards.decide(verdict, by())
+    seen = now()
+    with pytest.raises(TaskChanged):  # not theirs
+        stewards.withdraw(WithdrawProposal(task.id, seen), by("Yann"))
+    context = by()
+    stewards.withdraw(WithdrawProposal(task.id, seen), context)
+    assert [item.reference for item in context.touched if item.kind == "task"] == [str(task.id)]
+    shown = stewards.task(GetTask(task.id), by())
+    assert (shown.proposed, shown.proposed_by, shown.proposed_about, shown.decided_why) == ("", "", None, "")
+    assert stewards.tasks(FindTasks(proposed=True), by()).proposed == 0
+    with pytest.raises(TaskChanged):  # seen before it was taken back
+        stewards.decide(replace(verdict, seen_at=seen), by("Yann"))
+    assert stewards.decide(verdict, by("Yann")).pending  # anew, by somebody else
+    assert not stewards.decide(verdict, by()).pending
+    assert together(patients, ONE, TWO)
+    with pytest.raises(TaskClosed):
+        stewards.withdraw(WithdrawProposal(task.id), by("Yann"))
+    with pytest.raises(TaskNotFound):
+        stewards.withdraw(WithdrawProposal(task.id + 1000), by())
 
 
 def test_pages_and_counts(feed: Feed, stewards: Stewardship) -> None:

@@ -129,6 +129,29 @@ def test_four_eyes_of_the_index(rooms: Rooms, server: Server, signed_in: SignedI
     assert TaskKind.COLLISION not in rooms.waiting()
 
 
+def test_a_proposal_is_taken_back(rooms: Rooms, server: Server, signed_in: SignedIn) -> None:
+    rooms.stewards.four_eyes = True
+    number = collision(rooms)
+    client = signed_in("sylvie")
+    decide(client, number, "different", "Date vérifiée")
+    page = client.get(task(number)).text
+    assert "Retirer ma proposition" in page
+    data = {"csrf": field(page, "csrf"), "asked": field(page, "asked")}
+    with httpx.Client(base_url=server.url, headers={"Accept-Language": "fr"}) as second:
+        sign_in(second, "marc")
+        others = second.get(task(number)).text
+        assert "Retirer" not in others
+        sealed = {"csrf": field(others, "csrf"), "asked": field(others, "asked")}
+        refused = second.post(f"{task(number)}/withdraw", data=sealed, follow_redirects=True).text
+        assert "Sylvie Arnaud propose" in refused
+    assert client.post(f"{task(number)}/withdraw", data=data | {"csrf": "0" * 64}).status_code == 403
+    after = client.post(f"{task(number)}/withdraw", data=data, follow_redirects=True).text
+    assert "Votre proposition est retirée" in after
+    assert 'name="verdict"' in after
+    assert "Sylvie Arnaud propose" not in after
+    assert rooms.waiting()[TaskKind.COLLISION] == 1
+
+
 def test_every_open_question_has_its_page(rooms: Rooms, signed_in: SignedIn) -> None:
     client = signed_in("sylvie")
     assert rooms.waiting()

@@ -136,6 +136,7 @@ OPERATOR_EN: Mapping[str, str] = {
     "action.PORTAL-PAIR": "Compared two identities",
     "action.PORTAL-LINKS": "Looked why identities are one person",
     "action.PORTAL-DECIDE": "Decided an identity task",
+    "action.PORTAL-WITHDRAW": "Took a proposed answer back",
     "action.PORTAL-LINK": "Linked identities",
     "action.PORTAL-UNLINK": "Parted identities",
     "action.PORTAL-RIGHTS": "Read consent and opposition",

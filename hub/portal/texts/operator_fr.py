@@ -136,6 +136,7 @@ OPERATOR_FR: Mapping[str, str] = {
     "action.PORTAL-PAIR": "Comparaison de deux identités",
     "action.PORTAL-LINKS": "Examen d'un rapprochement",
     "action.PORTAL-DECIDE": "Décision d'identitovigilance",
+    "action.PORTAL-WITHDRAW": "Proposition d'identitovigilance retirée",
     "action.PORTAL-LINK": "Rapprochement d'identités",
     "action.PORTAL-UNLINK": "Séparation d'identités",
     "action.PORTAL-RIGHTS": "Lecture du consentement",

@@ -144,6 +144,8 @@ STEWARD_EN = {
     "steward.told.same": "Question no. {number}: same person. The identities are linked.",
     "steward.told.different": "Question no. {number}: different persons. They are not linked automatically again.",
     "steward.told.leave": "Question no. {number}: left as it is.",
+    "steward.withdraw": "Take my proposal back",
+    "steward.told.withdrawn": "Your proposal is taken back: the question is open as before.",
     "steward.told.proposed": "Question no. {number}: answer proposed. A second steward must confirm it.",
     "steward.told.linked": "The two identities are linked.",
     "steward.told.parted": "The two identities are parted and are not linked automatically again.",

@@ -157,6 +157,8 @@ STEWARD_FR = {
         "Question n° {number}\u00a0: personnes différentes. Elles ne seront plus reliées automatiquement."
     ),
     "steward.told.leave": "Question n° {number}\u00a0: laissée en l'état.",
+    "steward.withdraw": "Retirer ma proposition",
+    "steward.told.withdrawn": "Votre proposition est retirée\u00a0: la question est ouverte comme avant.",
     "steward.told.proposed": "Question n° {number}\u00a0: réponse proposée. Une seconde personne doit la confirmer.",
     "steward.told.linked": "Les deux identités sont reliées.",
     "steward.told.parted": "Les deux identités sont séparées et ne seront plus reliées automatiquement.",
