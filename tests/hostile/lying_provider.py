@@ -55,6 +55,7 @@ class LyingProvider:
         self.id_claims: Callable[[Claims], Claims] = lambda claims: claims
         self.sign: Callable[[Claims], str] = self.signer.sign
         self.person: Claims = dict(ONE_PLACE)
+        self.down = 0  #: so many requests for tokens find it down
 
     def get(self, path: str) -> tuple[int, Claims]:
         match path:
@@ -76,6 +77,9 @@ class LyingProvider:
     def post(self, path: str, form: dict[str, str]) -> tuple[int, Claims]:
         if path == "/phone":
             return 200, {"auth_req_id": "1", "expires_in": 120, "interval": 1}
+        if self.down:
+            self.down -= 1
+            return 503, {}
         code = form.get("code", "")
         if code in self.codes:
             return 400, {"error": "invalid_grant"}

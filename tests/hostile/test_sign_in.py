@@ -18,6 +18,7 @@ from hub.portal.doorway import safe_target
 from hub.wire.oidc.tokens import LOGOUT_EVENT
 from tests.hostile.lying_provider import Claims, LyingProvider
 from tests.sign_in import Person, records, signing_hub, start
+from tests.waiting import until
 from tests.wire.oidc.people import ONE_PLACE, TWO_PLACES
 from tests.wire.oidc.signing import bare
 
@@ -211,6 +212,18 @@ def test_the_phone_of_somebody_else(place: Place) -> None:
     person = place.person()
     page = person.submit(person.go("/portal/sign-in"), "/portal/sign-in/phone", number="899700000001")
     place.refused(person, page, "provider-subject")
+
+
+def test_a_wait_for_the_phone_outlasts_a_provider_that_is_down(place: Place) -> None:
+    person = place.person()
+    place.provider.person |= {"SubjectNameID": "899700000002"}
+    place.provider.down = 1
+    person.submit(person.go("/portal/sign-in"), "/portal/sign-in/phone", number="899700000002")
+    until(lambda: not place.provider.down or person.get("/portal/sign-in/phone").is_redirect)
+    assert person.get("/portal/sign-in/phone").status_code == 200
+    until(lambda: person.get("/portal/sign-in/phone").is_redirect)
+    assert person.get("/portal/search").status_code == 200
+    assert place.told() == [""]
 
 
 def test_a_wait_for_the_phone_belongs_to_its_browser(place: Place) -> None:

@@ -134,6 +134,9 @@ class ProviderSignIn:
             if code == "expired_token":
                 raise SignInExpired() from declined
             raise
+        except ProviderUnavailable:  # it is asked again, less often (CIBA Core 11); the request's own end ends it
+            self._sign_ins.later(secret, _PHONE, record["interval"] * 2)
+            return None
         if self._sign_ins.take(secret, _PHONE) != sealed:
             raise StateMismatch()
         person = self.provider.person(given, "")
