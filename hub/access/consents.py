@@ -53,10 +53,12 @@ _EARLIEST_DAY = timedelta(hours=14)  #: a day begins that long before it does in
 
 
 class ConsentService:
-    """Records, finds and explains."""
+    """Records, finds and explains. ``settled``: nobody else acts on a person's number to the end of the open unit of
+    work (``PatientService.settled``), so that who holds something for what was said before does not miss the word."""
 
-    def __init__(self, rights: RightsService) -> None:
+    def __init__(self, rights: RightsService, settled: Callable[[PatientIdentifier], object] | None = None) -> None:
         self.rights = rights
+        self.settled = settled or (lambda _number: None)
         #: Hear of a new word in its unit of work: whose identity, on what.
         self.listeners: list[Callable[[PatientIdentifier, Matter, Context], object]] = []
         self.database = rights.database
@@ -75,6 +77,7 @@ class ConsentService:
         if not consent.identity.authority:
             consent = replace(consent, identity=regional)
         with self.database.transaction() as work:
+            self.settled(consent.identity)
             if command.day:
                 consent = replace(consent, at=_after(consent, self._of_that_day(work, consent), at))
             kept = replace(self._keep(work, consent, command.version, context, at), patient=regional)
@@ -185,6 +188,7 @@ class ConsentService:
             if self.rights.said(identity, matter) is Choice.OPPOSITION:
                 continue
             with self.database.transaction():
+                self.settled(identity)
                 for listener in self.listeners:
                     listener(identity, matter, Context(principal=HUB))
             told += 1

@@ -42,7 +42,7 @@ def connect(rooms: "Rooms") -> tuple[ConsentService, CareService]:
     """The patients room tells whom identifiers mean, what patients said, and where they are."""
     rooms.rights.people = KnownPersons(rooms.patients)
     settings = rooms.settings.rights
-    consents = ConsentService(rooms.rights)
+    consents = ConsentService(rooms.rights, rooms.patients.settled)
     care = CareService(rooms.rights, structures=dict(settings.structures), after=timedelta(days=settings.care_days))
     rooms.rights.manifests = StudyManifests(rooms.database)
     rooms.patients.heard.append(consents.heard)

@@ -123,7 +123,7 @@ def place(database: Database, directory: Path, post: Post | None, **changed: Any
     rooms.archive.datasets += study_files(names=("CT_small.dcm",))
     audit = AuditService(database=database, spool=directory / "audit")
     rights = RightsService(database=database, people=KnownPersons(rooms.patients))
-    consents = ConsentService(rights)
+    consents = ConsentService(rights, rooms.patients.settled)
     together = SimpleNamespace(
         settings=settings_of(directory, post, **changed), imaging=rooms.imaging, database=database,
         patients=rooms.patients, documents=rooms.documents, exchange=rooms.exchange, audit=audit,
