@@ -205,13 +205,15 @@ def test_what_is_wrong_with_a_call_is_said_field_by_field(site: Consumer) -> Non
         assert refused(StudyInstanceUID="../../etc/passwd") == (*wrong, ["StudyInstanceUID"])
         assert refused(Modality="ct'--") == (*wrong, ["Modality"])
         assert refused(Foo="bar") == (*wrong, ["?"])
+        twice = {**call(), "Patient.gender": ["female", "female"], "patientid": "7"}
+        assert problems(his.post("/portal/call", data=twice)) == (*wrong, ["Patient.gender", "PatientID"])
         assert refused(PatientIDIssuer="1.2.3.999") == (400, "unknown-authority", [])
         assert problems(his.post("/portal/call", data={"Modality": "CT"}))[2][0] == "Patient.identifier.value"
         assert his.post("/portal/call?Modality=CT", data=call()).status_code == 400
         assert his.post("/portal/call", json=call()).status_code == 400
         older = call(InformationEtConsentement="true", **{informed: "-"})
         assert his.post("/portal/call", data=older).status_code == 303
-    assert len(site.records("DRIM-CALL")) == before + 13
+    assert len(site.records("DRIM-CALL")) == before + 14
 
 
 def test_a_call_cannot_be_forged(site: Consumer) -> None:

@@ -43,7 +43,8 @@ def endpoint(door: "Edge", binding: Form, bound: Bound) -> Callable[[Request], A
             shown = credentials
             if request.method == "POST":
                 content_type, query = message.headers.get("content-type", ""), request.url.query
-                message = replace(message, parameters=fields(content_type, query, body.read()))
+                once = binding.wire == "oauth"  # a call says which field it is
+                message = replace(message, parameters=fields(content_type, query, body.read(), once=once))
                 shown = proven(message, credentials)
             return cast("HttpResponse", door.hub.pipeline.run(bound, binding.wire, message, shown, context))
 

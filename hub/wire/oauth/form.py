@@ -47,8 +47,9 @@ class FormRequest:
         return self.method
 
 
-def fields(content_type: str, query: str, body: bytes) -> Mapping[str, tuple[str, ...]]:
-    """The form's fields. Raises TokenRequestInvalid, TokenInUrl: nothing is read from the URL."""
+def fields(content_type: str, query: str, body: bytes, *, once: bool = True) -> Mapping[str, tuple[str, ...]]:
+    """The form's fields. ``once``: each may stand there once, as OAuth has it. Raises TokenRequestInvalid, TokenInUrl:
+    nothing is read from the URL."""
     if query:
         raise TokenInUrl("Parameters are sent in the body of the request, never in the URL.")
     if content_type.partition(";")[0].strip().lower() != FORM:
@@ -63,7 +64,7 @@ def fields(content_type: str, query: str, body: bytes) -> Mapping[str, tuple[str
         raise TokenRequestInvalid("The form has a character that is not allowed.", location="body")
     found: dict[str, tuple[str, ...]] = {}
     for name, value in rows:
-        if name in found and name not in REPEATABLE:
+        if once and name in found and name not in REPEATABLE:
             raise TokenRequestInvalid("A parameter is given more than once.")
         if value:  # sent without a value: as if it were not there (RFC 6749 3.2)
             found[name] = (*found.get(name, ()), value)
