@@ -73,6 +73,14 @@ def _hidden(letter: str) -> bool:
     return letter not in "\u200c\u200d" and unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
+def figure(value: object, language: str) -> str:
+    """A number with its thousands apart: by a narrow no-break space in French, by a comma in English. What is no whole
+    number stays as it is."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return str(value)
+    return f"{value:,}".replace(",", "\u202f") if language == "fr" else f"{value:,}"
+
+
 def signed(value: float, language: str) -> str:
     """A number with its sign and one decimal: +3.2, \u22121.0; with a comma in French."""
     text = f"{value:+.1f}".replace("-", "\u2212")

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hub import __version__
@@ -54,6 +55,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.filters["figure"] = _figure
         self._environment.globals.update(version=__version__, region=region_name, formats=formats)
 
     def page(self, visit: Visit, template: str, *, code: int = 200, **values: Any) -> Response:
@@ -72,6 +74,12 @@ class Renderer:
             **values,
         )
         return HTMLResponse(html, code, {**SECURITY_HEADERS, **PRIVATE})
+
+
+@pass_context
+def _figure(context: Context, value: object) -> str:
+    """A number as the page's language writes it."""
+    return formats.figure(value, context["language"])
 
 
 def see_other(path: str) -> Response:

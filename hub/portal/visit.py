@@ -9,6 +9,7 @@ from hub.context import Context
 from hub.errors import AccessDenied, HubError, NotAuthenticated
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.transaction import Transaction
+from hub.portal.formats import figure
 from hub.portal.handles import Handles
 from hub.portal.texts import LANGUAGES
 from hub.portal.texts.reasons import french
@@ -36,6 +37,8 @@ class Phrases:
     def __call__(self, key: str, **values: object) -> str:
         """The text, with its values."""
         text = self._table[key]
+        if "count" in values:
+            values["count"] = figure(values["count"], self.language)
         return text.format(**values) if values else text
 
     def maybe(self, key: str, otherwise: str) -> str:
@@ -52,7 +55,7 @@ class Phrases:
         if count is None:
             return ""
         special = {0: f"{key}_none", 1: f"{key}_one"}.get(count, key)
-        return self._table.get(special, self._table[key]).format(count=count)
+        return self._table.get(special, self._table[key]).format(count=figure(count, self.language))
 
 
 class Permits(Protocol):

@@ -65,6 +65,29 @@ def test_decided_by_keyboard_alone(page: Page, portal: Server) -> None:
     assert portal.hub.index.questions[2].decided == "same"
 
 
+def test_a_proposal_is_taken_back_by_keyboard_alone(page: Page, portal: Server) -> None:
+    portal.hub.index.four_eyes = True
+    page.goto(f"{portal.url}/portal/steward/task/2")
+    page.keyboard.press("d")
+    page.keyboard.type("Twins")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/task/3?*")
+    assert portal.hub.index.questions[1].proposed == "different"
+    page.goto(f"{portal.url}/portal/steward/task/2")
+    button = page.locator(".decision button")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if button.evaluate("one => one === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/task/2?told=withdrawn")
+    expect(page.locator(".notice.good")).to_contain_text("taken back")
+    expect(page.locator("h1")).to_be_focused()
+    assert portal.hub.index.questions[1].proposed == ""
+    page.keyboard.press("d")
+    expect(page.locator("#reason")).to_be_focused()
+
+
 def test_skipped_and_back_to_the_list(page: Page, portal: Server) -> None:
     page.keyboard.press("n")
     page.wait_for_url("**/task/1")
@@ -132,3 +155,22 @@ def test_hostile_names_run_nothing(page: Page, portal: Server) -> None:
         expect(page.locator("main")).to_contain_text("<img src", ignore_case=True)
         assert page.locator("main img").count() == 0
     assert said == []
+
+
+def test_after_an_operator_s_action_what_became_of_it_has_the_focus(browser: Browser, portal: Server) -> None:
+    context = browser.new_context(locale="fr-FR", viewport=DESKTOP)
+    page = context.new_page()
+    enter(page, portal.url, "omar", "soleil")
+    for path in ("deliveries/d1", "messages/m3"):
+        page.goto(f"{portal.url}/portal/operator/{path}")
+        page.locator("form[action$=replay] button").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**?done=*")
+        expect(page.locator(".notice[role=status]")).to_be_focused()
+    page.goto(f"{portal.url}/portal/operator/sources")
+    button = page.locator("form[data-swap] button").first
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#checks-1 h3")).to_be_visible()
+    expect(button).to_be_focused()
+    context.close()

@@ -32,6 +32,7 @@ from hub.patients.steward_model import (
     TaskPage,
     UnlinkIdentities,
     Verdict,
+    WithdrawProposal,
 )
 from hub.usecase import use_case
 from hub.values import PatientIdentifier, Uid, now
@@ -238,6 +239,15 @@ class Stewardship:
         closed = replace(task, closed_at=now(), decided=command.verdict, decided_by=who, decided_why=command.reason)
         self.index.questions[place] = closed
         return Decided(changed=True)
+
+    @use_case
+    def withdraw(self, command: WithdrawProposal, context: Context) -> Decided:
+        place = next(i for i, one in enumerate(self.index.questions) if one.id == command.task)
+        task = self.index.questions[place]
+        if task.proposed_by != context.principal.name:
+            raise TaskChanged
+        self.index.questions[place] = replace(task, proposed="", proposed_by="")
+        return Decided()
 
     def _end(self, one: PatientIdentifier, other: PatientIdentifier, why: str) -> None:
         for place, edge in enumerate(self.index.edges):

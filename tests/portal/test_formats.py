@@ -3,6 +3,7 @@ from datetime import date
 import pytest
 
 from hub.portal import formats
+from hub.portal.visit import Phrases
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,14 @@ def test_dates_as_people_type_them(typed: str, expected: str | None) -> None:
 )
 def test_identifiers_as_people_type_them(typed: str, expected: str) -> None:
     assert formats.typed_identifier(typed) == expected
+
+
+def test_figures_as_people_read_them() -> None:
+    for language, expected in (("fr", "1\u202f234\u202f567"), ("en", "1,234,567")):
+        assert formats.figure(1_234_567, language) == expected
+        assert [formats.figure(value, language) for value in (0, 999, "#", "–")] == ["0", "999", "#", "–"]
+        assert expected in Phrases(language).counted("trail.count", 1_234_567)
+        assert expected in Phrases(language)("steward.orphans_count", count=1_234_567)
 
 
 def test_dates_as_people_read_them() -> None:

@@ -61,7 +61,7 @@ def test_an_operator_sees_no_patient_and_a_clinician_no_message(signed_in: Signe
 def test_the_last_check_of_what_is_published(signed_in: SignedIn) -> None:
     page = signed_in("omar").get(ROOT).text
     assert "face à ce que détiennent les sources" in page
-    for label, count in (("Examens vérifiés", 1204), ("Examens différents", 3), ("Réparations demandées", 3)):
+    for label, count in (("Examens vérifiés", "1\u202f204"), ("Examens différents", 3), ("Réparations demandées", 3)):
         assert re.search(rf"{label}</span> <span class=\"source-state\">{count}<", page), label
 
 

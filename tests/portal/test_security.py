@@ -22,6 +22,7 @@ SignedIn = Callable[[str], httpx.Client]
         "/portal/operator/messages/m3/replay",
         "/portal/operator/deliveries/d1/replay",
         "/portal/operator/sources/PACS_A/check",
+        "/portal/steward/task/2/withdraw",
     ],
 )
 def test_a_form_from_elsewhere_does_nothing(server: Server, signed_in: SignedIn, path: str, csrf: str | None) -> None:

@@ -63,6 +63,7 @@ const swap = async event => {
     target.textContent = form.dataset.failed;
   }
   button.disabled = false;
+  if (document.activeElement === document.body) { button.focus(); }  // a disabled button loses it
 };
 
 const filter = input => {
