@@ -185,6 +185,9 @@ def test_an_object_in_a_rare_syntax_is_moved_as_it_is(
     moved.mkdir()
     assert send(port(hub), [rare, files[1]]) == 2
     wait_for(hub, study_uid(files), StudyState.HELD, 2)
+    study = f"{hub.public_url()}/dicom-web/studies/{study_uid(files)}"
+    uncompressed = httpx.get(study, headers={"Accept": 'multipart/related; type="application/dicom"'})
+    assert (uncompressed.status_code, uncompressed.json()["code"]) == (406, "transfer-syntax-not-possible")
     with subprocess.Popen(["storescp", "+xa", "-aet", "STATION", "-od", str(moved), str(station)]) as receiver:
         try:
             until(lambda: _listens(station))

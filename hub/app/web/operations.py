@@ -36,6 +36,7 @@ from hub.errors import (
     Unsupported,
     lookup,
 )
+from hub.imaging.errors import TransferSyntaxNotPossible
 from hub.pipeline.catalogue import Catalogue
 from hub.pipeline.pipeline import Access, Pipeline
 from hub.storage.content import ContentStore
@@ -51,6 +52,7 @@ STATUS: Mapping[type[HubError], int] = {
     AccessDenied: 403,
     NotFound: 404,
     Unsupported: 404,
+    TransferSyntaxNotPossible: 406,  # of a study's object, before the first byte of the answer is sent
     MethodNotAllowed: 405,
     Unavailable: 503,
 }
