@@ -30,6 +30,8 @@ def read_publication(message: HttpRequest) -> PublishDocument:
     if not isinstance(attachment, dict) or "data" not in attachment or "url" in attachment:
         raise Invalid("The document stands in data, without a url.", location="DocumentReference.content.attachment")
     entry = entry_of(resource, Box(resource.get("contained"), base=message.base), _NAME)
+    if not entry.unique_id:  # MHD: 1..1; the registry would call it uniqueId
+        raise Invalid("A DocumentReference needs a masterIdentifier.", location="DocumentReference.masterIdentifier")
     return PublishDocument(
         entry,
         bytes_of(attachment, "DocumentReference.content.attachment.data"),

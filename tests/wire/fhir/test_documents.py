@@ -30,6 +30,7 @@ from hub.wire.fhir import r4, search
 from hub.wire.fhir.binary import answer
 from hub.wire.fhir.codes import scheme_of, system_of, unique_id, unique_id_of
 from hub.wire.fhir.document_list import document_list, folder_of, set_of
+from hub.wire.fhir.document_publish import read_publication
 from hub.wire.fhir.document_reference import document_reference, entry_of, get_subject
 from hub.wire.fhir.document_search import LISTS, find_documents, find_lists
 from hub.wire.fhir.errors import NotAcceptable
@@ -272,6 +273,19 @@ def test_who_counts_gets_the_number_alone() -> None:
         assert isinstance(answer.body, bytes)
         bundle = json.loads(answer.body)
         assert (bundle["total"], len(bundle["entry"]) if entries else bundle.get("entry")) == (7, entries)
+
+
+def test_a_publication_without_master_identifier_is_told_in_fhir_s_words() -> None:
+    resource = document_reference(ENTRY, (), BASE)
+    del resource["masterIdentifier"], resource["identifier"]
+    resource["content"][0]["attachment"] = {"contentType": "text/plain", "data": "AAAA"}
+    message = HttpRequest(
+        "POST", "/fhir/DocumentReference", BASE, headers={"content-type": "application/fhir+json"},
+        body=json.dumps(resource).encode(),
+    )  # fmt: skip
+    with pytest.raises(Invalid) as refused:
+        read_publication(message)
+    assert refused.value.location == "DocumentReference.masterIdentifier"
 
 
 def test_another_server_s_resource_is_not_what_bears_its_id_here() -> None:
