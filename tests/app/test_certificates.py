@@ -27,6 +27,7 @@ from hub.app.web.server import WebServer
 from hub.errors import HubError
 from hub.storage.engine import Database
 from hub.values import now
+from hub.wire.dimse.server import Server as DimseServer
 from hub.wire.hl7v2.client import MllpClient
 from hub.wire.hl7v2.mllp import MllpServer, Peer
 from hub.wire.x509.errors import (
@@ -309,6 +310,33 @@ def test_no_certificate_and_no_tls_are_counted_too(directory: Path) -> None:
             assert until(lambda: certificates.handshakes.count("web", "not-tls") == 1)
     finally:
         server.stop()
+
+
+def test_who_only_looks_whether_a_port_is_open_fails_nothing(directory: Path) -> None:
+    """A health check, a load balancer: nothing is counted, nothing told."""
+    certificates = Certificates(settings(directory))
+    told: list[tuple[str, str, str]] = []
+    certificates.handshakes.listener = lambda *found: told.append(found)
+    servers: dict[str, MllpServer | DimseServer] = {
+        "mllp": MllpServer(Echo(), host="127.0.0.1", port=0, tls=certificates.server_context("mllp")),
+        "dimse": DimseServer(
+            "127.0.0.1", 0, lambda _: None, max_associations=4, tls=certificates.server_context("dimse")
+        ),
+    }
+    for server in servers.values():
+        server.start()
+    try:
+        for server in servers.values():
+            with socket.create_connection(("127.0.0.1", server.port), timeout=30) as silent:
+                silent.shutdown(socket.SHUT_WR)
+                assert silent.recv(1) == b""
+            with socket.create_connection(("127.0.0.1", server.port), timeout=30) as clear:
+                clear.sendall(b"no handshake")
+        assert until(lambda: len(told) >= len(servers))
+        assert {(port, reason) for port, reason, _ in told} == {("mllp", "not-tls"), ("dimse", "not-tls")}
+    finally:
+        for server in servers.values():
+            server.stop()
 
 
 def test_ends_are_told(directory: Path) -> None:

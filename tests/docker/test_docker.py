@@ -88,29 +88,3 @@ def test_the_image_builds_in_a_clean_directory(tmp_path: Path) -> None:
     subprocess.run([source / "docker/build.sh", target, sys.executable], cwd=tmp_path, check=True, timeout=580)
     for command in (["--help"], ["serve", "--help"], ["transactions", "--json"]):
         subprocess.run([target / "bin/maillage", *command], cwd=tmp_path, check=True, capture_output=True, timeout=60)
-
-
-def test_nginx_configuration_is_valid(tmp_path: Path) -> None:
-    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if nginx is None:
-        pytest.skip("nginx is not installed")
-    for name in ("nginx", "ca"):
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test", "-days", "1",
-             "-keyout", tmp_path / f"{name}.key", "-out", tmp_path / f"{name}.crt"],
-            check=True, capture_output=True,
-        )  # fmt: skip
-    text = (
-        (ROOT / "docker/config/nginx.conf")
-        .read_text()
-        .replace("/pki/", f"{tmp_path}/")
-        .replace("http://web:", "http://127.0.0.1:")
-        .replace("http://identity:", "http://127.0.0.1:")
-    )
-    # Debian 12's nginx knows the older spelling of the same switch.
-    text = text.replace("listen 8443 ssl;\n        http2 on;", "listen 8443 ssl http2;").replace(
-        "/run/nginx.pid", f"{tmp_path}/pid"
-    )
-    (tmp_path / "nginx.conf").write_text(text)
-    result = subprocess.run([nginx, "-t", "-c", tmp_path / "nginx.conf"], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr

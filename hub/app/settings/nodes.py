@@ -57,7 +57,8 @@ class Client(Table):
     transactions: tuple[str, ...] = Field(default=(), examples=[("ITI-18", "ITI-43", "RAD-*")])
     """Transactions that it may use, patterns; empty: every one that its permissions allow."""
     source: str = ""
-    """The feed or source that it speaks for; empty: it speaks for itself."""
+    """The feed or source that it speaks for, and for no other; empty: for whichever its messages name (an integration
+    engine)."""
     organisation: str = Field(default="", examples=["Hôpital B"])
     """Whose it is, for the audit trail."""
     assertion: Literal["optional", "required"] = "optional"

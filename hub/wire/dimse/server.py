@@ -87,6 +87,9 @@ class Server:
         try:
             link.settimeout(self._idle)
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not link.recv(1, socket.MSG_PEEK):  # who looks whether the port is open: no failure of anybody
+                link.close()
+                return
             if self._tls is not None:
                 link = self._tls.wrap_socket(link, server_side=True)
         except OSError as error:
