@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from hub.access.model import ANONYMOUS, Principal
-from hub.errors import DeadlineExceeded
+from hub.errors import DeadlineExceeded, HubError
 from hub.values import new_key, now
 
 TREATMENT = "TREATMENT"  #: the purpose where nobody said another one
@@ -39,6 +39,7 @@ class Context:
     control_id: str = ""  #: what the sender calls the message
     query_form: str = ""  #: what the question is: ebxml, hl7v2, hl7v3, http, dicom
     action: str = ""  #: what was done, where it is another thing than the transaction's rule
+    failed: HubError | None = None  #: why nothing came of all that was asked for, where the answer itself tells it
     message_id: str = ""  #: the inbox row that keeps the raw message, "" when none
     received_at: datetime = field(default_factory=now)
     deadline: float | None = None  #: time.monotonic() value after which the caller has gone
@@ -56,6 +57,7 @@ class Context:
     def forget(self) -> None:
         """What was noted of an attempt that was taken back."""
         self.message_id = self.action = ""
+        self.failed = None
         self.touched.clear()
         self.effects.clear()
 

@@ -336,3 +336,8 @@ class RetrievedDocuments:
 
     documents: tuple[RetrievedDocument, ...]
     failures: tuple[tuple[DocumentRequest, HubError], ...] = ()
+
+    @property
+    def failed(self) -> HubError | None:
+        """Why nothing was found, where nothing was."""
+        return self.failures[0][1] if self.failures and not self.documents else None

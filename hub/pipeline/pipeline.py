@@ -144,7 +144,9 @@ class Pipeline:
                 self.admit(credentials, context)
                 self._note(bound, wire, message, context)
                 self.access.permit(context.principal, bound.transaction.permission, context)
-                return self._carry_out(bound, wire, message, context)
+                answer = self._carry_out(bound, wire, message, context)
+                failure = context.failed
+                return answer
         except HubError as error:
             failure = error
             return self.refusal(bound, wire, message, error, context)

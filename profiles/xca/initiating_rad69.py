@@ -3,6 +3,7 @@
 from hub.context import Context
 from hub.errors import HubError
 from hub.federation.model import RetrieveInstancesFromCommunities
+from hub.imaging.failing import failing
 from hub.imaging.model import InstanceStream
 from hub.pipeline.transaction import AuditEvent, Kind, Soap, Transaction
 from hub.wire.ebxml.imaging import imaging_retrieved, read_imaging_retrieve
@@ -36,9 +37,9 @@ def decode(message: SoapMessage, context: Context) -> RetrieveInstancesFromCommu
     return RetrieveInstancesFromCommunities(command.requests, command.transfer_syntaxes)
 
 
-def encode(outcome: InstanceStream, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: InstanceStream, message: SoapMessage, context: Context) -> SoapResponse:
     """Every instance that was found, and an error for each of the others."""
-    return imaging_retrieved(message, outcome, _BINDING.response_action)
+    return imaging_retrieved(message, failing(outcome, context), _BINDING.response_action)
 
 
 def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001

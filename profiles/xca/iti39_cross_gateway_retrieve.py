@@ -39,6 +39,7 @@ def decode(message: SoapMessage, context: Context) -> CrossGatewayRetrieve:  # n
 
 def encode(outcome: RetrievedDocuments, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
     """Every document that was found, streamed, and an error, located at this community, for each other."""
+    context.failed = outcome.failed
     return retrieved(outcome, _BINDING.response_action, location=lambda _: context.community)
 
 

@@ -37,6 +37,7 @@ def decode(message: SoapMessage, context: Context) -> RetrieveDocuments:  # noqa
 
 def encode(outcome: RetrievedDocuments, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
     """Every document that was found, streamed, and an error for each of the others."""
+    context.failed = outcome.failed
     return retrieved(outcome, _BINDING.response_action)
 
 

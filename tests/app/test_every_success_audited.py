@@ -2,6 +2,7 @@
 sockets, and its records are counted. A new transaction without a case fails."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -60,6 +61,13 @@ def test_every_transaction_has_a_case() -> None:
 
 
 def gained(hub: Hub, transaction: str, wanted: int, act: Callable[[], object]) -> list[AuditRecord]:
+    """The records of the transaction that an act leaves: of its success."""
+    found = left_by(hub, transaction, wanted, act)
+    assert {record.outcome for record in found} == {AuditOutcome.SUCCESS}
+    return found
+
+
+def left_by(hub: Hub, transaction: str, wanted: int, act: Callable[[], object]) -> list[AuditRecord]:
     """The records of the transaction that an act leaves."""
 
     def records() -> tuple[AuditRecord, ...]:
@@ -71,7 +79,6 @@ def gained(hub: Hub, transaction: str, wanted: int, act: Callable[[], object]) -
     until(lambda: len(records()) >= len(before) + wanted)
     found = [record for record in records() if record.id not in before]
     assert len(found) == wanted, [(record.outcome, record.error_code) for record in found]
-    assert {record.outcome for record in found} == {AuditOutcome.SUCCESS}
     return found
 
 
@@ -89,3 +96,17 @@ def test_a_success_is_recorded_once(region: Region, transaction: str) -> None:
 @pytest.mark.parametrize("transaction", sorted(TOKENS))
 def test_a_token_s_success_is_recorded_once(tokens: TokenHub, transaction: str) -> None:
     gained(tokens.hub, transaction, 1, lambda: TOKENS[transaction](tokens))
+
+
+@pytest.mark.parametrize("transaction", ["ITI-43", "ITI-39", "XCA-ITI-43", "RAD-69", "RAD-75", "XCA-RAD-69"])
+def test_an_answer_of_which_nothing_came_is_no_success(region: Region, transaction: str) -> None:
+    case, wanted = SUCCESS[transaction]
+    target = region.people["shown"].guessed()
+
+    def act() -> None:
+        with suppress(AssertionError):  # of a case that looks whether something came
+            case(region, target)
+
+    (record,) = left_by(region.hub, transaction, wanted, act)
+    assert record.outcome is AuditOutcome.MINOR_FAILURE
+    assert record.error_code in {"document-unique-id-error", "unknown-instance", "unknown-study"}
