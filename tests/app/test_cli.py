@@ -33,6 +33,7 @@ def test_ctrl_c_ends_it_quietly_while_it_is_loading(module: str) -> None:
     entry = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["maillage"]
     script = f"""
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts the tests may have it ignored
 class Interrupt:
     def find_spec(self, name, *_):
         if name == {module!r}:

@@ -10,7 +10,9 @@ _INTERRUPTED = 130  #: as a shell calls what SIGINT ended
 
 def main() -> None:
     """Load the command and run it."""
-    before = signal.signal(signal.SIGINT, _end)
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:  # as shells start what runs in the background
+        signal.signal(signal.SIGINT, _end)
     from hub.app.commands.main import main as command  # noqa: PLC0415 (it takes a second)
 
     signal.signal(signal.SIGINT, before)

@@ -133,7 +133,7 @@ def _sop_class(uid: str) -> str:
 
 
 def _name(uid: str) -> str:
-    return str(UID(uid).name)
+    return contexts.JPEG_XL.get(uid) or str(UID(uid).name)
 
 
 def _yes(value: bool) -> str:

@@ -17,9 +17,15 @@ SERVICES = (VERIFICATION, *FIND, *MOVE, *GET, AVAILABILITY)
 
 #: Uncompressed, the better first; what every peer must take is the last (PS3.5: 10.1).
 UNCOMPRESSED = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
+#: PS3.6 (2024d on); pydicom 3.0 does not know them.
+JPEG_XL = {
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+}
 #: What hardly an archive holds: other video, several components, JPEG XL.
-_RARE = "101 104 105 106 107 108 100.1 101.1 102.1 103.1 104.1 105.1 106.1 92 93 110 111 112"
-RARE = tuple(f"1.2.840.10008.1.2.4.{tail}" for tail in _RARE.split())
+_RARE = "101 104 105 106 107 108 100.1 101.1 102.1 103.1 104.1 105.1 106.1 92 93"
+RARE = (*(f"1.2.840.10008.1.2.4.{tail}" for tail in _RARE.split()), *JPEG_XL)
 #: Compressed syntaxes in the order of what archives hold most, deflated and rare ones last.
 COMPRESSED = (
     "1.2.840.10008.1.2.4.70",  # JPEG lossless SV1
