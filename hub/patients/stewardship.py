@@ -148,9 +148,7 @@ class Stewardship:
         with self.database.transaction() as work:
             store = PatientStore(work)
             store.lock_links()
-            task = store.tasks.get(command.task)
-            if task is None:
-                raise TaskNotFound()
+            task = _asked(store, command.task)
             other = self._other(work, store, task, command)
             _still_open(task, command.seen_at)
             context.touch("task", str(task.id))
@@ -171,9 +169,7 @@ class Stewardship:
         with self.database.transaction() as work:
             store = PatientStore(work)
             store.lock_links()
-            task = store.tasks.get(command.task)
-            if task is None:
-                raise TaskNotFound()
+            task = _asked(store, command.task)
             _still_open(task, command.seen_at)
             if not task.proposed or task.proposed_by != _author(context):
                 raise TaskChanged()
@@ -285,6 +281,13 @@ def _reason(text: str) -> str:
 
 def _author(context: Context) -> str:
     return context.principal.name or context.principal.id
+
+
+def _asked(store: PatientStore, number: int) -> TaskRecord:
+    task = store.tasks.get(number)
+    if task is None:
+        raise TaskNotFound()
+    return task
 
 
 def _still_open(task: TaskRecord, seen_at: datetime | None) -> None:

@@ -1,6 +1,7 @@
 """Whom the documents of another community are about that are asked for by their numbers, and what is done where nobody
 can tell. The other community is a double that may do everything."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from hub.federation.model import (
     RetrieveFromCommunities,
 )
 from hub.patients.known import KnownPersons
+from hub.patients.model import Traits
 from hub.storage.engine import Database
 from hub.values import PatientIdentifier, now
 from tests.access.rights_world import DOCTOR, SYSTEM, consent
@@ -47,8 +49,8 @@ class Asked(Peer):
         found = super().query(query)
         return found if query.query_id == FIND else self.by_number
 
-    def discover(self, traits: object, identifiers: object) -> Discovery:
-        found = super().discover(traits, identifiers)  # type: ignore[arg-type]
+    def discover(self, traits: Traits, identifiers: Sequence[PatientIdentifier]) -> Discovery:
+        found = super().discover(traits, identifiers)
         if self.refuses is not None:
             raise self.refuses
         return found

@@ -42,9 +42,10 @@ def shipped(name: str) -> Dataset:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Callable[..., Path]:
-    def made(name: str, change: Change = lambda ds: None, syntax: str = "") -> Path:  # noqa: ARG005
+    def made(name: str, change: Change | None = None, syntax: str = "") -> Path:
         ds, path = shipped(name), tmp_path / "one.dcm"
-        change(ds)
+        if change is not None:
+            change(ds)
         ds.save_as(path)
         if syntax:
             with path.open("rb") as opened:

@@ -25,7 +25,7 @@ from tests.wire.fhir.test_resources import INDEXED
 
 BASE = "https://hub.example/fhir"
 DOCUMENT = document_reference(ENTRY, (), BASE)
-CONTEXT: Context = None  # type: ignore[assignment]
+CONTEXT = Context()
 PERSON = {
     "resourceType": "Patient",
     "id": "R1",
