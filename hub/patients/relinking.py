@@ -13,12 +13,20 @@ from hub.patients.model import TaskKind
 from hub.patients.service import PatientService
 from hub.patients.store import Member, PatientStore
 from hub.patients.store_again import AgainStore
-from hub.patients.store_keys import KeyReader
+from hub.patients.store_keys import KeyReader, KeyStore
 from hub.patients.store_snapshot import Asked, Pair, SnapshotReader
 from hub.patients.weighing import SCORE, Found, Weighing
 from hub.storage.engine import UnitOfWork
 
 PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Blocking keys of an identity, made of what was read of it."""
+
+    mark: int  #: (``hub.patients.store_snapshot.mark``)
+    keys: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +78,22 @@ class Relinking:
             yield page
             after = page[-1].id
 
-    def remember(self, identities: Sequence[int]) -> None:
-        """Store the blocking keys of identities, in one unit of work."""
+    def fill(self, rows: Sequence[tuple[int, int]]) -> None:
+        """Store (key, identity) of those whose keys nobody has stored yet. ``remember`` is to follow: until then they
+        are missing as before."""
+        with self.patients.database.transaction() as work:
+            KeyStore(work).fill(rows)
+
+    def remember(self, identities: Sequence[int], made: Mapping[int, Made] | None = None) -> None:
+        """Store the blocking keys of identities, in one unit of work. ``made``: keys for those that are still as they
+        were when these were made."""
         if not identities:
             return
         with self.patients.database.transaction() as work:
             store, weighing = self._weighing(work)
-            SnapshotReader(work).hold(identities)
-            weighing.remember_all(store.by_ids(identities))
+            marks, made = SnapshotReader(work).hold(identities), made or {}
+            right = {key: its.keys for key, its in made.items() if its.mark == marks.get(key)}
+            weighing.remember_all(store.by_ids([key for key in identities if key not in right]), right)
 
     def linked_by_score(self) -> set[Pair]:
         """Pairs that a score linked."""
@@ -91,13 +107,14 @@ class Relinking:
             return Said(reader.barred(), {(item.pair, item.kind): item for item in reader.asked()})
 
     def judge(self, pairs: Iterable[Pair]) -> list[Judged]:
-        """Pairs as a feed would judge them: those of two persons that are not settled."""
+        """Pairs of two persons as a feed would judge them: those that are not settled. Whose they are is not asked:
+        what is decided meanwhile changes nothing here."""
         some, judged = list(pairs), []
         with self.patients.database.reading() as work:
             store, weighing = self._weighing(work)
             members = {item.id: item for item in store.by_ids({key for pair in some for key in pair})}
             for one, other in some:
-                if one in members and other in members and members[one].person != members[other].person:
+                if one in members and other in members:
                     found = weighing.judged(members[one].identity, members[other])
                     if found:
                         judged.append(_judged((one, other), found))

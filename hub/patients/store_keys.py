@@ -78,6 +78,13 @@ _GATHER = {
     """,
 }
 _ADD = Prepared(lambda _dialect: insert(KEY), "key", "identity")
+_FILL = Prepared(
+    lambda _dialect: text(f"""
+        INSERT INTO patients_key (key, identity)
+        SELECT :key, id FROM patients_identity WHERE id = :identity AND keys_version <> {VERSION} AND active
+        ON CONFLICT DO NOTHING
+    """)  # noqa: S608 (a number)
+)
 _GATHERING = Prepared(lambda dialect: text(_GATHER[dialect]))
 _PUT_KEYS = Prepared(lambda dialect: text(_PUT[dialect]))
 _DROP_OTHERS = Prepared(lambda _dialect: _OTHERS)
@@ -143,6 +150,11 @@ class KeyStore:
         wanted = {(key, identity) for identity, its in keys.items() for key in its}
         _DROP.many(connection, [{"key": key, "identity": identity} for key, identity in sorted(stored - wanted)])
         self._work.rows_later(_ADD, sorted(wanted - stored))
+
+    def fill(self, rows: Sequence[tuple[int, int]]) -> None:
+        """Add (key, identity) where the identity's keys are not said to be there; nor are they afterwards. For SQLite,
+        where rows in the order of the keys are written to few pages, and nobody else writes."""
+        self._work.rows_later(_FILL, rows)
 
     def _add(self, identity: int, keys: Collection[int]) -> None:
         """Those of an identity that had none."""

@@ -1,5 +1,6 @@
 """The whole index as a batch reads it: portions by row, no reading longer than a portion; what people said of pairs."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,9 +26,9 @@ _ROWS = Prepared(
         FROM patients_identity WHERE active AND id > :after AND id <= :last ORDER BY id
     """)
 )
-_KEYS = Prepared(
-    lambda _dialect: text("SELECT key, identity FROM patients_key WHERE identity > :after AND identity <= :last")
-)
+_JOINED = {"postgresql": "string_agg(CAST({0} AS text), ',')", "sqlite": "group_concat({0})"}
+_STORED = "SELECT {0}, {1} FROM patients_key WHERE identity > :after AND identity <= :last"
+_KEYS = Prepared(lambda dialect: text(_STORED.format(*(_JOINED[dialect].format(name) for name in ("key", "identity")))))
 _DESCRIBED = {
     "postgresql": f"""
         SELECT id, CAST(traits AS TEXT), ins_value FROM patients_identity WHERE id {among("keys", "bigint")}
@@ -42,8 +43,14 @@ _QUESTION = tuple(TASK.c[name] for name in ("identity", "others", "kind", "evide
 _OF_TWO = (TaskKind.POSSIBLE.value, TaskKind.DUPLICATE.value)
 _ASKED = select(*_QUESTION).where(TASK.c.kind.in_(_OF_TWO)).order_by(TASK.c.id)
 _HELD = {
-    "postgresql": "SELECT id FROM patients_identity WHERE id = ANY (CAST(:keys AS bigint[])) ORDER BY id FOR UPDATE",
-    "sqlite": "SELECT value FROM json_each(:keys) WHERE 0",  # one writer: nobody else changes anything
+    "postgresql": f"""
+        SELECT id, active, CAST(traits AS TEXT), ins_value FROM patients_identity WHERE id {among("keys", "bigint")}
+        ORDER BY id FOR UPDATE
+    """,  # noqa: S608
+    "sqlite": """
+        SELECT x.id, x.active, CAST(x.traits AS TEXT), x.ins_value FROM json_each(:keys) AS a
+        CROSS JOIN patients_identity AS x WHERE x.id = a.value
+    """,  # one writer: nobody else changes anything
 }
 _HOLD = Prepared(lambda dialect: text(_HELD[dialect]))
 
@@ -77,9 +84,10 @@ class SnapshotReader:
         """``Row`` of each identity in use. ``version``: of keys that are not old."""
         return _ROWS.rows(self._connection, {"after": after, "last": last, "version": version})
 
-    def keys(self, after: int, last: int) -> list[Any]:
-        """(key, identity), as they are stored."""
-        return _KEYS.rows(self._connection, {"after": after, "last": last})
+    def keys(self, after: int, last: int) -> tuple[str, str]:
+        """The stored keys, and whose each is: numbers with commas between, since a row for each takes twice as long."""
+        [(keys, identities)] = _KEYS.rows(self._connection, {"after": after, "last": last})
+        return keys or "", identities or ""
 
     def described(self, identities: Sequence[int]) -> list[Any]:
         """(id, traits as JSON, INS) of each."""
@@ -100,9 +108,17 @@ class SnapshotReader:
             if len(others) == 1 and (closed is None or decided):
                 yield Asked(_pair(identity, others[0]), identity, TaskKind(kind), evidence, closed is None)
 
-    def hold(self, identities: Sequence[int]) -> None:
-        """Nobody else changes these identities until the unit of work ends."""
-        _HOLD.rows(self._connection, {"keys": listed(self._connection, identities)})
+    def hold(self, identities: Sequence[int]) -> dict[int, int]:
+        """Nobody else changes these identities until the unit of work ends. The ``mark`` of each that is in use."""
+        rows = _HOLD.rows(self._connection, {"keys": listed(self._connection, identities)})
+        return {key: mark(traits, ins) for key, active, traits, ins in rows if active}
+
+
+def mark(traits: str | bytes, ins: str | None) -> int:
+    """The same while an identity's keys are: of what they are made of, as stored."""
+    told = traits.encode() if isinstance(traits, str) else traits
+    digest = hashlib.blake2b(told, digest_size=8, salt=(ins or "").encode()[:16])
+    return int.from_bytes(digest.digest(), "big", signed=True)
 
 
 def _pair(one: int, other: int) -> Pair:

@@ -115,9 +115,10 @@ class Weighing:
         """The keys of an identity as it is now; none when it is in use no more."""
         self.keys.put(member.id, self._keys(member.identity) if member.identity.active else ())
 
-    def remember_all(self, members: Iterable[Member]) -> None:
-        """As ``remember``, of several that nobody else changes now."""
-        self.keys.put_all({item.id: self._keys(item.identity) if item.identity.active else () for item in members})
+    def remember_all(self, members: Iterable[Member], made: Mapping[int, Sequence[int]]) -> None:
+        """As ``remember``, of several that nobody else changes now. ``made``: the keys of others."""
+        its = {item.id: self._keys(item.identity) if item.identity.active else () for item in members}
+        self.keys.put_all({**made, **its})
 
     def look(self, identity: Identity, not_id: int, found: Found) -> None:
         """Weigh whoever shares a key with the identity."""

@@ -8,17 +8,18 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from rich.progress import Progress
 from sqlalchemy import text
 
 from hub.app.patients import readers, snapshot
 from hub.app.patients.matching import weigh
-from hub.app.patients.relink import Report, relink
+from hub.app.patients.relink import Report, Wanted, relink
 from hub.app.settings.model import Matching
 from hub.context import Context
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.errors import InsConflict
 from hub.patients.model import Authority, FeedIdentity, Identity, MergeIdentities, TaskKind
-from hub.patients.relinking import Relinking
+from hub.patients.relinking import Judged, Relinking
 from hub.patients.scoring.keys import VERSION, keys
 from hub.patients.scoring.scorer import prepared
 from hub.patients.service import PatientService
@@ -26,7 +27,7 @@ from hub.patients.steward_model import DecideTask, FindTasks, Verdict
 from hub.patients.stewardship import Stewardship
 from hub.patients.store import PatientStore
 from hub.patients.store_keys import KeyReader
-from hub.patients.store_snapshot import SnapshotReader
+from hub.patients.store_snapshot import Pair
 from hub.storage.engine import Database
 from hub.testing.population import AUTHORITY, Population
 from tests.patients.scoring.people import A, B, someone
@@ -174,6 +175,69 @@ def test_keys_that_are_missing_or_old_are_stored(patients: PatientService) -> No
     assert_keys_are_right(patients)
 
 
+def test_keys_of_who_changes_while_the_rest_is_read(patients: PatientService) -> None:
+    """Keys that were made of other traits are made anew; those that somebody else stored meanwhile stay."""
+    known = (someone(A), someone(B, "M", birth_name="Martin"), someone(C, birth_name="Durand", birth_given="Louise"))
+    feed(patients, *known)
+    index = Relinking(patients)
+    [some] = snapshot.ranges(patients.database)
+    stale = snapshot.portion(index, some, provisional=False).stale
+    assert len(stale.ids) == 3
+    feed(patients, someone(A, birth_name="Petit"))
+    patients.weigh = weigh(ON)
+    feed(patients, someone(B, "M", birth_name="Moreau"))
+    before = stored(patients)
+    for rows in stale.by_key(2):
+        index.fill(rows)
+    one, other, third = stale.ids.tolist()
+    assert stored(patients)[other] == before[other]  # and of the others there is more than nothing: a run may end here
+    assert {one, third} <= stored(patients).keys()
+    [page] = stale.pages(10)
+    index.remember(list(page), page)
+    assert_keys_are_right(patients)
+    assert again(patients).keys == 0
+
+
+def test_what_is_decided_meanwhile_changes_nothing_of_what_is_judged(
+    patients: PatientService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pair is a page of its own, and whoever is found is decided at once: the same, in the same order."""
+    feed(patients, *everybody())
+    patients.weigh = weigh(ON)
+    alone = relink(patients, ON, dry_run=True)
+    monkeypatch.setattr("hub.app.patients.relink.PAGE", 1)
+    monkeypatch.setattr("hub.app.patients.relink._TOGETHER", 1)
+    decided: list[int] = []
+    decide = Relinking.look_again
+
+    def noted(index: Relinking, identities: list[int], context: Context) -> int:
+        decided.extend(identities)
+        return decide(index, identities, context)
+
+    monkeypatch.setattr(Relinking, "look_again", noted)
+    done = relink(patients, ON, dry_run=False)
+    assert done.linked > 1
+    assert replace(done, linked=0, seconds=alone.seconds) == alone
+    assert len(decided) == len(set(decided)) == alone.decisions
+
+
+def test_the_heaviest_pairs_first(patients: PatientService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An identity by its heaviest pair, of the same weight the older row; whoever a score joined too easily is last."""
+    feed(patients, someone(A))
+    pairs = [(1, 9), (2, 8), (3, 7), (4, 6), (5, 9), (2, 5)]
+    weights = dict(zip(pairs, (20.0, 30.0, 20.0, 30.0, 40.0, 5.0), strict=True))
+    looked = Wanted(Relinking(patients), ON, Report())
+    looked.by_score = {(1, 3), (1, 9)}
+
+    def judged(_index: Relinking, some: Iterable[Pair]) -> list[Judged]:
+        return [Judged(pair, True, TaskKind.POSSIBLE, "") for pair in some if pair != (2, 5)]
+
+    monkeypatch.setattr(Relinking, "judge", judged)
+    with readers.Readers(patients, ON) as here, Progress(disable=True) as shown:
+        assert list(looked.of(weights, here, shown)) == [9, 6, 8, 7, 3]
+    assert looked.report.pairs == len(pairs) - 1
+
+
 def test_keys_follow_whatever_feeds_and_owners_say(patients: PatientService) -> None:
     """With matching on no re-link has anything to do; what is told while it is off waits for one."""
     chance = random.Random(7)
@@ -204,6 +268,15 @@ def test_keys_follow_whatever_feeds_and_owners_say(patients: PatientService) -> 
     assert_keys_are_right(patients)
 
 
+def stored(patients: PatientService) -> dict[int, set[int]]:
+    """Identity -> its stored keys."""
+    found: dict[int, set[int]] = {}
+    with patients.database.reading() as work:
+        for key, identity in work.connection.execute(text("SELECT key, identity FROM patients_key")):
+            found.setdefault(identity, set()).add(key)
+    return found
+
+
 def assert_keys_are_right(patients: PatientService, *, every: bool = True) -> None:
     """Those that are said to be stored; ``every``: they are said to be for each identity in use."""
     with patients.database.reading() as work:
@@ -213,11 +286,8 @@ def assert_keys_are_right(patients: PatientService, *, every: bool = True) -> No
             .scalars()
             .all()
         )
-        stored: dict[int, set[int]] = {}
-        for key, identity in SnapshotReader(work).keys(0, 1 << 40):
-            stored.setdefault(identity, set()).add(key)
     checked = {item.id: {key for _, key in keys(prepared(item.identity))} for item in members if item.id in keyed}
-    assert {identity: found for identity, found in stored.items() if identity in checked} == checked
+    assert {identity: found for identity, found in stored(patients).items() if identity in checked} == checked
     assert checked
     assert not every or len(checked) == len(members)
 
@@ -229,15 +299,15 @@ def test_processes_of_their_own_read_the_same(patients: PatientService, monkeypa
     told = partial(snapshot.described, kinds=kinds)
     with readers.Readers(patients, ON) as alone:
         here = list(alone.each(made, snapshot.ranges(patients.database)))
-        records = list(alone.each(told, [here[0].stale]))
+        records = list(alone.each(told, [here[0].stale.ids.tolist()]))
     monkeypatch.setattr(readers, "ALONE", 0)
     monkeypatch.setattr(snapshot, "PORTION", 40)
     with readers.Readers(patients, ON, processes=2) as others:
         there = list(others.each(made, snapshot.ranges(patients.database)))
-        parts = rows(others.each(told, [item.stale for item in there]))
+        parts = rows(others.each(told, [item.stale.ids.tolist() for item in there]))
     assert sorted(parts, key=repr) == sorted(rows(records), key=repr)
     assert (len(here), len(there)) == (1, 4)
-    assert [number for item in there for number in item.stale] == [number for item in here for number in item.stale]
+    assert [number for item in there for number in item.stale.ids] == list(here[0].stale.ids)
     assert rows(item.keys for item in there) == rows(item.keys for item in here)
     assert rows(item.known for item in there) == rows(item.known for item in here)
 

@@ -124,15 +124,6 @@ class Batch:
         """As ``pairs``, of those that are to be compared, once all are described."""
         yield from self._weighed(least)
 
-    def apart(self, pairs: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
-        """Those of the pairs that are of two persons."""
-        insert(self._connection, "asked", table(number_columns(("one", "other"), pairs)), new=True)
-        found = self._connection.execute("""
-            SELECT one, other FROM asked JOIN known AS l ON l.id = one JOIN known AS r ON r.id = other
-            WHERE l.person <> r.person
-        """).fetchall()
-        return set(found)
-
     def _weighed(self, least: float) -> Iterator[Weighed]:
         columns = [column for column in terms.columns_of(self.kinds) if column in self.model.terms]
         api = self._splink.DuckDBAPI(self._connection)

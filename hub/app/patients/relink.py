@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import orjson
@@ -18,7 +20,7 @@ from hub.app.commands.options import SettingsOption
 from hub.app.patients import matching
 from hub.app.patients.batch import Batch
 from hub.app.patients.readers import Readers
-from hub.app.patients.snapshot import PORTION, Portion, described, portion, ranges
+from hub.app.patients.snapshot import PORTION, Portion, Stale, described, portion, ranges
 from hub.app.settings import file as settings_file
 from hub.context import Context
 from hub.errors import Misconfigured
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 MEMORY = "2500MB"  #: of DuckDB; the processes that read take some 300 MB beside it
+_KEYS = 30_000  # rows that are written together
 _TOGETHER = 50  # identities of one unit of work: feeds get their turn between
 _NEARLY = 1e-6  # bits: sums of the same weights in another order; who is on the border is judged again
 _LAST = -1000.0
@@ -102,37 +105,55 @@ def relink(
     SplinkMissing, ModelRefused."""
     started, report, index = time.monotonic(), Report(), Relinking(patients)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as shown:
-        with Readers(patients, settings, processes) as readers, Batch(_model(settings), memory=memory) as batch:
+    with Progress(*columns, console=Console(stderr=True)) as shown, Readers(patients, settings, processes) as readers:
+        with Batch(_model(settings), memory=memory) as batch:
             made = partial(portion, provisional=settings.provisional, version=NO_VERSION if all_keys else VERSION)
             stale = _read(readers, batch, made, report, shown)
-            looked = _Wanted(index, settings, report)
-            keyed = iter(() if dry_run else _pages(stale, PAGE, "keys", shown))
+            looked = Wanted(index, settings, report)
+            keyed = iter(()) if dry_run else _store(index, stale, shown, early=not all_keys)
             for _ in _describe(readers, batch, looked.by_score, shown):
-                index.remember(next(keyed, ()))  # while the others read on
-            for page in keyed:
-                index.remember(page)
-            wanted = looked.of(batch, readers, shown)
-        if not dry_run:
-            for some in _pages(wanted, _TOGETHER, "decisions", shown):
+                next(keyed, None)  # while the others read on
+            for _ in keyed:
+                pass
+            weights = looked.weights(batch, shown)
+        wanted = looked.of(weights, readers, shown)
+        deciding = shown.add_task("decisions", total=None)
+        while some := list(islice(wanted, _TOGETHER)):  # while the others judge on
+            report.decisions += len(some)
+            if not dry_run:
                 report.linked += index.look_again(some, Context(transaction="patients-relink"))
+            shown.update(deciding, completed=report.decisions)
     report.seconds = round(time.monotonic() - started, 1)
     return report
 
 
 def _read(
     readers: Readers, batch: Batch, made: Callable[[Relinking, Range], Portion], report: Report, shown: Progress
-) -> list[int]:
+) -> Stale:
     """Take the whole index; the identities whose stored keys are missing or old."""
     parts = ranges(readers.index.patients.database)
     reading, stale = shown.add_task("identities", total=readers.index.count()), []
     for part in readers.each(made, parts):
         batch.take(part)
-        stale += part.stale
+        stale.append(part.stale)
         report.identities += part.count
         shown.update(reading, advance=part.count)
-    report.keys = len(stale)
-    return stale
+    found = Stale.of(stale)
+    report.keys = len(found.ids)
+    return found
+
+
+def _store(index: Relinking, stale: Stale, shown: Progress, *, early: bool) -> Iterator[None]:
+    """Store the keys, a unit of work at a time. ``early``: most of them in their order first, where that is quicker."""
+    if early and index.patients.database.sqlite:
+        for rows in stale.by_key(_KEYS):
+            index.fill(rows)
+            yield
+    storing = shown.add_task("keys", total=len(stale.ids))
+    for page in stale.pages(PAGE):
+        index.remember(list(page), page)
+        shown.update(storing, advance=len(page))
+        yield
 
 
 def _describe(readers: Readers, batch: Batch, also: set[Pair], shown: Progress) -> Iterator[None]:
@@ -155,7 +176,7 @@ def _model(settings: "Matching") -> "Model":
     return matching.scorer_of(settings).model
 
 
-class _Wanted:
+class Wanted:
     """The identities about which something is to be decided."""
 
     def __init__(self, index: Relinking, settings: "Matching", report: Report) -> None:
@@ -163,29 +184,31 @@ class _Wanted:
         self.by_score, self.said = index.linked_by_score(), index.said()
         self.report = report
 
-    def of(self, batch: Batch, readers: Readers, shown: Progress) -> list[int]:
-        """Those of the heaviest pairs first."""
-        weights = self._weights(batch, shown)
-        wanted: dict[int, float] = {}
+    def of(self, weights: dict[Pair, float], readers: Readers, shown: Progress) -> Iterator[int]:
+        """Each once, those of the heaviest pairs first, while the others' pairs are judged."""
+        seen: set[int] = set()
+        for _, tied in groupby(self._news(weights, readers, shown), itemgetter(0)):
+            some = sorted({identity for _, identity in tied} - seen)
+            seen.update(some)
+            yield from some
+
+    def _news(self, weights: dict[Pair, float], readers: Readers, shown: Progress) -> Iterator[tuple[float, int]]:
+        """(weight, identity), the heaviest first."""
         met: set[tuple[Pair, TaskKind]] = set()
-        pages = _pages(tuple(weights), PAGE, "judged", shown)
+        pages = _pages(sorted(weights, key=weights.__getitem__, reverse=True), PAGE, "judged", shown)
         for judged in readers.each(Relinking.judge, pages):
             for found in judged:
                 self.report.pairs += 1
                 self.report.automatic += found.link
                 met |= {(found.pair, kind) for kind in (TaskKind.POSSIBLE, TaskKind.DUPLICATE)}
                 if self.said.news(found):
-                    identity, weight = max(found.pair), weights[found.pair]
-                    wanted[identity] = max(weight, wanted.get(identity, weight))
+                    yield weights[found.pair], max(found.pair)
         outdated = self.said.outdated(met)
         self.report.lower, self.report.outdated = len(self.by_score), len(outdated)
-        for identity in [*map(max, self.by_score), *outdated]:
-            wanted.setdefault(identity, _LAST)
-        self.report.decisions = len(wanted)
-        return sorted(wanted, key=lambda identity: (-wanted[identity], identity))
+        yield from ((_LAST, identity) for identity in (*map(max, self.by_score), *outdated))
 
-    def _weights(self, batch: Batch, shown: Progress) -> dict[Pair, float]:
-        """Of pairs that nobody barred. ``by_score`` keeps the edges that weigh too little now."""
+    def weights(self, batch: Batch, shown: Progress) -> dict[Pair, float]:
+        """Of pairs that are to be judged: nobody barred them. ``by_score`` keeps edges that weigh too little now."""
         weighing = shown.add_task("pairs", total=None)
         weights: dict[Pair, float] = {}
         for count, (one, other, weight) in enumerate(batch.open_pairs(self.least), 1):

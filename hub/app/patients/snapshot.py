@@ -1,24 +1,61 @@
 """The index made comparable, portion by portion: columns for DuckDB, blocking keys."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy
 import orjson
 
 from hub.patients.matching import DOUBTFUL
-from hub.patients.relinking import Relinking
+from hub.patients.relinking import Made, Relinking
 from hub.patients.scoring import batch, keys
 from hub.patients.scoring.features import Features, features_of_row
 from hub.patients.scoring.keys import VERSION
 from hub.patients.scoring.vetoes import UNCHECKED
-from hub.patients.store_snapshot import Range, SnapshotReader
+from hub.patients.store_snapshot import Range, SnapshotReader, mark
 from hub.storage.engine import Database
 
 PORTION = 20_000  #: rows of one portion
 _UNCHECKED = frozenset(status.value for status in UNCHECKED)
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Identities whose stored keys are missing or old, and the keys that they should have: columns of numbers."""
+
+    ids: Any
+    marks: Any  #: of what the keys were made of
+    counts: Any  #: how many of ``keys`` are each one's
+    keys: Any
+
+    @classmethod
+    def of(cls, parts: "Sequence[Stale]") -> "Stale":
+        """All of them."""
+        none = numpy.empty(0, numpy.int64)
+        columns = zip(*((part.ids, part.marks, part.counts, part.keys) for part in parts), strict=True)
+        return cls(*map(numpy.concatenate, columns)) if parts else cls(none, none, none, none)
+
+    @property
+    def whose(self) -> Any:
+        """The identity of each key."""
+        return numpy.repeat(self.ids, self.counts)
+
+    def by_key(self, size: int) -> Iterator[list[tuple[int, int]]]:
+        """So many (key, identity) at a time, in the order of the keys."""
+        order, whose = numpy.argsort(self.keys), self.whose
+        for start in range(0, len(order), size):
+            some = order[start : start + size]
+            yield list(zip(self.keys[some].tolist(), whose[some].tolist(), strict=True))
+
+    def pages(self, size: int) -> Iterator[dict[int, Made]]:
+        """So many identities at a time."""
+        ends = numpy.cumsum(self.counts)
+        for start in range(0, len(self.ids), size):
+            some = slice(start, start + size)
+            columns = (self.ids[some], self.marks[some], ends[some] - self.counts[some], ends[some])
+            rows = zip(*(column.tolist() for column in columns), strict=True)
+            yield {key: Made(sign, self.keys[first:end].tolist()) for key, sign, first, end in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +65,7 @@ class Portion:
     count: int
     keys: bytes
     known: bytes  #: id, person, INS, never: whether no score may join it (nobody has checked it, or it is in doubt)
-    stale: list[int]  #: identities whose stored keys are missing or old; ``keys`` has what they should be
+    stale: Stale  #: ``keys`` has what their keys should be, not what they are
 
 
 def ranges(database: Database) -> list[Range]:
@@ -42,13 +79,13 @@ def portion(index: Relinking, some: Range, *, provisional: bool, version: int = 
     ``version``: of the stored keys that are taken as they are."""
     with index.patients.database.reading() as work:
         reader = SnapshotReader(work)
-        rows, pairs = reader.rows(*some, version), reader.keys(*some)
-    ids, persons, statuses, attributes, ins, traits = zip(*rows, strict=True) if rows else ([],) * 6
-    stale = [identity for identity, text in zip(ids, traits, strict=True) if text is not None]
-    counts, made = _keys(_features(text, number) for text, number in zip(traits, ins, strict=True) if text is not None)
-    stored = numpy.fromiter(chain.from_iterable(pairs), numpy.int64, 2 * len(pairs)).reshape(-1, 2)
-    kept = stored[~numpy.isin(stored[:, 1], stale)] if stale else stored
-    whose = numpy.repeat(numpy.array(stale, numpy.int64), counts)
+        rows, stored = reader.rows(*some, version), reader.keys(*some)
+    ids, persons, statuses, attributes, ins, _ = zip(*rows, strict=True) if rows else ([],) * 6
+    key, whose = map(_numbers, stored)
+    stale = _stale([(item[0], item[-1], item[-2]) for item in rows if item[-1] is not None])
+    if len(stale.ids):
+        kept = ~numpy.isin(whose, stale.ids)
+        key, whose = numpy.concatenate((key[kept], stale.keys)), numpy.concatenate((whose[kept], stale.whose))
     unfit = frozenset() if provisional else _UNCHECKED
     never = [
         int(status in unfit or (bool(said) and not DOUBTFUL.isdisjoint(said.split())))
@@ -56,7 +93,7 @@ def portion(index: Relinking, some: Range, *, provisional: bool, version: int = 
     ]
     return Portion(
         len(rows),
-        stream({"key": numpy.concatenate((kept[:, 0], made)), "id": numpy.concatenate((kept[:, 1], whose))}),
+        stream({"key": key, "id": whose}),
         stream({"id": ids, "person": persons, "ins": _arrow().array(ins, _arrow().string()), "never": never}),
         stale,
     )
@@ -75,16 +112,25 @@ def _features(traits: str | bytes, ins: str | None) -> Features:
     return features_of_row(orjson.loads(traits), ins or "")
 
 
-def _keys(records: Iterable[Features]) -> tuple[list[int], Any]:
-    """How many blocking keys each has, and all of them, in their order."""
-    counts: list[int] = []
+def _stale(rows: Sequence[tuple[int, str | bytes, str | None]]) -> Stale:
+    """Of (id, traits, INS)."""
+    ids, marks, counts = [], [], []
     digests: list[bytes] = []
     digest = keys.digest
-    for record in records:
-        texts = keys.texts(record)
+    for identity, traits, ins in rows:
+        texts = keys.texts(_features(traits, ins))
+        ids.append(identity)
+        marks.append(mark(traits, ins))
         counts.append(len(texts))
         digests += map(digest, texts)
-    return counts, numpy.frombuffer(b"".join(digests), ">i8").astype(numpy.int64)
+    made = numpy.frombuffer(b"".join(digests), ">i8").astype(numpy.int64)
+    ours, signs, lengths = (numpy.array(column, numpy.int64) for column in (ids, marks, counts))
+    return Stale(ours, signs, lengths, made)
+
+
+def _numbers(text: str) -> Any:
+    """Those of a text with commas between them."""
+    return numpy.fromstring(text, numpy.int64, sep=",") if text else numpy.empty(0, numpy.int64)
 
 
 # Arrow
