@@ -168,6 +168,16 @@ def test_mistakes_are_told(settings: Path, tmp_path: Path) -> None:
     assert (done.returncode, "import-file" in done.stderr) == (1, True)
 
 
+def test_another_feed_is_told_whose_the_authorities_are(settings: Path, tmp_path: Path) -> None:
+    settings.write_text(settings.read_text() + 'application = "HIS"\nfacility = "A"\n')
+    (tmp_path / "a.csv").write_text("id,birth_name,authority\n1,DUBOIS," + A + "\n")
+    done = maillage("patients", "import", "a.csv", "--source", "HIS", cwd=tmp_path)
+    assert (done.returncode, "authority-not-owned" in done.stdout) == (3, True), done.stderr
+    assert "--source HIS|A" in done.stdout
+    done = maillage("patients", "import", "a.csv", "--source", "HIS|A", cwd=tmp_path)
+    assert (done.returncode, "belong to" in done.stdout) == (0, False), done.stderr
+
+
 def test_killed_and_started_again(settings: Path, tmp_path: Path) -> None:
     count = 3_500
     lines = [f"{number},DUBOIS{number % 700},1980-01-{number % 28 + 1:02d}" for number in range(count)]

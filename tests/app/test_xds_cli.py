@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from hub.app.commands import xds_submission as submission
 from hub.app.commands.main import app
 from hub.app.commands.xds_queries import QueryOption, query_of, stored_query
-from hub.app.commands.xds_target import AddressMissing, SandboxFile
+from hub.app.commands.xds_target import AddressMissing, SandboxFile, target
 from hub.app.sandbox.hub import Options, Sandbox
 from hub.audit.model import AuditRecord, AuditSearch
 from hub.documents.model import APPROVED, AssociationType
@@ -234,6 +234,16 @@ def test_values_that_can_not_be_read(terminal: Terminal, tmp_path: Path) -> None
         file.write_text(text)
         with pytest.raises(submission.MetadataFile):
             submission.read_metadata(file)
+
+
+def test_a_sandbox_that_is_not_ready_yet(tmp_path: Path) -> None:
+    file = tmp_path / "sandbox.json"
+    file.write_text("")
+    with pytest.raises(SandboxFile, match="still empty"):
+        target(file)
+    file.write_text("[]\n")
+    with pytest.raises(SandboxFile, match="is not the JSON"):
+        target(file)
 
 
 def test_what_is_said_for_nothing(tmp_path: Path) -> None:

@@ -85,7 +85,12 @@ def target(sandbox: Path | None, **given: Any) -> Target:
 
 def _from_sandbox(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8").splitlines()[0])
+        lines = file.read_text(encoding="utf-8").splitlines()
+        if not lines:
+            raise SandboxFile(
+                "The sandbox file is still empty: its line comes when the sandbox is ready.", location=str(file)
+            )
+        found = json.loads(lines[0])
         return {
             "registry": found["xds_registry"],
             "repository": found["xds_repository"],
@@ -96,7 +101,7 @@ def _from_sandbox(file: Path) -> dict[str, Any]:
             "ca": Path(found["ca"]),
             "token": found["token"],
         }
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise SandboxFile(location=str(file)) from error
 
 

@@ -26,9 +26,11 @@ from hub.app.patients.import_reading import batches
 from hub.app.settings import file as settings_file
 from hub.context import Context
 from hub.errors import HubError, Invalid
+from hub.patients.authorities import AuthorityDirectory
 from hub.patients.bulk import BATCH, BulkService
 from hub.patients.bulk_errors import ImportFile
 from hub.patients.bulk_model import Imported, Refusal
+from hub.patients.errors import AuthorityNotOwned
 from hub.pipeline.transaction import AuditEvent, Durability, Kind, Transaction
 from hub.values import Oid
 
@@ -89,7 +91,13 @@ class Outcome:
 
 def import_files(  # noqa: PLR0917 (typer reads options from parameters)
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What to import, in this order.")],
-    source: Annotated[str, typer.Option(help="The feed that the files stand for, as in the settings (`feeds`).")],
+    source: Annotated[
+        str,
+        typer.Option(
+            help="The feed that the files stand for: its name in the settings (`feeds`), else APPLICATION|FACILITY, as "
+            "its authority says them."
+        ),
+    ],
     form: Annotated[
         Format | None, typer.Option("--format", help="What the files are. Default: told by their first bytes.")
     ] = None,
@@ -138,7 +146,10 @@ def import_files(  # noqa: PLR0917 (typer reads options from parameters)
             for file in files:
                 outcome = importer.run(file, look(file, form, encoding), report or Path(f"{file.name}.refused.csv"))
                 outcomes.append(outcome)
-                typer.echo(orjson.dumps(outcome.document()).decode()) if as_json else _show(outcome, dry_run=dry_run)
+                if as_json:
+                    typer.echo(orjson.dumps(outcome.document()).decode())
+                else:
+                    _show(outcome, hub.patients.directory, dry_run=dry_run)
                 if not outcome.complete:
                     raise typer.Exit(INTERRUPTED)
     finally:
@@ -294,7 +305,7 @@ def progress(outcome: Outcome) -> Iterator[Any]:
         yield advance
 
 
-def _show(outcome: Outcome, *, dry_run: bool) -> None:
+def _show(outcome: Outcome, authorities: AuthorityDirectory, *, dry_run: bool) -> None:
     out, state = Console(width=None if sys.stdout.isatty() else 200), outcome.state
     name = escape(str(outcome.file))
     if outcome.before:
@@ -313,5 +324,10 @@ def _show(outcome: Outcome, *, dry_run: bool) -> None:
         out.print(f"  warning: {warning}", highlight=False)
     for code, count in outcome.reasons[:_MOST_REASONS]:
         out.print(f"  {count} {escape(code)}", highlight=False)
+    if AuthorityNotOwned.code in dict(outcome.reasons):
+        owners = sorted({owner for authority in authorities.all() for owner in authority.owners})
+        out.print(
+            f"  the authorities of the settings belong to --source {escape(' or '.join(owners))}", highlight=False
+        )
     if outcome.report is not None:
         out.print(f"  refused records: {escape(str(outcome.report))}", highlight=False)
