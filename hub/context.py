@@ -1,6 +1,7 @@
 """What travels with one transaction through the rooms: who asks, why, and what it touched (for the audit record)."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -39,7 +40,8 @@ class Context:
     control_id: str = ""  #: what the sender calls the message
     query_form: str = ""  #: what the question is: ebxml, hl7v2, hl7v3, http, dicom
     action: str = ""  #: what was done, where it is another thing than the transaction's rule
-    failed: HubError | None = None  #: why nothing came of all that was asked for, where the answer itself tells it
+    failed: HubError | None = None  #: why nothing, or not all, came of what was asked for, where the answer tells it
+    at_end: Callable[[HubError | None], None] | None = None  #: of an answer that is being sent: tells what became of it
     message_id: str = ""  #: the inbox row that keeps the raw message, "" when none
     received_at: datetime = field(default_factory=now)
     deadline: float | None = None  #: time.monotonic() value after which the caller has gone
@@ -53,6 +55,12 @@ class Context:
     def led_to(self, kind: str, reference: str) -> None:
         """Note what the message caused: shown beside it on the operator's page."""
         self.effects[Touched(kind, reference)] = None
+
+    def end(self, error: HubError | None = None) -> None:
+        """The answer has been sent, or has broken off with ``error``; told twice, the first time counts."""
+        tell, self.at_end = self.at_end, None
+        if tell is not None:
+            tell(self.failed or error)
 
     def forget(self) -> None:
         """What was noted of an attempt that was taken back."""

@@ -139,6 +139,13 @@ class DeadlineExceeded(Unavailable):
     title = "The deadline passed before the answer came."
 
 
+class NotTaken(HubError):
+    """Whoever asked went away, or cancelled, before the answer's end."""
+
+    code = "not-taken"
+    title = "The answer was not taken to its end."
+
+
 class PeerRefused(HubError):
     """Another system, which the hub asked on the caller's behalf, refused or failed."""
 

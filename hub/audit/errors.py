@@ -10,6 +10,13 @@ class AuditUnavailable(Unavailable):
     title = "The audit trail can't be written."
 
 
+class SendingInterrupted(Unavailable):
+    """How much of an answer was sent is not known: the hub ended before the answer did."""
+
+    code = "sending-interrupted"
+    title = "The hub ended while it was sending the answer."
+
+
 class AuditUnreadable(InternalError):
     """A record in the table is none any more: somebody changed it there."""
 

@@ -3,8 +3,9 @@
 A record is made when its transaction has ended, so it can't share the transaction's commit; and a commit of its own for
 each would halve what the hub can take in. So ``record`` appends it to a spool file, which survives the process's death,
 and a writer thread moves what has gathered into the database, many records a commit. What a killed process leaves in
-its spool is taken up when the next one starts, each record once. ``sync`` makes every record survive a power failure
-as well, at the price of one disk flush each.
+its spool is taken up when the next one starts, each record once. An answer that takes long to send has its record
+``begin`` before the first byte and written at the end, with what became of it; after a death it is as interrupted.
+``sync`` makes every record survive a power failure as well, at the price of one disk flush each.
 """
 
 import logging
@@ -12,13 +13,14 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from hub.access.roles import purpose_of
 from hub.audit.chain import dump, load
-from hub.audit.errors import AuditUnavailable
+from hub.audit.errors import AuditUnavailable, SendingInterrupted
 from hub.audit.model import AuditOutcome, AuditPage, AuditRecord, AuditSearch, ChainState
 from hub.audit.spool import Batch, Spool
 from hub.audit.store import AuditStore
@@ -135,6 +137,24 @@ class AuditService:
         """Keep what happened. Raises AuditUnavailable when it can't be kept: then nothing may be answered."""
         self.add(_record(transaction, context, error, milliseconds))
 
+    def begin(self, transaction: Audited, context: Context, milliseconds: int) -> Callable[[HubError | None], None]:
+        """Note that an answer is about to be sent; what is returned records it, with what became of it.
+
+        Raises AuditUnavailable: then nothing may be sent."""
+        record = _record(transaction, context, SendingInterrupted(), milliseconds)
+        if self._stopping:
+            raise AuditUnavailable("The audit trail is closed.")
+        try:
+            self._spool.begin(record.id, dump(record))
+        except OSError as error:
+            raise self._no_room() from error
+
+        def ended(error: HubError | None) -> None:
+            self.add(replace(_record(transaction, context, error, milliseconds), id=record.id))
+            self._spool.ended(record.id)
+
+        return ended
+
     def record_within(self, entries: Sequence[tuple[Audited, Context, int]]) -> None:
         """Records of successful transactions (with their milliseconds), written in the open unit of work: they are
         there when its effect is, and only then. Raises AuditUnavailable."""
@@ -157,15 +177,18 @@ class AuditService:
             try:
                 self._spool.put(body)
             except OSError as error:
-                self._refused = True
-                log.critical("the audit spool can't be written", exc_info=True)
-                raise AuditUnavailable from error
+                raise self._no_room() from error
             # What no UTF-8 has was replaced in the text: there the record is what the text says.
             self._records.append(load(body) if _REPLACED in body else record)
             self._waiting += 1
             self._put += 1
             if self._waiting in (1, _MOST_AT_ONCE):
                 self._changed.notify_all()
+
+    def _no_room(self) -> AuditUnavailable:
+        self._refused = True
+        log.critical("the audit spool can't be written", exc_info=True)
+        return AuditUnavailable()
 
     def trouble(self) -> str:
         """Why nothing can be recorded now, "" when it can: what the last writing said. Nothing is written to find out,
@@ -341,6 +364,12 @@ class _Memory:
 
     def put(self, body: str) -> None:
         self._bodies.append(body)
+
+    def begin(self, key: str, body: str) -> None:
+        """Nothing outlives the process."""
+
+    def ended(self, key: str) -> None:
+        """Nothing to remove."""
 
     def take(self) -> Batch:
         batch = Batch(self._bodies, Path())

@@ -2,8 +2,9 @@
 
 ``put`` appends a line with one ``write``: from then on the record survives the process's death (SIGKILL as well), and
 with ``sync`` the machine's. ``take`` hands over what has gathered and starts a new file; ``done`` removes the file once
-its records are in the database. Files that a dead process left are found by ``orphans``: each process holds a lock on
-its own directory.
+its records are in the database. ``begin`` keeps the record of what is under way in a file of its own until ``ended``:
+what is said of it when the process dies in between. Files that a dead process left are found by ``orphans``: each
+process holds a lock on its own directory.
 """
 
 import fcntl
@@ -17,6 +18,8 @@ from pathlib import Path
 from hub.values import new_key
 
 log = logging.getLogger(__name__)
+
+_BEGUN = ".begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,26 @@ class Spool:
         if self.sync:
             os.fdatasync(self._file)
         self._bodies.append(body)
+
+    def begin(self, key: str, body: str) -> None:
+        """Keep the record of what begins now. Any thread may. Raises OSError when the disk refuses."""
+        path = self._directory / f"{key}{_BEGUN}"
+        handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
+        try:
+            data = body.encode() + b"\n"
+            if os.write(handle, data) != len(data):
+                raise OSError("the audit spool could not be written")
+            if self.sync:
+                os.fsync(handle)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(handle)
+
+    def ended(self, key: str) -> None:
+        """Its record was put."""
+        (self._directory / f"{key}{_BEGUN}").unlink(missing_ok=True)
 
     def writable(self) -> bool:
         """Whether the disk takes something."""
@@ -99,7 +122,8 @@ class Spool:
                 os.close(handle)
                 continue
             try:
-                for path in sorted(directory.glob("*.jsonl")):
+                # What had begun comes last: whose record was put before the end counts as there already.
+                for path in (*sorted(directory.glob("*.jsonl")), *sorted(directory.glob(f"*{_BEGUN}"))):
                     yield Batch(_lines(path), path)
                     path.unlink(missing_ok=True)
                 (directory / "lock").unlink(missing_ok=True)

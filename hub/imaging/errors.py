@@ -87,6 +87,18 @@ class TransferSyntaxNotPossible(ImagingError, Unsupported):
     title = "The instance can't be converted to an acceptable transfer syntax."
 
 
+class SomeNotRetrieved(ImagingError):
+    """The answer was sent without some of the instances: the trail's word, nobody is answered with it."""
+
+    code = "some-not-retrieved"
+    title = "Some of the instances could not be had."
+
+    @classmethod
+    def told_of(cls, failed: int, came: int) -> "SomeNotRetrieved":
+        """With how many there were of each."""
+        return cls(f"{failed} of {failed + came} instances could not be had.")
+
+
 class NotRendered(ImagingError, Unsupported):
     """The object has no image that could be rendered."""
 

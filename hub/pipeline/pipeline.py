@@ -76,6 +76,10 @@ class Audit(Protocol):
         """Keep what happened."""
         ...
 
+    def begin(self, transaction: Transaction, context: Context, milliseconds: int) -> Callable[[HubError | None], None]:
+        """Keep that an answer is about to be sent; what is returned keeps what became of it."""
+        ...
+
 
 class Inbox(Protocol):
     """The exchange room's inbox, as the pipeline sees it. Calls join the open unit of work."""
@@ -134,18 +138,20 @@ class Pipeline:
     def run(self, bound: Bound, wire: str, message: Any, credentials: Credentials, context: Context) -> Any:
         """The wire's answer to a message; never raises a HubError.
 
-        A streamed answer is audited when its head is sent; what fails later is noted by the stream itself."""
+        An answer that says that it is ``lasting`` is audited at its end, of which ``context.end`` is told by whoever
+        sends it; and as interrupted should this process not live to see the end."""
         context.transaction = bound.id
         context.peer = context.peer or credentials.peer
         started = time.monotonic()
         failure: HubError | None = None
+        lasting = False
         try:
             with self.database.holding():
                 self.admit(credentials, context)
                 self._note(bound, wire, message, context)
                 self.access.permit(context.principal, bound.transaction.permission, context)
                 answer = self._carry_out(bound, wire, message, context)
-                failure = context.failed
+                failure, lasting = context.failed, getattr(answer, "lasting", False)
                 return answer
         except HubError as error:
             failure = error
@@ -157,8 +163,20 @@ class Pipeline:
             return self.refusal(bound, wire, message, failure, context)
         finally:
             seconds = time.monotonic() - started
+            if lasting:
+                self._begin(bound, context, seconds)
+            else:
+                self.metrics.transaction(bound.id, failure.code if failure else "success", seconds)
+                self.audit.record(bound.transaction, context, failure, int(seconds * 1000))
+
+    def _begin(self, bound: Bound, context: Context, seconds: float) -> None:
+        keep = self.audit.begin(bound.transaction, context, int(seconds * 1000))
+
+        def ended(failure: HubError | None) -> None:
             self.metrics.transaction(bound.id, failure.code if failure else "success", seconds)
-            self.audit.record(bound.transaction, context, failure, int(seconds * 1000))
+            keep(failure)
+
+        context.at_end = ended
 
     def perform(self, transaction: Transaction, command: Command, principal: Principal, context: Context) -> Any:
         """The same path for a command that no wire carried (the portal, a worker). Raises HubError."""

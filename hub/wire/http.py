@@ -67,6 +67,7 @@ class HttpResponse:
     body: bytes | Iterator[Chunk] = field(default=b"", repr=False)
     media_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+    lasting: bool = False  #: its source may still fail while it is sent: how it ended is told by whoever sends it
 
     def chunks(self) -> Iterator[bytes]:
         """The body as bytes, whatever it is made of."""

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hub.context import Context
+from hub.errors import Invalid
+from hub.imaging.failing import failing
 from hub.imaging.model import (
     FailedInstance,
     GetMetadata,
@@ -70,6 +72,8 @@ def decode(message: HttpRequest, context: Context) -> Command:
     """A path and its Accept header -> what is to be retrieved; by which manifest, where the caller names one."""
     request = request_of(message)
     context.manifest = message.headers.get(MANIFEST_HEADER, "").strip()
+    if "," in context.manifest:
+        raise Invalid("A request names one manifest: KOS-SOPInstanceUID is given once.", location="KOS-SOPInstanceUID")
     rest = _rest(message)
     accept = accepted(message)
     if rest == "metadata":
@@ -80,7 +84,7 @@ def decode(message: HttpRequest, context: Context) -> Command:
     return RetrieveInstances((request,), transfer_syntaxes(accept))
 
 
-def encode(outcome: Any, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: Any, message: HttpRequest, context: Context) -> HttpResponse:
     """The answer, streamed."""
     rest = _rest(message)
     if rest == "metadata":
@@ -89,7 +93,8 @@ def encode(outcome: Any, message: HttpRequest, context: Context) -> HttpResponse
         return encode_passed(outcome)
     _, chosen = choose(accepted(message), (DICOM,))
     single = "instance" in message.path_parameters and chosen.media_type == DICOM
-    return encode_single(outcome) if single else encode_instances(outcome)
+    stream = failing(outcome, context)
+    return encode_single(stream) if single else encode_instances(stream)
 
 
 def _rest(message: HttpRequest) -> str:

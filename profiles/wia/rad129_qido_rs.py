@@ -35,12 +35,12 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> FindStudies:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> FindStudies:
     """Query parameters -> FindStudies."""
     return find_studies(message, _level(message))
 
 
-def encode(outcome: StudyAnswer, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: StudyAnswer, message: HttpRequest, context: Context) -> HttpResponse:
     """Matches as DICOM JSON."""
     return encode_matches(outcome, message, _level(message))
 

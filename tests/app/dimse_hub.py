@@ -1,7 +1,7 @@
 # ruff: noqa: ARG002 - what stands in for a room takes what the room takes
 """The hub's DICOM port with rooms that answer from a directory of files."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from hub.app.settings.model import Archive as ArchiveSettings
 from hub.app.settings.model import DimsePort, Security, Settings, Source
 from hub.connector.matching import keys_match
 from hub.context import Context
-from hub.errors import HubError
+from hub.errors import HubError, NotFound
 from hub.imaging.model import (
     FailedInstance,
     FindStudies,
@@ -73,7 +73,7 @@ class Rooms:
                 head, chunks = held.head, file_chunks(held.path)
                 syntax = head.transfer_syntax
                 if head.sop_instance_uid in self.broken:
-                    yield FailedInstance(request, HubError("gone"))
+                    yield FailedInstance(request, NotFound("gone"))
                     continue
                 if ANY not in command.transfer_syntaxes and not acceptable(syntax, command.transfer_syntaxes):
                     syntax = target(syntax, command.transfer_syntaxes)
@@ -100,6 +100,9 @@ class Noted:
 
     def record(self, transaction: Transaction, context: Context, error: HubError | None, milliseconds: int) -> None:
         self.audited.append((transaction.id, error.code if error else "success"))
+
+    def begin(self, transaction: Transaction, context: Context, milliseconds: int) -> Callable[[HubError | None], None]:
+        return lambda error: self.record(transaction, context, error, milliseconds)
 
     def transaction(self, transaction_id: str, outcome: str, seconds: float) -> None: ...
 

@@ -3,7 +3,7 @@
 # ruff: noqa: ARG002  (the contracts say what is passed)
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,6 +122,9 @@ class TestAudit:
     def record(self, transaction: Transaction, context: Context, error: HubError | None, milliseconds: int) -> None:
         self.records.append((transaction.id, error.code if error else "success", context.correlation_id))
 
+    def begin(self, transaction: Transaction, context: Context, milliseconds: int) -> Callable[[HubError | None], None]:
+        return lambda error: self.record(transaction, context, error, milliseconds)
+
 
 class TestInbox:
     """Keeps nothing."""
@@ -180,7 +183,7 @@ def _fhir_decode(message: HttpRequest, context: Context) -> Command:
 def _http_encode(outcome: Any, message: HttpRequest, context: Context) -> HttpResponse:
     if isinstance(outcome, Echo):
         return HttpResponse(body=f"{outcome.text} {outcome.size}".encode(), media_type="text/plain")
-    return HttpResponse(body=outcome, media_type="application/octet-stream")
+    return HttpResponse(body=outcome, media_type="application/octet-stream", lasting=True)
 
 
 def _http_refuse(error: HubError, message: Any, context: Context) -> HttpResponse:

@@ -7,8 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 from lxml import etree
+from starlette.requests import Request
 
 from hub.app.settings.model import Web
+from hub.app.web.edge import http_request
 from hub.app.web.http import build
 from hub.app.web.server import WebServer
 from tests.app.edge_hub import LIMITED, NAMESPACE, TOKEN, EdgeHub
@@ -149,6 +151,13 @@ def test_resources_are_routed_with_their_parameters(client: httpx.Client) -> Non
     assert client.get("/fhir/metadata").json() == {"resourceType": "CapabilityStatement"}
 
 
+def test_a_header_given_twice_is_both() -> None:
+    """RFC 9110 5.3: no one of them is taken alone."""
+    rows = [(b"kos-sopinstanceuid", b"1.2"), (b"kos-sopinstanceuid", b"1.3"), (b"accept", b"a/b")]
+    scope = {"type": "http", "method": "GET", "path": "/x", "query_string": b"", "headers": rows}
+    assert http_request(Request(scope), "").headers == {"kos-sopinstanceuid": "1.2, 1.3", "accept": "a/b"}
+
+
 def test_errors_of_a_resource_are_the_wires_own(client: httpx.Client) -> None:
     assert client.get("/fhir/Thing/absent").text == "refused not-found"
     defect = client.get("/fhir/Thing/defect")
@@ -162,6 +171,7 @@ def test_a_stream_arrives_whole(client: httpx.Client, hub: EdgeHub) -> None:
     assert len(answer.content) == 5_000_000
     assert answer.content[-1] == 499 % 256
     assert hub.rooms.closed == ["stream"]
+    assert [outcome for _, outcome, _ in hub.audit.records] == ["success"]  # before the last byte was sent
 
 
 def test_a_stream_that_breaks_is_not_taken_for_whole(
@@ -172,6 +182,7 @@ def test_a_stream_that_breaks_is_not_taken_for_whole(
     until(lambda: hub.rooms.closed == ["stream"])
     told = [(item.name, item.levelname, item.getMessage()) for item in caplog.records if item.levelname != "INFO"]
     assert told == [("hub.app.web.edge", "WARNING", "an answer broke off: not-found")]
+    assert [outcome for _, outcome, _ in hub.audit.records] == ["not-found"]
 
 
 def test_a_peer_that_goes_ends_the_stream(server: WebServer, hub: EdgeHub) -> None:
@@ -180,6 +191,7 @@ def test_a_peer_that_goes_ends_the_stream(server: WebServer, hub: EdgeHub) -> No
         next(answer.iter_bytes())
     server.stop()  # waits for running requests: it would not end if the stream went on
     assert hub.rooms.closed == ["stream"]
+    assert [outcome for _, outcome, _ in hub.audit.records] == ["not-taken"]
 
 
 def test_the_correlation_id_goes_in_and_out(client: httpx.Client, hub: EdgeHub) -> None:

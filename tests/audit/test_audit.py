@@ -261,6 +261,35 @@ def test_what_a_dead_process_left_is_taken_up_once(database: Database, spool: Pa
     assert list(spool.iterdir()) == []
 
 
+def test_what_was_being_sent_is_recorded_once(database: Database, spool: Path) -> None:
+    with AuditService(database=database, spool=spool) as sending:
+        ended, broken, late = (sending.begin(transaction(), Context(), 12) for _ in range(3))
+        begun = {path: path.read_bytes() for path in spool.glob("*/*.begun")}
+        ended(None)
+        broken(Unavailable())
+        assert sending.count() == 2
+        assert len(list(spool.glob("*/*.begun"))) == 1
+        for path, text in begun.items():  # as if it had died between the last record and what comes after it
+            path.write_bytes(text)
+    with pytest.raises(AuditUnavailable):
+        late(None)
+    with pytest.raises(AuditUnavailable):
+        sending.begin(transaction(), Context(), 12)
+    with AuditService(database=database, spool=spool) as next_one:
+        assert [item.error_code for item in next_one.recent()] == ["sending-interrupted", "unavailable", ""]
+        assert next_one.verify().intact
+    assert list(spool.iterdir()) == []
+
+
+def test_what_cannot_be_recorded_is_not_sent(service: AuditService, spool: Path) -> None:
+    away = spool.rename(spool.with_name("away"))
+    with pytest.raises(AuditUnavailable):
+        service.begin(transaction(), Context(), 12)
+    away.rename(spool)
+    service.begin(transaction(), Context(), 12)(None)
+    assert service.count() == 1
+
+
 def test_sigkill_loses_nothing(database: Database, spool: Path) -> None:
     url = database.url.render_as_string(hide_password=False)
     process = subprocess.Popen(

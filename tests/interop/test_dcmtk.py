@@ -186,6 +186,16 @@ def test_getscu_is_told_what_could_not_be_had(hub: DimseHub, study: Study, tmp_p
     said = answer.stdout + answer.stderr
     assert "Number of Failed Suboperations    : 1" in said or "Failed" in said
     assert len(list(tmp_path.glob("*"))) >= len(PLAIN) - 1
+    assert hub.noted.audited == [("RAD-16", "some-not-retrieved")]
+
+
+def test_a_get_of_which_nothing_comes_is_no_success(hub: DimseHub, study: Study, tmp_path: Path) -> None:
+    hub.rooms.broken = {item.sop_instance_uid for series in study.series for item in series.instances}
+    run(
+        "getscu", "-v", "-S", "-od", tmp_path, "-k", "QueryRetrieveLevel=STUDY",
+        "-k", f"StudyInstanceUID={study.study_instance_uid}", *peer(hub),
+    )  # fmt: skip
+    assert hub.noted.audited == [("RAD-16", "not-found")]
 
 
 @pytest.mark.parametrize(("names", "accepts"), [(PLAIN, "+xa"), (COMPRESSED, "+xa"), (COMPRESSED[1:2], "+x=")])

@@ -3,7 +3,7 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -158,6 +158,9 @@ class Audit:
                 objects=tuple(context.touched),
             ),
         )
+
+    def begin(self, transaction: Transaction, context: Context, milliseconds: int) -> Callable[[HubError | None], None]:
+        return lambda error: self.record(transaction, context, error, milliseconds)
 
     def search(self, search: AuditSearch) -> AuditPage:
         wanted = {(search.kind, reference) for reference in search.references}

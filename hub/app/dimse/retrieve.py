@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hub.context import Context
-from hub.errors import HubError, Malformed
+from hub.errors import HubError, InternalError, Malformed, NotTaken, PeerRefused
+from hub.imaging.errors import SomeNotRetrieved
 from hub.imaging.model import FailedInstance, InstanceRequest, RetrievedInstance, RetrieveInstances
 from hub.usecase import Command
 from hub.wire.dicom import to_dataset
@@ -50,9 +51,19 @@ class Sender:
     warned: int = 0
     failed: list[str] = field(default_factory=list)
     cancelled: bool = False
+    error: HubError | None = None  #: why the first of the failed ones failed
 
     def run(self, store: Store) -> None:
-        """Send everything, then the final response."""
+        """Send everything, then the final response; in between the audit trail is told what became of it."""
+        try:
+            self._send(store)
+        except Exception as error:
+            self.context.end(error if isinstance(error, HubError) else InternalError())
+            raise
+        self.context.end(self._told())
+        self._respond(self._final())
+
+    def _send(self, store: Store) -> None:
         try:
             for item in self.instances:
                 self._one(item, store)
@@ -64,29 +75,32 @@ class Sender:
             close = getattr(self.instances, "close", None)
             if close is not None:
                 close()
-        self._respond(self._final())
 
     def _one(self, item: RetrievedInstance | FailedInstance, store: Store) -> None:
         if isinstance(item, FailedInstance):
-            log.warning("a C-STORE sub-operation failed: %s", item.error.code)
-            self.failed.append(item.request.sop_instance_uid)
+            self._fails(item.request.sop_instance_uid, item.error)
             return
         try:
             status = self._store(item, store)
         except (AssociationFailed, PeerSilent) as error:
             if not self.association.open:
                 raise
-            log.warning("a C-STORE sub-operation failed: %s", error.code)
-            status = -1
+            self._fails(item.sop_instance_uid, error)
         except HubError as error:
-            log.warning("a C-STORE sub-operation failed: %s", error.code)
-            status = -1
-        if status == SUCCESS:
-            self.completed += 1
-        elif status in _WARNINGS:
-            self.warned += 1
+            self._fails(item.sop_instance_uid, error)
         else:
-            self.failed.append(item.sop_instance_uid)
+            if status == SUCCESS:
+                self.completed += 1
+            elif status in _WARNINGS:
+                self.warned += 1
+            else:
+                refused = PeerRefused(f"The receiver refused an object with the status 0x{status & _MAX_COUNT:04X}.")
+                self._fails(item.sop_instance_uid, refused)
+
+    def _fails(self, sop_instance_uid: str, error: HubError) -> None:
+        log.warning("a C-STORE sub-operation failed: %s", error.code)
+        self.failed.append(sop_instance_uid)
+        self.error = self.error or error
 
     def _store(self, item: RetrievedInstance, store: Store) -> int:
         try:
@@ -113,6 +127,13 @@ class Sender:
             identifier = to_dataset({"FailedSOPInstanceUIDList": [uid for uid in self.failed if uid]})
             data = (encode(identifier, self.message.context.transfer_syntax),)
         self.association.send(self.message.context, answer, data)
+
+    def _told(self) -> HubError | None:
+        """What the audit trail is told."""
+        if self.cancelled:
+            return NotTaken()
+        came = self.completed + self.warned
+        return SomeNotRetrieved.told_of(len(self.failed), came) if self.failed and came else self.error
 
     def _final(self) -> int:
         if self.cancelled:

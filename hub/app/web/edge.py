@@ -6,7 +6,6 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 from urllib.parse import parse_qsl
 
 import anyio
@@ -19,7 +18,8 @@ from starlette.types import Receive, Scope, Send
 from hub.access.model import Credentials
 from hub.app.web import direct_body
 from hub.app.web.direct import ARRIVED, BREAK_OFF, EXTENSION, Connection, DirectWriter, writable
-from hub.errors import DeadlineExceeded, HubError, InternalError, Malformed, TooLarge
+from hub.context import Context
+from hub.errors import DeadlineExceeded, HubError, InternalError, Malformed, NotTaken, TooLarge
 from hub.portal.certificate import certificate_of
 from hub.portal.visit import SESSION_COOKIE
 from hub.portal.web import peer_of
@@ -197,7 +197,7 @@ def http_request(request: Request, base: str, body: bytes = b"") -> HttpRequest:
         base=base,
         path_parameters={name: str(value) for name, value in request.path_params.items()},
         query=_pairs(request.url.query),
-        headers={name.lower(): value for name, value in request.headers.items()},
+        headers={name: ", ".join(request.headers.getlist(name)) for name in request.headers},
         body=body,
     )
 
@@ -222,11 +222,21 @@ def _pairs(text: str) -> tuple[tuple[str, str], ...]:
     return found
 
 
-def http_answer(answer: HttpResponse) -> Response:
-    """The transaction's answer as the server sends it."""
+def http_answer(answer: HttpResponse, context: Context | None = None) -> Response:
+    """The transaction's answer as the server sends it; the context is told how a streamed one ended."""
     if isinstance(answer.body, bytes):
         return Response(answer.body, answer.status, dict(answer.headers), answer.media_type or None)
-    return StreamedAnswer(answer.body, answer.status, answer.media_type, answer.headers)
+    return StreamedAnswer(answer.body, answer.status, answer.media_type, answer.headers, context)
+
+
+def _told(pieces: Iterable[Chunk], context: Context) -> Iterator[Chunk]:
+    """The same pieces. Of their end the context is told before the last byte is sent, where no length was announced."""
+    try:
+        yield from pieces
+    except Exception as error:
+        context.end(error if isinstance(error, HubError) else InternalError())
+        raise
+    context.end()
 
 
 class StreamedAnswer(Response):
@@ -236,11 +246,18 @@ class StreamedAnswer(Response):
     has taken."""
 
     def __init__(
-        self, chunks: Iterator[Chunk], status: int, media_type: str, headers: Mapping[str, str] | None = None
+        self,
+        chunks: Iterator[Chunk],
+        status: int,
+        media_type: str,
+        headers: Mapping[str, str] | None = None,
+        context: Context | None = None,
     ) -> None:
         super().__init__(None, status, dict(headers or {}), media_type or None)
-        self.chunks = chunks
-        self._pieces = chunks
+        self.context = context or Context()
+        self.source = chunks
+        self.chunks = _told(chunks, self.context)
+        self._pieces = self.chunks
         if not any(name.lower() == "content-length" for name in headers or {}):
             self.raw_headers = [row for row in self.raw_headers if row[0] != b"content-length"]
 
@@ -280,7 +297,14 @@ class StreamedAnswer(Response):
                 with anyio.CancelScope(shield=True):
                     await asyncio.wait([ahead])
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(_close, self.chunks, limiter=STREAMS)
+                await anyio.to_thread.run_sync(self._close, limiter=STREAMS)
+
+    def _close(self) -> None:
+        for chunks in (self.chunks, self.source):  # a generator that was never begun closes nothing
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+        self.context.end(NotTaken())
 
     async def _write(self, connection: Connection, first: Iterable[Chunk], gone: "asyncio.Future[None]") -> None:
         """All of it, past the event loop; returns when it is written, or when nobody listens any more."""
@@ -350,12 +374,6 @@ async def _taken(sending: Awaitable[None]) -> None:
             await sending
     except TimeoutError:
         raise DeadlineExceeded("The peer takes nothing of its answer.") from None
-
-
-def _close(chunks: Any) -> None:
-    close = getattr(chunks, "close", None)
-    if close is not None:
-        close()
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -75,7 +75,7 @@ class Edge:
                 answer = await anyio.to_thread.run_sync(work, context, limiter=edge.WORK)
         finally:
             body.close()
-        response = edge.http_answer(answer)
+        response = edge.http_answer(answer, context)
         if not body.complete and (request.headers.get("content-length", "0") != "0"):
             response.headers["connection"] = "close"
         return response

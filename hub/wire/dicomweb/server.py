@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hub.errors import HubError, Invalid
+from hub.errors import Invalid
 from hub.imaging.model import (
     FailedInstance,
     FindStudies,
@@ -35,6 +35,7 @@ SOURCES_HEADER = "X-Maillage-Sources"
 _LITERAL = "The fuzzymatching parameter is not supported. Only literal matching has been performed."  #: PS3.18: 8.3.4.2
 _NAMES = frozenset({"PatientName", "ReferringPhysicianName"})
 _MAX_LIMIT = 1000
+_AHEAD = 512 * 1024  #: bytes of instances that are waited for before the answer's head is sent
 _MOST_NAMED = 20
 _BULK = re.compile(r"^.*?(/studies/.*)$")
 #: The issuer's OID as a sequence attribute: IssuerOfPatientIDQualifiersSequence.UniversalEntityID.
@@ -233,16 +234,39 @@ def request_of(message: HttpRequest) -> InstanceRequest:
 
 
 def encode_instances(stream: InstanceStream) -> HttpResponse:
-    """Instances as multipart/related, streamed; 206 can't be told in advance, so a failure ends up in a warning.
+    """Instances as multipart/related, streamed. 206 with a warning where some are known to fail before the head is sent
+    (PS3.18: 8.5.1): a small answer is waited for as a whole. A larger one of which a later instance fails breaks off.
 
     Raises the first failure when nothing at all could be had."""
     first, failures = _first(stream)
     if first is None:
         raise failures[0].error if failures else Invalid("Nothing was asked for.")
     text = boundary()
-    headers = {"Warning": f'299 maillage "{len(failures)} instances could not be had"'} if failures else {}
-    parts = (_part(item) for item in _retrieved(first, stream))
-    return HttpResponse(206 if failures else 200, multipart.write(parts, text), multipart_type(text), headers)
+    pieces = multipart.write((_part(item) for item in _retrieved(first, stream, failures)), text)
+    ahead: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        ahead.append(piece)
+        size += len(piece)
+        if size >= _AHEAD:
+            break
+    else:
+        return HttpResponse(206 if failures else 200, b"".join(ahead), multipart_type(text), _warning(failures))
+    body = _rest(ahead, pieces, failures, len(failures))
+    return HttpResponse(206 if failures else 200, body, multipart_type(text), _warning(failures), lasting=True)
+
+
+def _warning(failures: Sequence[FailedInstance]) -> Mapping[str, str]:
+    return {"Warning": f'299 maillage "{len(failures)} instances could not be had"'} if failures else {}
+
+
+def _rest(
+    ahead: Sequence[bytes], pieces: Iterator[bytes], failures: Sequence[FailedInstance], told: int
+) -> Iterator[bytes]:
+    yield from ahead
+    yield from pieces
+    if len(failures) > told:
+        raise failures[-1].error  # the head is sent: an answer that breaks off is not taken for the whole
 
 
 def encode_single(stream: InstanceStream) -> HttpResponse:
@@ -250,7 +274,9 @@ def encode_single(stream: InstanceStream) -> HttpResponse:
     first, failures = _first(stream)
     if first is None:
         raise failures[0].error if failures else Invalid("Nothing was asked for.")
-    return HttpResponse(200, _whole(first.chunks, stream), f"{DICOM}; transfer-syntax={first.transfer_syntax}")
+    return HttpResponse(
+        200, _whole(first.chunks, stream), f"{DICOM}; transfer-syntax={first.transfer_syntax}", lasting=True
+    )
 
 
 def _first(stream: InstanceStream) -> tuple[RetrievedInstance | None, list[FailedInstance]]:
@@ -262,19 +288,18 @@ def _first(stream: InstanceStream) -> tuple[RetrievedInstance | None, list[Faile
     return None, failures
 
 
-def _retrieved(first: RetrievedInstance, rest: InstanceStream) -> Iterator[RetrievedInstance]:
-    failure: HubError | None = None
+def _retrieved(
+    first: RetrievedInstance, rest: InstanceStream, failures: list[FailedInstance]
+) -> Iterator[RetrievedInstance]:
     try:
         yield first
         for item in rest:
             if isinstance(item, RetrievedInstance):
                 yield item
             else:
-                failure = item.error
+                failures.append(item)
     finally:
         _close(rest)
-    if failure is not None:
-        raise failure  # the head is sent: an answer that breaks off is not taken for the whole
 
 
 def _whole(chunks: Iterator[bytes], stream: InstanceStream) -> Iterator[bytes]:
@@ -300,8 +325,8 @@ def encode_metadata(objects: Iterable[Mapping[str, Any]], message: HttpRequest) 
     found = (rewritten(item, message.base) for item in objects)
     if chosen == XML:
         text = boundary()
-        return HttpResponse(200, multipart.write(native_parts(found), text), multipart_type(text, XML))
-    return HttpResponse(200, json_array(found), JSON)
+        return HttpResponse(200, multipart.write(native_parts(found), text), multipart_type(text, XML), lasting=True)
+    return HttpResponse(200, json_array(found), JSON, lasting=True)
 
 
 def rewritten(value: Any, base: str) -> Any:
@@ -319,7 +344,7 @@ def rewritten(value: Any, base: str) -> Any:
 
 def encode_passed(passed: PassedThrough) -> HttpResponse:
     """A source's own answer."""
-    return HttpResponse(200, passed.chunks, passed.media_type, dict(passed.headers))
+    return HttpResponse(200, passed.chunks, passed.media_type, dict(passed.headers), lasting=True)
 
 
 def _person(number: str, issuer: str) -> PatientIdentifier:

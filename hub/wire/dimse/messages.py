@@ -70,6 +70,11 @@ class DimseAnswer:
     matches: Iterable[Dataset] = ()
     instances: Iterator[RetrievedInstance | FailedInstance] | None = None
 
+    @property
+    def lasting(self) -> bool:
+        """Whether it is yet to be carried out: how it ended is told by whoever does."""
+        return self.instances is not None
+
 
 def decode(raw: bytes, transfer_syntax: str) -> Dataset:
     """A data set from its encoded form. Raises Malformed."""

@@ -260,6 +260,12 @@ def test_metadata_and_instances() -> None:
         wado.decode(request("/studies/1.2", accept="text/html", study="1.2"), CONTEXT)
 
 
+def test_a_request_names_one_manifest() -> None:
+    twice = replace(request("/studies/1.2", study="1.2"), headers={"accept": "", "kos-sopinstanceuid": "1.2.3, 1.2.4"})
+    with pytest.raises(Invalid, match="KOS-SOPInstanceUID is given once"):
+        wado.decode(twice, CONTEXT)
+
+
 def retrieved() -> Iterator[RetrievedInstance]:
     for ds in study_files():
         yield RetrievedInstance(
@@ -277,7 +283,6 @@ def test_instances_as_multipart() -> None:
         f"/studies/{STUDY}", accept="multipart/related; type=application/dicom; transfer-syntax=*", study=STUDY
     )
     answer = wado.encode(retrieved(), message, CONTEXT)
-    assert not isinstance(answer.body, bytes)
     parts = multipart.read(answer.chunks(), answer.media_type)
     assert [b"".join(part.chunks) for part in parts] == [part10(ds) for ds in study_files()]
 
@@ -298,11 +303,21 @@ def test_nothing_at_all_is_an_error() -> None:
 
 
 def test_what_fails_before_the_head_is_a_warning_and_after_it_ends_the_answer() -> None:
+    """The head of a small answer is sent when all of it is there."""
     message = request("/studies/1.2", study="1.2")
     answer = wado.encode(iter([failed(), *retrieved()]), message, CONTEXT)
     assert answer.status == 206
     assert "1 instances" in answer.headers["Warning"]
-    answer = wado.encode(iter([*retrieved(), failed()]), message, CONTEXT)
+    context = Context()
+    answer = wado.encode(iter([*retrieved(), failed()]), message, context)
+    assert (answer.status, answer.lasting) == (206, False)
+    assert "1 instances" in answer.headers["Warning"]
+    assert b"DICM" in body(answer)
+    assert context.failed is not None
+    assert (context.failed.code, context.failed.message[:6]) == ("some-not-retrieved", "1 of 6")
+    large = [replace(item, chunks=iter((b"x" * 600_000,))) for item in retrieved()]
+    answer = wado.encode(iter([*large, failed()]), message, CONTEXT)
+    assert (answer.status, answer.lasting) == (200, True)
     with pytest.raises(UnknownInstance):
         body(answer)
 
