@@ -89,9 +89,14 @@ class PullPointService:
             for item in command.notifications:
                 store.add(replace(item, id=new_id(at)), at, command.pull_point_id)
             dropped = store.trim(command.pull_point_id, self.most_waiting)
-        if dropped:
-            log.warning("a pull point is full: %d notifications dropped", dropped)
+        tell_dropped(dropped)
         return len(command.notifications)
+
+
+def tell_dropped(count: int) -> None:
+    """Nobody fetched them: WS-BaseNotification has no fault by which the subscriber could be told."""
+    if count:
+        log.warning("a pull point is full: %d notifications dropped", count)
 
 
 def _own(store: NotificationStore, pull_point_id: str, context: Context, *, lock: bool = False) -> PullPoint:

@@ -35,6 +35,7 @@ from hub.subscriptions.model import (
     Unsubscribe,
 )
 from hub.subscriptions.ports import Access, Patients
+from hub.subscriptions.pull_points import tell_dropped
 from hub.subscriptions.readers import Readers
 from hub.subscriptions.store import NotificationStore, SubscriptionStore
 from hub.usecase import use_case
@@ -213,7 +214,7 @@ class SubscriptionService:
                     destination = f"consumer:{self.consumers.check(subscription.consumer.address)}"
                     self.outbox.enqueue(destination, NOTIFY, {"notification": item.id}, context)
             if subscription.pull_point:
-                store.trim(subscription.pull_point, self.most_waiting)
+                tell_dropped(store.trim(subscription.pull_point, self.most_waiting))
             SubscriptionStore(work).change(subscription.id, notified_at=at)
         return len(made)
 

@@ -4,7 +4,7 @@
 
 import random
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -68,6 +68,9 @@ class Records:
 
     def record(self, transaction: Transaction, context: Context, error: HubError | None, milliseconds: int) -> None:
         self.audited.append((transaction.id, context.source, error.code if error else ""))
+
+    def begin(self, transaction: Transaction, context: Context, milliseconds: int) -> Callable[[HubError | None], None]:
+        return lambda error: self.record(transaction, context, error, milliseconds)
 
     def record_within(self, entries: Sequence[tuple[Transaction, Context, int]]) -> None:
         self.audited += [(transaction.id, context.source, "") for transaction, context, _ in entries]

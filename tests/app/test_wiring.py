@@ -49,6 +49,23 @@ def test_all_roles_start_and_leave_no_thread_behind(tmp_path: Path) -> None:
     assert list((tmp_path / "content" / "series").iterdir()) == []
 
 
+def event_loops() -> int:
+    """How many of them hold descriptors in this process."""
+    kinds = (str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink())
+    return sum(kind == "anon_inode:[eventpoll]" for kind in kinds)
+
+
+@pytest.mark.parametrize("role", [None, *Role])
+def test_what_does_not_listen_holds_no_descriptors(tmp_path: Path, role: Role | None) -> None:
+    """A process of one role makes the others' servers and starts none of them. None: it was not started at all."""
+    before = event_loops()
+    hub = Hub(settings(tmp_path))
+    if role is not None:
+        hub.start({role})
+        hub.stop()
+    assert event_loops() == before
+
+
 @pytest.mark.parametrize("role", [Role.MLLP, Role.DIMSE, Role.WORKER])
 def test_a_process_without_web_tells_its_health(tmp_path: Path, role: Role, free_port: int) -> None:
     told = settings(tmp_path, health=HealthPort(port=free_port), web=Web(port=1))

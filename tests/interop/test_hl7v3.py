@@ -152,6 +152,8 @@ def test_a_consumer_that_is_busy_or_refuses(hub: Hub, consumer: Consumer) -> Non
     for number, root in (("A1", A), ("B1", B)):
         assert told(hub, feed(ADD, person(number, root, after=SURE))) == "CA"
     until(lambda: len(consumer.received) == 2)
+    first, second = (ids(every(notice, "id")) for notice in consumer.received)
+    assert first == second, "sent again it is the same message, so that a consumer can tell"
     until(lambda: [item.state for item in hub.exchange.deliveries(Page())] == [DeliveryState.DEAD])
 
 

@@ -131,6 +131,8 @@ def test_a_refusal_is_seen_and_a_busy_consumer_is_asked_again(hub: Hub, consumer
     announce(hub, "B", "B1")
     until(lambda: len(consumer.received) == 2)
     assert consumer.received[0].split("PID")[1] == consumer.received[1].split("PID")[1]
+    first, second = (str(hl7.parse(text).segment("MSH")[10]) for text in consumer.received)
+    assert first == second, "sent again it is the same message, so that a consumer can tell"
 
     def dead() -> bool:
         return [item.state for item in hub.exchange.deliveries(Page())] == [DeliveryState.DEAD]

@@ -262,12 +262,14 @@ def test_a_pull_point_is_its_owners(room: Room) -> None:
         room.pull(point)
 
 
-def test_a_full_pull_point_loses_the_oldest(room: Room) -> None:
+def test_a_full_pull_point_loses_the_oldest(room: Room, caplog: pytest.LogCaptureFixture) -> None:
     room.broker.most_waiting = 3
     point, address = room.pull_point()
     room.subscribe(to=address)
     registered = [room.register(submit(entry())).entries[0].id for _ in range(5)]
     assert [one.objects[0].id for one in room.pull(point)] == registered[2:]
+    told = [item.getMessage() for item in caplog.records if "pull point" in item.getMessage()]
+    assert told == ["a pull point is full: 1 notifications dropped"] * 2
     for _ in range(2):
         room.pull_point()
     with pytest.raises(UnableToCreatePullPoint):

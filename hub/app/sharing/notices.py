@@ -38,8 +38,9 @@ class Sender(Protocol):
 
     transaction: Transaction
 
-    def send(self, recipient: NotificationRecipient, notice: Notice) -> None:
-        """Raises Unavailable (tried again) or PeerRefused."""
+    def send(self, recipient: NotificationRecipient, notice: Notice, key: str) -> None:
+        """``key``: the message's id, by which a consumer knows what it was sent before. Raises Unavailable (tried
+        again) or PeerRefused."""
         ...
 
 
@@ -51,15 +52,15 @@ class MllpSender:
     def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
         self._tls = tls
 
-    def send(self, recipient: NotificationRecipient, notice: Notice) -> None:
+    def send(self, recipient: NotificationRecipient, notice: Notice, key: str) -> None:
         """Raises PeerUnavailable, PeerSilent, PeerRefused."""
         host, _, port = recipient.address.rpartition(":")
-        message, control_id = update_notification(
-            notice.identifiers, application=recipient.application, facility=recipient.facility
+        message = update_notification(
+            notice.identifiers, key, application=recipient.application, facility=recipient.facility
         )
         tls = self._tls() if recipient.tls else None
         with MllpClient(host.strip("[]"), int(port), timeout=SECONDS, tls=tls) as client:
-            check_acknowledgement(client.send(message), control_id)
+            check_acknowledgement(client.send(message), key)
 
 
 class NoticeCarrier:
@@ -84,7 +85,7 @@ class NoticeCarrier:
         for identifier in notice.identifiers:
             context.touch("patient", identifier.cx)
         try:
-            sender.send(recipient, notice)
+            sender.send(recipient, notice, delivery.id)
         except HubError as error:
             failure = error
             raise

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable
+from uuid import NAMESPACE_OID, uuid5
 
 import httpx
 
@@ -10,7 +11,7 @@ from hub.errors import Malformed, PeerRefused, Unavailable
 from hub.patients.notices import Notice
 from hub.wire.hl7v3.names import REVISED, action
 from hub.wire.hl7v3.registration import check_acknowledgement, write_update_notification
-from hub.wire.hl7v3.transmission import Party
+from hub.wire.hl7v3.transmission import MessageId, Party
 from hub.wire.http_client import cut_off_after
 from hub.wire.soap.client import SoapClient, SoapFault
 from hub.wire.soap.message import Limits, Receive
@@ -31,9 +32,10 @@ class SoapNoticeSender:
         self._tls = tls
         self._receive = receive
 
-    def send(self, recipient: NotificationRecipient, notice: Notice) -> None:
+    def send(self, recipient: NotificationRecipient, notice: Notice, key: str) -> None:
         """Raises Unavailable (tried again) or PeerRefused."""
-        body = write_update_notification(notice.identifiers, Party(self._device), Party(recipient.device or ""))
+        own = MessageId(f"2.25.{uuid5(NAMESPACE_OID, f'{self._device}.{key}').int}")
+        body = write_update_notification(notice.identifiers, own, Party(self._device), Party(recipient.device or ""))
         verify: ssl.SSLContext | bool = self._tls() if recipient.address.startswith("https:") else True
         http = httpx.Client(verify=verify, timeout=SECONDS, trust_env=False, follow_redirects=False)
         with cut_off_after(2 * SECONDS, http.close), SoapClient(http, self._receive, _LIMITS) as client:

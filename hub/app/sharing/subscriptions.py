@@ -3,6 +3,7 @@
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import httpx
@@ -14,7 +15,7 @@ from hub.app.settings.sharing import Subscriptions
 from hub.audit.service import AuditService
 from hub.context import Context
 from hub.documents.model import DocumentEntry
-from hub.errors import DeadlineExceeded, HubError, PeerRefused, Unavailable
+from hub.errors import DeadlineExceeded, HubError, Malformed, PeerRefused, Unavailable
 from hub.exchange.model import Delivery
 from hub.exchange.service import ExchangeService
 from hub.patients.service import PatientService
@@ -33,6 +34,7 @@ from hub.wire.xml import parse_xml, serialise
 SECONDS = 15.0
 #: Answers that say "later": anything else below 500 will stay as it is.
 _LATER = frozenset({408, 425, 429})
+_LONGEST_FAULT = 64 * 1024
 
 #: How the sending of a notification is audited (ITI TF-2: 3.53.5.1).
 SENT = Transaction(
@@ -130,16 +132,33 @@ class Notifier:
 
 def send(address: str, content: bytes, media_type: str, tls: ssl.SSLContext, seconds: float) -> None:
     """POST to a permitted address. Raises Unavailable (tried again) or PeerRefused."""
-    status = _post(address, content, media_type, tls, seconds)
+    status, answer = _post(address, content, media_type, tls, seconds)
     if 200 <= status < 300:
+        _no_fault(answer)
         return
     if status >= 500 or status in _LATER:
         raise Unavailable(f"The consumer answered HTTP {status}.")
     raise PeerRefused(f"The consumer answered HTTP {status}.")
 
 
-def _post(address: str, content: bytes, media_type: str, tls: ssl.SSLContext, seconds: float) -> int:
-    """The answer's status. A consumer that trickles its answer is cut off: a worker must not be held."""
+def _no_fault(answer: bytes) -> None:
+    """Some consumers say no with HTTP 200. Raises Unavailable when they failed themselves, or PeerRefused."""
+    try:
+        root = parse_xml(answer) if answer else None
+    except Malformed:  # a page, or more than is read: what counts is the status
+        return
+    fault = root.find("{*}Body/{*}Fault") if root is not None else None
+    if fault is None:
+        return
+    code = (fault.findtext("{*}Code/{*}Value") or fault.findtext("faultcode") or "").rpartition(":")[2].strip()
+    if code in ("Receiver", "Server"):
+        raise Unavailable("The consumer answered with a SOAP fault of its own.")
+    raise PeerRefused("The consumer refused the message with a SOAP fault.")
+
+
+def _post(address: str, content: bytes, media_type: str, tls: ssl.SSLContext, seconds: float) -> tuple[int, bytes]:
+    """The answer's status, and the beginning of its XML. A consumer that trickles its answer is cut off: a worker must
+    not be held."""
     headers = {"Content-Type": media_type}
     with httpx.Client(verify=tls, timeout=seconds, trust_env=False, follow_redirects=False) as client:
         try:
@@ -147,11 +166,23 @@ def _post(address: str, content: bytes, media_type: str, tls: ssl.SSLContext, se
                 cut_off_after(2 * seconds, client.close),
                 client.stream("POST", address, content=content, headers=headers) as answer,
             ):
-                return answer.status_code
+                return answer.status_code, _beginning(answer)
         except httpx.TimeoutException:
             raise DeadlineExceeded("The consumer did not answer in time.") from None
         except (httpx.HTTPError, OSError) as error:
             raise Unavailable(f"The consumer can't be reached ({type(error).__name__}).") from None
+
+
+def _beginning(answer: httpx.Response) -> bytes:
+    """As much as a fault is long; nothing where it does not come: the status has been heard."""
+    read = b""
+    if "xml" in answer.headers.get("content-type", ""):
+        with suppress(httpx.HTTPError, OSError):
+            for piece in answer.iter_bytes():
+                read += piece
+                if len(read) >= _LONGEST_FAULT:
+                    break
+    return read
 
 
 def _touch(subscription: Subscription, notification: Notification, context: Context) -> None:

@@ -151,13 +151,19 @@ class MllpServer:
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="mllp")
         self.connections: set[_Connection] = set()
         self.stopping = False
-        self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-        self._lane = _Lane(together, self._loop, self.pool, threads) if together is not None else None
+        self._together = together
+        self._threads = threads
+        self._loop: asyncio.AbstractEventLoop
+        self._lane: _Lane | None = None
         self._server: asyncio.Server | None = None
-        self._thread = threading.Thread(target=self._loop.run_forever, name="mllp-frames", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Listen; ``port`` is the real one afterwards. Raises OSError."""
+        self._loop = uvloop.new_event_loop()  # not before: it has descriptors, and not every process listens
+        if self._together is not None:
+            self._lane = _Lane(self._together, self._loop, self.pool, self._threads)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="mllp-frames", daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
 
@@ -174,7 +180,7 @@ class MllpServer:
 
     def stop(self, timeout: float = 30.0) -> None:
         """Take no more messages, finish and answer those that are running, close."""
-        if not self._thread.is_alive():
+        if self._thread is None or not self._thread.is_alive():
             return
         asyncio.run_coroutine_threadsafe(self._stop(timeout), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hub.errors import PeerRefused, Unavailable
-from hub.values import PatientIdentifier, new_key, now
+from hub.values import PatientIdentifier, now
 from hub.wire.hl7v2 import writer
 from hub.wire.hl7v2.errors import Hl7Malformed
 from hub.wire.hl7v2.message import Hl7Message
@@ -13,12 +13,12 @@ _LATER = ("AR", "CR")  #: not for its content: the peer can't take it now
 
 
 def update_notification(
-    identifiers: Sequence[PatientIdentifier], *, application: str = "", facility: str = ""
-) -> tuple[bytes, str]:
-    """The message and its control id. PID-3 is the whole list; PID-5 is one blank: names of domains might differ.
+    identifiers: Sequence[PatientIdentifier], control_id: str, *, application: str = "", facility: str = ""
+) -> bytes:
+    """The message. PID-3 is the whole list; PID-5 is one blank: names of domains might differ.
 
-    ``application``, ``facility``: MSH-5 and MSH-6."""
-    control_id, moment = new_key()[:20], writer.dtm(now())
+    ``control_id``: MSH-10, the same however often it is sent; ``application``, ``facility``: MSH-5 and MSH-6."""
+    moment = writer.dtm(now())
     header = {
         3: "MAILLAGE",
         4: "MAILLAGE",
@@ -35,7 +35,7 @@ def update_notification(
         writer.segment("PID", {3: "~".join(map(writer.cx, identifiers)), 5: " "}),
         writer.segment("PV1", {2: "N"}),
     ]
-    return writer.write(header, segments), control_id
+    return writer.write(header, segments)
 
 
 def check_acknowledgement(raw: bytes, control_id: str) -> None:

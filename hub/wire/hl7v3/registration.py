@@ -13,6 +13,7 @@ from hub.wire.hl7v3.errors import Hl7v3Invalid
 from hub.wire.hl7v3.names import ACKNOWLEDGEMENT, ADDED, MERGED, RELIABILITY, REVISED, v3
 from hub.wire.hl7v3.person import read_person, write_numbers, write_provider
 from hub.wire.hl7v3.transmission import (
+    MessageId,
     Party,
     Transmission,
     open_control_act,
@@ -144,11 +145,14 @@ def _replaced(event: Element, survivor: PatientIdentifier) -> PatientIdentifier:
     return lost
 
 
-def write_update_notification(numbers: Sequence[PatientIdentifier], sender: Party, receiver: Party) -> Element:
+def write_update_notification(
+    numbers: Sequence[PatientIdentifier], own: MessageId, sender: Party, receiver: Party
+) -> Element:
     """PRPA_IN201302UV02 with the whole list of one person's numbers, and no name (ITI TF-2: 3.46.4.1).
 
-    Those of the first number's domain stand as Patient.id, the others as OtherIDs."""
-    body = open_message(REVISED, sender, receiver, accept="AL")
+    Those of the first number's domain stand as Patient.id, the others as OtherIDs. ``own``: the message's id, the same
+    however often it is sent."""
+    body = open_message(REVISED, sender, receiver, accept="AL", own=own)
     act = open_control_act(body, REVISED)
     holder = add(act, "subject", typeCode="SUBJ", contextConductionInd="false")
     event = add(holder, "registrationEvent", classCode="REG", moodCode="EVN")

@@ -104,11 +104,13 @@ def sending_device(body: Element) -> str:
     return root if len(root) <= 128 else ""
 
 
-def open_message(interaction: str, sender: Party, receiver: Party, *, accept: str) -> Element:
-    """The interaction's element up to its sender. ``accept``: acceptAckCode, AL or NE."""
+def open_message(
+    interaction: str, sender: Party, receiver: Party, *, accept: str, own: MessageId | None = None
+) -> Element:
+    """The interaction's element up to its sender. ``accept``: acceptAckCode, AL or NE; ``own``: its id, else new."""
     spaces: Any = {None: V3, "xsi": XSI}
     body = etree.Element(v3(interaction), {"ITSVersion": "XML_1.0"}, nsmap=spaces)
-    new_id().write(body, "id")
+    (own or new_id()).write(body, "id")
     add(body, "creationTime", value=write_time(now()))
     add(body, "interactionId", root=INTERACTIONS, extension=interaction)
     add(body, "processingCode", code=PRODUCTION)

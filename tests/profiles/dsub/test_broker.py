@@ -1,6 +1,8 @@
 """DSUB against a running hub: foreign subscribers, a real consumer, pull points; on both databases."""
 
 import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -161,6 +163,62 @@ def test_a_consumer_that_refuses_makes_a_dead_letter(site: Site, answer: int) ->
     assert (dead.error_code, dead.reason) == ("peer-refused", f"The consumer answered HTTP {answer}.")
     assert set(dead.payload) == {"notification"}, "no metadata on the operator's page"
     assert [path for path, _ in site.consumer.requests] == ["/xdsBnotification"], "no redirect is followed"
+
+
+def fault(text: str) -> Callable[[BaseHTTPRequestHandler], None]:
+    """HTTP 200, and no all the same."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        content = text.encode()
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/soap+xml")
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return answer
+
+
+SOAP_12 = (
+    '<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope"><e:Body><e:Fault><e:Code><e:Value>e:{}</e:Value>'
+    "</e:Code><e:Reason><e:Text>no</e:Text></e:Reason></e:Fault></e:Body></e:Envelope>"
+)
+SOAP_11 = (
+    '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><e:Fault>'
+    "<faultcode>e:{}</faultcode><faultstring>no</faultstring></e:Fault></e:Body></e:Envelope>"
+)
+
+
+@pytest.mark.parametrize("text", [SOAP_12.format("Sender"), SOAP_11.format("Client")], ids=["1.2", "1.1"])
+def test_a_fault_is_a_refusal_whatever_the_status(site: Site, text: str) -> None:
+    anne = site.person("A1")
+    subscribed(site, anne.cx)
+    site.consumer.answers.append(fault(text))
+    site["ris"].provide(Entry(patient=anne.cx))
+    until(lambda: site.hub.exchange.deliveries(Page(state=DeliveryState.DEAD)))
+    (dead,) = site.hub.exchange.deliveries(Page(state=DeliveryState.DEAD))
+    assert (dead.error_code, dead.reason) == ("peer-refused", "The consumer refused the message with a SOAP fault.")
+
+
+@pytest.mark.parametrize("text", [SOAP_12.format("Receiver"), SOAP_11.format("Server")], ids=["1.2", "1.1"])
+def test_a_consumer_that_fails_is_tried_again(site: Site, text: str) -> None:
+    anne = site.person("A1")
+    subscribed(site, anne.cx)
+    site.consumer.answers.append(fault(text))
+    site["ris"].provide(Entry(patient=anne.cx))
+    until(lambda: len(site.consumer.received) == 1)
+    assert len(site.consumer.requests) == 2
+
+
+@pytest.mark.parametrize("text", ["<html>", "<e:Envelope xmlns:e='urn:x'><e:Body/></e:Envelope>", ""],
+                         ids=["page", "envelope", "nothing"])  # fmt: skip
+def test_any_other_answer_of_200_is_heard(site: Site, text: str) -> None:
+    anne = site.person("A1")
+    subscribed(site, anne.cx)
+    site.consumer.answers.append(fault(text))
+    site["ris"].provide(Entry(patient=anne.cx))
+    until(lambda: site.hub.exchange.deliveries(Page(state=DeliveryState.DONE)))
+    assert len(site.consumer.requests) == 1
 
 
 def test_slow_and_endless_answers(site: Site) -> None:
