@@ -34,6 +34,6 @@ def decode(message: HttpRequest, context: Context) -> KeepEvents:
     return events_in(message, context)
 
 
-def encode(outcome: KeepEvents, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: KeepEvents, message: HttpRequest, context: Context) -> HttpResponse:
     """201, or a Bundle of answers."""
     return kept(outcome, message)

@@ -25,11 +25,11 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> SearchTrail:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> SearchTrail:
     """Search parameters or an id."""
     return asked(message)
 
 
-def encode(outcome: Trail, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: Trail, message: HttpRequest, context: Context) -> HttpResponse:
     """A searchset, or the one record."""
     return answered(outcome, message)

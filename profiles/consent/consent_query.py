@@ -31,6 +31,7 @@ TRANSACTION = Transaction(
                 ("category", "token", "consultation, feeding, emergency"),
             ),
         ),
+        Fhir("POST", "/Consent/_search", "Consent", "search-type"),
     ),
     section="FHIR R4: 6.2",
     kind=Kind.QUERY,
@@ -39,7 +40,7 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> FindConsents | GetConsent:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> FindConsents | GetConsent:
     """One by its id, or a patient's."""
     return consents_asked(message)
 

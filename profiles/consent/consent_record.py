@@ -30,6 +30,6 @@ def decode(message: HttpRequest, context: Context) -> RecordConsent:
     return consent_told(message, context.received_at)
 
 
-def encode(outcome: KeptConsent | None, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: KeptConsent | None, message: HttpRequest, context: Context) -> HttpResponse:
     """The Consent as it is kept, 201 with its place when it is new."""
     return consent_kept(outcome, message)

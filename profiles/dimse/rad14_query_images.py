@@ -26,12 +26,12 @@ _TOO_MANY = 0xA700
 _NO_SOURCE = 0xA700
 
 
-def decode(message: DimseRequest, context: Context) -> FindStudies:  # noqa: ARG001 - the pipeline's signature
+def decode(message: DimseRequest, context: Context) -> FindStudies:
     """The identifier as a question."""
     return question(message.identifier, LIMIT)
 
 
-def encode(outcome: StudyAnswer, message: DimseRequest, context: Context) -> DimseAnswer:  # noqa: ARG001
+def encode(outcome: StudyAnswer, message: DimseRequest, context: Context) -> DimseAnswer:
     """Matches, and a status that says when they are not all."""
     cut = [item for item in outcome.statuses if item.state is SourceState.CUT]
     silent = [item.source for item in outcome.statuses if not item.whole and item not in cut]

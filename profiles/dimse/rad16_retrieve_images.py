@@ -23,7 +23,7 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: DimseRequest, context: Context) -> RetrieveInstances | RetrievePerson:  # noqa: ARG001
+def decode(message: DimseRequest, context: Context) -> RetrieveInstances | RetrievePerson:
     """The identifier as requests. Raises UnknownDestination, Invalid, Malformed."""
     if message.service == "C-MOVE" and not message.destination:
         raise UnknownDestination()
@@ -33,6 +33,6 @@ def decode(message: DimseRequest, context: Context) -> RetrieveInstances | Retri
     return RetrieveInstances(wanted_instances(identifier), acceptable)
 
 
-def encode(outcome: InstanceStream, message: DimseRequest, context: Context) -> DimseAnswer:  # noqa: ARG001
+def encode(outcome: InstanceStream, message: DimseRequest, context: Context) -> DimseAnswer:
     """The stream; the association sends it on."""
     return DimseAnswer(instances=outcome)

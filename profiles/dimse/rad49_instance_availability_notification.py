@@ -24,16 +24,16 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: DimseRequest, context: Context) -> InstancesAvailable:  # noqa: ARG001 - the pipeline's signature
+def decode(message: DimseRequest, context: Context) -> InstancesAvailable:
     """The data set as a notice. Raises MissingAttribute, MissingValue, Invalid, Malformed."""
     return read_notice(message.identifier)
 
 
-def encode(outcome: None, message: DimseRequest, context: Context) -> DimseAnswer:  # noqa: ARG001
+def encode(outcome: None, message: DimseRequest, context: Context) -> DimseAnswer:
     """Taken note of."""
     return DimseAnswer()
 
 
-def refuse(error: HubError, message: DimseRequest, context: Context) -> DimseAnswer:  # noqa: ARG001
+def refuse(error: HubError, message: DimseRequest, context: Context) -> DimseAnswer:
     """A status of the N-services (PS3.7: 10.1.5.1.6)."""
     return notice_refused(error)

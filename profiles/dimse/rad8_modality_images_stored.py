@@ -21,7 +21,7 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: DimseRequest, context: Context) -> StudyArrived:  # noqa: ARG001 - the pipeline's signature
+def decode(message: DimseRequest, context: Context) -> StudyArrived:
     """What one association brought of one study; every object is on disk by now."""
     if message.stored is None:
         raise Malformed("Nothing was stored.")
@@ -29,6 +29,6 @@ def decode(message: DimseRequest, context: Context) -> StudyArrived:  # noqa: AR
     return StudyArrived(stored.study_instance_uid, stored.calling, stored.studies, stored.speaks_for)
 
 
-def encode(outcome: None, message: DimseRequest, context: Context) -> DimseAnswer:  # noqa: ARG001
+def encode(outcome: None, message: DimseRequest, context: Context) -> DimseAnswer:
     """Each object has been answered already."""
     return DimseAnswer()

@@ -25,11 +25,11 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: FormRequest, context: Context) -> ReceiveCall:  # noqa: ARG001
+def decode(message: FormRequest, context: Context) -> ReceiveCall:
     """The form's fields. Raises CallUnfit."""
     return ReceiveCall(read_call(message.parameters))
 
 
-def encode(outcome: str, message: FormRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: str, message: FormRequest, context: Context) -> HttpResponse:
     """Where the user's browser is to go: an address that says nothing."""
     return accepted(message.base, f"{PATH}/{outcome}")

@@ -41,7 +41,7 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: SoapMessage, context: Context) -> Subscribe | Unsubscribe | Renew:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> Subscribe | Unsubscribe | Renew:
     """Subscribe, Unsubscribe or Renew, by the body. A subscription is named by the address that it was given."""
     if message.body.tag == wsnt("Subscribe"):
         return read_subscribe(message.body)
@@ -51,7 +51,7 @@ def decode(message: SoapMessage, context: Context) -> Subscribe | Unsubscribe | 
     return Unsubscribe(subscription)
 
 
-def encode(outcome: Subscription | None, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: Subscription | None, message: SoapMessage, context: Context) -> SoapResponse:
     """The subscription's address and end; nothing for one that was ended."""
     if outcome is None:
         return SoapResponse(write_empty("UnsubscribeResponse"), response(UNSUBSCRIBE))

@@ -26,11 +26,11 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: SoapMessage, context: Context) -> ReceiveNotifications:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> ReceiveNotifications:
     """Notify -> what is to wait in the pull point that it was sent to."""
     return ReceiveNotifications(resource_id(message, PULL_POINTS), read_notifications(message.body))
 
 
-def encode(outcome: int | None, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: int | None, message: SoapMessage, context: Context) -> SoapResponse:
     """One-way: accepted."""
     return SoapResponse(None, "")

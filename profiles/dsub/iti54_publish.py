@@ -25,11 +25,11 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: SoapMessage, context: Context) -> Publish:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> Publish:
     """Notify without a subscription -> the objects that were registered."""
     return read_publication(message.body)
 
 
-def encode(outcome: int | None, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: int | None, message: SoapMessage, context: Context) -> SoapResponse:
     """One-way: accepted."""
     return SoapResponse(None, "")

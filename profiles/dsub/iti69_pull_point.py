@@ -31,14 +31,14 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: SoapMessage, context: Context) -> CreatePullPoint | DestroyPullPoint:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> CreatePullPoint | DestroyPullPoint:
     """By the body."""
     if message.body.tag == wsnt("CreatePullPoint"):
         return CreatePullPoint()
     return DestroyPullPoint(resource_id(message, PULL_POINTS))
 
 
-def encode(outcome: PullPoint | None, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: PullPoint | None, message: SoapMessage, context: Context) -> SoapResponse:
     """The new pull point's address; nothing for one that is gone."""
     if outcome is None:
         return SoapResponse(write_empty("DestroyPullPointResponse"), response(DESTROY_PULL_POINT))

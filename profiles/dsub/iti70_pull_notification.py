@@ -28,12 +28,12 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: SoapMessage, context: Context) -> GetMessages:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> GetMessages:
     """GetMessages, with the number that is wanted at most."""
     return GetMessages(resource_id(message, PULL_POINTS), read_maximum(message.body))
 
 
-def encode(outcome: tuple[Notification, ...], message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: tuple[Notification, ...], message: SoapMessage, context: Context) -> SoapResponse:
     """The notifications, the oldest first."""
     broker = f"{message.base}{BROKER}"
     return SoapResponse(write_pulled(outcome, broker, broker), response(GET_MESSAGES))

@@ -70,7 +70,7 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> FindStudies | FindStudiesAndPersons:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> FindStudies | FindStudiesAndPersons:
     """Search parameters or an id -> FindStudies."""
     wanted = message.path_parameters.get("id")
     if wanted:
@@ -115,7 +115,7 @@ def _statuses(found: dict[str, tuple[str, ...]]) -> list[str]:
     return statuses
 
 
-def encode(outcome: StudyAnswer | StudiesAndPersons, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: StudyAnswer | StudiesAndPersons, message: HttpRequest, context: Context) -> HttpResponse:
     """A searchset, or the one study."""
     if isinstance(outcome, StudiesAndPersons):
         return _searchset(outcome.answer, message, outcome.persons)

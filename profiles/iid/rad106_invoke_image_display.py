@@ -20,11 +20,11 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> FindStudies:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> FindStudies:
     """A link's parameters -> which studies."""
     return read_invoke(message)
 
 
-def encode(outcome: StudyAnswer, message: HttpRequest, context: Context) -> Display:  # noqa: ARG001
+def encode(outcome: StudyAnswer, message: HttpRequest, context: Context) -> Display:
     """What the portal is to show."""
     return display_of(outcome, message)

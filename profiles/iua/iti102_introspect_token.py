@@ -20,12 +20,12 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: FormRequest, context: Context) -> IntrospectToken:  # noqa: ARG001
+def decode(message: FormRequest, context: Context) -> IntrospectToken:
     """The token."""
     return IntrospectToken(message.parameters)
 
 
-def encode(outcome: TokenFacts, message: FormRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: TokenFacts, message: FormRequest, context: Context) -> HttpResponse:
     """Not active says nothing else (RFC 7662 2.2)."""
     if not outcome.claims:
         return answer({"active": False})

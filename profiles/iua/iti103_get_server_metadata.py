@@ -25,11 +25,11 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: FormRequest, context: Context) -> DescribeServer:  # noqa: ARG001
+def decode(message: FormRequest, context: Context) -> DescribeServer:
     """By the address."""
     return DescribeServer(smart=message.path == SMART)
 
 
-def encode(outcome: Mapping[str, Any], message: FormRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: Mapping[str, Any], message: FormRequest, context: Context) -> HttpResponse:
     """JSON."""
     return answer(outcome, stored=True)

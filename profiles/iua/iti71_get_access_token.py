@@ -28,12 +28,12 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: FormRequest, context: Context) -> GetToken:  # noqa: ARG001
+def decode(message: FormRequest, context: Context) -> GetToken:
     """The form, and the certificate that the caller showed."""
     return GetToken(message.parameters, message.thumbprint)
 
 
-def encode(outcome: IssuedToken, message: FormRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: IssuedToken, message: FormRequest, context: Context) -> HttpResponse:
     """RFC 6749 5.1."""
     found: dict[str, object] = {
         "access_token": outcome.access_token,

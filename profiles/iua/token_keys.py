@@ -24,11 +24,11 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: FormRequest, context: Context) -> ShowKeys:  # noqa: ARG001
+def decode(message: FormRequest, context: Context) -> ShowKeys:
     """Nothing is asked."""
     return ShowKeys()
 
 
-def encode(outcome: Mapping[str, Any], message: FormRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: Mapping[str, Any], message: FormRequest, context: Context) -> HttpResponse:
     """A JWK set."""
     return answer(outcome, stored=True)

@@ -21,11 +21,11 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: FormRequest, context: Context) -> RevokeToken:  # noqa: ARG001
+def decode(message: FormRequest, context: Context) -> RevokeToken:
     """The token."""
     return RevokeToken(message.parameters)
 
 
-def encode(outcome: None, message: FormRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: None, message: FormRequest, context: Context) -> HttpResponse:
     """The same for a token that was there and for one that was not (RFC 7009 2.2)."""
     return answer({})

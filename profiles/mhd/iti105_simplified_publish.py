@@ -29,12 +29,12 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> PublishDocument:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> PublishDocument:
     """The DocumentReference and the document in it."""
     search.accept_json(message)
     return read_publication(message)
 
 
-def encode(outcome: Published, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: Published, message: HttpRequest, context: Context) -> HttpResponse:
     """201, where the DocumentReference is and what it says."""
     return answer_publication(outcome, message)

@@ -29,12 +29,12 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> DescribeDocument:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> DescribeDocument:
     """The document, and the metadata that stands in it."""
     search.accept_json(message)
     return read_document(message)
 
 
-def encode(outcome: Published, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: Published, message: HttpRequest, context: Context) -> HttpResponse:
     """The reference of the DocumentReference."""
     return answer_generated(outcome)

@@ -32,12 +32,12 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> ProvideBundle:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> ProvideBundle:
     """The Bundle's submission and documents."""
     search.accept_json(message)
     return read_bundle(message)
 
 
-def encode(outcome: Registered, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: Registered, message: HttpRequest, context: Context) -> HttpResponse:
     """The transaction-response with the ids that were given."""
     return search.answer(answer_bundle(outcome, message))

@@ -37,12 +37,12 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> FindShared:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> FindShared:
     """Search parameters or an id -> stored queries."""
     return documents_asked(message)
 
 
-def encode(outcome: SharedPage, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: SharedPage, message: HttpRequest, context: Context) -> HttpResponse:
     """A searchset, or the one DocumentReference."""
     resources = [
         without_strangers(

@@ -22,12 +22,12 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> OpenDocument:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> OpenDocument:
     """The id is that of the DocumentReference, which says the community as well."""
     wanted = message.path_parameters["id"]
     return OpenDocument(uuid_urn(wanted), community_of(wanted))
 
 
-def encode(outcome: OpenedDocument, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: OpenedDocument, message: HttpRequest, context: Context) -> HttpResponse:
     """The bytes, 304 when the caller has them, 406 when it takes neither the media type nor FHIR's."""
     return answer(outcome, message)

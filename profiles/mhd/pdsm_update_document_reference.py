@@ -30,11 +30,11 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> AmendDocument:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> AmendDocument:
     """Parameters with operations -> what is to be changed."""
     return patch_asked(message)
 
 
-def encode(outcome: Published | None, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: Published | None, message: HttpRequest, context: Context) -> HttpResponse:
     """The DocumentReference as it is now."""
     return answer_patch(outcome, message)

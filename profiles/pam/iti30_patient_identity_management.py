@@ -37,7 +37,7 @@ def decode(message: Hl7Message, context: Context) -> Feed:
     return feed(message, context)
 
 
-def encode(outcome: Fed | None, message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
+def encode(outcome: Fed | None, message: Hl7Message, context: Context) -> bytes:
     """AA: stored and visible."""
     return accept(message, context)
 

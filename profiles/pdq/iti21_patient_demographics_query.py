@@ -38,7 +38,7 @@ Command = FindPersons | FindVisits | QueryDemographics | ContinueDemographics | 
 Outcome = PersonPage | VisitPage | DemographicsPage | None
 
 
-def decode(message: Hl7Message, context: Context) -> Command:  # noqa: ARG001
+def decode(message: Hl7Message, context: Context) -> Command:
     """QPD-3 the criteria, QPD-8 the domains, RCP-2 the page's length, DSC-1 where to go on; QID-1 what to cancel."""
     if message.event == CANCEL:
         return CancelDemographics(message.require("QID").require(1))
@@ -75,7 +75,7 @@ def _by_number(found: Question, domains: tuple[str, ...], limit: int) -> FindPer
     )
 
 
-def encode(outcome: Outcome, message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
+def encode(outcome: Outcome, message: Hl7Message, context: Context) -> bytes:
     """One PID per person, numbers of the wanted domains only (none perhaps: 3.21.4.2.2.8); DSC when there is more."""
     if outcome is None:
         return acknowledge(message)

@@ -29,7 +29,7 @@ _KIND, _STRUCTURE = "RSP^ZV2", "RSP_ZV2"
 _DEFAULT, _MOST = 50, 200
 
 
-def decode(message: Hl7Message, context: Context) -> FindVisits:  # noqa: ARG001
+def decode(message: Hl7Message, context: Context) -> FindVisits:
     """QPD-3 the criteria of person and visit; the rest as in ITI-21."""
     found, dsc = question(message.require("QPD"), visits=True), message.first("DSC")
     start = query.pointer(dsc.value(1)) if dsc is not None and dsc.value(1) else 1
@@ -43,7 +43,7 @@ def decode(message: Hl7Message, context: Context) -> FindVisits:  # noqa: ARG001
     )
 
 
-def encode(outcome: VisitPage, message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
+def encode(outcome: VisitPage, message: Hl7Message, context: Context) -> bytes:
     """PID and PV1 for each visit (3.22.4.2.2); DSC when there is more."""
     wanted = query.domains(message, DOMAINS)
     records: list[str] = []
@@ -56,7 +56,7 @@ def encode(outcome: VisitPage, message: Hl7Message, context: Context) -> bytes: 
     return query.respond(message, _KIND, _STRUCTURE, records, hits=hits, cursor=cursor)
 
 
-def refuse(error: HubError, message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
+def refuse(error: HubError, message: Hl7Message, context: Context) -> bytes:
     """AE with the parameter or the domain at fault."""
     location, more, condition = "", list[str](), ""
     if isinstance(error, UnknownDomain):

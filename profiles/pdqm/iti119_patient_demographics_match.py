@@ -23,11 +23,11 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> MatchPerson:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> MatchPerson:
     """The described patient."""
     return match_asked(message)
 
 
-def encode(outcome: Sequence[Matched], message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: Sequence[Matched], message: HttpRequest, context: Context) -> HttpResponse:
     """Candidates, the likeliest first."""
     return matches_told(outcome, message)

@@ -36,16 +36,16 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> SearchPersons:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> SearchPersons:
     """Search parameters or an id -> SearchPersons."""
     return persons_asked(message)
 
 
-def encode(outcome: PersonPage, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: PersonPage, message: HttpRequest, context: Context) -> HttpResponse:
     """A searchset, or the one patient."""
     return persons_told(outcome, message)
 
 
-def refuse(error: HubError, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def refuse(error: HubError, message: HttpRequest, context: Context) -> HttpResponse:
     """404 with a warning for a domain that is not known (case 4)."""
     return answer_outcome(*refused(error), context)

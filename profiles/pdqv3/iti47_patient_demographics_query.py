@@ -65,7 +65,7 @@ def decode(message: SoapMessage, context: Context) -> Command:
     return ContinueDemographics(_named(more.query_id), more.start, more.quantity)
 
 
-def encode(outcome: DemographicsPage | None, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: DemographicsPage | None, message: SoapMessage, context: Context) -> SoapResponse:
     """PRPA_IN201306UV02 with the portion; MCCI_IN000002UV01 where nothing more is wanted."""
     asked = _read(message)
     to, me = asked.transmission, Party(asked.transmission.receiver.device)

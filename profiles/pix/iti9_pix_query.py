@@ -29,7 +29,7 @@ _KIND, _STRUCTURE = "RSP^K23", "RSP_K23"
 _WHOLE, _DOMAINS = 3, 4
 
 
-def decode(message: Hl7Message, context: Context) -> CrossReference:  # noqa: ARG001
+def decode(message: Hl7Message, context: Context) -> CrossReference:
     """QPD-3 is the number, QPD-4 the domains wanted."""
     qpd = message.require("QPD")
     asked = qpd.repetitions(_WHOLE)
@@ -40,14 +40,14 @@ def decode(message: Hl7Message, context: Context) -> CrossReference:  # noqa: AR
     return CrossReference(cx(asked[0], qpd.at(_WHOLE)), query.domains(message, _DOMAINS))
 
 
-def encode(outcome: Sequence[PatientIdentifier], message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
+def encode(outcome: Sequence[PatientIdentifier], message: Hl7Message, context: Context) -> bytes:
     """One PID with the numbers and no name (3.9.4.2.2.6: cases 1 and 2)."""
     wanted = query.within(outcome, query.domains(message, _DOMAINS))
     pid = writer.segment("PID", {3: "~".join(map(writer.cx, wanted)), 5: "~^^^^^^S"})
     return query.respond(message, _KIND, _STRUCTURE, [pid] if wanted else [])
 
 
-def refuse(error: HubError, message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
+def refuse(error: HubError, message: Hl7Message, context: Context) -> bytes:
     """AE with the place that 3.9.4.2.2.6 names: QPD^1^3^1^1 number, QPD^1^3^1^4 its domain, QPD^1^4^n wanted domain
     (one ERR for each that is not known)."""
     location, more, condition = "", list[str](), ""

@@ -33,7 +33,7 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> ReceiveIdentities:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> ReceiveIdentities:
     """The Patient as its source now has it."""
     return feed_of(message)
 

@@ -25,12 +25,12 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> FindNumbers:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> FindNumbers:
     """The number, and the domains wanted."""
     return number_asked(message)
 
 
-def encode(outcome: Numbers, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: Numbers, message: HttpRequest, context: Context) -> HttpResponse:
     """Parameters with targetId and targetIdentifier."""
     return numbers_told(outcome, message)
 

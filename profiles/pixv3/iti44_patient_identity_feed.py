@@ -35,7 +35,7 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: SoapMessage, context: Context) -> FeedIdentity | MergeIdentities:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> FeedIdentity | MergeIdentities:
     """PRPA_IN201301UV02, 201302UV02 or 201304UV02 to the identity that the source announces, or to its merge."""
     told = read_registration(message.body)
     if told.lost is not None:
@@ -43,7 +43,7 @@ def decode(message: SoapMessage, context: Context) -> FeedIdentity | MergeIdenti
     return FeedIdentity(told.identity, _EVENTS[told.interaction], stated=told.stated)
 
 
-def encode(outcome: Fed | None, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: Fed | None, message: SoapMessage, context: Context) -> SoapResponse:
     """MCCI_IN000002UV01 with CA: stored and visible; with a detail of type W for what was not taken."""
     to = read_wrapper(message.body)
     answer = write_acknowledgement(to, Party(to.receiver.device), ACCEPTED, warnings(context))

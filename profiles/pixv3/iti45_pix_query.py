@@ -37,7 +37,7 @@ def decode(message: SoapMessage, context: Context) -> CrossReference:
     return CrossReference(asked.identifier, asked.domains)
 
 
-def encode(outcome: Sequence[PatientIdentifier], message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: Sequence[PatientIdentifier], message: SoapMessage, context: Context) -> SoapResponse:
     """PRPA_IN201310UV02: the numbers and no name (3.45.4.2.3: cases 1, 2 and 6)."""
     asked = read_cross_reference_query(message.body)
     me = Party(asked.transmission.receiver.device)

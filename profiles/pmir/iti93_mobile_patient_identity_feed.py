@@ -28,11 +28,11 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> ReceiveIdentities:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> ReceiveIdentities:
     """The changes of the message."""
     return message_of(message)
 
 
-def encode(outcome: Sequence[Received] | None, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: Sequence[Received] | None, message: HttpRequest, context: Context) -> HttpResponse:
     """The response message."""
     return message_answered(outcome or (), message)

@@ -30,11 +30,11 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> Command:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> Command:
     """What is to be done with a subscription."""
     return subscription_asked(message)
 
 
-def encode(outcome: PatientSubscription | None, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: PatientSubscription | None, message: HttpRequest, context: Context) -> HttpResponse:
     """The Subscription, or nothing once it was ended."""
     return subscription_told(outcome, message)

@@ -24,11 +24,11 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> ExplainPair:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> ExplainPair:
     """Two identifiers."""
     return pair_asked(message)
 
 
-def encode(outcome: Explanation, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: Explanation, message: HttpRequest, context: Context) -> HttpResponse:
     """Parameters."""
     return explanation_told(outcome)

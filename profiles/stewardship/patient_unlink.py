@@ -21,11 +21,11 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> UnlinkIdentities:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> UnlinkIdentities:
     """Two identifiers."""
     return unlink_asked(message)
 
 
-def encode(outcome: Decided, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: Decided, message: HttpRequest, context: Context) -> HttpResponse:
     """Parameters."""
     return decision_told(outcome)

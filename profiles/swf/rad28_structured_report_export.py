@@ -42,7 +42,7 @@ def decode(message: Hl7Message, context: Context) -> FeedReport:
     return FeedReport(first, tuple(also))
 
 
-def encode(outcome: Any, message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
+def encode(outcome: Any, message: Hl7Message, context: Context) -> bytes:
     """AA: the report is kept and its publication is queued."""
     return acknowledge(message)
 

@@ -31,6 +31,6 @@ def decode(message: Hl7Message, context: Context) -> FeedOrder:
     return FeedOrder(order(message, context.source))
 
 
-def encode(outcome: IndexedStudy | None, message: Hl7Message, context: Context) -> bytes:  # noqa: ARG001
+def encode(outcome: IndexedStudy | None, message: Hl7Message, context: Context) -> bytes:
     """AA: stored and visible."""
     return acknowledge(message)

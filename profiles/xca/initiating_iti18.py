@@ -36,11 +36,11 @@ def decode(message: SoapMessage, context: Context) -> QueryCommunities:
     return QueryCommunities(command)
 
 
-def encode(outcome: CommunityAnswer, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: CommunityAnswer, message: SoapMessage, context: Context) -> SoapResponse:
     """Every community's objects, and an error for each community that did not answer."""
     return query_gathered(outcome, _BINDING.response_action)
 
 
-def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:
     """An AdhocQueryResponse with the XDS error code: nobody was asked."""
     return SoapResponse(write_query_refusal(error), _BINDING.response_action)

@@ -30,17 +30,17 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: SoapMessage, context: Context) -> RetrieveFromCommunities:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> RetrieveFromCommunities:
     """RetrieveDocumentSetRequest -> RetrieveFromCommunities."""
     return RetrieveFromCommunities(read_retrieve(message.body).requests)
 
 
-def encode(outcome: RetrievedDocuments, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: RetrievedDocuments, message: SoapMessage, context: Context) -> SoapResponse:
     """Every document that was found, streamed, and an error, located at its community, for each other."""
     context.failed = outcome.failed
     return retrieved(outcome, _BINDING.response_action, location=lambda request: request.home)
 
 
-def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:
     """A RetrieveDocumentSetResponse with the XDS error code."""
     return retrieve_refused(error, _BINDING.response_action)

@@ -31,7 +31,7 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: SoapMessage, context: Context) -> RetrieveInstancesFromCommunities:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> RetrieveInstancesFromCommunities:
     """RetrieveImagingDocumentSetRequest -> RetrieveInstancesFromCommunities."""
     command = read_imaging_retrieve(message.body)
     return RetrieveInstancesFromCommunities(command.requests, command.transfer_syntaxes)
@@ -42,6 +42,6 @@ def encode(outcome: InstanceStream, message: SoapMessage, context: Context) -> S
     return imaging_retrieved(message, failing(outcome, context), _BINDING.response_action)
 
 
-def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:
     """A RetrieveDocumentSetResponse with the XDS error code."""
     return retrieve_refused(error, _BINDING.response_action)

@@ -38,12 +38,12 @@ def decode(message: SoapMessage, context: Context) -> CrossGatewayQuery:
     return CrossGatewayQuery(command)
 
 
-def encode(outcome: QueryResult, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: QueryResult, message: SoapMessage, context: Context) -> SoapResponse:
     """Full objects or references; each bears this community's id."""
     leaf_class = read_query(message.body).leaf_class
     return query_result(outcome, _BINDING.response_action, leaf_class=leaf_class)
 
 
-def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:
     """An AdhocQueryResponse with the XDS error code; its location is this community (ITI TF-2: 3.38.4.1.3)."""
     return SoapResponse(write_query_refusal(error, location=context.community), _BINDING.response_action)

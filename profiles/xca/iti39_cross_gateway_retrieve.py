@@ -32,17 +32,17 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: SoapMessage, context: Context) -> CrossGatewayRetrieve:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> CrossGatewayRetrieve:
     """RetrieveDocumentSetRequest -> CrossGatewayRetrieve."""
     return CrossGatewayRetrieve(read_retrieve(message.body).requests)
 
 
-def encode(outcome: RetrievedDocuments, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: RetrievedDocuments, message: SoapMessage, context: Context) -> SoapResponse:
     """Every document that was found, streamed, and an error, located at this community, for each other."""
     context.failed = outcome.failed
     return retrieved(outcome, _BINDING.response_action, location=lambda _: context.community)
 
 
-def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:
     """A RetrieveDocumentSetResponse with the XDS error code; its location is this community."""
     return retrieve_refused(error, _BINDING.response_action, location=context.community)

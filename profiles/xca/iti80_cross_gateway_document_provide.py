@@ -36,7 +36,7 @@ _XDR = "urn:ihe:iti:xdr:2014"
 _BLOCK, _HOME = f"{{{_XDR}}}homeCommunityBlock", f"{{{_XDR}}}homeCommunityId"
 
 
-def decode(message: SoapMessage, context: Context) -> CrossGatewayProvide:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> CrossGatewayProvide:
     """The submission, the files that its documents lie in, and for which community they are."""
     if not message.mtom:
         raise MtomRequired()
@@ -50,11 +50,11 @@ def decode(message: SoapMessage, context: Context) -> CrossGatewayProvide:  # no
     return CrossGatewayProvide(submission, contents, header or submission.home)
 
 
-def encode(outcome: Registered | None, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: Registered | None, message: SoapMessage, context: Context) -> SoapResponse:
     """Success; None is a repeat of a message that was carried out before."""
     return SoapResponse(write_registered(outcome), _BINDING.response_action)
 
 
-def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:
     """A RegistryResponse with the XDS error code: nothing was stored."""
     return SoapResponse(write_refusal(error, repository=True), _BINDING.response_action)

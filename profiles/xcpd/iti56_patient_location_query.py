@@ -29,11 +29,11 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: SoapMessage, context: Context) -> LocatePatient:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> LocatePatient:
     """PatientLocationQueryRequest -> LocatePatient."""
     return LocatePatient(read_location_query(message.body))
 
 
-def encode(outcome: tuple[PatientLocation, ...], message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: tuple[PatientLocation, ...], message: SoapMessage, context: Context) -> SoapResponse:
     """PatientLocationQueryResponse."""
     return SoapResponse(write_locations(read_location_query(message.body), outcome), _BINDING.response_action)

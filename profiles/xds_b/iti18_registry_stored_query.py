@@ -36,11 +36,11 @@ def decode(message: SoapMessage, context: Context) -> StoredQuery:
     return command
 
 
-def encode(outcome: QueryResult, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: QueryResult, message: SoapMessage, context: Context) -> SoapResponse:
     """Full objects or references, as the request's ResponseOption wants them."""
     return query_result(outcome, _BINDING.response_action, leaf_class=wants_objects(message.body))
 
 
-def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:
     """An AdhocQueryResponse with the XDS error code."""
     return SoapResponse(write_query_refusal(error), _BINDING.response_action)

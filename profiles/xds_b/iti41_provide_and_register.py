@@ -31,7 +31,7 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: SoapMessage, context: Context) -> ProvideDocuments:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> ProvideDocuments:
     """The submission and the files that its documents lie in."""
     if not message.mtom:
         raise MtomRequired()
@@ -39,11 +39,11 @@ def decode(message: SoapMessage, context: Context) -> ProvideDocuments:  # noqa:
     return ProvideDocuments(submission, contents)
 
 
-def encode(outcome: Registered | None, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: Registered | None, message: SoapMessage, context: Context) -> SoapResponse:
     """Success; None is a repeat of a message that was carried out before."""
     return SoapResponse(write_registered(outcome), _BINDING.response_action)
 
 
-def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:
     """A RegistryResponse with the XDS error code: nothing was stored."""
     return SoapResponse(write_refusal(error, repository=True), _BINDING.response_action)

@@ -30,17 +30,17 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: SoapMessage, context: Context) -> RetrieveDocuments:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> RetrieveDocuments:
     """RetrieveDocumentSetRequest -> RetrieveDocuments."""
     return read_retrieve(message.body)
 
 
-def encode(outcome: RetrievedDocuments, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: RetrievedDocuments, message: SoapMessage, context: Context) -> SoapResponse:
     """Every document that was found, streamed, and an error for each of the others."""
     context.failed = outcome.failed
     return retrieved(outcome, _BINDING.response_action)
 
 
-def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:
     """A RetrieveDocumentSetResponse with the XDS error code."""
     return retrieve_refused(error, _BINDING.response_action)

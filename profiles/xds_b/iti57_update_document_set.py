@@ -35,16 +35,16 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: SoapMessage, context: Context) -> UpdateDocuments:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> UpdateDocuments:
     """SubmitObjectsRequest -> Submission."""
     return UpdateDocuments(read_submission(message.body))
 
 
-def encode(outcome: Registered | None, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: Registered | None, message: SoapMessage, context: Context) -> SoapResponse:
     """Success; None is a repeat of a message that was carried out before."""
     return SoapResponse(write_registered(outcome), _BINDING.response_action)
 
 
-def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:
     """A RegistryResponse with the XDS error code: nothing was changed."""
     return SoapResponse(write_refusal(error, repository=False), _BINDING.response_action)

@@ -30,16 +30,16 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: SoapMessage, context: Context) -> RemoveMetadata:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> RemoveMetadata:
     """RemoveObjectsRequest -> the objects' ids."""
     return RemoveMetadata(read_removal(message.body))
 
 
-def encode(outcome: RemovedMetadata | None, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: RemovedMetadata | None, message: SoapMessage, context: Context) -> SoapResponse:
     """Success; None is a repeat of a message that was carried out before."""
     return SoapResponse(registry_response(SUCCESS), _BINDING.response_action)
 
 
-def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:
     """A RegistryResponse with the XDS error code: nothing was removed."""
     return SoapResponse(write_refusal(error, repository=False), _BINDING.response_action)

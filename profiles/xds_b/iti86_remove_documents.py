@@ -29,16 +29,16 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: SoapMessage, context: Context) -> RemoveDocuments:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> RemoveDocuments:
     """RemoveDocumentsRequest -> the documents."""
     return RemoveDocuments(read_document_removal(message.body))
 
 
-def encode(outcome: RemovedDocuments | None, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def encode(outcome: RemovedDocuments | None, message: SoapMessage, context: Context) -> SoapResponse:
     """Success; None is a repeat of a message that was carried out before."""
     return SoapResponse(write_documents_removed(outcome), _BINDING.response_action)
 
 
-def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:
     """A RegistryResponse with an XDS error code for each document that can't go: nothing was removed."""
     return SoapResponse(write_removal_refusal(error), _BINDING.response_action)

@@ -23,11 +23,11 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: HttpRequest, context: Context) -> RetrieveObject:  # noqa: ARG001
+def decode(message: HttpRequest, context: Context) -> RetrieveObject:
     """A query -> which object, in which form."""
     return read_uri(message)
 
 
-def encode(outcome: Any, message: HttpRequest, context: Context) -> HttpResponse:  # noqa: ARG001
+def encode(outcome: Any, message: HttpRequest, context: Context) -> HttpResponse:
     """The object or the picture."""
     return encode_passed(outcome) if isinstance(outcome, PassedThrough) else encode_single(outcome)

@@ -30,7 +30,7 @@ TRANSACTION = Transaction(
 )
 
 
-def decode(message: SoapMessage, context: Context) -> RetrieveInstances:  # noqa: ARG001
+def decode(message: SoapMessage, context: Context) -> RetrieveInstances:
     """RetrieveImagingDocumentSetRequest -> RetrieveInstances."""
     return read_imaging_retrieve(message.body)
 
@@ -40,6 +40,6 @@ def encode(outcome: InstanceStream, message: SoapMessage, context: Context) -> S
     return imaging_retrieved(message, failing(outcome, context), _BINDING.response_action)
 
 
-def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:  # noqa: ARG001
+def refuse(error: HubError, message: SoapMessage, context: Context) -> SoapResponse:
     """A RetrieveDocumentSetResponse with the XDS error code."""
     return retrieve_refused(error, _BINDING.response_action)

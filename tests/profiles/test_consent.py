@@ -99,6 +99,9 @@ def test_an_opposition_is_recorded_read_found_and_ended(site: Site) -> None:
         assert [entry["resource"]["id"] for entry in found["entry"]] == [kept["id"]], query
     assert "entry" not in site("GET", f"Consent?patient={site.patient}&status=inactive").json()
     assert "entry" not in site("GET", f"Consent?patient={site.patient}&category=feeding").json()
+    address, form = f"{site.hub.public_url()}/fhir/Consent/_search", {"patient": site.patient, "status": "active"}
+    posted = httpx.post(address, data=form, headers={"Authorization": "Bearer reader"}).raise_for_status().json()
+    assert [entry["resource"]["id"] for entry in posted["entry"]] == [kept["id"]]
 
     changed = site("PUT", f"Consent/{kept['id']}", {**kept, "status": "inactive"}, **{"If-Match": 'W/"1"'})
     assert (changed.status_code, changed.headers["ETag"], changed.json()["status"]) == (200, 'W/"2"', "inactive")

@@ -151,6 +151,12 @@ def _get_size(value: Any, _box: Box) -> int:
     return value
 
 
+def _get_class(found: Any, _: Box) -> Any:
+    if len(found) > 1:  # MHD: 0..1, as classCode
+        raise Invalid("A DocumentReference has one category.")
+    return code_of(found[0])
+
+
 def _put_reference(item: ReferenceId) -> dict[str, Any]:
     known = REFERENCE_TYPES.get(item.type_code, "")
     codings = [{"system": _V2_0203, "code": known}] if known else []
@@ -184,7 +190,7 @@ ENTRY: tuple[Row, ...] = (
     Row("id", "identifier", lambda value, _: [unique_id(entry_uuid(value), kind="entryUUID")]),
     Row("status", "status", lambda value, _: STATUS[value]),
     Row("type_code", "type", _put_code, _get_code),
-    Row("class_code", "category", lambda code, _: [concept(code)], lambda found, _: code_of(found[0])),
+    Row("class_code", "category", lambda code, _: [concept(code)], _get_class),
     Row("patient_id", "subject", put_subject, get_subject),
     Row("creation_time", "date", lambda value, _: instant(value)),
     Row(

@@ -133,20 +133,25 @@ def put_author(author: Author, box: Box) -> list[dict[str, Any]]:
     return [box.put(role), *organisations[1:]]
 
 
+def _telecommunications(found: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(filter(None, (xtn(item) for item in listed(found, "telecom") if isinstance(item, dict))))
+
+
 def get_author(reference: Any, box: Box) -> Author:
     """The author that a reference means. Raises Invalid."""
     found = box.get(reference)
     kind = found.get("resourceType")
-    telecom = tuple(filter(None, (xtn(item) for item in listed(found, "telecom") if isinstance(item, dict))))
+    telecom = _telecommunications(found)
     if kind == "Organization":
         return Author(institutions=(xon(found),), telecommunications=telecom)
     if kind == "PractitionerRole":
-        person = xcn(box.get(found["practitioner"])) if "practitioner" in found else ""
+        holder = box.get(found["practitioner"]) if "practitioner" in found else {}
+        person, telecom = xcn(holder) if holder else "", (*telecom, *_telecommunications(holder))
         institutions = (xon(box.get(found["organization"])),) if "organization" in found else ()
         roles, specialties = (
             tuple(filter(None, (_written(item) for item in listed(found, name)))) for name in ("code", "specialty")
         )
-        return Author(person, institutions, roles, specialties, telecom)
+        return Author(person, institutions, roles, specialties, tuple(dict.fromkeys(telecom)))
     if kind in ("Practitioner", "Patient", "RelatedPerson"):
         return Author(xcn(found), telecommunications=telecom)
     if kind == "Device":

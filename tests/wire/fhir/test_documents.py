@@ -34,12 +34,14 @@ from hub.wire.fhir.document_publish import read_publication
 from hub.wire.fhir.document_reference import document_reference, entry_of, get_subject
 from hub.wire.fhir.document_search import LISTS, find_documents, find_lists
 from hub.wire.fhir.errors import NotAcceptable
-from hub.wire.fhir.people import Box
+from hub.wire.fhir.people import Box, get_author
 from hub.wire.fhir.search import reference_id
 from hub.wire.fhir.times import asked, bounds, date_time, dtm_of
 from hub.wire.http import HttpRequest
 
 BASE = "http://127.0.0.1:8080/fhir"
+MAIL = {"system": "email", "value": "a.b@example.org"}
+PHONE = {"system": "phone", "value": "+33 1 40 00 00 00"}
 PATIENT = PatientIdentifier("R1", "1.2.250.1.999.1.1")
 UUID = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
 LOINC = Code("18748-4", "2.16.840.1.113883.6.1", "Imaging report")
@@ -286,6 +288,22 @@ def test_a_publication_without_master_identifier_is_told_in_fhir_s_words() -> No
     with pytest.raises(Invalid) as refused:
         read_publication(message)
     assert refused.value.location == "DocumentReference.masterIdentifier"
+
+
+def test_a_person_in_a_role_keeps_own_telecommunications() -> None:
+    person = {"resourceType": "Practitioner", "id": "p", "name": [{"family": "BERNARD"}], "telecom": [MAIL, PHONE]}
+    role = {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "#p"}, "telecom": [PHONE]}
+    author = get_author({"reference": "#r"}, Box([person, role]))
+    assert author.person.startswith("^BERNARD")
+    assert author.telecommunications == ("^^PH^^^^^^^^^+33 1 40 00 00 00", "^^Internet^a.b@example.org")
+
+
+def test_a_second_category_is_refused_not_forgotten() -> None:
+    resource = document_reference(ENTRY, (), BASE)
+    resource["category"].append({"coding": [{"system": "urn:oid:1.2.3", "code": "11"}]})
+    with pytest.raises(Invalid) as refused:
+        entry_of(resource, Box(resource["contained"], base=BASE), "Document01")
+    assert refused.value.location == "category"
 
 
 def test_another_server_s_resource_is_not_what_bears_its_id_here() -> None:
