@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from _pytest.terminal import TerminalReporter
+from playwright.sync_api import Playwright, sync_playwright
 
 from hub.storage.engine import Database
 from hub.storage.migrate import load_stores
@@ -20,6 +21,13 @@ from tests.turns import in_turn
 
 UNCHECKED = pytest.StashKey[str]()
 CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    """What starts browsers: one per process, it refuses to be started twice."""
+    with sync_playwright() as playwright:
+        yield playwright
 
 
 @pytest.fixture(scope="session")

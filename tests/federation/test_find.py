@@ -23,6 +23,7 @@ from tests.imaging.archive import (
     rooms,
     study_files,
 )
+from tests.imaging.living import key_object
 
 LOCAL_A = PatientIdentifier("A-1", A.authority_oid)
 LOCAL_B = PatientIdentifier("B-7", B.authority_oid)
@@ -262,14 +263,13 @@ def test_a_page_tells_whether_there_are_more(region: Region, published: int) -> 
 
 def test_a_page_is_full_where_some_are_hidden(region: Region) -> None:
     every = [f"1.2.3.{number}" for number in range(4, 8)]
-    region.b.datasets = [file for uid in every for file in study_files(uid, "B-7", uid)]
+    files = {uid: study_files(uid, "B-7", uid) for uid in every}
+    region.a.datasets = []
+    region.b.datasets = [file for uid in every for file in files[uid]]
     for uid in every:
         region.imaging.publish_study(PublishStudy("PACS_B", uid), Context())
-    shown = region.service.shown.indexed
-    gone = {"1.2.3.7", "1.2.3.5"}
-    region.service.shown.indexed = lambda found: [  # type: ignore[method-assign]
-        item for item in shown(found) if item.study.study_instance_uid not in gone
-    ]
-    region.service.shown.told = lambda *_: []  # type: ignore[method-assign]
+    for uid in ("1.2.3.7", "1.2.3.5"):  # rejected as a whole (IOCM)
+        region.b.datasets.append(key_object(files[uid]))
+        region.imaging.publish_study(PublishStudy("PACS_B", uid), Context())
     pages = [region.find(person=LOCAL_B, live=True, limit=1, offset=offset) for offset in (0, 1)]
     assert [(uids(page), page.more) for page in pages] == [(["1.2.3.6"], True), (["1.2.3.4"], False)]

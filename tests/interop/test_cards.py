@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Playwright
 
 from hub.app.keys import cards as pki_cards
 from hub.app.keys import pki
@@ -137,7 +137,9 @@ def chosen(url: str) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
-def test_chromium_with_the_certificate_in_its_store(hub: Hub, made: Path, tmp_path: Path) -> None:
+def test_chromium_with_the_certificate_in_its_store(
+    hub: Hub, made: Path, tmp_path: Path, playwright: Playwright
+) -> None:
     """As PKCS#12 in the browser's own store: without a screen nobody could type a card's PIN into its window."""
     chromium = shutil.which("chromium")
     if chromium is None or shutil.which("pk12util") is None or shutil.which("certutil") is None:
@@ -153,7 +155,7 @@ def test_chromium_with_the_certificate_in_its_store(hub: Hub, made: Path, tmp_pa
         done = subprocess.run(command, capture_output=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr
     environment: dict[str, str | float | bool] = {**os.environ, "HOME": str(tmp_path)}
-    with chosen(hub.public_url()), sync_playwright() as playwright:
+    with chosen(hub.public_url()):
         browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS), env=environment)
         try:
             page = browser.new_page()
