@@ -6,10 +6,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +19,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hub.app.commands.options import SettingsOption
+from hub.app.patients import collecting
 from hub.app.patients.import_csv import read_mapping
 from hub.app.patients.import_files import Format, Looked, Reading, look
 from hub.app.patients.import_reading import batches
@@ -210,7 +210,7 @@ class Importer:
     def _go_on(self, outcome: Outcome, report: Path) -> None:
         refused: list[Refusal] = []
         records = batches(outcome.file, outcome.looked, self.reading, outcome.state.position, self.batch)
-        with closing(records), progress(outcome) as tell, _collecting_between() as collect:
+        with closing(records), progress(outcome) as tell, collecting.between() as collect:
             while not self.stopped.is_set():
                 batch, place = next(records, ([], 0))
                 if not batch:
@@ -261,19 +261,6 @@ def stopping(stopped: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _collecting_between() -> Iterator[Callable[[], object]]:
-    """Cycles are looked for between batches, among what was made since: within one, nearly all is still wanted, and is
-    walked through in vain."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield partial(gc.collect, 0)
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hub.app.commands.options import SettingsOption
-from hub.app.patients import matching
+from hub.app.patients import collecting, matching
 from hub.app.patients.batch import Batch
 from hub.app.patients.readers import Readers
 from hub.app.patients.snapshot import PORTION, Portion, Stale, described, portion, ranges
@@ -118,11 +118,13 @@ def relink(
             weights = looked.weights(batch, shown)
         wanted = looked.of(weights, readers, shown)
         deciding = shown.add_task("decisions", total=None)
-        while some := list(islice(wanted, _TOGETHER)):  # while the others judge on
-            report.decisions += len(some)
-            if not dry_run:
-                report.linked += index.look_again(some, Context(transaction="patients-relink"))
-            shown.update(deciding, completed=report.decisions)
+        with collecting.between() as collect:
+            while some := list(islice(wanted, _TOGETHER)):  # while the others judge on
+                report.decisions += len(some)
+                if not dry_run:
+                    report.linked += index.look_again(some, Context(transaction="patients-relink"))
+                collect()
+                shown.update(deciding, completed=report.decisions)
     report.seconds = round(time.monotonic() - started, 1)
     return report
 
