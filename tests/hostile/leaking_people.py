@@ -55,7 +55,7 @@ def page(region: Region, path: str) -> str:
     if answer.headers.get("content-type") == "application/zip":
         with zipfile.ZipFile(io.BytesIO(answer.content)) as package:
             return f"{answer.status_code} {[item.filename for item in package.infolist()]}"
-    text = re.sub(r"\b\d+\s*ms\b", "<ms>", answer.text)
+    text = re.sub(r"( · )?\b\d+\s*ms\b", "", answer.text)  # under one millisecond none is told
     text = re.sub(r"(/portal/[a-z]+/|data-key=\"|id=\"row-)[A-Za-z0-9_-]{22,}", r"\1<handle>", text)
     where = re.sub(r"(/portal/[a-z]+/)[A-Za-z0-9_-]{22,}", r"\1<handle>", answer.headers.get("location", ""))
     return f"{answer.status_code} {answer.headers.get('content-type')} {where} {text}"
