@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from hub.storage import postgresql
+from hub.storage.checkpoints import MOST_PAGES
 from hub.storage.columns import json_text, json_value
 from hub.storage.prepared import Prepared, write
 from hub.storage.promises import MOST, Promise, Promises, begun
@@ -33,7 +34,7 @@ SQLITE_PRAGMAS = (
     "foreign_keys=ON",
     "busy_timeout=30000",
     "cache_size=-16384",  # KiB of each connection; who writes has more (SharedWriter)
-    "wal_autocheckpoint=4000",  # pages: what is written again and again is copied to its place once
+    f"wal_autocheckpoint={MOST_PAGES}",
 )
 
 
@@ -226,6 +227,7 @@ class Database:
 
     def dispose(self) -> None:
         """Close every connection."""
+        self.writer.checkpoints.close()
         self.engine.dispose()
 
 

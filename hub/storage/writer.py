@@ -16,6 +16,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
+from hub.storage.checkpoints import Checkpoints
+
 _LONGEST = 0.02  # seconds after its begin in which a transaction takes in further units of work
 _CACHE = "PRAGMA cache_size=-65536"  # KiB: the pages of indexes that are written all over; readers have the kernel's
 
@@ -30,6 +32,7 @@ class SharedWriter:
         self.waiting = 0  #: units of work that want the place
         self._group: _Group | None = None
         self._ender = _Ender()
+        self.checkpoints = Checkpoints(engine)
 
     @contextmanager
     def unit(self) -> Iterator[Connection]:
@@ -52,7 +55,7 @@ class SharedWriter:
         self._take_place()
         with ExitStack() as leaving:
             leaving.callback(self._place.release)
-            group = self._group = self._group or _Group(self._engine)
+            group = self._group = self._group or _Group(self._engine, self.checkpoints)
             kept = False
             try:
                 group.begin()
@@ -110,7 +113,8 @@ class _Ender:
 class _Group:
     """One transaction and the units of work in it, one after the other."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, checkpoints: Checkpoints) -> None:
+        self._checkpoints = checkpoints
         self.connection = engine.connect()
         try:
             self._transaction = self.connection.begin()
@@ -122,6 +126,7 @@ class _Group:
         except BaseException:
             self.connection.close()
             raise
+        self._before = self._changes
         self._until = time.monotonic() + _LONGEST
         self._kept = 0
         self._stands = True
@@ -132,6 +137,11 @@ class _Group:
     def complete(self) -> bool:
         """Whether it should take in no more."""
         return not self._stands or time.monotonic() >= self._until
+
+    @property
+    def _changes(self) -> int:
+        """Rows that the connection has changed since it was opened."""
+        return int(self._driver.total_changes)
 
     def begin(self) -> None:
         """A unit of work starts. The first needs no savepoint: until it is kept there is nobody else's work."""
@@ -159,9 +169,11 @@ class _Group:
 
     def end(self) -> None:
         """Commit for all. What fails here is raised by ``wait``."""
+        changed = 0
         try:
             if self._stands:
                 self._transaction.commit()
+                changed = self._changes - self._before
         except BaseException as error:
             self._failure = error
             self.connection.invalidate()  # closed for good: whatever state it is in
@@ -172,6 +184,7 @@ class _Group:
                 self.connection.close()  # rolls back what was not committed
             finally:
                 self._ended.set()
+        self._checkpoints.committed(changed)
 
     def wait(self) -> None:
         """Until the commit. Raises OperationalError."""
