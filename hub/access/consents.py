@@ -28,7 +28,6 @@ from hub.access.rights_model import (
     Said,
     Thing,
 )
-from hub.access.rules import RULES
 from hub.access.store_rights import Number, RightsStore
 from hub.context import CREATED, Context
 from hub.storage.engine import UnitOfWork
@@ -227,7 +226,7 @@ class ConsentService:
             Thing(kind, command.patient, frozenset(codes.split())) for kind, codes in USUAL
         )
         context.touch("patient", regional.cx)
-        names = [rule.name for rule in RULES]
+        names = [rule.name for rule in self.rights.table]
         return tuple(
             Explained(thing, ruling, tuple(names[: names.index(ruling.rule)]))
             for thing, ruling in zip(things, self.rights.rulings(things, asked), strict=True)
@@ -267,7 +266,12 @@ def _same(one: Consent, other: Consent) -> bool:
 
 
 def _asker(command: ExplainAccess) -> Principal:
-    professional = Professional(command.professional, structure=command.structure, specialities=command.specialities)
+    professional = Professional(
+        command.professional,
+        profession=command.profession,
+        structure=command.structure,
+        specialities=command.specialities,
+    )
     return Principal(
         command.professional,
         scheme=Scheme.ASSERTION,

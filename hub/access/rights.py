@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from hub.access.model import Purpose, Scheme
+from hub.access.region_rules import RegionRule, table
 from hub.access.rights_facts import (
     EVERYBODY,
     Caller,
@@ -84,19 +85,25 @@ class RightsService:
         self.listeners: list[Callable[[Broken, Context], object]] = []
         self.settings = settings or RightsSettings()
         self.clock = clock
+        self.table = table(self.settings.rules)
+        self._refusing = tuple(rule for rule in self.settings.rules if not rule.allows)
+        self._marking = tuple(rule for rule in self._refusing if rule.confidentiality)
         self._opposed = False  # whether anybody opposes, or did since this process began
 
     # The rooms' side
 
     def plain(self, context: Context) -> bool:
         """Whether nothing at all can be hidden from the caller: the hub itself, or a system that asks for no emergency
-        while nobody opposes anything. One look at an index, none any more once somebody has opposed."""
+        while nobody opposes anything and no rule of the region may refuse it. One look at an index, none any more once
+        somebody has opposed."""
         principal = context.principal
         if principal.scheme is Scheme.INTERNAL:
             return True
         purpose = principal.purpose or context.purpose
         restricted = principal.person or principal.about or not principal.authenticated
         if restricted or purpose in _EMERGENCIES or self._opposed:
+            return False
+        if self._refusing and _concerned(self._refusing, caller(context, self.settings)):
             return False
         with self.database.reading() as work:
             self._opposed = RightsStore(work).any_opposed()
@@ -169,7 +176,7 @@ class RightsService:
             key = (thing.patient, thing.kind, thing.confidentiality, *mine)
             rule = decided.get(key)
             if rule is None:
-                rule = decided[key] = decide(with_thing(persons[thing.patient], thing, by))
+                rule = decided[key] = decide(with_thing(persons[thing.patient], thing, by), self.table)
             found.append(rule)
         if told:
             broken = {thing.patient for thing, rule in zip(things, found, strict=True) if rule.name in TOLD}
@@ -182,8 +189,9 @@ class RightsService:
 
     def _marked(self, things: Sequence[Thing], by: Caller) -> Sequence[Thing]:
         """Studies with the confidentiality of their manifests: what is masked can't be had by its UIDs. Systems are
-        bound by no confidentiality: nothing is looked up for them."""
-        if not by.facts.person or not any(thing.kind is Kind.STUDY for thing in things):
+        bound by no confidentiality but what a region's rule says of it: else nothing is looked up for them."""
+        bound = by.facts.person or _concerned(self._marking, by)
+        if not bound or not any(thing.kind is Kind.STUDY for thing in things):
             return things
         codes = self.manifests.of_studies({thing.study for thing in things if thing.study})
         return [
@@ -241,6 +249,11 @@ class RightsService:
                     listener(broken, context)
                 log.warning("the glass was broken", extra={"correlation_id": context.correlation_id})
         return broken
+
+
+def _concerned(rules: Iterable[RegionRule], by: Caller) -> bool:
+    """Whether one of the rules may hold for the caller."""
+    return any(rule.concerns(by.facts) for rule in rules)
 
 
 def _numbers(

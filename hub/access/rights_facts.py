@@ -6,14 +6,13 @@ from datetime import date, datetime
 from typing import Literal
 
 from hub.access.model import Principal, Purpose, Scheme
+from hub.access.region_rules import RegionRule
 from hub.access.rights_model import Broken, Choice, KeptConsent, KnownPerson, Matter, Thing
-from hub.access.rules import Facts
+from hub.access.rules import CARE_PURPOSES, Facts
 from hub.access.store_rights import Care
 from hub.context import Context
 from hub.values import PatientIdentifier
 
-#: Purposes with which care is asserted: said, or not said at all.
-_CARE = frozenset({"", "TREATMENT", Purpose.NORMAL.value})
 _OF_AGE = 18
 EVERYBODY = ("",)  #: whom a word is about that names nobody
 
@@ -22,13 +21,15 @@ EVERYBODY = ("",)  #: whom a word is about that names nobody
 class RightsSettings:
     """What a region decides itself. ``care_relationship``: "asserted", a professional's own proof with the purpose
     normal declares it; "known", it must be known from elsewhere. ``regulators``: structures (national ids) that
-    regulate emergencies. ``occupational``: specialities of occupational health."""
+    regulate emergencies. ``occupational``: specialities of occupational health. ``rules``: the region's own, in its
+    order."""
 
     care_relationship: Literal["asserted", "known"] = "asserted"
     break_glass_minutes: int = 60
     regulators: frozenset[str] = frozenset()
     indirect_reads: bool = True
     occupational: frozenset[str] = frozenset({"SM25"})
+    rules: tuple[RegionRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,11 @@ def caller(context: Context, settings: RightsSettings) -> Caller:
         roles=principal.roles if principal.person else frozenset(),
         indirect=principal.person and principal.level == "INDIRECTE" and not settings.indirect_reads,
         occupational=professional is not None and not settings.occupational.isdisjoint(professional.specialities),
+        vouched=professional,
         purpose=purpose,
         reason=bool(principal.reason.strip()),
         regulator=professional is not None and professional.structure in settings.regulators,
-        care_asserted=settings.care_relationship == "asserted" and purpose in _CARE,
+        care_asserted=settings.care_relationship == "asserted" and purpose in CARE_PURPOSES,
     )
     return Caller(
         facts,

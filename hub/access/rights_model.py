@@ -241,6 +241,7 @@ class ExplainAccess(Command):
     specialities: tuple[str, ...] = ()
     roles: frozenset[str] = frozenset({"clinician"})
     reason: str = ""
+    profession: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,18 @@
 """The rights matrix: who may read what of whom. One ordered table, the first rule that holds decides."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hub.access.model import Purpose
+from hub.access.model import Professional, Purpose
 from hub.access.rights_model import Kind, Ruling
 
 #: Roles that give no clinical reading.
 WITHOUT_READING: Final = frozenset({"author", "secretary", "device", "operator", "steward", "officer"})
 PATIENT, REPRESENTATIVE = "patient", "representative"
 OWN_DOCTOR = "medecin_traitant"  #: kind of a care relationship
+#: Purposes with which care is asserted: said, or not said at all.
+CARE_PURPOSES: Final = frozenset({"", "TREATMENT", Purpose.NORMAL.value})
 
 MASKED, HIDDEN_FROM_PATIENT = "MASQUE_PS", "INVISIBLE_PATIENT"
 #: HL7 v2 shortens what XDS writes out (french.md, contradiction 8): both mean it.
@@ -32,6 +34,7 @@ class Facts:
     roles: frozenset[str] = frozenset()
     indirect: bool = False  #: vouched for by their software alone (VIHF, mode INDIRECTE), where that does not read
     occupational: bool = False  #: a doctor of occupational health
+    vouched: Professional | None = None  #: who they are by profession, for the rules of a region
     about: bool | None = None  #: the proof is good for one patient: whether it is this one
     purpose: str = Purpose.NORMAL
     reason: bool = False  #: why the glass is broken was said
@@ -81,7 +84,8 @@ class Rule:
     source: str
 
 
-_HIDDEN = "The caller may not read this."
+#: What the caller is told where a rule hides.
+HIDDEN: Final = "The caller may not read this."
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
@@ -96,7 +100,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "nobody",
         lambda f: not f.known,
         False,
-        _HIDDEN,
+        HIDDEN,
         "A caller for whom nobody vouched reads nothing.",
         "design",
     ),
@@ -104,7 +108,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "another-patient",
         lambda f: f.about is False,
         False,
-        _HIDDEN,
+        HIDDEN,
         "A proof that is good for one patient (VIHF resource-id) hides every other person, their traits included.",
         "VIHF: resource-id",
     ),
@@ -112,7 +116,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "patient-unnamed",
         lambda f: bool(f.roles & {PATIENT, REPRESENTATIVE}) and not f.professional and f.about is None,
         False,
-        _HIDDEN,
+        HIDDEN,
         "A patient or a representative reads of the one person whom their proof names.",
         "CSP L1111-7",
     ),
@@ -136,7 +140,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "role-without-reading",
         lambda f: f.person and not f.reads,
         False,
-        _HIDDEN,
+        HIDDEN,
         "Secretaries, devices, operators, stewards and officers read no clinical content; nor does who has no role.",
         "french.md 2.8 (CPE: no consultation)",
     ),
@@ -152,7 +156,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "blocked",
         lambda f: f.blocked,
         False,
-        _HIDDEN,
+        HIDDEN,
         "Whom the patient blocked by name (a professional or a structure) reads nothing, in no mode.",
         "CSP L1111-19, L1110-4 IV",
     ),
@@ -160,7 +164,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "invisible-to-patient",
         lambda f: PATIENT in f.roles and not f.professional and HIDDEN_FROM_PATIENT in f.confidentiality,
         False,
-        _HIDDEN,
+        HIDDEN,
         "A document awaits a consultation in which it is announced: until then the patient does not see it.",
         "TRE_A07 INVISIBLE_PATIENT",
     ),
@@ -170,7 +174,7 @@ RULES: Final[tuple[Rule, ...]] = (
             REPRESENTATIVE in f.roles and not f.professional and bool(HIDDEN_FROM_REPRESENTATIVES & f.confidentiality)
         ),
         False,
-        _HIDDEN,
+        HIDDEN,
         "What a minor keeps from those who have parental authority.",
         "TRE_A07 INVISIBLE_REPRESENTANTS_LEGAUX; CSP L1111-5",
     ),
@@ -194,7 +198,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "representative-of-adult",
         lambda f: REPRESENTATIVE in f.roles and not f.professional and not f.consented_by_name,
         False,
-        _HIDDEN,
+        HIDDEN,
         "Of an adult nobody reads as a representative whom the adult did not name; a minor comes of age overnight.",
         "CSP L1111-7, L1111-6",
     ),
@@ -202,7 +206,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "indirect",
         lambda f: f.indirect,
         False,
-        _HIDDEN,
+        HIDDEN,
         "Somebody for whom their software alone vouches brings documents and reads none (rights.indirect_reads).",
         "french.md 2.8 (indirect authentication)",
     ),
@@ -210,7 +214,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "occupational-health",
         lambda f: f.occupational and not f.consented_by_name,
         False,
-        _HIDDEN,
+        HIDDEN,
         "Doctors of occupational health read nothing without the patient's word for them.",
         "french.md 2.8 (médecin du travail); CSP L1111-18",
     ),
@@ -218,7 +222,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "emergency-opposed",
         lambda f: f.professional and f.emergency and f.emergency_opposed,
         False,
-        _HIDDEN,
+        HIDDEN,
         "A patient may oppose that the glass is broken.",
         "french.md 7.3; CSP R1111-46",
     ),
@@ -234,7 +238,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "regulation-elsewhere",
         lambda f: f.purpose == Purpose.REGULATION,
         False,
-        _HIDDEN,
+        HIDDEN,
         "Others than those structures do not regulate emergencies.",
         "TRE_R248 centre_15",
     ),
@@ -266,7 +270,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "opposition",
         lambda f: f.opposed,
         False,
-        _HIDDEN,
+        HIDDEN,
         "The patient opposes consultation: nobody but the author reads, be it a system.",
         "CSP L1110-4 IV, R1111-46; ZFA-11",
     ),
@@ -274,7 +278,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "masked",
         lambda f: f.person and MASKED in f.confidentiality and OWN_DOCTOR not in f.care,
         False,
-        _HIDDEN,
+        HIDDEN,
         "The patient masked it to professionals: its author and the patient's own doctor see it.",
         "TRE_A07 MASQUE_PS; CSP L1111-15; french.md 2.8",
     ),
@@ -282,7 +286,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "very-restricted",
         lambda f: f.person and "V" in f.confidentiality and not f.consented_by_name,
         False,
-        _HIDDEN,
+        HIDDEN,
         "Very restricted: the author, and whom the patient said yes to by name.",
         "HL7 Confidentiality V",
     ),
@@ -306,7 +310,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "restricted",
         lambda f: "R" in f.confidentiality,
         False,
-        _HIDDEN,
+        HIDDEN,
         "Restricted: a care relationship is needed, a consent to everybody is not enough.",
         "HL7 Confidentiality R",
     ),
@@ -322,7 +326,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "closed",
         lambda f: True,  # noqa: ARG005
         False,
-        _HIDDEN,
+        HIDDEN,
         "Persons read what a rule lets them read.",
         "design",
     ),
@@ -331,9 +335,9 @@ RULES: Final[tuple[Rule, ...]] = (
 BY_NAME: Final[Mapping[str, Rule]] = {rule.name: rule for rule in RULES}
 
 
-def decide(facts: Facts) -> Rule:
-    """The first rule that holds."""
-    return next(rule for rule in RULES if rule.holds(facts))
+def decide(facts: Facts, rules: Sequence[Rule] = RULES) -> Rule:
+    """The first rule that holds. ``rules``: with those of a region (``hub/access/region_rules.py``)."""
+    return next(rule for rule in rules if rule.holds(facts))
 
 
 def ruling(rule: Rule) -> Ruling:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from hub.access.care import CareService
 from hub.access.consents import ConsentService
+from hub.access.region_rules import RegionRule
 from hub.access.rights import RightsService
 from hub.access.rights_facts import RightsSettings
+from hub.access.rights_model import Kind
 from hub.app.settings.model import Settings
 from hub.context import Context
 from hub.documents.store_showing import StudyManifests
@@ -34,7 +36,33 @@ def build(settings: Settings, database: Database) -> RightsService:
             regulators=frozenset(rights.regulators),
             indirect_reads=rights.indirect_reads,
             occupational=frozenset(rights.occupational_specialities),
+            rules=region_rules(settings),
         ),
+    )
+
+
+def region_rules(settings: Settings) -> tuple[RegionRule, ...]:
+    """The region's own rules."""
+    return tuple(
+        RegionRule(
+            name=rule.name,
+            allows=rule.allows,
+            why=rule.why,
+            source=rule.source,
+            kind=frozenset(map(Kind, rule.kind)),
+            confidentiality=frozenset(rule.confidentiality),
+            person=rule.person,
+            roles=frozenset(rule.roles),
+            professions=frozenset(rule.professions),
+            specialities=frozenset(rule.specialities),
+            structures=frozenset(rule.structures),
+            purpose=frozenset(rule.purpose),
+            emergency=rule.emergency,
+            minor=rule.minor,
+            in_care=rule.in_care,
+            consented=rule.consented,
+        )
+        for rule in settings.rights.rules
     )
 
 

@@ -1,6 +1,5 @@
 """``maillage access``: the rights matrix, and what it says of somebody's request."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,13 +7,15 @@ from rich.console import Console
 
 from hub.access.consents import ConsentService
 from hub.access.model import HUB, Purpose
+from hub.access.region_rules import table
 from hub.access.rights_model import ExplainAccess, Explained, Kind, Thing
 from hub.access.roles import ROLES
-from hub.access.rules import PATIENT, REPRESENTATIVE, RULES
+from hub.access.rules import PATIENT, REPRESENTATIVE
 from hub.app import rights
 from hub.app.commands.options import SettingsOption
 from hub.app.reference import rights_matrix
 from hub.app.settings import file as settings_file
+from hub.app.settings.model import Settings
 from hub.context import Context
 from hub.patients.authorities import AuthorityDirectory
 from hub.patients.known import KnownPersons
@@ -27,9 +28,10 @@ out = Console(soft_wrap=True, highlight=False)
 
 
 @access.command("rules")
-def rules_command() -> None:
-    """Print the rights matrix: the first rule that holds decides."""
-    for line in rights_matrix.lines():
+def rules_command(settings: SettingsOption = None) -> None:
+    """Print the rights matrix with the region's own rules: the first rule that holds decides."""
+    found = settings_file.load(settings or settings_file.default_file())
+    for line in rights_matrix.lines(table(rights.region_rules(found))):
         out.print(line, markup=False)
 
 
@@ -41,6 +43,7 @@ def explain_command(  # noqa: PLR0917 (options)
     structure: Annotated[str, typer.Option(help="National id (Struct_IdNat) of the professional's structure.")] = "",
     speciality: Annotated[list[str] | None, typer.Option(help="Speciality, TRE_R01; may be repeated.")] = None,
     role: Annotated[list[str] | None, typer.Option(help="Role; may be repeated. Otherwise clinician.")] = None,
+    profession: Annotated[str, typer.Option(help="Profession, TRE_G15.")] = "",
     reason: Annotated[str, typer.Option(help="Why the glass is broken.")] = "",
     code: Annotated[list[str] | None, typer.Option(help="Confidentiality code of one document to ask about.")] = None,
     author: Annotated[list[str] | None, typer.Option(help="Its authors: persons, structures, sources.")] = None,
@@ -61,25 +64,24 @@ def explain_command(  # noqa: PLR0917 (options)
         specialities=tuple(speciality or ()),
         roles=frozenset(role or ("clinician",)),
         reason=reason,
+        profession=profession,
     )
-    explained = _explain(command, settings)
+    found = settings_file.load(settings or settings_file.default_file())
+    explained, why = _explain(command, found), {rule.name: rule.why for rule in table(rights.region_rules(found))}
     for item in explained:
         codes = " ".join(sorted(item.thing.confidentiality))
         ruling = item.ruling
         what = f"{item.thing.kind} {codes}".strip()
-        out.print(f"{what:42} {'shown ' if ruling.allowed else 'hidden'} {ruling.rule}: {_why(item)}", markup=False)
+        out.print(
+            f"{what:42} {'shown ' if ruling.allowed else 'hidden'} {ruling.rule}: {why[ruling.rule]}", markup=False
+        )
     if explained:
         out.print(f"passed before the last: {', '.join(explained[-1].passed) or 'none'}", markup=False)
 
 
-def _why(item: Explained) -> str:
-    return next(rule.why for rule in RULES if rule.name == item.ruling.rule)
-
-
-def _explain(command: ExplainAccess, file: Path | None) -> tuple[Explained, ...]:
+def _explain(command: ExplainAccess, found: Settings) -> tuple[Explained, ...]:
     from hub.app.rooms import open_database  # noqa: PLC0415 (other commands start faster without it)
 
-    found = settings_file.load(file or settings_file.default_file())
     database = open_database(found)
     try:
         directory = AuthorityDirectory(database=database, configured=(), accept_new=False)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from hub.access.model import EXPIRY_TOLD
 from hub.app.settings.model import LOOPBACK, Settings
 from hub.app.settings.nodes import Client
+from hub.app.settings.rights import CONFIDENTIALITY
 from hub.app.settings.toml_lines import Path as KeyPath
 from hub.app.settings.toml_lines import key_lines, line_of
 from hub.errors import Misconfigured
@@ -232,6 +233,29 @@ def _beyond_types(settings: Settings, lines: dict[KeyPath, int]) -> Iterator[Mis
             yield mistake(path, "names no character set that can carry HL7 v2")
     yield from _names(settings, mistake)
     yield from _domains(settings, mistake)
+    yield from _rights(settings, mistake)
+
+
+def _rights(settings: Settings, mistake: Callable[[KeyPath, str], Mistake]) -> Iterator[Mistake]:
+    """The region's rules have names of their own, and ask for codes that there are."""
+    names: set[str] = set()
+    codes = CONFIDENTIALITY
+    if settings.vocabulary is not None and any(rule.confidentiality for rule in settings.rights.rules):
+        from hub.app.sharing.vocabulary import VocabularyRefused, read  # noqa: PLC0415 (read only where it is needed)
+
+        try:
+            codes |= {code for code, _ in read(settings.vocabulary).get("confidentialityCode", ())}
+        except VocabularyRefused as error:
+            if settings.vocabulary.exists():
+                yield mistake(("vocabulary",), error.message)
+    for index, rule in enumerate(settings.rights.rules):
+        if rule.name in names:
+            yield mistake(("rights", "rules", index, "name"), "is used twice")
+        names.add(rule.name)
+        for place, code in enumerate(rule.confidentiality):
+            if code not in codes:
+                path = ("rights", "rules", index, "confidentiality", place)
+                yield mistake(path, "is no confidentiality code of HL7, TRE_A07 or the vocabulary")
 
 
 def _domains(settings: Settings, mistake: Callable[[KeyPath, str], Mistake]) -> Iterator[Mistake]:
