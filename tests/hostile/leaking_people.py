@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import httpx
 from pydicom.dataset import Dataset
@@ -20,19 +22,28 @@ from pynetdicom.sop_class import (
 )
 from pynetdicom.transport import ThreadedAssociationServer
 
+from hub.access.service import hash_password
+from hub.app.settings.model import User
+from hub.app.wiring import Hub
+from hub.imaging.errors import UnknownStudy
+from hub.imaging.model import StudyState
 from hub.portal.handles import Handles
 from hub.portal.visit import SESSION_COOKIE
 from hub.values import PatientIdentifier
+from tests.hostile import leaking_region
 from tests.hostile.leaking import ABOUT_PERSONS, PROBES, Probe, http, probe
-from tests.hostile.leaking_region import OID, Region, Target
+from tests.hostile.leaking_region import OID, Region, Target, bring_in
 from tests.interop.by_hand import APPROVED, FIND_DOCUMENTS, Integrator
 from tests.portal.conftest import field
+from tests.waiting import until
 
 CLINICIAN, PASSWORD = "marie", "not-a-secret"
 STATION = "STATION"
 _ON_DEMAND = "urn:uuid:34268e47-fdf5-41a6-ba33-82133c465248"
 #: Asked of by somebody, never answered with anything that is there: nothing to hide, and no error that tells.
-NEVER: set[str] = set()
+NEVER: set[str] = {  # the objects have no folders, no related documents
+    f"{wire} {name}" for wire in ("ITI-18", "ITI-38") for name in ("GetFoldersForDocument", "GetRelatedDocuments")
+}
 
 
 # pages
@@ -287,3 +298,34 @@ def station(arrived: list[str]) -> Iterator[int]:
         yield int(server.socket.getsockname()[1])
     finally:
         server.shutdown()
+
+
+def published(hub: Hub, study: str) -> bool:
+    try:
+        return hub.imaging.indexed(study).state is StudyState.PUBLISHED
+    except UnknownStudy:
+        return False  # it was stored, and is not indexed yet
+
+
+@contextmanager
+def populated(folder: Path, *, said: str = "", **changes: Any) -> Iterator[Region]:
+    """The hub with three people alike, of whom one has nothing. ``said``: of consultation (ZFA-11), before anything is
+    shared. ``changes``: settings of its own."""
+    arrived: list[str] = []
+    clinician = User(login=CLINICIAN, name="Marie", password_argon2=hash_password(PASSWORD), roles=("clinician",))
+    with station(arrived) as port:
+        given = leaking_region.settings(folder, port, (clinician,)).model_copy(update=changes)
+        with leaking_region.running(given) as found:
+            hub, vendor, found.arrived = found.hub, found.vendor, arrived
+            bring_in(found, "hidden", "PX1", "QUILLERE", said=said)
+            bring_in(found, "shown", "PX2", "BROCHAND", said=said)
+            bring_in(found, "empty", "PX3", "ZZTOPNOM", said=said)
+            theirs = [found.people[who] for who in ("hidden", "shown")]
+            until(lambda: all(published(hub, one.study) for one in theirs))
+            until(lambda: all(offer(vendor, one.regional)[0] for one in theirs))
+            for who in ("hidden", "shown"):
+                unique_id, entry = offer(vendor, found.people[who].regional)
+                found.people[who] = replace(found.people[who], offer=unique_id, offer_entry=entry)
+            yield found
+            if found.browser is not None:
+                found.browser.close()

@@ -193,9 +193,12 @@ def image(number: str, name: str) -> Dataset:
     return ds
 
 
-def bring_in(region: Region, who: str, number: str, name: str, *, codes: dict[str, str] | None = None) -> None:
-    """A person with one image and one document; a patient without anything where the name says so."""
-    region.adt(number, name)
+def bring_in(
+    region: Region, who: str, number: str, name: str, *, codes: dict[str, str] | None = None, said: str = ""
+) -> None:
+    """A person with one image and one document; a patient without anything where the name says so. ``said``: of
+    consultation (ZFA-11)."""
+    region.adt(number, name, f"ZFA|ACTIF|20200101|||||||INO|20200101|{said}|20200101" if said else "")
 
     regional = region.hub.patients.resolve(PatientIdentifier(number, OID))
     assert regional is not None

@@ -2,15 +2,12 @@
 protocol, from the very next request on; with as many statements to the database."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from hub.access.model import Principal
 from hub.access.rights_model import WITHHELD, Choice, Consent, Matter, RecordConsent, Thing
-from hub.access.service import hash_password
-from hub.app.settings.model import User
 from hub.context import Context
 from hub.documents.model import DocumentRequest, RetrieveDocuments, StoredQuery
 from hub.imaging.errors import UnknownStudy
@@ -20,42 +17,18 @@ from hub.values import PatientIdentifier, now
 from tests.access.rights_world import DOCTOR, SYSTEM
 from tests.hostile import leaking_region
 from tests.hostile.leaking import ABOUT_PERSONS, PROBES, plain
-from tests.hostile.leaking_people import CLINICIAN, NEVER, PASSWORD, offer, station
+from tests.hostile.leaking_people import NEVER, populated
 from tests.hostile.leaking_region import Region, Target, bring_in
 from tests.interop.by_hand import APPROVED, FIND_DOCUMENTS, FIND_SETS, GET_ASSOCIATIONS, GET_DOCUMENTS
 from tests.waiting import until
 
 _Parameters = dict[str, tuple[tuple[str, ...], ...]]
-#: Of these nothing is shown in the first place: the objects have no folders, no related documents.
-_NEVER = NEVER | {
-    f"{wire} {name}" for wire in ("ITI-18", "ITI-38") for name in ("GetFoldersForDocument", "GetRelatedDocuments")
-}
 
 
 @pytest.fixture(scope="module")
 def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    arrived: list[str] = []
-    clinician = User(login=CLINICIAN, name="Marie", password_argon2=hash_password(PASSWORD), roles=("clinician",))
-    folder = tmp_path_factory.mktemp("hub")
-    with (
-        station(arrived) as port,
-        leaking_region.running(leaking_region.settings(folder, port, (clinician,))) as found,
-    ):
-        hub, vendor, found.arrived = found.hub, found.vendor, arrived
-        bring_in(found, "hidden", "PX1", "QUILLERE")
-        bring_in(found, "shown", "PX2", "BROCHAND")
-        bring_in(found, "empty", "PX3", "ZZTOPNOM")
-        for who in ("hidden", "shown"):
-            study = found.people[who].study
-            until(lambda study=study: hub.imaging.indexed(study).state is StudyState.PUBLISHED)  # type: ignore[misc]
-        for who in ("hidden", "shown"):
-            regional = found.people[who].regional
-            until(lambda regional=regional: offer(vendor, regional)[0])  # type: ignore[misc]
-            unique_id, entry = offer(vendor, regional)
-            found.people[who] = replace(found.people[who], offer=unique_id, offer_entry=entry)
+    with populated(tmp_path_factory.mktemp("hub")) as found:
         yield found
-        if found.browser is not None:
-            found.browser.close()
 
 
 @pytest.fixture
@@ -75,7 +48,7 @@ def test_what_is_hidden_is_answered_as_what_is_not_there(opposed: Region, name: 
     ask, hidden, other = PROBES[name], opposed.people["hidden"], nothing(opposed, name)
     assert plain(ask(opposed, hidden), hidden) == plain(ask(opposed, other), other)
     neighbour = opposed.people["shown"]
-    if name not in _NEVER:
+    if name not in NEVER:
         assert plain(ask(opposed, neighbour), neighbour) != plain(ask(opposed, other), other)
 
 
@@ -89,7 +62,7 @@ def test_an_opposition_counts_at_the_next_request_and_so_does_its_end(region: Re
     finally:
         region.relents("hidden")
     assert plain(ask(region, hidden), hidden) == before
-    assert (while_opposed != before) is (name not in _NEVER)
+    assert (while_opposed != before) is (name not in NEVER)
 
 
 @pytest.mark.parametrize("name", PROBES)

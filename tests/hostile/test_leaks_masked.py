@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from hub.access.model import Principal
-from hub.app.wiring import Hub
 from hub.context import Context
 from hub.documents.model import (
     Association,
@@ -17,18 +16,17 @@ from hub.documents.model import (
     SubmissionSet,
     UpdateDocuments,
 )
-from hub.imaging.errors import UnknownStudy
 from hub.imaging.model import (
     FailedInstance,
     FindStudies,
     InstanceRequest,
     RetrieveInstances,
-    StudyState,
 )
 from hub.imaging.store import ImagingStore
 from hub.values import Code, PatientIdentifier, new_uid, new_uuid
 from tests.access.rights_world import DOCTOR, PATIENT, SYSTEM
 from tests.hostile import leaking_region
+from tests.hostile.leaking_people import published
 from tests.hostile.leaking_region import Region, Target, bring_in
 from tests.waiting import until
 
@@ -41,13 +39,6 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
         bring_in(found, "masked", "PX1", "QUILLERE")
         until(lambda: published(found.hub, found.people["masked"].study))
         yield found
-
-
-def published(hub: Hub, study: str) -> bool:
-    try:
-        return hub.imaging.indexed(study).state is StudyState.PUBLISHED
-    except UnknownStudy:
-        return False  # it was stored, and is not indexed yet
 
 
 def manifest(region: Region, target: Target) -> DocumentEntry:
