@@ -56,3 +56,7 @@ def test_explanations(tmp_path: Path) -> None:
     nobody = CliRunner().invoke(app, ["access", "explain", *known[:-1], f"nobody^^^&{A}&ISO"])
     assert isinstance(nobody.exception, HubError)
     assert nobody.exception.code == "patient-not-known"
+    with file.open("a") as settings:
+        settings.write('[[rights.rules]]\nname = "ours"\nallows = false\nwhy = "Our nurses."\nprofessions = ["60"]\n')
+    assert "hidden ours: Our nurses." in run("explain", *known, "--profession", "60")
+    assert "hidden opposition" in run("explain", *known, "--profession", "10")
